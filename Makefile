@@ -1,0 +1,102 @@
+# Two commands are the whole set-up, on a machine with Python 3.11 to 3.13 and PyPI:
+#   make lab     creates .venv, installs, and opens JupyterLab on the first lesson
+#   make test    creates .venv if needed and runs every check
+# `make` alone lists the rest. Options: ARGS (for jupyter lab, or pytest in `make unit`),
+# PIP_ARGS (for pip), PYTHON (another interpreter), CHROMIUM (another browser).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help lab test lint unit lessons browser notebooks badges format clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PIP_ARGS ?=
+NOTEBOOKS ?=
+
+IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	if $$p -c '$(IN_RANGE)' 2>/dev/null; then echo $$p; break; fi; done)
+CHROMIUM ?= $(shell for p in chromium chromium-browser google-chrome google-chrome-stable; do \
+	if command -v $$p; then break; fi; done)
+
+OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+say = @printf '\n== %s ==\n' "$(1)"
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+lab: $(VENV)/.lab  ## install if needed and open the first lesson in JupyterLab
+	$(call say,opening JupyterLab on notebooks/00_start_here.ipynb; stop it with Ctrl-C)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
+
+test: lint unit lessons browser  ## run every check: lint, unit tests, all lessons, the browser
+	@if [ -n "$(CHROMIUM)" ]; then printf '\nAll checks passed.\n'; \
+	else printf '\nAll checks passed, but the browser tests were left out: no Chromium was found.\n'; fi
+
+lint: $(VENV)/.test  ## check style and formatting, notebooks included
+	$(call say,lint)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: $(VENV)/.test  ## run the tests of the package and of the repository, with the network off
+	$(call say,unit tests)
+	$(OFFLINE) $(BIN)/python -m pytest -m "not browser" $(ARGS)
+
+lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, one after the other
+	$(call say,lessons under nbval)
+	$(OFFLINE) $(BIN)/python -m pytest -v --nbval-lax --nbval-current-env \
+		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),notebooks/)
+
+browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
+	$(call say,browser tests)
+	@if [ -n "$(CHROMIUM)" ]; then \
+		$(OFFLINE) CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/browser; \
+	else \
+		echo "Left out: no Chromium was found (chromium, chromium-browser or google-chrome)."; \
+		echo "Install one, or name it: make browser CHROMIUM=/path/to/chrome"; \
+	fi
+
+notebooks: $(VENV)/.test  ## execute all lessons (or NOTEBOOKS="a.ipynb b.ipynb") and store outputs
+	$(call say,executing lessons)
+	$(BIN)/ruff format notebooks
+	$(OFFLINE) $(BIN)/python -m tools.execute $(NOTEBOOKS)
+	$(BIN)/python -m tools.badges
+
+badges: $(VENV)/.test  ## write badges and the table of lessons from [tool.ftlearn]
+	$(BIN)/python -m tools.badges
+
+format: $(VENV)/.test  ## sort imports and format code, notebooks included
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and everything that was generated
+	rm -rf $(VENV) build dist artifacts *.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis notebooks/.ipynb_checkpoints
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp records a finished installation; the second call finds it and installs nothing.
+$(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
+	$(call say,installing the course into $(VENV))
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(call say,installing the course and its test tools into $(VENV))
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test]"
+	@touch $@ $(VENV)/.lab
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "ftlearn needs Python 3.11, 3.12 or 3.13; python3 here is:" \
+			"$$(python3 --version 2>&1 || true)."; \
+		echo "Install one of them, or name it: make lab PYTHON=/path/to/python3.12"; exit 1; fi
+	@if ! $(PYTHON) -c '$(IN_RANGE)'; then \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); ftlearn needs Python 3.11, 3.12 or 3.13."; \
+		exit 1; fi
+	$(call say,creating $(VENV) with $(PYTHON))
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) could not create a virtual environment."; \
+		echo "On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }

@@ -1,0 +1,219 @@
+"""Changing a pretrained model: its head, its pooling, its depth, what may move."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import nn
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from ftlearn import runtime
+
+HEAD_NAMES = ("classifier", "score", "pre_classifier", "lm_head", "pooler", "head", "cls")
+"""First part of the parameter names that belong to a head in transformers' models."""
+
+
+def is_head(name: str) -> bool:
+    """Whether a parameter belongs to the head rather than to the pretrained body.
+
+    >>> is_head("classifier.weight"), is_head("bert.pooler.dense.weight"), is_head("bert.encoder.x")
+    (True, True, False)
+    """
+    return any(part in HEAD_NAMES for part in name.split(".")[:2])
+
+
+def body(model: nn.Module) -> nn.Module:
+    """The pretrained part of a model, without its head.
+
+    Raises ValueError when the model has no such part.
+    """
+    base = getattr(model, "base_model", None)
+    if not isinstance(base, nn.Module):
+        raise ValueError(f"{type(model).__name__} has no base_model: pass a transformers model")
+    return base
+
+
+def layers(model: nn.Module) -> nn.ModuleList:
+    """The stack of transformer layers, bottom first."""
+    depth = model.config.num_hidden_layers
+    for module in body(model).modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise ValueError(f"no list of {depth} layers found in {type(model).__name__}")
+
+
+def keep_layers(model: nn.Module, count: int) -> nn.Module:
+    """Cut the model, in place, to its lowest ``count`` layers.
+
+    Raises ValueError when ``count`` is not between 1 and the number of layers.
+    """
+    stack = layers(model)
+    if not 1 <= count <= len(stack):
+        raise ValueError(f"cannot keep {count} layers of {len(stack)}: choose 1 to {len(stack)}")
+    del stack[count:]
+    model.config.num_hidden_layers = count
+    return model
+
+
+def freeze(model: nn.Module, *parts: str) -> nn.Module:
+    """Hold the parameters whose names contain one of ``parts`` fixed, in place.
+
+    ``"body"`` stands for everything but the head. Raises ValueError, with names that exist,
+    when a part matches nothing.
+    """
+    for part in parts:
+        chosen = [
+            parameter
+            for name, parameter in model.named_parameters()
+            if (part == "body" and not is_head(name)) or (part != "body" and part in name)
+        ]
+        if not chosen:
+            names = sorted({name.rsplit(".", 1)[0] for name, _ in model.named_parameters()})
+            raise ValueError(f"no parameter name contains {part!r}; there are: {', '.join(names)}")
+        for parameter in chosen:
+            parameter.requires_grad_(False)
+    return model
+
+
+def unfreeze(model: nn.Module) -> nn.Module:
+    """Let all parameters move again, in place."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    return model
+
+
+def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
+    """Put a freshly drawn linear head with ``outputs`` outputs on the model, in place.
+
+    Weights are drawn from N(0, 0.02²) as in BERT (Devlin et al. 2018, arXiv 1810.04805).
+    """
+    owner, name = _last_linear(model)
+    old = getattr(owner, name)
+    runtime.seed_everything(seed)
+    new = nn.Linear(old.in_features, outputs, bias=old.bias is not None)
+    nn.init.normal_(new.weight, std=0.02)
+    if new.bias is not None:
+        nn.init.zeros_(new.bias)
+    setattr(owner, name, new.to(old.weight.device))
+    model.config.num_labels = outputs
+    if hasattr(model, "num_labels"):
+        model.num_labels = outputs
+    return model
+
+
+def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
+    for name in ("classifier", "score"):
+        head = getattr(model, name, None)
+        if isinstance(head, nn.Linear):
+            return model, name
+        if head is not None and isinstance(getattr(head, "out_proj", None), nn.Linear):
+            return head, "out_proj"
+    raise ValueError(f"{type(model).__name__} has no linear classification head to replace")
+
+
+def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
+    """The model with another way from token vectors (B, T, D) to one vector (B, D).
+
+    ``"pretrained"`` returns the model as it is; ``"mean"`` and ``"first"`` put a fresh linear
+    head on the mean of the token vectors or on the first one.
+    """
+    if pooling == "pretrained":
+        return model
+    return PooledClassifier(body(model), model.config.num_labels, pooling, seed=seed)
+
+
+class PooledClassifier(nn.Module):
+    """An encoder, a pooling and one linear layer: (B, T) ids to logits (B, C).
+
+    It is not one of transformers' own classes: save its encoder and head by their state
+    dictionaries; ``transformers.pipeline`` opens only models with their pretrained pooling.
+    """
+
+    def __init__(self, encoder: nn.Module, outputs: int, pooling: str, *, seed: int) -> None:
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise ValueError(f"unknown pooling {pooling!r}: use pretrained, {', '.join(POOLINGS)}")
+        self.base_model = encoder
+        self.config = encoder.config
+        self.pooling = pooling
+        runtime.seed_everything(seed)
+        self.classifier = nn.Linear(self.config.hidden_size, outputs)
+        nn.init.normal_(self.classifier.weight, std=0.02)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: Any
+    ) -> SequenceClassifierOutput:
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        hidden = self.base_model(
+            input_ids=input_ids, attention_mask=attention_mask, **inputs
+        ).last_hidden_state
+        pooled = POOLINGS[self.pooling](hidden, attention_mask)
+        return SequenceClassifierOutput(logits=self.classifier(pooled))
+
+
+def pool_mean(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the real tokens, (B, T, D) and (B, T) to (B, D); padding does not count.
+
+    >>> pool_mean(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[1, 1, 0]]))
+    tensor([[2.]])
+    """
+    weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weight).sum(1) / weight.sum(1)
+
+
+def pool_first(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """The vector of the first token ([CLS] in BERT), (B, T, D) to (B, D)."""
+    return hidden[:, 0]
+
+
+POOLINGS = {"mean": pool_mean, "first": pool_first}
+
+
+class Count(NamedTuple):
+    """Numbers of parameters."""
+
+    total: int
+    trainable: int
+
+
+def count_parameters(model: nn.Module) -> Count:
+    """How many numbers the model holds, and how many of them training may move.
+
+    >>> count_parameters(nn.Linear(3, 2))
+    Count(total=8, trainable=8)
+    """
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return Count(sum(size for size, _ in sizes), sum(size for size, moves in sizes if moves))
+
+
+def parameter_table(model: nn.Module) -> pd.DataFrame:
+    """Parameters by part of the model: embeddings, each layer, head.
+
+    Columns: part, parameters, share, trainable.
+    """
+    rows: dict[str, list[int]] = {}
+    for name, parameter in model.named_parameters():
+        row = rows.setdefault(_part(name), [0, 0])
+        row[0] += parameter.numel()
+        row[1] += parameter.numel() * parameter.requires_grad
+    table = pd.DataFrame(
+        [(part, total, moves) for part, (total, moves) in rows.items()],
+        columns=["part", "parameters", "trainable"],
+    )
+    table.insert(2, "share", table["parameters"] / table["parameters"].sum())
+    return table
+
+
+def _part(name: str) -> str:
+    pieces = name.split(".")
+    for before, piece in pairwise(pieces):
+        if piece.isdigit():
+            return f"{before} {piece}"
+    if is_head(name):
+        return "head"
+    return "embeddings" if "embed" in name or "wte" in name or "wpe" in name else pieces[0]

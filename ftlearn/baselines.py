@@ -1,0 +1,66 @@
+"""What any fine-tuned model must beat: the most frequent label, word counts, a linear probe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
+from torch import nn
+
+from ftlearn.architecture import body, pool_mean
+from ftlearn.batching import by_length, collate
+from ftlearn.evaluation import BATCH_SIZE, Report, device_of
+
+
+def majority(train: Dataset, dataset: Dataset, task: Any) -> Report:
+    """Always answer with the label frequencies of the training data."""
+    counts = np.bincount(task.targets(train), minlength=len(task.labels)) + 1e-9
+    logits = np.tile(np.log(counts / counts.sum()), (len(dataset), 1))
+    return Report(task, dataset, logits, np.asarray(task.targets(dataset)))
+
+
+def tfidf(train: Dataset, dataset: Dataset, task: Any) -> Report:
+    """Logistic regression on TF-IDF weights of words: no pretraining, no word order."""
+    pipeline = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
+    )
+    pipeline.fit(train[task.text], task.targets(train))
+    return _report(pipeline, dataset[task.text], dataset, task)
+
+
+def linear_probe(
+    train_features: np.ndarray, train: Dataset, features: np.ndarray, dataset: Dataset, task: Any
+) -> Report:
+    """Logistic regression on frozen features (N, D), scaled to length 1, of a pretrained model."""
+    pipeline = make_pipeline(Normalizer(), LogisticRegression(C=10.0, max_iter=1000))
+    pipeline.fit(train_features, task.targets(train))
+    return _report(pipeline, features, dataset, task)
+
+
+def _report(pipeline: Any, rows: Any, dataset: Dataset, task: Any) -> Report:
+    logits = np.full((len(dataset), len(task.labels)), -50.0)  # labels absent from training
+    logits[:, pipeline[-1].classes_] = pipeline.predict_log_proba(rows)
+    return Report(task, dataset, logits, np.asarray(task.targets(dataset)))
+
+
+def features(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> np.ndarray:
+    """Mean token vector of each text in the model's body, (N, D), nothing trained."""
+    encoded, encoder = task.encode(dataset, tokenizer), body(model)
+    was_training = model.training
+    model.eval()
+    vectors: list[np.ndarray | None] = [None] * len(encoded)
+    with torch.inference_mode():
+        for rows in by_length(encoded.lengths, BATCH_SIZE):
+            batch = collate(encoded, rows, tokenizer).to(device_of(model))
+            hidden = encoder(**batch.inputs).last_hidden_state
+            pooled = pool_mean(hidden, batch.inputs["attention_mask"]).float().cpu()
+            for row, vector in zip(rows, pooled, strict=True):
+                vectors[row] = vector.numpy()
+    model.train(was_training)
+    return np.stack(vectors)

@@ -1,0 +1,140 @@
+"""Which rows go together into a batch, and how they are padded.
+
+The order of an epoch is a function of (seed, epoch) and of nothing else: no random state is
+consumed, so evaluation in between changes nothing, and a run that is resumed in the middle of
+an epoch sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ftlearn.losses import IGNORED
+
+POOL = 32
+"""Batches that are sorted by length together: large enough to save padding, small enough to
+keep the order of the data random."""
+
+
+class Batch(NamedTuple):
+    """Model inputs, each (B, T), the targets, (B,) or (B, T), and the rows they came from."""
+
+    inputs: dict[str, torch.Tensor]
+    targets: torch.Tensor
+    rows: list[int]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        return Batch(inputs, self.targets.to(device), self.rows)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as token ids, not yet padded: inputs[name][row] is a list of T ids.
+
+    ``truncated`` counts the rows that were longer than ``max_length`` and were cut.
+    """
+
+    inputs: dict[str, list[list[int]]]
+    targets: Sequence[Any]
+    max_length: int
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Number of tokens of each row."""
+        return [len(ids) for ids in self.inputs["input_ids"]]
+
+
+def plan(
+    lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, bucketed: bool = True
+) -> list[list[int]]:
+    """Cut the rows 0..N−1 into batches of one epoch; every row is in exactly one batch.
+
+    Rows are shuffled; within each pool of 32 batches they are sorted by length, cut, and the
+    batches shuffled again, so that a batch holds rows of similar length (few padding tokens).
+    With ``bucketed=False`` they are only shuffled and cut.
+
+    >>> plan([3, 9, 4, 8], 2, seed=0, epoch=0)
+    [[1, 3], [0, 2]]
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(len(lengths)).tolist()
+    if not bucketed:
+        return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    batches = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = sorted(order[start : start + POOL * batch_size], key=lambda row: -lengths[row])
+        batches += [pool[at : at + batch_size] for at in range(0, len(pool), batch_size)]
+    return [batches[at] for at in random.permutation(len(batches))]
+
+
+def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Batches for prediction: longest first, so that a lack of memory shows at once.
+
+    >>> by_length([3, 9, 4], 2)
+    [[1, 2], [0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+
+
+def collate(encoded: Encoded, rows: list[int], tokenizer: Any) -> Batch:
+    """Pad the given rows to the longest of them and stack them into tensors (B, T)."""
+    features = {name: [ids[row] for row in rows] for name, ids in encoded.inputs.items()}
+    inputs = dict(tokenizer.pad(features, padding=True, return_tensors="pt"))
+    targets = [encoded.targets[row] for row in rows]
+    if isinstance(targets[0], list):  # a target for every token: the ids, padding ignored
+        padded = tokenizer.pad({"input_ids": targets}, padding=True, return_tensors="pt")
+        return Batch(
+            inputs, padded["input_ids"].masked_fill(padded["attention_mask"] == 0, IGNORED), rows
+        )
+    kind = torch.float32 if isinstance(targets[0], float) else torch.long
+    return Batch(inputs, torch.tensor(targets, dtype=kind), rows)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The training batches of a data set: ``batches.epoch(k)`` yields lists of micro-batches.
+
+    A global batch of ``batch_size`` rows is cut into ``accumulate`` micro-batches, whose
+    gradients are summed before one update.
+    """
+
+    encoded: Encoded
+    tokenizer: Any
+    batch_size: int
+    accumulate: int = 1
+    seed: int = 0
+
+    def __len__(self) -> int:
+        """Number of updates in an epoch."""
+        return -(-len(self.encoded) // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[list[Batch]]:
+        """The global batches of one epoch, each as a list of micro-batches."""
+        for rows in plan(self.encoded.lengths, self.batch_size, seed=self.seed, epoch=number):
+            yield [collate(self.encoded, part, self.tokenizer) for part in self._parts(rows)]
+
+    def _parts(self, rows: list[int]) -> list[list[int]]:
+        size = -(-self.batch_size // self.accumulate)
+        return [rows[at : at + size] for at in range(0, len(rows), size)]
+
+
+def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:
+    """Share of the positions of padded batches that hold no token.
+
+    >>> padding_share([2, 4], [[0, 1]])
+    0.25
+    """
+    cells = sum(len(rows) * max(lengths[row] for row in rows) for rows in batches)
+    return 1 - sum(lengths) / cells

@@ -1,0 +1,123 @@
+"""One door to all data: the course's own corpus, your own file or folder, the Hub."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from importlib import resources
+from pathlib import Path
+
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from .errors import DataError
+from .hub import load_hub
+from .labels import label_feature
+from .reading import SUFFIXES, Table, Wanted, read_table, to_dataset
+
+TOPICS = ("technology", "health", "sports")
+BUNDLED = {
+    "topics": ("train", "valid", "test"),
+    "topics_shift": ("test",),
+    "topics_raw": ("raw", "verdicts"),
+    "ratings": ("train", "valid", "test"),
+}
+PART_NAMES = {"train": ("train",), "valid": ("valid", "validation", "dev"), "test": ("test",)}
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    text: str | tuple[str, str] = "text",
+    label: str | None = None,
+    kind: str = "auto",
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> DatasetDict:
+    """Load a data set by name or path as a `DatasetDict`.
+
+    Parameters
+    ----------
+    name_or_path : first match of
+        a bundled name: "topics", "topics_shift", "topics_raw", "ratings" (no network);
+        the path of a .csv, .tsv, .jsonl or .parquet file: one part, "train";
+        the path of a folder with such files named train and, if wanted, valid and test;
+        a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
+        (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
+        validation part, a tenth of train becomes valid. The labels of the test parts of sst2 and
+        stsb are secret, so their validation part is test here, and valid a tenth of train;
+        any other Hub id, with its own columns
+    text, label, kind, delimiter, encoding : for files, as in `ftlearn.data.read`; columns keep
+        the names they have in the file, and classes are those of all parts together
+
+    A `UserWarning` holds the report where rows of a file were refused. Raises `DataError`.
+
+    >>> load("topics_shift").keys()
+    dict_keys(['test'])
+    """
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in BUNDLED:
+        return DatasetDict({part: _bundled(name, part) for part in BUNDLED[name]})
+    if path.is_dir():
+        files = _part_files(path)
+    elif path.suffix.lower() in SUFFIXES or path.is_file():
+        files = {"train": path}
+    else:
+        return load_hub(name, tuple(BUNDLED))
+    wanted = Wanted.of(text, label, kind)
+    return _read_parts(files, wanted, {"delimiter": delimiter, "encoding": encoding})
+
+
+def _features(name: str, part: str) -> Features:
+    """The features of a part of a bundled data set."""
+    if part == "verdicts":
+        return Features({column: Value("string") for column in ("id", "label")})
+    if name == "topics_raw":
+        names = ("id", "title", "text", "register", "near", "story")
+        labels = ("annotator_a", "annotator_b", "editor")
+        return Features({column: Value("string") for column in (*names, *labels)})
+    if name == "ratings":
+        strings = {column: Value("string") for column in ("id", "text", "product")}
+        return Features({**strings, "label": Value("float32")})
+    names = ("id", "title", "text", "label", "register", "near", "story")
+    strings = {column: Value("string") for column in names}
+    return Features({**strings, "label": ClassLabel(names=list(TOPICS))})
+
+
+def _bundled(name: str, part: str) -> Dataset:
+    file = resources.files(__package__) / "files" / name / f"{part}.jsonl"
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+    features = _features(name, part)
+    columns = {column: [row[column] for row in rows] for column in features}
+    return Dataset.from_dict(columns, features=features)
+
+
+def _part_files(folder: Path) -> dict[str, Path]:
+    """The file of each part in a folder."""
+    files = {}
+    for part, names in PART_NAMES.items():
+        found = [f for f in sorted(folder.iterdir()) if f.stem in names and f.suffix in SUFFIXES]
+        if len(found) > 1:
+            raise DataError(f"{folder} has {[f.name for f in found]} for {part}; keep one of them.")
+        if found:
+            files[part] = found[0]
+    if "train" not in files:
+        raise DataError(
+            f"the folder {folder} has no train file; name one train.csv, .tsv, .jsonl or .parquet."
+        )
+    return files
+
+
+def _read_parts(files: dict[str, Path], wanted: Wanted, how: dict) -> DatasetDict:
+    tables = {part: read_table(file, wanted, **how) for part, file in files.items()}
+    for table in tables.values():
+        if table.report.refused:
+            warnings.warn(str(table.report), UserWarning, stacklevel=3)
+    feature = _shared_label(tables, wanted)
+    return DatasetDict({part: to_dataset(table, wanted, feature) for part, table in tables.items()})
+
+
+def _shared_label(tables: dict[str, Table], wanted: Wanted) -> ClassLabel | Value | None:
+    if wanted.label is None:
+        return None
+    values = [value for table in tables.values() for value in table.columns[wanted.label]]
+    return label_feature(values, wanted.kind)

@@ -1,0 +1,212 @@
+"""Three parts from one data set: stratified, with groups kept whole, the same in any row order.
+
+A row's place is decided by a hash of the seed and the row's content, not by its position: shuffle
+the file, and every row still lands in the same part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from scipy.optimize import linprog
+
+from .errors import DataError, need_columns
+
+PARTS = ("train", "valid", "test")
+Sizes = tuple[float, float, float]
+
+
+def split(
+    dataset: Dataset,
+    *,
+    sizes: Sizes = (0.8, 0.1, 0.1),
+    stratify: str | None = None,
+    group: str | None = None,
+    seed: int = 0,
+) -> DatasetDict:
+    """Split rows into train, valid and test, the same for any order of the rows.
+
+    Parameters
+    ----------
+    sizes : three fractions that sum to 1, or three whole numbers that sum to the number of rows
+    stratify : a column whose values are spread over the parts in proportion, to within one row
+    group : a column whose rows with equal values stay together; a row without a value (None or
+        empty) is a group of its own. Counts are then met as closely as whole groups allow
+    seed : another seed gives another split
+
+    Raises `DataError` where a class has fewer rows than there are parts, or a group fits nowhere.
+
+    >>> notes = Dataset.from_dict({"text": list("abcdefgh"), "label": [0, 1] * 4})
+    >>> parts = split(notes, sizes=(4, 2, 2), stratify="label")
+    >>> {name: sorted(part["label"]) for name, part in parts.items()}
+    {'train': [0, 0, 1, 1], 'valid': [0, 1], 'test': [0, 1]}
+    """
+    need_columns([name for name in (stratify, group) if name], dataset.column_names, "the data set")
+    totals = _totals(sizes, len(dataset))
+    order = hash_order(dataset, seed)
+    classes = _classes(dataset, stratify)
+    quotas = _quotas(classes, totals, stratify)
+    groups = _groups(dataset, group, order)
+    home = _assign(groups, classes, quotas, group)
+    return DatasetDict(
+        {name: dataset.select([i for i in order if home[i] == p]) for p, name in enumerate(PARTS)}
+    )
+
+
+def subset(dataset: Dataset, *, per_class: int, label: str = "label", seed: int = 0) -> Dataset:
+    """Draw `per_class` rows of each class; a smaller draw is the beginning of a larger one.
+
+    >>> notes = Dataset.from_dict({"text": list("abcdefgh"), "label": [0, 1] * 4})
+    >>> few, more = (subset(notes, per_class=n, seed=3)["text"][:] for n in (1, 3))
+    >>> len(few), len(more), more[:2] == few
+    (2, 6, True)
+    """
+    need_columns([label], dataset.column_names, "the data set")
+    labels = dataset[label][:]
+    ranks: Counter = Counter()
+    places = []
+    for i in hash_order(dataset, seed):
+        places.append((ranks[labels[i]], i))
+        ranks[labels[i]] += 1
+    for value, name in _class_names(dataset, label).items():
+        if not 1 <= per_class <= ranks[value]:
+            raise DataError(
+                f"per_class={per_class} rows were asked of class {name!r}, which has "
+                f"{ranks[value]}; ask for between 1 and that many."
+            )
+    drawn = [(rank, i) for rank, i in places if rank < per_class]
+    return dataset.select([i for _, i in sorted(drawn, key=lambda place: place[0])])
+
+
+def hash_order(dataset: Dataset, seed: int) -> list[int]:
+    """Row numbers (N,) ordered by a hash of the seed and each row's content: a shuffle by value."""
+    names = sorted(dataset.column_names)
+    columns = dataset.to_dict()
+    keys = [
+        hashlib.blake2b(json.dumps([seed, *row], default=str).encode(), digest_size=16).digest()
+        for row in zip(*(columns[name] for name in names), strict=True)
+    ]
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def _totals(sizes: Sizes, rows: int) -> list[int]:
+    """Whole numbers of rows for the three parts, by largest remainder."""
+    if rows == 0:
+        raise DataError("the data set has 0 rows; there is nothing to split.")
+    if len(sizes) != 3 or min(sizes) < 0:
+        raise DataError(f"sizes={sizes} must be three fractions or counts, none below 0.")
+    if all(isinstance(size, int) for size in sizes):
+        if sum(sizes) != rows:
+            raise DataError(f"sizes={sizes} sum to {sum(sizes)}, but there are {rows} rows.")
+        return list(sizes)
+    if abs(sum(sizes) - 1) > 1e-6:
+        raise DataError(f"sizes={sizes} sum to {sum(sizes):g}; fractions must sum to 1.")
+    ideal = np.array(sizes) * rows
+    totals = np.floor(ideal + 1e-9).astype(int)
+    most = np.argsort(totals - ideal, kind="stable")[: rows - totals.sum()]
+    totals[most] += 1
+    return totals.tolist()
+
+
+def _class_names(dataset: Dataset, column: str) -> dict[Hashable, str]:
+    """The name of each value of a label column; of a `ClassLabel` also where it has no rows."""
+    names = getattr(dataset.features[column], "names", None)
+    if names:
+        return dict(enumerate(names))
+    return {value: str(value) for value in sorted(set(dataset[column]), key=str)}
+
+
+def _classes(dataset: Dataset, stratify: str | None) -> list[str]:
+    if stratify is None:
+        return [""] * len(dataset)
+    names = _class_names(dataset, stratify)
+    return [names.get(value, str(value)) for value in dataset[stratify]]
+
+
+def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None) -> dict:
+    """Rows of each class for each part, whole numbers next to the ideal n_c · total_p / N.
+
+    Controlled rounding: a transport problem with bounds floor and ceiling always has a whole
+    solution with the right sums over classes and over parts, and the simplex method stops in one.
+    A class that would be missing from a part is rounded up first.
+    """
+    counts = Counter(classes)
+    used = sum(total > 0 for total in totals)
+    for name, count in counts.items():
+        if stratify is not None and count < used:
+            raise DataError(
+                f"class {name!r} of {stratify!r} has {count} rows, fewer than the {used} parts; "
+                "add rows, merge it with another class, or leave out stratify."
+            )
+    names = sorted(counts)
+    sums = np.array([counts[name] for name in names])
+    ideal = np.outer(sums, totals) / len(classes)
+    low = np.floor(ideal + 1e-9)
+    cost = np.where((low == 0) & (ideal > 0), -2.0, 0.0) - (ideal - low)
+    shares = np.kron(np.eye(len(names)), np.ones(3)), np.kron(np.ones(len(names)), np.eye(3))
+    result = linprog(
+        cost.ravel(),
+        A_eq=np.vstack(shares),
+        b_eq=np.concatenate([sums, totals]),
+        bounds=np.column_stack([low.ravel(), np.ceil(ideal - 1e-9).ravel()]),
+        method="highs-ds",
+    )
+    return dict(zip(names, result.x.round().astype(int).reshape(-1, 3), strict=True))
+
+
+def _groups(dataset: Dataset, group: str | None, order: Sequence[int]) -> list[list[int]]:
+    """Rows that stay together, largest group first, equally large ones in hash order."""
+    values = dataset[group][:] if group else [None] * len(dataset)
+    groups = defaultdict(list)
+    for i in order:
+        alone = values[i] is None or values[i] == ""
+        groups[(i,) if alone else values[i]].append(i)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _assign(
+    groups: Sequence[list[int]], classes: Sequence[str], quotas: dict, group: str | None
+) -> dict[int, int]:
+    """The part of each row: each group goes where it overflows least and most is missing.
+
+    The last groups go to parts that are still empty, so that no part stays empty.
+    """
+    totals = sum(quotas.values())
+    empty = set(np.flatnonzero(totals).tolist())
+    _check_groups(groups, totals, group)
+    left = {name: quota.astype(float) for name, quota in quotas.items()}
+    used, home = sorted(empty), {}
+    for number, rows in enumerate(groups):
+        counts = Counter(classes[i] for i in rows)
+        choice = sorted(empty) if len(groups) - number <= len(empty) else used
+        part = min(choice, key=lambda p: _misfit(counts, left, quotas, p))
+        empty.discard(part)
+        for name, count in counts.items():
+            left[name][part] -= count
+        home.update(dict.fromkeys(rows, part))
+    return home
+
+
+def _check_groups(groups: Sequence[list[int]], totals: np.ndarray, group: str | None) -> None:
+    if group and len(groups[0]) > totals.max():
+        raise DataError(
+            f"a group of {group!r} has {len(groups[0])} of {totals.sum()} rows, more than the "
+            f"largest part ({totals.max()}); split the group or choose other sizes."
+        )
+    if group and len(groups) < np.count_nonzero(totals):
+        raise DataError(
+            f"{len(groups)} groups of {group!r} cannot fill {np.count_nonzero(totals)} parts; "
+            "bring more groups, or set the size of a part to 0."
+        )
+
+
+def _misfit(counts: Counter, left: dict, quotas: dict, part: int) -> tuple[float, float]:
+    """How badly a group fits a part: rows above the quota, then how full the part is already."""
+    over = sum(max(0.0, count - left[name][part]) for name, count in counts.items())
+    room = sum(n * left[name][part] / max(quotas[name][part], 1) for name, n in counts.items())
+    return over, -room

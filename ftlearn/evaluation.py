@@ -1,0 +1,168 @@
+"""Predictions, and a report on how good they are and where they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+from scipy.special import softmax
+from sklearn.metrics import confusion_matrix
+from torch import nn
+
+from ftlearn import metrics, runtime
+from ftlearn.batching import Encoded, by_length, collate
+from ftlearn.metrics import Interval
+
+BATCH_SIZE = 32
+
+
+def outputs(
+    model: nn.Module, encoded: Encoded, task: Any, tokenizer: Any, *, precision: str = "auto"
+) -> np.ndarray:
+    """What the task keeps of the model's logits, (N, K), in the order of the rows.
+
+    The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
+    in the middle of training changes nothing.
+    """
+    device = device_of(model)
+    dtype = runtime.precision(device, precision)
+    was_training = model.training
+    model.eval()
+    kept: list[np.ndarray | None] = [None] * len(encoded)
+    with torch.inference_mode(), runtime.autocast(device, dtype):
+        for rows in by_length(encoded.lengths, BATCH_SIZE):
+            batch = collate(encoded, rows, tokenizer).to(device)
+            logits = model(**batch.inputs).logits.float()
+            for row, values in zip(rows, task.keep(logits, batch.targets).cpu(), strict=True):
+                kept[row] = values.numpy()
+    model.train(was_training)
+    return np.stack(kept)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's weights lie."""
+    return next(model.parameters()).device
+
+
+def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:
+    """Answers for bare texts, one row each; for classification with the probability of each label.
+
+    Columns: text, answer, and one a label.
+    """
+    kept = outputs(model, task.encode_texts(texts, tokenizer), task, tokenizer)
+    table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
+    labels = getattr(task, "labels", ())
+    return table.join(pd.DataFrame(softmax(kept, -1), columns=list(labels))) if labels else table
+
+
+def evaluate(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> Report:
+    """Predict every row of a data set and report on it."""
+    encoded = task.encode(dataset, tokenizer)
+    return Report(
+        task, dataset, outputs(model, encoded, task, tokenizer), _targets(encoded.targets)
+    )
+
+
+def _targets(targets: Sequence[Any]) -> np.ndarray:
+    ragged = isinstance(targets[0], list)  # token targets are already in the kept outputs
+    return np.zeros(len(targets)) if ragged else np.asarray(targets)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A model's outputs (N, K) on a data set, beside the truth (N,)."""
+
+    task: Any
+    dataset: Dataset
+    outputs: np.ndarray
+    targets: np.ndarray
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """All metrics of the task."""
+        return self.task.metrics(self.outputs, self.targets)
+
+    @cached_property
+    def row_losses(self) -> np.ndarray:
+        """The loss of each row (N,)."""
+        return self.task.row_losses(self.outputs, self.targets)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each row was classified rightly (N,)."""
+        return self.outputs.argmax(-1) == self.targets
+
+    def interval(self, name: str, *, draws: int = 1000, seed: int = 0) -> Interval:
+        """One metric with its 95 % bootstrap interval over rows."""
+        if name not in self.scores:
+            raise KeyError(f"no metric {name!r}; there are: {', '.join(self.scores)}")
+        return metrics.bootstrap(
+            lambda outputs, targets: self.task.metrics(outputs, targets)[name],
+            self.outputs,
+            self.targets,
+            draws=draws,
+            seed=seed,
+        )
+
+    def table(self, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """All metrics with their 95 % bootstrap intervals, one row each: value, low, high."""
+        samples = metrics.resample(
+            lambda outputs, targets: list(self.task.metrics(outputs, targets).values()),
+            self.outputs,
+            self.targets,
+            draws=draws,
+            seed=seed,
+        )
+        low, high = np.quantile(samples, [0.025, 0.975], axis=0)
+        values = list(self.scores.values())
+        return pd.DataFrame({"value": values, "low": low, "high": high}, index=list(self.scores))
+
+    def errors(self, count: int = 10, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows with the highest loss, worst first: text, truth, answer, loss, other columns."""
+        worst = np.argsort(-self.row_losses, kind="stable")[:count]
+        return self.rows(columns=columns).iloc[worst]
+
+    def rows(self, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """Every row with its text, truth, answer and loss, and other columns of the data."""
+        text = self.task.text
+        names = [text] if isinstance(text, str) else list(text)
+        table = pd.DataFrame({name: list(self.dataset[name]) for name in (*names, *columns)})
+        return table.assign(
+            truth=self._truth(), answer=self.task.answers(self.outputs), loss=self.row_losses
+        )
+
+    def _truth(self) -> list[Any]:
+        labels = getattr(self.task, "labels", None)
+        if labels:
+            return [labels[target] for target in self.targets]
+        return list(self.dataset[self.task.target])
+
+    def confusion(self) -> pd.DataFrame:
+        """Counts of (truth, answer) pairs: truth in rows, answers in columns."""
+        labels = list(self.task.labels)
+        counts = confusion_matrix(self.targets, self.outputs.argmax(-1), labels=range(len(labels)))
+        return pd.DataFrame(
+            counts,
+            index=pd.Index(labels, name="truth"),
+            columns=pd.Index(labels, name="answer"),
+        )
+
+    def by(self, column: str) -> pd.DataFrame:
+        """Metrics for each value of a column of the data, with the number of rows."""
+        values = np.asarray([str(value) for value in self.dataset[column]])
+        rows = {}
+        for value in sorted(set(values)):
+            part = values == value
+            scores = self.task.metrics(self.outputs[part], self.targets[part])
+            rows[value] = {"rows": int(part.sum()), **scores}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis(column)
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
+        return f"Report({len(self.targets)} rows: {scores})"

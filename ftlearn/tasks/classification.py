@@ -1,0 +1,109 @@
+"""One label out of C for each text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import ClassLabel, Dataset, DatasetDict
+
+from ftlearn import losses, metrics
+from ftlearn.losses import LossSum
+from ftlearn.tasks.base import Task, require_columns, training_part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Task):
+    """Texts into C classes: cross-entropy on logits (B, C)."""
+
+    labels: tuple[str, ...]
+    label_smoothing: float = 0.0
+    head: ClassVar[str] = "sequence classification"
+    criterion: ClassVar[str] = "log_loss"
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+        return losses.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+    def answers(self, outputs: np.ndarray) -> list[str]:
+        return [self.labels[column] for column in outputs.argmax(-1)]
+
+    def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        return metrics.classification(outputs, targets)
+
+    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return metrics.log_losses(outputs, targets)
+
+    def head_arguments(self) -> dict[str, Any]:
+        ids = dict(enumerate(self.labels))
+        return {
+            "num_labels": len(self.labels),
+            "id2label": ids,
+            "label2id": {label: column for column, label in ids.items()},
+            "problem_type": "single_label_classification",
+        }
+
+    def targets(self, dataset: Dataset) -> list[int]:
+        """Class ids (N,); ids or names that the task does not know raise ValueError."""
+        require_columns(dataset, [self.target])
+        feature = dataset.features[self.target]
+        values = list(dataset[self.target])
+        names = feature.names if isinstance(feature, ClassLabel) else None
+        if names is not None:
+            self._check_ids(values, len(names))
+            values = [names[value] for value in values]
+        column = {label: at for at, label in enumerate(self.labels)}
+        unknown = sorted({str(value) for value in values} - set(column))
+        if unknown:
+            raise ValueError(
+                f"column {self.target!r} holds labels the task does not know: "
+                f"{', '.join(map(repr, unknown[:5]))}; it knows {', '.join(self.labels)}"
+            )
+        return [column[str(value)] for value in values]
+
+    def _check_ids(self, values: list[int | None], count: int) -> None:
+        for row, value in enumerate(values):
+            if value is None or not 0 <= value < count:
+                raise ValueError(
+                    f"row {row} of column {self.target!r} holds the class id {value!r}, "
+                    f"which is not in 0..{count - 1}: drop or relabel the row"
+                )
+
+
+def classification(
+    data: Dataset | DatasetDict,
+    *,
+    text: str | tuple[str, str] = "text",
+    target: str = "label",
+    max_length: int = 128,
+    label_smoothing: float = 0.0,
+) -> Classification:
+    """A classification task whose labels are those of the data (its part ``train``).
+
+    Raises KeyError for a missing column and ValueError when there are fewer than two classes.
+
+    >>> articles = Dataset.from_dict({"text": ["a", "b"], "label": ["cold", "warm"]})
+    >>> classification(articles).labels
+    ('cold', 'warm')
+    """
+    rows = training_part(data)
+    require_columns(rows, [target])
+    feature = rows.features[target]
+    if isinstance(feature, ClassLabel):
+        labels = tuple(feature.names)
+    else:
+        labels = tuple(sorted({str(value) for value in rows[target]}))
+    present = set(rows[target])
+    if len(present) < 2:
+        raise ValueError(
+            f"column {target!r} holds one class only ({', '.join(map(repr, present))}): "
+            "a classifier needs examples of at least two"
+        )
+    return Classification(
+        text=text,
+        target=target,
+        max_length=max_length,
+        labels=labels,
+        label_smoothing=label_smoothing,
+    )

