@@ -65,7 +65,7 @@ def plan(
     With ``bucketed=False`` they are only shuffled and cut.
 
     >>> plan([3, 9, 4, 8], 2, seed=0, epoch=0)
-    [[1, 3], [0, 2]]
+    [[2, 0], [1, 3]]
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths)).tolist()

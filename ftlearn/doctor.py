@@ -70,9 +70,9 @@ def _processor() -> Finding:
 
 
 def _memory() -> Finding:
-    free = runtime.memory_available()
+    free = runtime.memory_available() + runtime.memory_used()  # what this notebook may fill
     return Finding(
-        "free memory",
+        "memory",
         runtime.read_size(free),
         free > NEEDED_MEMORY,
         f"close other programs: a notebook takes up to {runtime.read_size(NEEDED_MEMORY)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,31 @@ import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils import flop_counter
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
 
 from ftlearn import architecture, runtime
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """fp32 copies of each trainable number that an optimiser keeps."""
+
+LIBRARIES = 45_000_000
+"""Bytes of code and buffers that the first update brings into memory, measured on Linux x86."""
+
+REUSE = 2
+"""Memory that passing tensors take over their size: freed blocks are seldom reused exactly."""
+
+FLOPS = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        lambda q, k, v, *_, **__: flop_counter.sdpa_flop_count(q, k, v)
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, q, k, v, *_, **__: flop_counter.sdpa_backward_flop_count(gradient, q, k, v)
+    ),
+}
+"""From shapes to operations for the CPU's own attention, which torch's counter leaves out."""
 
 
 class TooLargeError(MemoryError):
@@ -32,16 +51,18 @@ class Estimate:
     optimizer: int
     activations: int
     """What the forward pass keeps for the backward pass."""
+    working: int
+    """What comes and goes: the tensors inside a layer, and what the libraries load."""
     flops: int
-    """Floating-point operations of one update: forward, and twice that backward."""
+    """Floating-point operations of one update: forward, and backward where something moves."""
 
     @property
     def memory(self) -> int:
-        """All of it together; the libraries themselves take about 500 MB more."""
-        return self.weights + self.gradients + self.optimizer + self.activations
+        """All of it together; Python with its imported libraries holds about 500 MB before."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.working
 
     def __str__(self) -> str:
-        parts = ("weights", "gradients", "optimizer", "activations")
+        parts = ("weights", "gradients", "optimizer", "activations", "working")
         sizes = ", ".join(f"{part} {runtime.read_size(getattr(self, part))}" for part in parts)
         return f"{runtime.read_size(self.memory)} ({sizes}), {self.flops / 1e9:.0f} GFLOP an update"
 
@@ -59,27 +80,37 @@ def skeleton(config: PretrainedConfig, *, causal: bool = False) -> nn.Module:
 
 
 def estimate(
-    model: nn.Module, *, batch_size: int, tokens: int, optimizer: str = "adamw"
+    model: nn.Module,
+    *,
+    batch_size: int,
+    tokens: int,
+    optimizer: str = "adamw",
+    precision: str = "auto",
 ) -> Estimate:
     """Memory and arithmetic of training a model on batches of ``batch_size`` × ``tokens``.
 
     ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient
-    and no optimiser state. Activations are counted exactly as autograd saves them, on tensors
-    that have shapes but no memory.
+    and no optimiser state. Activations are counted exactly as autograd saves them, in a dry run
+    on tensors that have shapes but no memory; the dry run also counts what passes through, and
+    the floating-point operations forward and backward.
     """
     total, moving = architecture.count_parameters(model)
-    saved, flops = _count(model, batch_size, tokens)
+    dtype = runtime.precision(runtime.device(), precision)
+    saved, passing, flops = _dry_run(model, batch_size, tokens, dtype)
     return Estimate(
         weights=4 * total,
         gradients=4 * moving,
         optimizer=4 * moving * OPTIMIZER_COPIES[optimizer],
         activations=saved,
-        flops=3 * flops,
+        working=LIBRARIES + REUSE * passing,
+        flops=flops,
     )
 
 
-def _count(model: nn.Module, batch_size: int, tokens: int) -> tuple[int, int]:
-    """Bytes saved for the backward pass and forward FLOPs of one batch, by a dry run.
+def _dry_run(
+    model: nn.Module, batch_size: int, tokens: int, dtype: torch.dtype
+) -> tuple[int, int, int]:
+    """Bytes saved for the backward pass, bytes passing at most, and FLOPs, of one update.
 
     Fake tensors go the way of real ones through every operation, and have shapes only.
     """
@@ -93,13 +124,49 @@ def _count(model: nn.Module, batch_size: int, tokens: int) -> tuple[int, int]:
             sizes[storage._cdata] = storage.nbytes()
         return tensor
 
-    counter = FlopCounterMode(display=False)
+    counter = flop_counter.FlopCounterMode(display=False, custom_mapping=FLOPS)
+    numbers = runtime.autocast(torch.device("cpu"), dtype)  # where fake tensors lie
     with FakeTensorMode(), torch.random.fork_rng():
         copy = _same_shape(model)
         ids = torch.zeros(batch_size, tokens, dtype=torch.long)
-        with counter, saved_tensors_hooks(pack, lambda tensor: tensor):
-            copy(input_ids=ids, attention_mask=torch.ones_like(ids))
-    return sum(sizes.values()), counter.get_total_flops()
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        with torch.no_grad(), numbers, _Passing(copy) as passing:
+            copy(**inputs)
+        with counter:
+            with saved_tensors_hooks(pack, lambda tensor: tensor), numbers:
+                loss = copy(**inputs).logits.float().log_softmax(-1).sum()
+            if loss.requires_grad:
+                loss.backward()
+    return sum(sizes.values()), passing.peak, counter.get_total_flops()
+
+
+class _Passing(TorchDispatchMode):
+    """Follows the bytes of the tensors that are alive; ``peak`` is the most there were."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.known = {each.untyped_storage()._cdata for each in model.parameters()}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        for tensor in filter(torch.is_tensor, tree_leaves(result)):
+            self._follow(tensor.untyped_storage())
+        return result
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata in self.known:
+            return
+        self.known.add(storage._cdata)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
+
+    def _forget(self, address: int, size: int) -> None:
+        self.known.discard(address)
+        self.now -= size
 
 
 def _same_shape(model: nn.Module) -> nn.Module:
@@ -117,22 +184,33 @@ def _same_shape(model: nn.Module) -> nn.Module:
 
 
 def seconds_per_update(
-    model: nn.Module, *, batch_size: int, tokens: int, repeats: int = 3
+    model: nn.Module,
+    *,
+    batch_size: int,
+    tokens: int,
+    repeats: int = 3,
+    precision: str = "auto",
 ) -> float:
     """Measure one update on this machine: forward and backward of a batch, best of ``repeats``.
 
-    Weights are not changed. The optimiser's own time, some 5 % for MiniLM, is not in it.
+    Weights are not changed; gradients are dropped. The optimiser's own time, some 5 % for
+    MiniLM, is not in it.
     """
-    device = next(model.parameters()).device
+    device, was_training = next(model.parameters()).device, model.training
+    dtype = runtime.precision(device, precision)
     ids = torch.full((batch_size, tokens), 5, device=device)
+    model.train()
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
+        with runtime.autocast(device, dtype):
+            total = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum()
+        total.backward()
         if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
         model.zero_grad()
+    model.train(was_training)
     return min(times[1:])
 
 
@@ -151,7 +229,7 @@ def require_memory(needed: Estimate, *, available: int | None = None) -> None:
     else:
         remedy = (
             "freeze the body (architecture.freeze(model, 'body')), keep fewer layers, or load "
-            "'minilm', which needs about 0.4 GB"
+            "'minilm', which needs about 0.6 GB"
         )
     raise TooLargeError(
         f"this run needs {runtime.read_size(needed.memory)} and the machine has "

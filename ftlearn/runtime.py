@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 import resource
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -94,6 +97,31 @@ def memory_peak() -> int:
     """Bytes of memory that this process held at most since it started."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_growth(function: Callable[[], Any]) -> int:
+    """Bytes by which this process grows at most while ``function()`` runs, looked at every ms.
+
+    For a true figure run it in a fresh process: memory that was freed before is used again.
+
+    >>> memory_growth(lambda: bytearray(50_000_000).count(1)) > 40_000_000
+    True
+    """
+    before, done, seen = memory_used(), threading.Event(), [memory_used()]
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            seen.append(memory_used())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        function()
+    finally:
+        seen.append(memory_used())
+        done.set()
+        watcher.join()
+    return max(seen) - before
 
 
 def memory_available() -> int:

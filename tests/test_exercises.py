@@ -54,5 +54,5 @@ def test_every_sheet_has_three_to_six_exercises():
 
 
 def test_an_unknown_sheet_is_named():
-    with pytest.raises(ValueError, match="'99'.*00"):
+    with pytest.raises(ValueError, match=r"'99'.*00"):
         exercises.load("99")

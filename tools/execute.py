@@ -95,9 +95,18 @@ def run(notebook: NotebookNode, path: Path, keep_going: bool) -> tuple[float, fl
                 client.execute_cell(cell, index)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise LessonError(f"{path.name}, cell {cell.id}:\n{plain(str(error))}") from error
-        seconds = time.perf_counter() - start
-        probe = client.execute_cell(new_code_cell(PROBE), len(notebook.cells), store_history=False)
-    return seconds, float(probe.outputs[0].text)
+        return time.perf_counter() - start, peak_memory_mb(client)
+
+
+def peak_memory_mb(client: NotebookClient) -> float:
+    """The most memory a running kernel has held, asked in a cell that does not stay."""
+    cells = client.nb.cells
+    cells.append(new_code_cell(PROBE))
+    try:
+        client.execute_cell(cells[-1], len(cells) - 1, store_history=False)
+        return float(cells[-1].outputs[0].text)
+    finally:
+        cells.pop()
 
 
 def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> None:

@@ -115,9 +115,7 @@ def leaked_paths(notebook: NotebookNode) -> list[str]:
     here = [re.escape(str(folder)) + r"(?![\w-])" for folder in (ROOT, Path.home())]
     local = re.compile("|".join([*here, _MACHINE_PATH.pattern]))
     hits = ((cell_id, local.search(text)) for cell_id, text in output_texts(notebook))
-    return [
-        f"cell {cell_id}: an output contains the path {hit[0]!r}" for cell_id, hit in hits if hit
-    ]
+    return [f"cell {cell_id}: an output names the path {hit[0]!r}" for cell_id, hit in hits if hit]
 
 
 def normalise(notebook: NotebookNode) -> None:

@@ -8,6 +8,7 @@ The numbers are those of CONTRIBUTING.md. An empty list means that the rule is k
 
 from __future__ import annotations
 
+import copy
 import re
 import statistics
 import sys
@@ -35,9 +36,11 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 def file_format(notebook: NotebookNode) -> list[str]:
     """Valid nbformat 4.5, no widget state, and only metadata that means something."""
-    complaints = []
+    ids = [cell.id for cell in notebook.cells]
+    repeated = {cell_id for cell_id in ids if ids.count(cell_id) > 1}
+    complaints = [f"cell id {cell_id} is used twice" for cell_id in sorted(repeated)]
     try:
-        nbformat.validate(notebook)
+        nbformat.validate(copy.deepcopy(notebook))
     except nbformat.ValidationError as error:
         complaints.append(f"not a valid notebook: {error.message}")
     if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
@@ -45,9 +48,7 @@ def file_format(notebook: NotebookNode) -> list[str]:
     unknown = set(notebook.metadata) - {"kernelspec", "language_info", "ftlearn"}
     if unknown:
         complaints.append(f"metadata holds {', '.join(sorted(unknown))}; run make notebooks")
-    ids = [cell.id for cell in notebook.cells]
-    repeated = {cell_id for cell_id in ids if ids.count(cell_id) > 1}
-    return complaints + [f"cell id {cell_id} is used twice" for cell_id in sorted(repeated)]
+    return complaints
 
 
 def fresh_outputs(notebook: NotebookNode) -> list[str]:
@@ -208,8 +209,8 @@ def code_lines(cell: NotebookNode) -> int:
 
 def words(cell: NotebookNode) -> int:
     """Words a reader reads: without link targets, comments, tables, code blocks and formulas."""
-    text = re.sub(r"^```.*?^```", "", cell.source, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"\$\$.*?\$\$|<!--.*?-->|^\|.*$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```.*?^```|\$\$.*?\$\$|<!--.*?-->", "", cell.source, flags=re.M | re.S)
+    text = re.sub(r"^\|.*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\]\([^)]*\)", "]", text)
     return len(re.findall(r"[^\W_]\S*", text))
 

@@ -1,0 +1,131 @@
+"""Predictions do not depend on their neighbours, and reports count rightly."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import pipeline
+
+from ftlearn import evaluate, evaluation, models, predict, tasks
+
+WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
+TEXTS = [" ".join(WORDS[(3 * row + at) % 9] for at in range(1 + 5 * row % 12)) for row in range(70)]
+ROWS = Dataset.from_dict(
+    {
+        "text": TEXTS,
+        "label": [["cold", "warm", "hot"][row % 3] for row in range(70)],
+        "kind": [["a", "b"][row % 2] for row in range(70)],
+    }
+)
+TASK = tasks.classification(ROWS, max_length=16)
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_bert):
+    return models.load(tiny_bert, TASK, seed=0, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def report(loaded):
+    return evaluate(loaded[0], ROWS, TASK, loaded[1])
+
+
+def test_outputs_are_those_of_each_text_alone_in_the_order_of_the_rows(loaded, report):
+    model, tokenizer = loaded
+    model.eval()
+    with torch.no_grad():
+        alone = [model(**tokenizer(text, return_tensors="pt")).logits[0].numpy() for text in TEXTS]
+    np.testing.assert_allclose(report.outputs, np.stack(alone), atol=1e-5)
+
+
+def test_evaluating_leaves_mode_and_random_state_alone(loaded):
+    model, tokenizer = loaded
+    model.train()
+    state = torch.get_rng_state()
+    evaluate(model, ROWS, TASK, tokenizer)
+    assert model.training
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_two_evaluations_agree_to_the_bit(loaded, report):
+    again = evaluate(loaded[0], ROWS, TASK, loaded[1])
+    assert np.array_equal(again.outputs, report.outputs)
+
+
+def test_predict_gives_answers_and_probabilities(loaded, report):
+    table = predict(loaded[0], TEXTS[:5], TASK, loaded[1])
+    assert list(table.columns) == ["text", "answer", *TASK.labels]
+    np.testing.assert_allclose(table[list(TASK.labels)].sum(axis=1), 1, atol=1e-6)
+    best = np.asarray(TASK.labels)[table[list(TASK.labels)].to_numpy().argmax(1)]
+    assert (table["answer"] == best).all()
+    assert (table["answer"].to_numpy() == report.rows()["answer"][:5].to_numpy()).all()
+
+
+def test_predict_refuses_what_is_no_text(loaded):
+    with pytest.raises(ValueError, match=r"row 1 .* holds '  '"):
+        predict(loaded[0], ["fine", "  "], TASK, loaded[1])
+
+
+def test_errors_come_worst_first_with_the_columns_asked_for(report):
+    table = report.errors(10, columns=["kind"])
+    assert len(table) == 10
+    assert list(table["loss"]) == sorted(report.row_losses, reverse=True)[:10]
+    assert set(table.columns) == {"text", "truth", "answer", "loss", "kind"}
+    row = table.index[0]
+    assert table["text"][row] == TEXTS[row]
+    assert table["truth"][row] == ROWS["label"][row]
+
+
+def test_confusion_counts_every_row_once(report):
+    table = report.confusion()
+    assert table.to_numpy().sum() == len(ROWS)
+    assert table.loc["cold"].sum() == ROWS["label"][:].count("cold")
+    assert np.trace(table.to_numpy()) == report.right.sum()
+
+
+def test_slices_add_up_to_the_whole(report):
+    table = report.by("kind")
+    assert table["rows"].to_dict() == {"a": 35, "b": 35}
+    mean = (table["rows"] * table["accuracy"]).sum() / len(ROWS)
+    assert mean == pytest.approx(report.scores["accuracy"])
+
+
+def test_intervals_hold_the_value_and_the_table_holds_all_metrics(report):
+    table = report.table(draws=200)
+    assert list(table.index) == list(report.scores)
+    assert (table["low"] <= table["value"] + 1e-9)["accuracy"]
+    assert (table["value"] <= table["high"] + 1e-9)["accuracy"]
+    interval = report.interval("accuracy", draws=200)
+    assert tuple(table.loc["accuracy"]) == pytest.approx(tuple(interval))
+
+
+def test_an_unknown_metric_is_named(report):
+    with pytest.raises(KeyError, match=r"no metric 'acuracy'.*accuracy"):
+        report.interval("acuracy")
+
+
+def test_a_saved_model_answers_the_same_in_transformers_pipeline(loaded, tmp_path):
+    model, tokenizer = loaded
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    ours = predict(model, TEXTS[:8], TASK, tokenizer)
+    theirs = pipeline("text-classification", model=str(tmp_path), device="cpu")(TEXTS[:8])
+    assert [answer["label"] for answer in theirs] == list(ours["answer"])
+    probabilities = ours[list(TASK.labels)].to_numpy().max(1)
+    np.testing.assert_allclose([answer["score"] for answer in theirs], probabilities, atol=1e-5)
+
+
+def test_batches_of_prediction_take_every_row_once():
+    encoded = TASK.encode_texts(TEXTS, _Words())
+    rows = [row for batch in evaluation.by_length(encoded.lengths, 32) for row in batch]
+    assert sorted(rows) == list(range(len(TEXTS)))
+
+
+class _Words:
+    """A tokenizer that makes an id of every word."""
+
+    model_max_length = 512
+
+    def __call__(self, texts, **_):
+        ids = [[WORDS.index(word) for word in text.split()] for text in texts]
+        return {"input_ids": ids, "attention_mask": [[1] * len(row) for row in ids]}

@@ -1,0 +1,299 @@
+"""Estimates of memory, arithmetic and time against closed forms and against real training."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertForSequenceClassification, GPT2Config
+
+from ftlearn import architecture, resources, runtime
+from ftlearn.resources import Estimate, TooLargeError
+
+MB = 1_000_000
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vocab_size": 100,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+
+
+class LinearModel(nn.Module):
+    """Ids (B, T) to logits (B, T, 7) by two matrices: 8 × 5 and 5 × 7 numbers, no biases."""
+
+    def __init__(self, config: object = None) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(11, 8)
+        self.first = nn.Linear(8, 5, bias=False)
+        self.second = nn.Linear(5, 7, bias=False)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(logits=self.second(self.first(self.embed(input_ids))))
+
+
+def small_bert(**changes: object) -> BertForSequenceClassification:
+    return BertForSequenceClassification(BertConfig(**{**SMALL, **changes}))
+
+
+# closed forms
+
+
+def test_linear_layers_cost_two_operations_a_weight_and_token_each_way():
+    found = resources.estimate(LinearModel(), batch_size=3, tokens=4, precision="fp32")
+    forward = 2 * (8 * 5 + 5 * 7) * 12
+    assert found.flops == 3 * forward  # backward: once for the weights, once for the inputs
+
+
+def test_frozen_layers_cost_their_forward_pass_only():
+    model = architecture.freeze(LinearModel(), "embed", "first")
+    found = resources.estimate(model, batch_size=3, tokens=4, precision="fp32")
+    assert found.flops == 2 * (8 * 5) * 12 + 2 * 2 * (5 * 7) * 12
+
+
+def test_linear_layers_save_their_inputs_and_the_softmax_its_outputs():
+    found = resources.estimate(LinearModel(), batch_size=3, tokens=4, precision="fp32")
+    ids, first, second, softmax = 8 * 12, 4 * 8 * 12, 4 * 5 * 12, 4 * 7 * 12
+    assert found.activations == ids + first + second + softmax
+
+
+def test_bert_costs_its_matrices_and_its_attention():
+    layers, width, inner, rows, tokens = 2, 32, 64, 3, 16
+    model = small_bert(attn_implementation="sdpa", num_labels=3)
+    found = resources.estimate(model, batch_size=rows, tokens=tokens, precision="fp32")
+    matrices = layers * (4 * width**2 + 2 * width * inner) * rows * tokens
+    head = (width**2 + 3 * width) * rows
+    attention = layers * rows * tokens**2 * width
+    # attention is two products forward; backward five, one of them made a second time
+    assert found.flops == 3 * 2 * (matrices + head) + (4 + 10) * attention
+
+
+@pytest.mark.parametrize(("optimizer", "copies"), [("sgd", 0), ("momentum", 1), ("adamw", 2)])
+def test_weights_gradients_and_moments_take_four_bytes_a_number(optimizer: str, copies: int):
+    model = small_bert()
+    count = sum(parameter.numel() for parameter in model.parameters())
+    found = resources.estimate(model, batch_size=2, tokens=8, optimizer=optimizer)
+    assert (found.weights, found.gradients) == (4 * count, 4 * count)
+    assert found.optimizer == copies * 4 * count
+
+
+def test_a_frozen_body_keeps_gradients_and_moments_of_the_head_only():
+    model = architecture.freeze(small_bert(num_labels=3), "body")
+    found = resources.estimate(model, batch_size=2, tokens=8)
+    head = 32 * 32 + 32 + 3 * 32 + 3
+    assert (found.gradients, found.optimizer) == (4 * head, 8 * head)
+    assert found.weights == 4 * architecture.count_parameters(model).total
+
+
+def test_a_skeleton_is_estimated_like_the_model_and_holds_no_memory():
+    config = BertConfig(**SMALL)
+    skeleton = resources.skeleton(config)
+    assert {parameter.device.type for parameter in skeleton.parameters()} == {"meta"}
+    shape = {"batch_size": 2, "tokens": 8}
+    model = BertForSequenceClassification(config)
+    assert resources.estimate(skeleton, **shape) == resources.estimate(model, **shape)
+
+
+def test_a_causal_skeleton_has_a_language_model_head():
+    config = GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=100)
+    found = resources.estimate(
+        resources.skeleton(config, causal=True), batch_size=2, tokens=8, precision="fp32"
+    )
+    assert found.activations > 2 * 8 * 100 * 4  # the softmax over the vocabulary
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_other_poolings_and_fewer_layers_are_estimated(pooling: str):
+    deep = architecture.with_pooling(small_bert(), pooling, seed=0)
+    before = resources.estimate(deep, batch_size=2, tokens=8)
+    after = resources.estimate(architecture.keep_layers(deep, 1), batch_size=2, tokens=8)
+    assert after.activations < before.activations
+    assert after.weights == 4 * architecture.count_parameters(deep).total
+
+
+def test_activations_grow_with_the_batch_and_the_rest_does_not():
+    one, two = (resources.estimate(small_bert(), batch_size=size, tokens=8) for size in (4, 8))
+    assert 1.9 < two.activations / one.activations < 2.1
+    assert two.flops == 2 * one.flops
+    assert (one.weights, one.gradients, one.optimizer) == (
+        two.weights,
+        two.gradients,
+        two.optimizer,
+    )
+
+
+def test_half_precision_halves_most_activations():
+    full, half = (
+        resources.estimate(small_bert(), batch_size=16, tokens=32, precision=name)
+        for name in ("fp32", "bf16")
+    )
+    assert 0.5 < half.activations / full.activations < 0.85
+    assert half.weights == full.weights
+
+
+def test_an_estimate_changes_neither_the_model_nor_the_random_numbers():
+    model = small_bert().eval()
+    before = [parameter.clone() for parameter in model.parameters()]
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    resources.estimate(model, batch_size=2, tokens=8)
+    assert torch.equal(torch.rand(2), expected)
+    assert not model.training
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        assert torch.equal(parameter, old)
+        assert parameter.grad is None
+
+
+# refusals
+
+NEEDED = Estimate(
+    weights=100 * MB,
+    gradients=100 * MB,
+    optimizer=200 * MB,
+    activations=600 * MB,
+    working=50 * MB,
+    flops=1,
+)
+
+
+def test_what_fits_is_let_through():
+    assert NEEDED.memory == 1050 * MB
+    assert resources.require_memory(NEEDED, available=1050 * MB) is None
+
+
+@pytest.mark.parametrize(("free", "pieces"), [(1049, 2), (750, 2), (650, 3), (451, 600)])
+def test_a_batch_too_large_is_to_be_cut_into_pieces_that_fit(free: int, pieces: int):
+    with pytest.raises(TooLargeError, match=rf"needs 1.05 GB .* accumulate={pieces}\)"):
+        resources.require_memory(NEEDED, available=free * MB)
+    assert 450 * MB + 600 * MB / pieces <= free * MB
+
+
+def test_a_model_too_large_is_to_be_frozen_cut_or_replaced():
+    with pytest.raises(TooLargeError, match="450 MB free: freeze the body.*fewer layers.*minilm"):
+        resources.require_memory(NEEDED, available=450 * MB)
+
+
+def test_the_machine_is_asked_when_nothing_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runtime, "memory_available", lambda: 999 * MB)
+    with pytest.raises(TooLargeError, match="999 MB free"):
+        resources.require_memory(NEEDED)
+
+
+# time
+
+
+def timed(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def test_planned_time_is_within_a_factor_of_two_of_the_time_taken():
+    model = small_bert(hidden_size=128, intermediate_size=512, num_hidden_layers=4)
+    ids = torch.full((8, 48), 5)
+
+    def run() -> None:
+        for _ in range(16):
+            model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
+
+    config = SimpleNamespace(batch_size=8, accumulate=1, epochs=2)
+    ratios = []
+    for _ in range(5):  # a busy machine slows one of the two down; the median ratio is fair
+        planned = resources.plan_time(model, [40, 56] * 32, config=config)
+        ratios.append(planned / timed(run))
+    assert 0.5 < sorted(ratios)[2] < 2
+
+
+def test_planned_time_is_linear_in_the_number_of_rows_and_epochs(monkeypatch: pytest.MonkeyPatch):
+    shapes = []
+    monkeypatch.setattr(
+        resources, "seconds_per_update", lambda model, **shape: shapes.append(shape) or 2.0
+    )
+    config = SimpleNamespace(batch_size=8, accumulate=2, epochs=3)
+    assert resources.plan_time(None, [10, 30] * 20, config=config) == 2.0 * 3 * 40 / 4
+    assert shapes == [{"batch_size": 4, "tokens": 20}]
+
+
+def test_measuring_time_leaves_weights_gradients_and_mode_alone():
+    model = small_bert().eval()
+    before = [parameter.clone() for parameter in model.parameters()]
+    assert resources.seconds_per_update(model, batch_size=2, tokens=8, repeats=1) > 0
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(map(torch.equal, model.parameters(), before))
+
+
+# memory against real training, each in a fresh process
+
+TRAIN = """
+import json, sys
+import torch
+from ftlearn import architecture, models, resources, runtime, tasks
+from ftlearn.batching import Batches, Encoded
+from ftlearn.training import TrainConfig, steps
+
+rows, tokens, frozen = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+task = tasks.Classification(labels=("a", "b", "c"))
+model, tokenizer = models.load("minilm", task, device="cpu")
+if frozen:
+    architecture.freeze(model, frozen)
+found = resources.estimate(model, batch_size=rows, tokens=tokens)
+ids = torch.randint(1000, 20000, (3 * rows, tokens)).tolist()
+texts = Encoded({"input_ids": ids}, [0] * len(ids), tokens)
+batches, config = Batches(texts, tokenizer, rows), TrainConfig(epochs=1, batch_size=rows)
+grown = runtime.memory_growth(lambda: list(steps(model, batches, task.loss, config)))
+print(json.dumps({"estimate": found.memory, "weights": found.weights, "grown": grown}))
+"""
+
+SHAPES = {
+    "16 x 64": ("16", "64", ""),
+    "32 x 128": ("32", "128", ""),
+    "16 x 64, body frozen": ("16", "64", "body"),
+}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, int]]:
+    """Estimated and measured bytes of each shape; the processes run side by side."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", TRAIN, *shape],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        for name, shape in SHAPES.items()
+    }
+    found = {}
+    for name, process in running.items():
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        found[name] = json.loads(output)
+    return found
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_estimated_memory_is_within_a_quarter_of_what_training_takes(measured, shape: str):
+    """Both counted from a process that has its libraries but no model yet."""
+    numbers = measured[shape]
+    assert 0.75 < numbers["estimate"] / (numbers["weights"] + numbers["grown"]) < 1.25
+
+
+@pytest.mark.parametrize("shape", ["16 x 64", "32 x 128"])
+def test_the_growth_above_the_loaded_model_is_within_a_quarter_too(measured, shape: str):
+    numbers = measured[shape]
+    assert 0.75 < (numbers["estimate"] - numbers["weights"]) / numbers["grown"] < 1.25
