@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
-import torch
 from torch import nn
-from transformers.modeling_outputs import SequenceClassifierOutput
 
-from ftlearn import runtime
+from ftlearn.pooling import PooledClassifier, fresh_linear, pool_first, pool_mean
+
+__all__ = [
+    "Count",
+    "PooledClassifier",
+    "body",
+    "count_parameters",
+    "freeze",
+    "is_head",
+    "keep_layers",
+    "layers",
+    "parameter_table",
+    "pool_first",
+    "pool_mean",
+    "replace_head",
+    "unfreeze",
+    "with_pooling",
+]
 
 HEAD_NAMES = ("classifier", "score", "pre_classifier", "lm_head", "pooler", "head", "cls")
 """First part of the parameter names that belong to a head in transformers' models."""
@@ -92,11 +107,9 @@ def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
     """
     owner, name = _last_linear(model)
     old = getattr(owner, name)
-    runtime.seed_everything(seed)
-    new = nn.Linear(old.in_features, outputs, bias=old.bias is not None)
-    nn.init.normal_(new.weight, std=0.02)
-    if new.bias is not None:
-        nn.init.zeros_(new.bias)
+    new = fresh_linear(old.in_features, outputs, seed=seed)
+    if old.bias is None:
+        new.bias = None
     setattr(owner, name, new.to(old.weight.device))
     model.config.num_labels = outputs
     if hasattr(model, "num_labels"):
@@ -117,61 +130,12 @@ def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
 def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
     """The model with another way from token vectors (B, T, D) to one vector (B, D).
 
-    ``"pretrained"`` returns the model as it is; ``"mean"`` and ``"first"`` put a fresh linear
-    head on the mean of the token vectors or on the first one.
+    ``"mean"`` and ``"first"`` put a fresh linear head on the mean of the token vectors or on the
+    first one. With ``"pretrained"``, or if it pools in such a way already, the model stays as it is.
     """
-    if pooling == "pretrained":
+    if pooling == "pretrained" or isinstance(model, PooledClassifier):
         return model
     return PooledClassifier(body(model), model.config.num_labels, pooling, seed=seed)
-
-
-class PooledClassifier(nn.Module):
-    """An encoder, a pooling and one linear layer: (B, T) ids to logits (B, C).
-
-    It is not one of transformers' own classes: save its encoder and head by their state
-    dictionaries; ``transformers.pipeline`` opens only models with their pretrained pooling.
-    """
-
-    def __init__(self, encoder: nn.Module, outputs: int, pooling: str, *, seed: int) -> None:
-        super().__init__()
-        if pooling not in POOLINGS:
-            raise ValueError(f"unknown pooling {pooling!r}: use pretrained, {', '.join(POOLINGS)}")
-        self.base_model = encoder
-        self.config = encoder.config
-        self.pooling = pooling
-        runtime.seed_everything(seed)
-        self.classifier = nn.Linear(self.config.hidden_size, outputs)
-        nn.init.normal_(self.classifier.weight, std=0.02)
-        nn.init.zeros_(self.classifier.bias)
-
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: Any
-    ) -> SequenceClassifierOutput:
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        hidden = self.base_model(
-            input_ids=input_ids, attention_mask=attention_mask, **inputs
-        ).last_hidden_state
-        pooled = POOLINGS[self.pooling](hidden, attention_mask)
-        return SequenceClassifierOutput(logits=self.classifier(pooled))
-
-
-def pool_mean(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the real tokens, (B, T, D) and (B, T) to (B, D); padding does not count.
-
-    >>> pool_mean(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[1, 1, 0]]))
-    tensor([[2.]])
-    """
-    weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weight).sum(1) / weight.sum(1)
-
-
-def pool_first(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """The vector of the first token ([CLS] in BERT), (B, T, D) to (B, D)."""
-    return hidden[:, 0]
-
-
-POOLINGS = {"mean": pool_mean, "first": pool_first}
 
 
 class Count(NamedTuple):

@@ -13,9 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from torch import nn
 
-from ftlearn.architecture import body, pool_mean
+from ftlearn.architecture import body
 from ftlearn.batching import by_length, collate
 from ftlearn.evaluation import BATCH_SIZE, Report, device_of
+from ftlearn.pooling import pool_mean
 
 
 def majority(train: Dataset, dataset: Dataset, task: Any) -> Report:

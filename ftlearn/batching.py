@@ -89,12 +89,16 @@ def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def collate(encoded: Encoded, rows: list[int], tokenizer: Any) -> Batch:
-    """Pad the given rows to the longest of them and stack them into tensors (B, T)."""
+    """Pad the given rows to the longest of them and stack them into tensors (B, T).
+
+    Padding is on the right whatever the tokenizer prefers: on the left it would shift the
+    positions of the tokens, and have a language model predict the first one from padding.
+    """
     features = {name: [ids[row] for row in rows] for name, ids in encoded.inputs.items()}
-    inputs = dict(tokenizer.pad(features, padding=True, return_tensors="pt"))
+    inputs = dict(tokenizer.pad(features, padding_side="right", return_tensors="pt"))
     targets = [encoded.targets[row] for row in rows]
     if isinstance(targets[0], list):  # a target for every token: the ids, padding ignored
-        padded = tokenizer.pad({"input_ids": targets}, padding=True, return_tensors="pt")
+        padded = tokenizer.pad({"input_ids": targets}, padding_side="right", return_tensors="pt")
         return Batch(
             inputs, padded["input_ids"].masked_fill(padded["attention_mask"] == 0, IGNORED), rows
         )

@@ -29,6 +29,15 @@ class LossSum(NamedTuple):
         return self.total / self.count if self.count else self.total * float("nan")
 
 
+def at_least_fp32(values: torch.Tensor) -> torch.Tensor:
+    """Half-precision and whole numbers as fp32, before they are summed; fp64 stays fp64.
+
+    >>> at_least_fp32(torch.ones(1, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def cross_entropy(
     logits: torch.Tensor, targets: torch.Tensor, *, label_smoothing: float = 0.0
 ) -> LossSum:
@@ -41,7 +50,7 @@ def cross_entropy(
     >>> cross_entropy(logits, torch.tensor([0, 2])).mean  # ln 3
     tensor(1.0986)
     """
-    flat, ids = logits.reshape(-1, logits.shape[-1]).float(), targets.reshape(-1)
+    flat, ids = at_least_fp32(logits.reshape(-1, logits.shape[-1])), targets.reshape(-1)
     total = F.cross_entropy(
         flat, ids, reduction="sum", ignore_index=IGNORED, label_smoothing=label_smoothing
     )
@@ -56,7 +65,7 @@ def squared_error(predictions: torch.Tensor, targets: torch.Tensor) -> LossSum:
     >>> squared_error(torch.tensor([[1.0], [3.0]]), torch.tensor([1.0, 5.0]))
     LossSum(total=tensor(4.), count=2)
     """
-    difference = predictions.reshape(-1).float() - targets.reshape(-1).float()
+    difference = at_least_fp32(predictions.reshape(-1)) - at_least_fp32(targets.reshape(-1))
     return LossSum(difference.square().sum(), difference.numel())
 
 
@@ -68,7 +77,7 @@ def brier(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     >>> brier(torch.tensor([[100.0, 0.0]]), torch.tensor([1])).total
     tensor(2.)
     """
-    probabilities = logits.float().softmax(-1)
+    probabilities = at_least_fp32(logits).softmax(-1)
     truth = F.one_hot(targets, logits.shape[-1])
     return LossSum((probabilities - truth).square().sum(), len(targets))
 

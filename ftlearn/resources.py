@@ -118,10 +118,9 @@ def _dry_run(
     alive = []  # a freed storage's address would be used again
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if not isinstance(tensor, nn.Parameter):
-            storage = tensor.untyped_storage()
-            alive.append(storage)
-            sizes[storage._cdata] = storage.nbytes()
+        storage = tensor.untyped_storage()
+        alive.append(storage)
+        sizes[storage._cdata] = storage.nbytes()
         return tensor
 
     counter = flop_counter.FlopCounterMode(display=False, custom_mapping=FLOPS)
@@ -137,6 +136,8 @@ def _dry_run(
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
+    for parameter in copy.parameters():  # linear layers save views of their weights
+        sizes.pop(parameter.untyped_storage()._cdata, None)
     return sum(sizes.values()), passing.peak, counter.get_total_flops()
 
 

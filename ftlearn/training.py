@@ -7,20 +7,24 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
-from ftlearn import optimisation, runtime
+from ftlearn import optimisation, resources, runtime
+from ftlearn.architecture import PooledClassifier
 from ftlearn.batching import Batch, Batches
+from ftlearn.config import TrainConfig
 from ftlearn.evaluation import device_of, evaluate
+from ftlearn.history import History, Step
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import training_part
+
+__all__ = ["DivergedError", "History", "Step", "TrainConfig", "accumulate", "fit", "steps"]
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 
@@ -29,95 +33,6 @@ class DivergedError(RuntimeError):
     """The loss or its gradient stopped being a number. ``history`` holds what came before."""
 
     history: History | None = None
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The settings of a training run; unknown or impossible values raise ValueError.
-
-    epochs         passes over the training data
-    batch_size     rows in one update
-    learning_rate  peak step size (Adam: roughly the change of a weight in one update)
-    optimizer      sgd, momentum, adam or adamw
-    weight_decay   share of the learning rate by which matrices shrink each update
-    schedule       constant, linear or cosine
-    warmup         share of all updates in which the learning rate rises, 0 to 1
-    clip_norm      largest length of the gradient; infinity for no limit
-    accumulate     number of pieces a batch is cut into to save memory; the gradient is the same
-    seed           fixes the order of the data and the dropout
-
-    >>> TrainConfig(batch_size=0)
-    Traceback (most recent call last):
-    ValueError: batch_size is 0: it must be a whole number of at least 1
-    """
-
-    epochs: int = 3
-    batch_size: int = 16
-    learning_rate: float = 1e-4
-    optimizer: str = "adamw"
-    weight_decay: float = 0.01
-    schedule: str = "linear"
-    warmup: float = 0.1
-    clip_norm: float = 1.0
-    accumulate: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} is {value!r}: it must be a whole number of at least 1")
-        for name, low, high in (
-            ("learning_rate", 0, math.inf),
-            ("weight_decay", 0, math.inf),
-            ("warmup", 0, 1),
-            ("clip_norm", 0, math.inf),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value!r}: it must lie between {low} and {high}")
-        if self.accumulate > self.batch_size:
-            raise ValueError(
-                f"accumulate is {self.accumulate}, more pieces than the {self.batch_size} rows "
-                "of a batch"
-            )
-        for name, known in (
-            ("optimizer", optimisation.OPTIMIZERS),
-            ("schedule", optimisation.SCHEDULES),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}")
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one update did. The loss is the one before the update."""
-
-    number: int
-    """Updates so far, from 1."""
-    epoch: float
-    """Passes over the data so far: 1.0 after the first."""
-    loss: float
-    """Mean loss of the batch."""
-    learning_rate: float
-    gradient_norm: float
-    """Length of the gradient before clipping."""
-    examples: int
-    """Rows seen so far."""
-    seconds: float
-    """Time spent in updates so far."""
-    total: int
-    """Updates in the whole run."""
-
-    @property
-    def examples_per_second(self) -> float:
-        """Mean training speed so far."""
-        return self.examples / self.seconds
-
-    @property
-    def ends_epoch(self) -> bool:
-        """Whether this was the last update of an epoch."""
-        return self.epoch.is_integer()
 
 
 def steps(
@@ -214,42 +129,6 @@ def _check_finite(loss: float, norm: float, scaler: torch.amp.GradScaler, where:
     )
 
 
-@dataclass
-class History:
-    """What happened in a run: every step, and every evaluation on the validation data."""
-
-    config: TrainConfig
-    criterion: str
-    steps: list[Step] = field(default_factory=list)
-    evaluations: list[dict[str, float]] = field(default_factory=list)
-    stopped: str = ""
-    """Why the run ended before its last update; empty when it did not."""
-
-    @property
-    def best(self) -> dict[str, float] | None:
-        """The evaluation with the lowest loss."""
-        return min(self.evaluations, key=lambda scores: scores[self.criterion], default=None)
-
-    def table(self) -> pd.DataFrame:
-        """One row a step."""
-        return pd.DataFrame([asdict(step) for step in self.steps])
-
-    def evaluation_table(self) -> pd.DataFrame:
-        """One row an evaluation: step, epoch and the scores."""
-        return pd.DataFrame(self.evaluations)
-
-    def __repr__(self) -> str:
-        if not self.steps:
-            return "History(no steps)"
-        last = self.steps[-1]
-        scores = f", best {self.criterion} {self.best[self.criterion]:.4f}" if self.best else ""
-        ended = f", stopped: {self.stopped}" if self.stopped else ""
-        return (
-            f"History({last.number} updates, {last.epoch:.1f} epochs, {last.seconds:.1f} s, "
-            f"{last.examples_per_second:.0f} examples/s, last loss {last.loss:.4f}{scores}{ended})"
-        )
-
-
 def fit(
     model: nn.Module,
     data: Dataset | DatasetDict,
@@ -262,25 +141,23 @@ def fit(
     """Train on the part ``train``; after each epoch evaluate on the part ``valid``, if any.
 
     With validation data the model ends with the weights of its best evaluation (lowest loss),
-    and stops early after ``patience`` evaluations without a better one. An interrupt (Ctrl-C,
-    the notebook's stop button) ends the run in order and returns the history so far.
-
-    Raises DivergedError, its ``history`` filled, with the best weights so far in the model.
+    and stops early after ``patience`` evaluations without a better one. An interrupt ends the
+    run in order and returns the history so far. Raises TooLargeError at the start when the run
+    would not fit in memory, and DivergedError with the best weights so far in the model.
     """
     valid = data.get("valid") if isinstance(data, DatasetDict) else None
     if patience is not None and valid is None:
         raise ValueError("patience needs validation data: pass a DatasetDict with a part 'valid'")
     batches = task.batches(training_part(data), tokenizer, config)
-    history, best = History(config, task.criterion), None
+    _require_memory(model, batches, config)
+    history = History(config, task.criterion)
+    best = _Best(model, history)
     try:
         for step in _with_bar(steps(model, batches, task.loss, config), config, len(batches)):
             history.steps.append(step)
             if valid is not None and step.ends_epoch:
-                scores = evaluate(model, valid, task, tokenizer).scores
-                history.evaluations.append({"step": step.number, "epoch": step.epoch, **scores})
-                if history.best is history.evaluations[-1]:
-                    best = copy.deepcopy(model.state_dict())
-                if patience is not None and _since_best(history) >= patience:
+                best.add(step, evaluate(model, valid, task, tokenizer).scores)
+                if patience is not None and best.waited >= patience:
                     history.stopped = f"no better {task.criterion} in {patience} evaluations"
                     break
     except KeyboardInterrupt:
@@ -290,13 +167,47 @@ def fit(
         error.history = history
         raise
     finally:
-        if best is not None:
-            model.load_state_dict(best)
+        best.restore()
     return history
 
 
-def _since_best(history: History) -> int:
-    return len(history.evaluations) - 1 - history.evaluations.index(history.best)
+class _Best:
+    """Keeps the weights of the best evaluation of a run."""
+
+    def __init__(self, model: nn.Module, history: History) -> None:
+        self.model, self.history = model, history
+        self.weights: dict[str, torch.Tensor] | None = None
+
+    @property
+    def waited(self) -> int:
+        """Evaluations since the best one."""
+        evaluations = self.history.evaluations
+        return len(evaluations) - 1 - evaluations.index(self.history.best)
+
+    def add(self, step: Step, scores: dict[str, float]) -> None:
+        """Note an evaluation, and the weights if there was no better one."""
+        self.history.evaluations.append({"step": step.number, "epoch": step.epoch, **scores})
+        if self.waited == 0:
+            self.weights = copy.deepcopy(self.model.state_dict())
+
+    def restore(self) -> None:
+        """Give the model the noted weights, if there are any."""
+        if self.weights is not None:
+            self.model.load_state_dict(self.weights)
+
+
+def _require_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
+    if not isinstance(model, PreTrainedModel | PooledClassifier):
+        return  # the dry run knows how to rebuild only these
+    needed = resources.estimate(
+        model,
+        batch_size=-(-config.batch_size // config.accumulate),
+        tokens=max(batches.encoded.lengths),
+        optimizer=config.optimizer,
+    )
+    # The weights are in memory already.
+    free = runtime.memory_available(device_of(model)) + needed.weights
+    resources.require_memory(needed, available=free)
 
 
 def _with_bar(run: Iterator[Step], config: TrainConfig, length: int) -> Iterator[Step]:

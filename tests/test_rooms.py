@@ -15,14 +15,14 @@ from tools.notebooks import ROOT
 PACKAGE = ROOT / "ftlearn"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"batching", "data", "interpolation", "losses", "metrics", "runtime"},
-    {"architecture", "models", "resources", "tasks"},
-    {"baselines", "doctor", "evaluation", "optimisation", "training"},
+    {"batching", "data", "interpolation", "known", "losses", "metrics", "pooling", "runtime"},
+    {"architecture", "config", "models", "optimisation", "resources", "tasks"},
+    {"baselines", "doctor", "evaluation", "history", "training"},
     {"figures", "search", "serving"},
     {"exercises", "widgets"},
     {"cli"},
 ]
-MODULE_LINES, FUNCTION_LINES, PARAMETERS, IMPORT_SECONDS = 250, 40, 6, 0.3
+MODULE_LINES, SHEET_LINES, FUNCTION_LINES, PARAMETERS, IMPORT_SECONDS = 250, 400, 40, 6, 0.3
 
 
 def floor(room: str) -> int:
@@ -169,7 +169,9 @@ def test_only_widgets_import_ipywidgets(path: Path):
 
 @each_module
 def test_module_is_short(path: Path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+    # Sheets of exercises are mostly the words that learners read.
+    most = SHEET_LINES if path.name.startswith("sheet_") else MODULE_LINES
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 
 @each_module

@@ -205,7 +205,7 @@ def test_a_batch_that_does_not_fit_names_the_remedy(loaded, task):
     def greedy(logits, targets):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 10 GB")
 
-    with pytest.raises(MemoryError, match=r"6 rows and \d+ tokens.*accumulate") as caught:
+    with pytest.raises(MemoryError, match=r"\d rows and \d+ tokens.*accumulate") as caught:
         list(steps(model, task.batches(ROWS, tokenizer, config), greedy, config))
     assert isinstance(caught.value.__cause__, RuntimeError)
 
@@ -300,7 +300,7 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
     for task, folder in ((number, tiny_bert), (words, tiny_checkpoints["gpt2"])):
         model, tokenizer = models.load(folder, task, device="cpu")
         before = evaluate(model, rows, task, tokenizer).scores[task.criterion]
-        fit(model, rows, task, tokenizer, TrainConfig(epochs=15, batch_size=8, learning_rate=1e-2))
+        fit(model, rows, task, tokenizer, TrainConfig(epochs=20, batch_size=8, learning_rate=3e-3))
         assert evaluate(model, rows, task, tokenizer).scores[task.criterion] < 0.8 * before
 
 

@@ -38,16 +38,16 @@ def load(
     Parameters
     ----------
     name_or_path : first match of
-        a bundled name: "topics", "topics_shift", "topics_raw", "ratings" (no network);
-        the path of a .csv, .tsv, .jsonl or .parquet file: one part, "train";
-        the path of a folder with such files named train and, if wanted, valid and test;
+        a bundled name: "topics", "topics_shift", "topics_raw", "ratings" (no network; see CARD.md);
+        the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
+        such files named train and, if wanted, valid and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
         (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
         validation part, a tenth of train becomes valid. The labels of the test parts of sst2 and
         stsb are secret, so their validation part is test here, and valid a tenth of train;
         any other Hub id, with its own columns
     text, label, kind, delimiter, encoding : for files, as in `ftlearn.data.read`; columns keep
-        the names they have in the file, and classes are those of all parts together
+        their names, and classes are those of all parts together
 
     A `UserWarning` holds the report where rows of a file were refused. Raises `DataError`.
 

@@ -16,7 +16,7 @@ from ftlearn.batching import Batches, Encoded
 from ftlearn.losses import LossSum
 
 if TYPE_CHECKING:
-    from ftlearn.training import TrainConfig
+    from ftlearn.config import TrainConfig
 
 
 class TruncationWarning(UserWarning):

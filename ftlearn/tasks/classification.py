@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn import losses, metrics
+from ftlearn.data.labels import natural_order
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task, require_columns, training_part
 
@@ -53,6 +55,7 @@ class Classification(Task):
         if names is not None:
             self._check_ids(values, len(names))
             values = [names[value] for value in values]
+        require_labels(values, self.target)
         column = {label: at for at, label in enumerate(self.labels)}
         unknown = sorted({str(value) for value in values} - set(column))
         if unknown:
@@ -81,7 +84,8 @@ def classification(
 ) -> Classification:
     """A classification task whose labels are those of the data (its part ``train``).
 
-    Raises KeyError for a missing column and ValueError when there are fewer than two classes.
+    Labels that are no ``ClassLabel`` are put in natural order (2 before 10). Raises KeyError for
+    a missing column and ValueError for a missing label or fewer than two classes.
 
     >>> articles = Dataset.from_dict({"text": ["a", "b"], "label": ["cold", "warm"]})
     >>> classification(articles).labels
@@ -89,11 +93,12 @@ def classification(
     """
     rows = training_part(data)
     require_columns(rows, [target])
+    require_labels(rows[target], target)
     feature = rows.features[target]
     if isinstance(feature, ClassLabel):
         labels = tuple(feature.names)
     else:
-        labels = tuple(sorted({str(value) for value in rows[target]}))
+        labels = tuple(sorted({str(value) for value in rows[target]}, key=natural_order))
     present = set(rows[target])
     if len(present) < 2:
         raise ValueError(
@@ -107,3 +112,13 @@ def classification(
         labels=labels,
         label_smoothing=label_smoothing,
     )
+
+
+def require_labels(values: Sequence[Any], column: str) -> None:
+    """Raise ValueError at the first row whose label is missing: None, NaN or blank."""
+    for row, value in enumerate(values):
+        if value is None or value != value or not str(value).strip():
+            raise ValueError(
+                f"row {row} of column {column!r} holds {value!r} instead of a label: "
+                "drop the row or fill it in"
+            )

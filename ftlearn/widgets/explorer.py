@@ -65,7 +65,7 @@ def as_html(value: Any) -> str:
     """A value as HTML: figures as images, tables by their own (escaping) HTML, the rest escaped.
 
     >>> as_html("<b>")
-    "<pre>'&lt;b&gt;'</pre>"
+    '<pre>&#x27;&lt;b&gt;&#x27;</pre>'
     """
     if isinstance(value, Axes | Figure):
         return _image(value)

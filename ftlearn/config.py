@@ -1,0 +1,66 @@
+"""The settings of a training run as one small, checked value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ftlearn import optimisation
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of a training run; unknown or impossible values raise ValueError.
+
+    epochs         passes over the training data
+    batch_size     rows in one update
+    learning_rate  peak step size (Adam: roughly the change of a weight in one update)
+    optimizer      sgd, momentum, adam or adamw
+    weight_decay   share of the learning rate by which matrices shrink each update
+    schedule       constant, linear or cosine
+    warmup         share of all updates in which the learning rate rises, 0 to 1
+    clip_norm      largest length of the gradient; infinity for no limit
+    accumulate     number of pieces a batch is cut into to save memory; the gradient is the same
+    seed           fixes the order of the data and the dropout
+
+    >>> TrainConfig(batch_size=0)
+    Traceback (most recent call last):
+    ValueError: batch_size is 0: it must be a whole number of at least 1
+    """
+
+    epochs: int = 3
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    schedule: str = "linear"
+    warmup: float = 0.1
+    clip_norm: float = 1.0
+    accumulate: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} is {value!r}: it must be a whole number of at least 1")
+        for name, low, high in (
+            ("learning_rate", 0, math.inf),
+            ("weight_decay", 0, math.inf),
+            ("warmup", 0, 1),
+            ("clip_norm", 0, math.inf),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value!r}: it must lie between {low} and {high}")
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate is {self.accumulate}, more pieces than the {self.batch_size} rows "
+                "of a batch"
+            )
+        for name, known in (
+            ("optimizer", optimisation.OPTIMIZERS),
+            ("schedule", optimisation.SCHEDULES),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}")

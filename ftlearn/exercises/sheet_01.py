@@ -1,0 +1,303 @@
+"""Exercises of lesson 01: the weight of a prior, prototypes, wrong labels, worth in labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ftlearn.exercises.base import Exercise, NotYetError, close
+
+
+def exercises() -> list[Exercise]:
+    """The four exercises of the lesson."""
+    return [estimate(), zero_shot(), spoil(), worth()]
+
+
+def estimate() -> Exercise:
+    """By hand: the estimate between a prior and 24 measurements."""
+    return Exercise(
+        name="between prior and data",
+        difficulty=1,
+        minutes=4,
+        verify=_verify_estimate,
+        hints=(
+            "first the worth of the prior in measurements: n0 = σ²/τ²",
+            "n0 is 8, so the data have the weight w = 24 / (24 + 8)",
+        ),
+        worked="n0 = 4 / 0.5 = 8, w = 24 / 32 = 0.75, estimate = 0.75 · 5 + 0.25 · 2 = 4.25",
+        example=4.25,
+        mistakes=(
+            (2.75, "the weights are exchanged"),
+            (24 / 24.125 * 5 + 0.125 / 24.125 * 2, "upside down"),
+            (4.684, "variances"),
+            (3.5, "equal weights"),
+            (5, "the prior is forgotten"),
+            (5.5, "between 2 and 5"),
+        ),
+    )
+
+
+def _verify_estimate(answer: Any) -> str:
+    known = {
+        2.75: "the weights are exchanged: w = 0.75 belongs to the data",
+        24 / 24.125 * 5 + 0.125 / 24.125 * 2: "the ratio is upside down: n0 is σ²/τ², not τ²/σ²",
+        4.684: "4 and 0.5 are variances already: take no root of them",
+        3.5: "that is the mean with equal weights: 24 measurements count more than that",
+        5.0: "the prior is forgotten: it still has the weight 1 − w",
+        2.0: "the data are forgotten: 24 measurements have the weight w",
+    }
+    for value, reason in known.items():
+        if close(answer, value, tolerance=2e-3):
+            raise NotYetError(reason)
+    if not close(answer, 4.25, tolerance=5e-3):
+        raise NotYetError(
+            f"{answer!r} is not it: the estimate is a number between 2 and 5, "
+            "w · 5 + (1 − w) · 2 with w = n / (n + σ²/τ²)"
+        )
+    return "yes: the prior is worth 8 measurements, and 24 against 8 is three quarters"
+
+
+def zero_shot() -> Exercise:
+    """Code: the class of the prototype with the highest cosine."""
+    return Exercise(
+        name="nearest description",
+        difficulty=2,
+        minutes=6,
+        verify=_verify_zero_shot,
+        hints=(
+            "divide every vector by its length; then a product of matrices holds all cosines",
+            "texts @ prototypes.T has the shape (N, C): which axis do you search for the largest?",
+        ),
+        worked=(
+            "def zero_shot(texts, prototypes):\n"
+            "    lengths = np.linalg.norm(prototypes, axis=1, keepdims=True)\n"
+            "    return (texts @ (prototypes / lengths).T).argmax(1)\n"
+            "# the length of a text is the same for all prototypes and may be left out"
+        ),
+        example=lambda texts, prototypes: (
+            texts @ (prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True)).T
+        ).argmax(1),
+        mistakes=(
+            (lambda texts, prototypes: (texts @ prototypes.T).argmax(1), "length"),
+            (lambda texts, prototypes: _cosines(texts, prototypes).argmin(1), "least similar"),
+            (lambda texts, prototypes: _cosines(texts, prototypes).argmax(0), "axis"),
+            (lambda texts, prototypes: _cosines(texts, prototypes), "shape (N, C)"),
+            (lambda texts, prototypes: _cosines(texts, prototypes).max(1), "class numbers"),
+            (7, "a function"),
+        ),
+    )
+
+
+def _cosines(texts: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+    """Cosine of each text with each prototype, (N, D) and (C, D) to (N, C)."""
+    products = texts @ prototypes.T
+    lengths = np.linalg.norm(texts, axis=1)[:, None] * np.linalg.norm(prototypes, axis=1)
+    return products / lengths
+
+
+def _verify_zero_shot(answer: Any) -> str:
+    _require_function(answer)
+    random = np.random.default_rng()
+    for _ in range(5):
+        prototypes, angles = _circle(random, 4)
+        own = random.integers(0, 4, 30)
+        at = angles[own] + random.uniform(-0.3, 0.3, 30)
+        texts = random.uniform(0.5, 5, (30, 1)) * np.column_stack([np.cos(at), np.sin(at)])
+        _judge_classes(np.asarray(answer(texts.copy(), prototypes.copy())), own, texts, prototypes)
+    return "yes: each text went to the description in its direction, however long the vectors"
+
+
+def _circle(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Prototypes of very different lengths in evenly spread directions, and their angles."""
+    angles = random.uniform(0, 1) + 2 * np.pi * np.arange(count) / count
+    lengths = random.permutation([0.2, 1.0, 3.0, 9.0])[:, None]
+    return lengths * np.column_stack([np.cos(angles), np.sin(angles)]), angles
+
+
+def _judge_classes(
+    found: np.ndarray, own: np.ndarray, texts: np.ndarray, prototypes: np.ndarray
+) -> None:
+    if found.shape == (len(own), len(prototypes)):
+        raise NotYetError("that is a table of shape (N, C): pick the best column of each row")
+    if found.shape == (len(prototypes),):
+        raise NotYetError("one answer a class, not a text: search along the other axis")
+    if found.shape != own.shape:
+        raise NotYetError(f"the result has shape {found.shape}, but {len(own)} texts were given")
+    if not np.isin(found, range(len(prototypes))).all():
+        raise NotYetError("the result must hold class numbers, such as 0, 1, 2: argmax, not max")
+    if (found == own).all():
+        return
+    if (found == (texts @ prototypes.T).argmax(1)).all():
+        raise NotYetError("long prototypes win: divide each by its length before the product")
+    if (found == (own + len(prototypes) // 2) % len(prototypes)).all():
+        raise NotYetError("each text went to the least similar prototype: look for the largest")
+    raise NotYetError(f"{(found != own).sum()} of {len(own)} texts went to a wrong prototype")
+
+
+def spoil() -> Exercise:
+    """Find the bug: make an exact share of labels wrong."""
+    return Exercise(
+        name="labels made wrong",
+        difficulty=2,
+        minutes=8,
+        verify=_verify_spoil,
+        hints=(
+            "three things go wrong: rows drawn twice, a new label equal to the old, the argument",
+            "random.choice(..., replace=False) draws each row once; adding 1 to classes − 1 to "
+            "a label, modulo classes, always changes it; np.array(labels) copies",
+        ),
+        worked=(
+            "def spoil(labels, share, classes, random):\n"
+            "    labels = np.array(labels)\n"
+            "    count = round(share * len(labels))\n"
+            "    wrong = random.choice(len(labels), count, replace=False)\n"
+            "    labels[wrong] = (labels[wrong] + random.integers(1, classes, count)) % classes\n"
+            "    return labels"
+        ),
+        example=_spoiler(),
+        mistakes=(
+            (_spoiler(keep=False), "your argument was changed"),
+            (_spoiler(low=0), "a new label may be equal to the old one"),
+            (_spoiler(twice=True), "drawn twice"),
+            (_spoiler(high=2), "always the same"),
+            (lambda labels, share, classes, random: None, "an array of the same shape"),
+            (lambda labels, share, classes, random: labels + 1, "0 to"),
+        ),
+    )
+
+
+def _spoiler(
+    *, keep: bool = True, twice: bool = False, low: int = 1, high: int | None = None
+) -> Callable:
+    """Right by default; each setting makes one of the typical mistakes."""
+
+    def spoiled(
+        labels: np.ndarray, share: float, classes: int, random: np.random.Generator
+    ) -> np.ndarray:
+        labels, count = np.array(labels) if keep else labels, round(share * len(labels))
+        wrong = random.choice(len(labels), count, replace=twice)
+        labels[wrong] = (labels[wrong] + random.integers(low, high or classes, count)) % classes
+        return labels
+
+    return spoiled
+
+
+def _verify_spoil(answer: Any) -> str:
+    _require_function(answer)
+    random, steps = np.random.default_rng(), set()
+    for classes in (3, 4, 5):
+        labels = random.integers(0, classes, 400)
+        given = labels.copy()
+        found = answer(given, 0.3, classes, random)
+        steps |= _judge_spoilt(found, given, labels, classes)
+    if steps == {1}:
+        raise NotYetError("the new label is always the same, the next one: draw among all wrong")
+    return "yes: exactly the share you asked for, every one of them wrong, the argument unharmed"
+
+
+def _judge_spoilt(found: Any, given: np.ndarray, labels: np.ndarray, classes: int) -> set[int]:
+    """By how much, modulo the classes, the labels were moved."""
+    if not np.array_equal(given, labels):
+        raise NotYetError("your argument was changed: work on a copy, np.array(labels)")
+    if np.shape(found) != labels.shape:
+        raise NotYetError("the function must return an array of the same shape as the labels")
+    found, wanted = np.asarray(found), round(0.3 * len(labels))
+    if not np.isin(found, range(classes)).all():
+        raise NotYetError(f"labels must stay in 0 to {classes - 1}: take them modulo the classes")
+    changed = int((found != labels).sum())
+    if changed > wanted:
+        raise NotYetError(f"{changed} labels were changed, {wanted} were asked for")
+    if changed < wanted:
+        raise NotYetError(
+            f"{changed} labels were changed, {wanted} were asked for: a row was drawn twice, "
+            "or a new label may be equal to the old one"
+        )
+    return set(((found - labels)[found != labels] % classes).tolist())
+
+
+def worth() -> Exercise:
+    """Code: how many labels one learning curve needs to reach a point of another."""
+    return Exercise(
+        name="worth in labels",
+        difficulty=3,
+        minutes=10,
+        verify=_verify_worth,
+        hints=(
+            "np.interp(x, xs, ys) reads a curve at x; on the logarithmic axis x is np.log(count)",
+            "to read it sideways exchange xs and ys, and undo the logarithm with np.exp",
+            "np.interp stays at the last value beyond the end: test height > second[-1] yourself",
+        ),
+        worked=(
+            "def worth(count, counts, first, second):\n"
+            "    height = np.interp(np.log(count), np.log(counts), first)\n"
+            "    if height > second[-1]:\n"
+            "        return math.inf\n"
+            "    return np.exp(np.interp(height, second, np.log(counts)))"
+        ),
+        example=_reader(),
+        mistakes=(
+            (_reader(scale=np.asarray, back=np.asarray), "linear"),
+            (_reader(end=512.0), "inf"),
+            (_reader(back=np.asarray), "exp"),
+            (lambda count, counts, first, second: _reader()(count, counts, second, first), "exch"),
+            (lambda count, *curves: _reader()(count, *curves) / count, "factor"),
+        ),
+    )
+
+
+def _reader(
+    *, scale: Callable = np.log, back: Callable = np.exp, end: float = math.inf
+) -> Callable:
+    """Right by default; each setting makes one of the typical mistakes."""
+
+    def reads(count: float, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+        height = np.interp(scale(count), scale(counts), first)
+        if height > second[-1]:
+            return end
+        return float(back(np.interp(height, second, scale(counts))))
+
+    return reads
+
+
+def _verify_worth(answer: Any) -> str:
+    _require_function(answer)
+    random, counts = np.random.default_rng(), np.array([2, 8, 32, 128, 512])
+    for _ in range(5):
+        # Both curves are straight in log n, so the answer is known without interpolation.
+        slope, factor = random.uniform(0.02, 0.06), random.uniform(3, 8)
+        second = 0.3 + slope * np.log(counts)
+        first = second + slope * np.log(factor)
+        count = random.uniform(30, 60)
+        found = float(answer(count, counts, first, second))
+        _judge_worth(found, count, count * factor, (counts, first, second))
+        if not math.isinf(float(answer(500, counts, first, second))):
+            raise NotYetError("second never gets there: the answer must be inf, not its last count")
+    return "yes: you read both curves on the logarithmic axis, and you know when not to answer"
+
+
+def _judge_worth(
+    found: float, count: float, truth: float, curves: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    if close(found, truth, tolerance=1e-6 * truth):
+        return
+    reasons = {
+        math.log(truth): "that is the logarithm of the answer: undo it with np.exp",
+        truth / count: "that is the factor: the number of labels was asked for",
+        count * count / truth: "the curves are exchanged: read the height from first",
+        _reader(scale=np.asarray, back=np.asarray)(
+            count, *curves
+        ): "that is linear: interpolate in log(count)",
+    }
+    for value, reason in reasons.items():
+        if close(found, value, tolerance=1e-6 * value):
+            raise NotYetError(reason)
+    raise NotYetError(f"for {count:.2f} labels you found {found:.2f}, the answer is {truth:.2f}")
+
+
+def _require_function(answer: Any) -> Callable:
+    if not callable(answer):
+        raise NotYetError(f"{answer!r} is not a function: give the function itself, not its result")
+    return answer

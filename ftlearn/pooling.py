@@ -1,0 +1,95 @@
+"""From token vectors to one vector a text, and a classifier that does it in its own way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+HEAD_FILE = "pooled_head.safetensors"
+
+
+def pool_mean(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the real tokens, (B, T, D) and (B, T) to (B, D); padding does not count.
+
+    >>> pool_mean(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[1, 1, 0]]))
+    tensor([[2.]])
+    """
+    weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weight).sum(1) / weight.sum(1)
+
+
+def pool_first(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """The vector of the first token ([CLS] in BERT), (B, T, D) to (B, D)."""
+    return hidden[:, 0]
+
+
+POOLINGS = {"mean": pool_mean, "first": pool_first}
+
+
+def fresh_linear(inputs: int, outputs: int, *, seed: int) -> nn.Linear:
+    """A linear layer with weights from N(0, 0.02²) and no bias yet; draws from no global state.
+
+    >>> bool((fresh_linear(3, 2, seed=1).weight == fresh_linear(3, 2, seed=1).weight).all())
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layer = nn.Linear(inputs, outputs)
+        nn.init.normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class PooledClassifier(nn.Module):
+    """An encoder, a pooling and one linear layer: (B, T) ids to logits (B, C).
+
+    It is not one of transformers' own classes: ``models.load`` opens the folders it writes,
+    ``transformers.pipeline`` would find only the encoder in them.
+    """
+
+    def __init__(self, encoder: nn.Module, outputs: int, pooling: str, *, seed: int) -> None:
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise ValueError(f"unknown pooling {pooling!r}: use pretrained, {', '.join(POOLINGS)}")
+        self.base_model = encoder
+        self.config = encoder.config
+        self.pooling = pooling
+        self.classifier = fresh_linear(self.config.hidden_size, outputs, seed=seed)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: Any
+    ) -> SequenceClassifierOutput:
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        hidden = self.base_model(
+            input_ids=input_ids, attention_mask=attention_mask, **inputs
+        ).last_hidden_state
+        pooled = POOLINGS[self.pooling](hidden, attention_mask)
+        return SequenceClassifierOutput(logits=self.classifier(pooled))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model into a folder; see ``save_pooled``."""
+        save_pooled(self, folder)
+
+
+def save_pooled(model: PooledClassifier, folder: str | Path) -> None:
+    """Write encoder, head and kind of pooling into a folder."""
+    model.base_model.save_pretrained(folder)
+    head = {name: tensor.contiguous() for name, tensor in model.classifier.state_dict().items()}
+    save_file(head, Path(folder) / HEAD_FILE, metadata={"pooling": model.pooling})
+
+
+def read_pooled(encoder: nn.Module, folder: str | Path) -> PooledClassifier:
+    """Put the head that ``save_pooled`` wrote on an encoder."""
+    with safe_open(Path(folder) / HEAD_FILE, framework="pt") as file:
+        pooling = file.metadata()["pooling"]
+        head = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    model = PooledClassifier(encoder, len(head["bias"]), pooling, seed=0)
+    model.classifier.load_state_dict(head)
+    return model

@@ -1,0 +1,107 @@
+"""What the machine offers, asked in ways that other libraries and the kernel can confirm."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from ftlearn import runtime
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_device_prefers_cuda_then_mps(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert runtime.device().type == expected
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_cpu_takes_bf16_only_with_matrix_units(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, expected: torch.dtype
+):
+    monkeypatch.setattr(runtime, "has_amx", lambda: amx)
+    assert runtime.precision(CPU) is expected
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_cuda_takes_fp16_where_bf16_is_emulated(
+    monkeypatch: pytest.MonkeyPatch, native: bool, expected: torch.dtype
+):
+    def supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation  # a T4 says yes to emulated bf16
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert runtime.precision(CUDA) is expected
+
+
+def test_precision_takes_the_asked_one():
+    assert runtime.precision(CPU, "bf16") is torch.bfloat16
+    assert runtime.precision(CUDA, "fp16") is torch.float16
+    assert runtime.precision(torch.device("mps")) is torch.float32
+
+
+def test_precision_refuses_fp16_on_a_cpu_and_unknown_names():
+    with pytest.raises(ValueError, match=r"'fp16' needs a CUDA device, not 'cpu': use bf16"):
+        runtime.precision(CPU, "fp16")
+    with pytest.raises(ValueError, match=r"unknown precision 'int8': use auto, fp32"):
+        runtime.precision(CPU, "int8")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_changes_products_only_below_fp32(dtype: torch.dtype):
+    matrix = torch.eye(2)
+    with runtime.autocast(CPU, dtype):
+        assert (matrix @ matrix).dtype is dtype
+
+
+def test_seed_everything_repeats_all_three_generators():
+    def draw() -> tuple[float, float, float]:
+        return random.random(), np.random.rand(), torch.rand(()).item()  # noqa: NPY002
+
+    runtime.seed_everything(2**32 + 5)  # NumPy alone takes only 32 bits
+    first = draw()
+    runtime.seed_everything(2**32 + 5)
+    assert draw() == first
+    runtime.seed_everything(6)
+    assert all(one != other for one, other in zip(draw(), first, strict=True))
+
+
+def test_memory_follows_an_allocation():
+    before = runtime.memory_used()
+    held = np.ones(25_000_000)  # 200 MB
+    grown = runtime.memory_used() - before
+    assert 0.9 * held.nbytes < grown < 1.2 * held.nbytes
+    assert runtime.memory_peak() >= runtime.memory_used() * 0.99
+
+
+def test_available_memory_respects_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(runtime, "memory_used", lambda: 300)
+    monkeypatch.setattr(runtime, "Path", lambda _: limit)
+    machine = psutil.virtual_memory().available
+    limit.write_text("2000\n")
+    assert runtime.memory_available() == 1700
+    limit.write_text("max\n")
+    assert runtime.memory_available() == pytest.approx(machine, rel=0.2)
+    limit.unlink()
+    assert runtime.memory_available() == pytest.approx(machine, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1_500, "2 kB"), (83_000_000, "83 MB"), (2e9, "2.00 GB")],
+)
+def test_sizes_are_read_in_powers_of_a_thousand(count: float, text: str):
+    assert runtime.read_size(count) == text
