@@ -70,6 +70,9 @@ def keep_layers(model: nn.Module, count: int) -> nn.Module:
         raise ValueError(f"cannot keep {count} layers of {len(stack)}: choose 1 to {len(stack)}")
     del stack[count:]
     model.config.num_hidden_layers = count
+    for field in ("layer_types", "mlp_layer_types"):  # ModernBERT and Qwen list them one by one
+        if getattr(model.config, field, None):
+            setattr(model.config, field, getattr(model.config, field)[:count])
     return model
 
 
@@ -131,9 +134,9 @@ def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
     """The model with another way from token vectors (B, T, D) to one vector (B, D).
 
     ``"mean"`` and ``"first"`` put a fresh linear head on the mean of the token vectors or on the
-    first one. With ``"pretrained"``, or if it pools in such a way already, the model stays as it is.
+    first one. With ``"pretrained"``, or if it pools in that way already, the model stays as it is.
     """
-    if pooling == "pretrained" or isinstance(model, PooledClassifier):
+    if pooling in ("pretrained", getattr(model, "pooling", None)):
         return model
     return PooledClassifier(body(model), model.config.num_labels, pooling, seed=seed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,12 @@ def lines(
     ``log`` names the axes with a logarithmic scale: "x", "y" or "xy".
     """
     ax = axes(ax)
-    for (name, values), color, marker in zip(curves.items(), COLORS, MARKERS, strict=False):
+    looks = cycle(product(("-", "--", ":"), zip(COLORS, MARKERS, strict=True)))
+    for (name, values), (style, (color, marker)) in zip(curves.items(), looks, strict=False):
         runs = np.atleast_2d(np.asarray(values, dtype=float))
         dots = marker if runs.shape[1] <= 20 else None
-        ax.plot(x, runs.mean(0), color=color, marker=dots, markersize=4, label=name)
+        look = {"color": color, "linestyle": style, "marker": dots, "markersize": 4}
+        ax.plot(x, runs.mean(0), label=name, **look)
         if len(runs) > 1:
             ax.fill_between(x, runs.min(0), runs.max(0), color=color, alpha=0.18, linewidth=0)
     if "x" in log:
@@ -79,7 +82,7 @@ def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax, width=4.2, height=3.6)
     counts = table.to_numpy()
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(*counts.shape):
         shade = "white" if shares[row, column] > 0.6 else "black"
         ax.text(column, row, counts[row, column], ha="center", va="center", color=shade)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest, pearsonr, spearmanr
-from sklearn.metrics import precision_recall_fscore_support
 
 
 class Interval(NamedTuple):
@@ -33,18 +32,27 @@ def classification(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     (1.0, 0.127)
     """
     predicted = logits.argmax(-1)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        targets, predicted, average="macro", zero_division=0
-    )
+    precision, recall, f1 = _macro(predicted, targets, logits.shape[-1])
     return {
         "accuracy": float((predicted == targets).mean()),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
         "log_loss": float(log_losses(logits, targets).mean()),
         "brier": brier(logits, targets),
         "calibration_error": calibration_error(logits, targets),
     }
+
+
+def _macro(predicted: np.ndarray, targets: np.ndarray, classes: int) -> list[float]:
+    """Macro precision, recall and F1. scikit-learn's take 30 times as long: bootstraps ask often."""
+    said, true, hits = (
+        np.bincount(column, minlength=classes)
+        for column in (predicted, targets, targets[predicted == targets])
+    )
+    occurs = said + true > 0
+    parts = ((hits, said), (hits, true), (2 * hits, said + true))
+    return [float((top / np.maximum(1, bottom))[occurs].mean()) for top, bottom in parts]
 
 
 def regression(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:

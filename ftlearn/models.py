@@ -54,9 +54,9 @@ def load(
 
     ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
     loaded. ``seed`` draws the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
-    checkpoint has it), ``"mean"`` or ``"first"``; a folder saved with its own pooling keeps it.
-    Dropout is off: on a CPU it slows training by a third, and over a few epochs it bought
-    nothing. Weights are always fp32; ``device=None`` takes the best one.
+    checkpoint has it), ``"mean"`` or ``"first"``; one that the folder was not saved with gets a
+    new head. Dropout is off: on a CPU it slows training by a third, and over a few epochs it
+    bought nothing. Weights are always fp32; ``device=None`` takes the best one.
 
     Raises ModelError when the model cannot be found, holds no safetensors weights, or has a head
     that was trained for other labels than the task's.
@@ -68,7 +68,7 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model, report = HEADS[task.head if task else None].from_pretrained(
             folder,
-            config=_configure(folder, task, dropout),
+            config=config,
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
@@ -79,8 +79,7 @@ def load(
     _agree(model, tokenizer)
     if task and (folder / HEAD_FILE).is_file():
         model = read_pooled(architecture.body(model), folder)
-    else:
-        model = architecture.with_pooling(model, pooling, seed=seed)
+    model = architecture.with_pooling(model, pooling, seed=seed)
     return model.to(place), tokenizer
 
 

@@ -60,7 +60,10 @@ class PooledClassifier(nn.Module):
         self.base_model = encoder
         self.config = encoder.config
         self.pooling = pooling
-        self.classifier = fresh_linear(self.config.hidden_size, outputs, seed=seed)
+        head = fresh_linear(self.config.hidden_size, outputs, seed=seed)
+        device = next(encoder.parameters()).device
+        # A layer of fake tensors, as resources makes, cannot be moved.
+        self.classifier = head if device == head.weight.device else head.to(device)
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: Any

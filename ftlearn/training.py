@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
+from torch.amp import GradScaler
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
@@ -47,7 +48,7 @@ def steps(
     and MemoryError, with a remedy, when a batch does not fit.
     """
     dtype = runtime.precision(device_of(model), precision)
-    scaler = torch.amp.GradScaler(device_of(model).type, enabled=dtype is torch.float16)
+    scaler = GradScaler(device_of(model).type, enabled=dtype is torch.float16)
     groups = optimisation.decay_groups(model, config.weight_decay)
     optimizer = optimisation.optimizer(config.optimizer, groups, config.learning_rate)
     total = config.epochs * len(batches)
@@ -74,11 +75,7 @@ def steps(
 
 
 def accumulate(
-    model: nn.Module,
-    pieces: list[Batch],
-    loss: Loss,
-    dtype: torch.dtype,
-    scaler: torch.amp.GradScaler,
+    model: nn.Module, pieces: list[Batch], loss: Loss, dtype: torch.dtype, scaler: GradScaler
 ) -> float:
     """Put the gradient of the mean loss over all pieces into ``.grad``; return that mean."""
     device, summed, count = device_of(model), 0.0, 0
@@ -119,7 +116,7 @@ class memory_advice:  # noqa: N801 - a context manager, read like a function
             ) from error
 
 
-def _check_finite(loss: float, norm: float, scaler: torch.amp.GradScaler, where: str) -> None:
+def _check_finite(loss: float, norm: float, scaler: GradScaler, where: str) -> None:
     # With fp16 an infinite gradient is routine: the scaler skips the update and scales down.
     if math.isfinite(loss) and (math.isfinite(norm) or scaler.is_enabled()):
         return

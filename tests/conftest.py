@@ -1,33 +1,23 @@
-"""Small checkpoints of five architectures, made here, so that no test needs the network."""
+"""What all tests share: the bundled articles, small checkpoints, and even-handed settings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import checkpoints
 import matplotlib as mpl
 import pytest
-import torch
 from datasets import DatasetDict
+from hypothesis import settings
 from matplotlib import pyplot as plt
-from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
-from tokenizers.models import BPE, WordLevel
-from transformers import (
-    AutoModel,
-    BertConfig,
-    DistilBertConfig,
-    GPT2Config,
-    ModernBertConfig,
-    PreTrainedConfig,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-)
+from torch import nn
 
-from ftlearn import data
+from ftlearn import data, models
 
 mpl.use("Agg")
-WORDS, LAYERS, WIDTH, HEADS, POSITIONS = 1000, 3, 16, 2, 128
-SPREAD = 0.2  # of the random weights: large enough that a wrong input shows in the output
+settings.register_profile("ftlearn", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("ftlearn")
 
 
 @pytest.fixture(autouse=True)
@@ -52,137 +42,22 @@ def tiny_checkpoints(
     Keys: bert, distilbert, roberta, modernbert, gpt2.
     """
     texts = list(topics["train"]["text"])
-    words = word_tokenizer(texts)
-    bert_like = PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep")},
-    )
-    plain = PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        model_input_names=["input_ids", "attention_mask"],
-        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep")},
-    )
-    pieces = PreTrainedTokenizerFast(
-        tokenizer_object=byte_tokenizer(texts, ["<s>", "<pad>", "</s>"]),
-        model_input_names=["input_ids", "attention_mask"],
-        cls_token="<s>",
-        pad_token="<pad>",
-        sep_token="</s>",
-    )
-    unpadded = PreTrainedTokenizerFast(
-        tokenizer_object=byte_tokenizer(texts, ["<|endoftext|>"]), eos_token="<|endoftext|>"
-    )
-    parts = {
-        "bert": (bert_config(BertConfig), bert_like),
-        "distilbert": (distilbert_config(), plain),
-        "roberta": (bert_config(RobertaConfig), pieces),
-        "modernbert": (modernbert_config(), plain),
-        "gpt2": (gpt2_config(), unpadded),
-    }
-    root = tmp_path_factory.mktemp("checkpoints")
-    return {name: saved(root / name, *part) for name, part in parts.items()}
+    return checkpoints.save_all(tmp_path_factory.mktemp("checkpoints"), texts)
 
 
 @pytest.fixture(scope="session")
 def tiny_bert(tiny_checkpoints: dict[str, Path]) -> Path:
-    """The folder of the smallest BERT."""
+    """The folder of the small BERT."""
     return tiny_checkpoints["bert"]
 
 
-def saved(folder: Path, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast) -> Path:
-    """Writes a model without a head, its weights drawn at random, and its tokenizer."""
-    config.pad_token_id = tokenizer.pad_token_id
-    torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+@pytest.fixture
+def shape() -> str:
+    """The architecture of ``model``; a test that is parametrised by it names others."""
+    return "bert"
 
 
-def word_tokenizer(texts: list[str]) -> Tokenizer:
-    """One token a lower-case word, between [CLS] and [SEP]."""
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer = Tokenizer(WordLevel(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=WORDS, special_tokens=specials, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    return tokenizer
-
-
-def byte_tokenizer(texts: list[str], specials: list[str]) -> Tokenizer:
-    """Byte pairs as in GPT-2; between <s> and </s> as in RoBERTa, where it has such tokens."""
-    tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=WORDS,
-        special_tokens=specials,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    if "</s>" in specials:
-        tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    return tokenizer
-
-
-def bert_config(kind: type[PreTrainedConfig]) -> PreTrainedConfig:
-    """BERT and RoBERTa name their sizes alike."""
-    return kind(
-        vocab_size=WORDS,
-        hidden_size=WIDTH,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        intermediate_size=2 * WIDTH,
-        max_position_embeddings=POSITIONS,
-        initializer_range=SPREAD,
-    )
-
-
-def distilbert_config() -> PreTrainedConfig:
-    """DistilBERT has names of its own."""
-    return DistilBertConfig(
-        vocab_size=WORDS,
-        dim=WIDTH,
-        n_layers=LAYERS,
-        n_heads=HEADS,
-        hidden_dim=2 * WIDTH,
-        max_position_embeddings=POSITIONS,
-        initializer_range=SPREAD,
-    )
-
-
-def modernbert_config() -> PreTrainedConfig:
-    """A window of 8 tokens in two layers of three, all tokens in the other."""
-    return ModernBertConfig(
-        vocab_size=WORDS,
-        hidden_size=WIDTH,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        intermediate_size=2 * WIDTH,
-        max_position_embeddings=POSITIONS,
-        local_attention=8,
-        initializer_range=SPREAD,
-        cls_token_id=2,
-        bos_token_id=2,
-        sep_token_id=3,
-        eos_token_id=3,
-    )
-
-
-def gpt2_config() -> PreTrainedConfig:
-    """GPT-2 reads from left to right and has no token for padding."""
-    return GPT2Config(
-        vocab_size=WORDS,
-        n_embd=WIDTH,
-        n_layer=LAYERS,
-        n_head=HEADS,
-        n_positions=POSITIONS,
-        initializer_range=SPREAD,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
+@pytest.fixture
+def model(tiny_checkpoints: dict[str, Path], shape: str) -> nn.Module:
+    """A small model with a new head for three labels."""
+    return models.load(tiny_checkpoints[shape], checkpoints.CLASSES, device="cpu")[0].eval()

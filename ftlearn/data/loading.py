@@ -33,7 +33,7 @@ def load(
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> DatasetDict:
-    """Load a data set by name or path as a `DatasetDict`.
+    """Load a data set by name or path as a `DatasetDict`; raises `DataError`.
 
     Parameters
     ----------
@@ -49,8 +49,7 @@ def load(
     text, label, kind, delimiter, encoding : for files, as in `ftlearn.data.read`; columns keep
         their names, and classes are those of all parts together
 
-    A `UserWarning` holds the report where rows of a file were refused. Raises `DataError`.
-
+    A `UserWarning` holds the report where rows of a file were refused.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """

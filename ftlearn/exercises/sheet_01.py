@@ -1,4 +1,4 @@
-"""Exercises of lesson 01: the weight of a prior, prototypes, wrong labels, worth in labels."""
+"""Exercises of lesson 01: the weight of a prior, conditioning, wrong labels, worth in labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ftlearn.exercises.base import Exercise, NotYetError, close
 
 def exercises() -> list[Exercise]:
     """The four exercises of the lesson."""
-    return [estimate(), zero_shot(), spoil(), worth()]
+    return [estimate(), smudged(), spoil(), worth()]
 
 
 def estimate() -> Exercise:
@@ -22,7 +22,19 @@ def estimate() -> Exercise:
         name="between prior and data",
         difficulty=1,
         minutes=4,
-        verify=_verify_estimate,
+        verify=lambda answer: _judge_number(
+            answer,
+            4.25,
+            {
+                2.75: "the weights are exchanged: w = 0.75 belongs to the data",
+                4.984: "the ratio is upside down: n0 is σ²/τ², not τ²/σ²",
+                4.684: "4 and 0.5 are variances already: take no root of them",
+                3.5: "that is the mean with equal weights: 24 measurements count more",
+                5.0: "the prior is forgotten: it still has the weight 1 − w",
+                2.0: "the data are forgotten: 24 measurements have the weight w",
+            },
+            "yes: the prior is worth 8 measurements, and 24 against 8 is three quarters",
+        ),
         hints=(
             "first the worth of the prior in measurements: n0 = σ²/τ²",
             "n0 is 8, so the data have the weight w = 24 / (24 + 8)",
@@ -31,110 +43,58 @@ def estimate() -> Exercise:
         example=4.25,
         mistakes=(
             (2.75, "the weights are exchanged"),
-            (24 / 24.125 * 5 + 0.125 / 24.125 * 2, "upside down"),
+            (4.984, "upside down"),
             (4.684, "variances"),
             (3.5, "equal weights"),
             (5, "the prior is forgotten"),
-            (5.5, "between 2 and 5"),
+            (5.5, "not it"),
         ),
     )
 
 
-def _verify_estimate(answer: Any) -> str:
-    known = {
-        2.75: "the weights are exchanged: w = 0.75 belongs to the data",
-        24 / 24.125 * 5 + 0.125 / 24.125 * 2: "the ratio is upside down: n0 is σ²/τ², not τ²/σ²",
-        4.684: "4 and 0.5 are variances already: take no root of them",
-        3.5: "that is the mean with equal weights: 24 measurements count more than that",
-        5.0: "the prior is forgotten: it still has the weight 1 − w",
-        2.0: "the data are forgotten: 24 measurements have the weight w",
-    }
+def smudged() -> Exercise:
+    """By hand: p(first = virus | second = heals) from the joint table."""
+    return Exercise(
+        name="which probability",
+        difficulty=1,
+        minutes=4,
+        verify=lambda answer: _judge_number(
+            answer,
+            25 / 48,
+            {
+                0.25: "that is p(x) of the whole text: divide by all that ends in heals",
+                0.2: "that is one cell of the table, with health: sum over both topics",
+                0.45: "that is p(first = virus): the second word was not used",
+                25 / 45: "that is p(second = heals | first = virus): condition on what you read",
+                0.5: "words are not equally likely: use the table",
+            },
+            "yes: p(masked | rest) = 0.25 / (0.23 + 0.25), what a masked model answers",
+        ),
+        hints=(
+            "the topic is not asked for: sum it out first",
+            "p(apple heals) = 0.23 and p(virus heals) = 0.25; one of the two was written",
+        ),
+        worked="p(virus | heals) = 0.25 / (0.23 + 0.25) = 0.521",
+        example=25 / 48,
+        mistakes=(
+            (0.25, "p(x) of the whole text"),
+            (0.2, "sum over both topics"),
+            (0.45, "second word was not used"),
+            (0.556, "condition on what you read"),
+            (0.5, "equally likely"),
+            (2, "not it"),
+        ),
+    )
+
+
+def _judge_number(answer: Any, truth: float, known: dict[float, str], praise: str) -> str:
+    """Compare with the truth and with the results of known mistakes."""
+    if close(answer, truth, tolerance=2e-3):
+        return praise
     for value, reason in known.items():
         if close(answer, value, tolerance=2e-3):
             raise NotYetError(reason)
-    if not close(answer, 4.25, tolerance=5e-3):
-        raise NotYetError(
-            f"{answer!r} is not it: the estimate is a number between 2 and 5, "
-            "w · 5 + (1 − w) · 2 with w = n / (n + σ²/τ²)"
-        )
-    return "yes: the prior is worth 8 measurements, and 24 against 8 is three quarters"
-
-
-def zero_shot() -> Exercise:
-    """Code: the class of the prototype with the highest cosine."""
-    return Exercise(
-        name="nearest description",
-        difficulty=2,
-        minutes=6,
-        verify=_verify_zero_shot,
-        hints=(
-            "divide every vector by its length; then a product of matrices holds all cosines",
-            "texts @ prototypes.T has the shape (N, C): which axis do you search for the largest?",
-        ),
-        worked=(
-            "def zero_shot(texts, prototypes):\n"
-            "    lengths = np.linalg.norm(prototypes, axis=1, keepdims=True)\n"
-            "    return (texts @ (prototypes / lengths).T).argmax(1)\n"
-            "# the length of a text is the same for all prototypes and may be left out"
-        ),
-        example=lambda texts, prototypes: (
-            texts @ (prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True)).T
-        ).argmax(1),
-        mistakes=(
-            (lambda texts, prototypes: (texts @ prototypes.T).argmax(1), "length"),
-            (lambda texts, prototypes: _cosines(texts, prototypes).argmin(1), "least similar"),
-            (lambda texts, prototypes: _cosines(texts, prototypes).argmax(0), "axis"),
-            (lambda texts, prototypes: _cosines(texts, prototypes), "shape (N, C)"),
-            (lambda texts, prototypes: _cosines(texts, prototypes).max(1), "class numbers"),
-            (7, "a function"),
-        ),
-    )
-
-
-def _cosines(texts: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
-    """Cosine of each text with each prototype, (N, D) and (C, D) to (N, C)."""
-    products = texts @ prototypes.T
-    lengths = np.linalg.norm(texts, axis=1)[:, None] * np.linalg.norm(prototypes, axis=1)
-    return products / lengths
-
-
-def _verify_zero_shot(answer: Any) -> str:
-    _require_function(answer)
-    random = np.random.default_rng()
-    for _ in range(5):
-        prototypes, angles = _circle(random, 4)
-        own = random.integers(0, 4, 30)
-        at = angles[own] + random.uniform(-0.3, 0.3, 30)
-        texts = random.uniform(0.5, 5, (30, 1)) * np.column_stack([np.cos(at), np.sin(at)])
-        _judge_classes(np.asarray(answer(texts.copy(), prototypes.copy())), own, texts, prototypes)
-    return "yes: each text went to the description in its direction, however long the vectors"
-
-
-def _circle(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Prototypes of very different lengths in evenly spread directions, and their angles."""
-    angles = random.uniform(0, 1) + 2 * np.pi * np.arange(count) / count
-    lengths = random.permutation([0.2, 1.0, 3.0, 9.0])[:, None]
-    return lengths * np.column_stack([np.cos(angles), np.sin(angles)]), angles
-
-
-def _judge_classes(
-    found: np.ndarray, own: np.ndarray, texts: np.ndarray, prototypes: np.ndarray
-) -> None:
-    if found.shape == (len(own), len(prototypes)):
-        raise NotYetError("that is a table of shape (N, C): pick the best column of each row")
-    if found.shape == (len(prototypes),):
-        raise NotYetError("one answer a class, not a text: search along the other axis")
-    if found.shape != own.shape:
-        raise NotYetError(f"the result has shape {found.shape}, but {len(own)} texts were given")
-    if not np.isin(found, range(len(prototypes))).all():
-        raise NotYetError("the result must hold class numbers, such as 0, 1, 2: argmax, not max")
-    if (found == own).all():
-        return
-    if (found == (texts @ prototypes.T).argmax(1)).all():
-        raise NotYetError("long prototypes win: divide each by its length before the product")
-    if (found == (own + len(prototypes) // 2) % len(prototypes)).all():
-        raise NotYetError("each text went to the least similar prototype: look for the largest")
-    raise NotYetError(f"{(found != own).sum()} of {len(own)} texts went to a wrong prototype")
+    raise NotYetError(f"{answer!r} is not it: a number is asked for, to three digits")
 
 
 def spoil() -> Exercise:

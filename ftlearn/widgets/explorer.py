@@ -96,4 +96,5 @@ def _control(name: str, values: Sequence[Any] | str) -> ipywidgets.ValueWidget:
         )
     if not values:
         raise ValueError(f"no values to choose from for {name!r}: give at least one")
-    return ipywidgets.Dropdown(options=list(values), description=label, style=style)
+    options = [(str(value), value) for value in values]  # a bare pair would be taken for this
+    return ipywidgets.Dropdown(options=options, description=label, style=style)

@@ -1,0 +1,137 @@
+"""Optimisers against their formulas, decay groups by name, schedules in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from transformers import AutoModel, get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
+
+from ftlearn.optimisation import OPTIMIZERS, SCHEDULES, decay_groups, optimizer, schedule
+
+RATE, DECAY = 0.1, 0.05
+totals = st.integers(1, 200)
+shares = st.floats(0, 1)
+
+each_shape = pytest.mark.parametrize(
+    "shape", ["bert", "distilbert", "roberta", "modernbert", "gpt2"]
+)
+
+
+def slow(name: str, weight: float, gradients: list[float]) -> float:
+    """A weight after updates with given gradients, as the papers write them."""
+    velocity = first = second = 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        if name == "adamw":
+            weight -= RATE * DECAY * weight
+        else:
+            gradient += DECAY * weight
+        velocity = 0.9 * velocity + gradient
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        adaptive = (first / (1 - 0.9**step)) / (math.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        weight -= RATE * {"sgd": gradient, "momentum": velocity}.get(name, adaptive)
+    return weight
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimisers_follow_their_papers(name: str):
+    weight = nn.Parameter(torch.tensor([[2.0]], dtype=torch.float64))
+    groups = [{"params": [weight], "weight_decay": DECAY}]
+    optimiser, gradients = optimizer(name, groups, RATE), [1.0, -0.5, 3.0, 0.2]
+    for gradient in gradients:
+        weight.grad = torch.full_like(weight, gradient)
+        optimiser.step()
+    assert weight.item() == pytest.approx(slow(name, 2.0, gradients), rel=1e-9)
+
+
+def test_an_unknown_optimiser_is_answered_with_the_known():
+    with pytest.raises(
+        ValueError, match="unknown optimizer 'lion': use sgd, momentum, adam, adamw"
+    ):
+        optimizer("lion", [], 0.1)
+
+
+@each_shape
+def test_matrices_decay_and_biases_and_norms_do_not(tiny_checkpoints, shape: str):
+    model = AutoModel.from_pretrained(tiny_checkpoints[shape])
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decayed, spared = (
+        {names[id(parameter)] for parameter in group["params"]}
+        for group in decay_groups(model, 0.3)
+    )
+    norms = {
+        f"{owner}.{name}"
+        for owner, module in model.named_modules()
+        if isinstance(module, nn.LayerNorm)
+        for name, _ in module.named_parameters()
+    }
+    biases = {name for name in names.values() if name.endswith("bias")}
+    assert norms
+    assert spared == norms | biases
+    assert decayed | spared == set(names.values())
+    assert not decayed & spared
+
+
+def test_groups_carry_the_decay_and_leave_frozen_parameters_out():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
+    model[0].requires_grad_(False)
+    decayed, spared = decay_groups(model, 0.3)
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
+    assert decayed["params"] == [model[1].weight]
+    assert spared["params"] == [model[1].bias]
+
+
+def test_nothing_to_train_is_refused():
+    with pytest.raises(ValueError, match=r"every parameter is frozen: .* unfreeze a part first"):
+        decay_groups(nn.Linear(2, 2).requires_grad_(False), 0.01)
+
+
+@given(st.sampled_from(SCHEDULES), totals, shares)
+def test_every_update_but_the_first_ones_follows_the_closed_form(name, total, warmup):
+    rate, rising = schedule(name, total=total, warmup=warmup), round(warmup * total)
+    for update in range(total):
+        if update < rising:
+            expected = (update + 1) / (rising + 1)
+        else:
+            left = (total - update) / (total - rising)
+            expected = {"constant": 1, "linear": left, "cosine": math.sin(math.pi / 2 * left) ** 2}[
+                name
+            ]
+        assert rate(update) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.sampled_from(SCHEDULES), totals, shares)
+def test_no_update_is_wasted_at_rate_zero_and_none_exceeds_the_peak(name, total, warmup):
+    rate = schedule(name, total=total, warmup=warmup)
+    rates = [rate(update) for update in range(total)]
+    assert min(rates) > 0
+    assert max(rates) <= 1
+    peak = rates.index(max(rates))
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("linear", get_linear_schedule_with_warmup), ("cosine", get_cosine_schedule_with_warmup)],
+)
+def test_after_warm_up_it_is_transformers_schedule(name: str, theirs):
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    other, mine = theirs(optimiser, 10, 100), schedule(name, total=100, warmup=0.1)
+    assert other.get_last_lr() == [0]  # which mine avoids
+    assert mine(0) > 0
+    for update in range(100):
+        if update >= 10:
+            assert mine(update) == pytest.approx(other.get_last_lr()[0], abs=1e-12)
+        optimiser.step()
+        other.step()
+
+
+def test_an_unknown_schedule_is_answered_with_the_known():
+    with pytest.raises(ValueError, match="unknown schedule 'step': use constant, linear, cosine"):
+        schedule("step", total=10, warmup=0.1)
