@@ -53,8 +53,10 @@ def device_of(model: nn.Module) -> torch.device:
 def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:
     """Answers for bare texts, one row each; for classification with the probability of each label.
 
-    Columns: text, answer, and one a label.
+    Columns: text, answer, and one a label. Raises TypeError for a single bare string.
     """
+    if isinstance(texts, str):
+        raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
     kept = outputs(model, task.encode_texts(texts, tokenizer), task, tokenizer)
     table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())

@@ -45,7 +45,7 @@ def classification(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 
 def _macro(predicted: np.ndarray, targets: np.ndarray, classes: int) -> list[float]:
-    """Macro precision, recall and F1. scikit-learn's take 30 times as long: bootstraps ask often."""
+    # A bootstrap asks a thousand times; scikit-learn's functions take about fifty times as long.
     said, true, hits = (
         np.bincount(column, minlength=classes)
         for column in (predicted, targets, targets[predicted == targets])

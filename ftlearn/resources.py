@@ -95,7 +95,8 @@ def estimate(
     the floating-point operations forward and backward.
     """
     total, moving = architecture.count_parameters(model)
-    dtype = runtime.precision(runtime.device(), precision)
+    where = next(model.parameters()).device
+    dtype = runtime.precision(runtime.device() if where.type == "meta" else where, precision)
     saved, passing, flops = _dry_run(model, batch_size, tokens, dtype)
     return Estimate(
         weights=4 * total,

@@ -66,6 +66,11 @@ def test_predict_refuses_what_is_no_text(loaded):
         predict(loaded[0], ["fine", "  "], TASK, loaded[1])
 
 
+def test_predict_refuses_one_bare_string(loaded):
+    with pytest.raises(TypeError, match=r"one string, 'a ball'.*pass a list"):
+        predict(loaded[0], "a ball", TASK, loaded[1])
+
+
 def test_errors_come_worst_first_with_the_columns_asked_for(report):
     table = report.errors(10, columns=["kind"])
     assert len(table) == 10

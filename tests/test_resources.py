@@ -250,7 +250,7 @@ model, tokenizer = models.load("minilm", task, device="cpu")
 if frozen:
     architecture.freeze(model, frozen)
 found = resources.estimate(model, batch_size=rows, tokens=tokens)
-ids = torch.randint(1000, 20000, (3 * rows, tokens)).tolist()
+ids = torch.randint(1000, 20000, (2 * rows, tokens)).tolist()
 texts = Encoded({"input_ids": ids}, [0] * len(ids), tokens)
 batches, config = Batches(texts, tokenizer, rows), TrainConfig(epochs=1, batch_size=rows)
 grown = runtime.memory_growth(lambda: list(steps(model, batches, task.loss, config)))

@@ -194,7 +194,7 @@ def worth() -> Exercise:
             "def worth(count, counts, first, second):\n"
             "    height = np.interp(np.log(count), np.log(counts), first)\n"
             "    if height > second[-1]:\n"
-            "        return math.inf\n"
+            "        return np.inf\n"
             "    return np.exp(np.interp(height, second, np.log(counts)))"
         ),
         example=_reader(),
@@ -243,13 +243,12 @@ def _judge_worth(
 ) -> None:
     if close(found, truth, tolerance=1e-6 * truth):
         return
+    linear = _reader(scale=np.asarray, back=np.asarray)(count, *curves)
     reasons = {
         math.log(truth): "that is the logarithm of the answer: undo it with np.exp",
         truth / count: "that is the factor: the number of labels was asked for",
         count * count / truth: "the curves are exchanged: read the height from first",
-        _reader(scale=np.asarray, back=np.asarray)(
-            count, *curves
-        ): "that is linear: interpolate in log(count)",
+        linear: "that is linear: interpolate in log(count)",
     }
     for value, reason in reasons.items():
         if close(found, value, tolerance=1e-6 * value):

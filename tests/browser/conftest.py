@@ -22,7 +22,7 @@ from tools import execute, notebooks
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-START_SECONDS, LESSON_SECONDS = 60, 300
+START_SECONDS, LESSON_SECONDS = 180, 600
 SCREENSHOTS = notebooks.ROOT / "artifacts"
 # Draw all cells, not only those in view, and do not ask about news.
 SETTINGS = {
