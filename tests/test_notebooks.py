@@ -13,7 +13,7 @@ from lesson import ALT, NAME, PROSE, lesson
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tools import badges, execute, notebooks, rules
+from tools import badges, execute, notebooks, picture, rules
 
 LESSONS = notebooks.find()
 
@@ -38,6 +38,11 @@ def test_lessons_are_numbered_without_a_gap():
 def test_title_and_file_agree_on_the_number():
     for path in LESSONS:
         assert notebooks.title(notebooks.read(path))[0] == path.name[:2]
+
+
+def test_the_picture_in_the_readme_is_the_one_its_lesson_draws():
+    drawn = picture.pixels(notebooks.find([picture.LESSON])[0], picture.CELL)
+    assert picture.PICTURE.read_bytes() == drawn, "run make notebooks"
 
 
 def test_badges_colab_cells_and_lesson_table_are_up_to_date():

@@ -1,0 +1,39 @@
+"""Copies the README's figure out of the lesson that draws it.
+
+    python -m tools.picture            # write docs/learning_curve.png
+    python -m tools.picture --check    # only say whether it is the stored one
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from pathlib import Path
+
+from tools import notebooks
+
+LESSON, CELL = "01", "curve"
+PICTURE = notebooks.ROOT / "docs" / "learning_curve.png"
+
+
+def pixels(path: Path, cell_id: str) -> bytes:
+    """The stored image of a cell; KeyError when the notebook has no such cell with one."""
+    for cell in notebooks.executed_cells(notebooks.read(path)):
+        for output in cell.outputs if cell.id == cell_id else []:
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output.data["image/png"])
+    raise KeyError(f"{path.name} has no cell {cell_id!r} with a stored image")
+
+
+def main() -> int:
+    """Write the picture, or with ``--check`` compare it; 1 when it is out of date."""
+    fresh = pixels(notebooks.find([LESSON])[0], CELL)
+    if "--check" in sys.argv[1:]:
+        return int(not PICTURE.is_file() or PICTURE.read_bytes() != fresh)
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_bytes(fresh)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
