@@ -15,7 +15,7 @@ from ftlearn import models, runtime
 NEEDED_MEMORY = 1.6e9
 """Bytes: what a notebook of the course takes at most."""
 NEEDED_DISK = 1e9
-LIBRARIES = ("torch", "transformers", "datasets", "ipywidgets", "jupyterlab")
+LIBRARIES = ("torch", "transformers", "datasets", "ipywidgets")
 
 
 class Finding(NamedTuple):
