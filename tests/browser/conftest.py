@@ -78,6 +78,9 @@ class Lab:
             "() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight"
         )
         self.page.set_viewport_size({"width": 1200, "height": min(height + 120, 15000)})
+        self.page.evaluate(
+            "() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0; }"
+        )
         self.page.wait_for_timeout(500)
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
