@@ -1,7 +1,7 @@
 """Copies the README's figure out of the lesson that draws it.
 
-    python -m tools.picture            # write docs/learning_curve.png
-    python -m tools.picture --check    # only say whether it is the stored one
+python -m tools.picture            # write docs/learning_curve.png
+python -m tools.picture --check    # only say whether it is the stored one
 """
 
 from __future__ import annotations
