@@ -42,7 +42,7 @@ def test_a_missing_model_is_told_with_the_command(monkeypatch: pytest.MonkeyPatc
 
 def test_a_missing_library_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):
     def version(name: str) -> str:
-        if name in ("ipywidgets", "jupyterlab"):
+        if name in ("datasets", "ipywidgets"):
             raise importlib.metadata.PackageNotFoundError(name)
         return "1.0"
 
@@ -50,7 +50,7 @@ def test_a_missing_library_is_told_with_the_command(monkeypatch: pytest.MonkeyPa
     told = str(finding("libraries"))
     assert told.startswith("FIX  libraries: torch 1.0, ")
     assert "ipywidgets missing" in told
-    assert told.endswith("→ pip install ipywidgets jupyterlab")
+    assert told.endswith("→ pip install datasets ipywidgets")
 
 
 @pytest.mark.parametrize(("used", "fine"), [(0, False), (2e9, True)])
