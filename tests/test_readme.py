@@ -1,0 +1,40 @@
+"""What the README shows runs as it stands there."""
+
+import csv
+import re
+import warnings
+
+import pytest
+from transformers import pipeline
+
+from tools.notebooks import ROOT
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+SENTENCES = {
+    "repairs": ["The handle came off again.", "My kettle leaks.", "A wheel is bent.", "It hums."],
+    "billing": ["I was charged twice.", "No invoice came.", "Refund me.", "The sum is wrong."],
+}
+
+
+@pytest.fixture
+def letters(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open("letters.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "department"])
+        for department, sentences in SENTENCES.items():
+            for number in range(24):
+                sentence = sentences[number % 4]
+                writer.writerow([f"Letter {number} of {department[0]}: {sentence}", department])
+
+
+def test_your_own_data_and_the_loop_run_as_shown(letters, tmp_path):
+    assert len(BLOCKS) == 2
+    names: dict = {}
+    with warnings.catch_warnings(action="ignore"):
+        exec(BLOCKS[0], names)
+        exec(BLOCKS[1], names)
+    assert names["read_report"].rows == 48
+    answer = pipeline("text-classification", model=str(tmp_path / "letters-model"))("It leaks.")
+    assert answer[0]["label"] in SENTENCES
+    assert names["step"].number == names["step"].total
