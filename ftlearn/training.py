@@ -51,6 +51,7 @@ def steps(
     scaler = GradScaler(device_of(model).type, enabled=dtype is torch.float16)
     groups = optimisation.decay_groups(model, config.weight_decay)
     optimizer = optimisation.optimizer(config.optimizer, groups, config.learning_rate)
+    optimizer.zero_grad()  # whatever the notebook left there is not of this run
     total = config.epochs * len(batches)
     factor = optimisation.schedule(config.schedule, total=total, warmup=config.warmup)
     runtime.seed_everything(config.seed)

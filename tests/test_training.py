@@ -122,6 +122,18 @@ def test_one_step_of_sgd_is_the_textbook_step(loaded, task):
     torch.testing.assert_close(after, before - 0.1 * slope, atol=1e-6, rtol=1e-6)
 
 
+def test_gradients_left_behind_by_somebody_do_not_count(tiny_bert, task):
+    ends = []
+    for littered in (False, True):
+        model, tokenizer = models.load(tiny_bert, task, seed=0, device="cpu")
+        if littered:
+            one_gradient(model, tokenizer, task, ROWS, 1)
+        config = TrainConfig(epochs=1, batch_size=11)
+        list(steps(model, task.batches(ROWS, tokenizer, config), task.loss, config))
+        ends.append(weights(model))
+    assert same(*ends)
+
+
 def test_clipping_bounds_the_length_of_the_update(loaded, task):
     model, tokenizer = loaded
     config = TrainConfig(
