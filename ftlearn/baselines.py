@@ -14,8 +14,8 @@ from sklearn.preprocessing import Normalizer
 from torch import nn
 
 from ftlearn.architecture import body
-from ftlearn.batching import by_length, collate
-from ftlearn.evaluation import BATCH_SIZE, Report, device_of
+from ftlearn.batching import Batch
+from ftlearn.evaluation import Report, in_batches
 from ftlearn.pooling import pool_mean
 
 
@@ -52,16 +52,10 @@ def _report(pipeline: Any, rows: Any, dataset: Dataset, task: Any) -> Report:
 
 def features(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> np.ndarray:
     """Mean token vector of each text in the model's body, (N, D), nothing trained."""
-    encoded, encoder = task.encode(dataset, tokenizer), body(model)
-    was_training = model.training
-    model.eval()
-    vectors: list[np.ndarray | None] = [None] * len(encoded)
-    with torch.inference_mode():
-        for rows in by_length(encoded.lengths, BATCH_SIZE):
-            batch = collate(encoded, rows, tokenizer).to(device_of(model))
-            hidden = encoder(**batch.inputs).last_hidden_state
-            pooled = pool_mean(hidden, batch.inputs["attention_mask"]).float().cpu()
-            for row, vector in zip(rows, pooled, strict=True):
-                vectors[row] = vector.numpy()
-    model.train(was_training)
-    return np.stack(vectors)
+    encoder = body(model)
+
+    def pooled(batch: Batch) -> torch.Tensor:
+        hidden = encoder(**batch.inputs).last_hidden_state
+        return pool_mean(hidden, batch.inputs["attention_mask"]).float()
+
+    return in_batches(model, task.encode(dataset, tokenizer), tokenizer, pooled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,9 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ftlearn import metrics, runtime
-from ftlearn.batching import Encoded, by_length, collate
+from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.metrics import Interval
+from ftlearn.runtime import device_of
 
 BATCH_SIZE = 32
 
@@ -32,22 +33,31 @@ def outputs(
     """
     device = device_of(model)
     dtype = runtime.precision(device, precision)
+
+    def kept(batch: Batch) -> torch.Tensor:
+        with runtime.autocast(device, dtype):
+            return task.keep(model(**batch.inputs).logits.float(), batch.targets)
+
+    return in_batches(model, encoded, tokenizer, kept)
+
+
+def in_batches(
+    model: nn.Module, encoded: Encoded, tokenizer: Any, compute: Callable[[Batch], torch.Tensor]
+) -> np.ndarray:
+    """What ``compute`` makes of each batch, (B, K), in the order of the rows, (N, K).
+
+    Rows of like length go together; gradients are off, and the model is in evaluation mode.
+    """
     was_training = model.training
     model.eval()
-    kept: list[np.ndarray | None] = [None] * len(encoded)
-    with torch.inference_mode(), runtime.autocast(device, dtype):
+    results: list[np.ndarray | None] = [None] * len(encoded)
+    with torch.inference_mode():
         for rows in by_length(encoded.lengths, BATCH_SIZE):
-            batch = collate(encoded, rows, tokenizer).to(device)
-            logits = model(**batch.inputs).logits.float()
-            for row, values in zip(rows, task.keep(logits, batch.targets).cpu(), strict=True):
-                kept[row] = values.numpy()
+            batch = collate(encoded, rows, tokenizer).to(device_of(model))
+            for row, values in zip(rows, compute(batch).cpu(), strict=True):
+                results[row] = values.numpy()
     model.train(was_training)
-    return np.stack(kept)
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model's weights lie."""
-    return next(model.parameters()).device
+    return np.stack(results)
 
 
 def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from ftlearn.runtime import device_of
+
 HEAD_FILE = "pooled_head.safetensors"
 
 
@@ -61,7 +63,7 @@ class PooledClassifier(nn.Module):
         self.config = encoder.config
         self.pooling = pooling
         head = fresh_linear(self.config.hidden_size, outputs, seed=seed)
-        device = next(encoder.parameters()).device
+        device = device_of(encoder)
         # A layer of fake tensors, as resources makes, cannot be moved.
         self.classifier = head if device == head.weight.device else head.to(device)
 

@@ -95,7 +95,7 @@ def estimate(
     the floating-point operations forward and backward.
     """
     total, moving = architecture.count_parameters(model)
-    where = next(model.parameters()).device
+    where = runtime.device_of(model)
     dtype = runtime.precision(runtime.device() if where.type == "meta" else where, precision)
     saved, passing, flops = _dry_run(model, batch_size, tokens, dtype)
     return Estimate(
@@ -198,7 +198,7 @@ def seconds_per_update(
     Weights are not changed; gradients are dropped. The optimiser's own time, some 5 % for
     MiniLM, is not in it.
     """
-    device, was_training = next(model.parameters()).device, model.training
+    device, was_training = runtime.device_of(model), model.training
     dtype = runtime.precision(device, precision)
     ids = torch.full((batch_size, tokens), 5, device=device)
     model.train()

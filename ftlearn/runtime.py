@@ -31,6 +31,15 @@ def device() -> torch.device:
     return torch.device("cpu")
 
 
+def device_of(model: torch.nn.Module) -> torch.device:
+    """Where the model's weights lie.
+
+    >>> device_of(torch.nn.Linear(1, 1)).type
+    'cpu'
+    """
+    return next(model.parameters()).device
+
+
 def precision(on: torch.device, name: str = "auto") -> torch.dtype:
     """The number format for matrix products on a device.
 

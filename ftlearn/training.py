@@ -20,9 +20,10 @@ from ftlearn import optimisation, resources, runtime
 from ftlearn.architecture import PooledClassifier
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
-from ftlearn.evaluation import device_of, evaluate
+from ftlearn.evaluation import evaluate
 from ftlearn.history import History, Step
 from ftlearn.losses import LossSum
+from ftlearn.runtime import device_of
 from ftlearn.tasks.base import training_part
 
 __all__ = ["DivergedError", "History", "Step", "TrainConfig", "accumulate", "fit", "steps"]

@@ -133,8 +133,8 @@ def byte_tokenizer(texts: list[str], specials: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def bert_config(kind: type[PreTrainedConfig]) -> PreTrainedConfig:
-    """BERT and RoBERTa name their sizes alike."""
+def bert_config(kind: type[PreTrainedConfig], **more: int) -> PreTrainedConfig:
+    """BERT, RoBERTa and ModernBERT name their sizes alike."""
     return kind(
         vocab_size=WORDS,
         hidden_size=WIDTH,
@@ -143,6 +143,7 @@ def bert_config(kind: type[PreTrainedConfig]) -> PreTrainedConfig:
         intermediate_size=2 * WIDTH,
         max_position_embeddings=POSITIONS,
         initializer_range=SPREAD,
+        **more,
     )
 
 
@@ -161,15 +162,9 @@ def distilbert_config() -> PreTrainedConfig:
 
 def modernbert_config() -> PreTrainedConfig:
     """A window of 8 tokens in two layers of three, all tokens in the other."""
-    return ModernBertConfig(
-        vocab_size=WORDS,
-        hidden_size=WIDTH,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        intermediate_size=2 * WIDTH,
-        max_position_embeddings=POSITIONS,
+    return bert_config(
+        ModernBertConfig,
         local_attention=8,
-        initializer_range=SPREAD,
         cls_token_id=2,
         bos_token_id=2,
         sep_token_id=3,

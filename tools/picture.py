@@ -1,13 +1,11 @@
 """Copies the README's figure out of the lesson that draws it.
 
 python -m tools.picture            # write docs/learning_curve.png
-python -m tools.picture --check    # only say whether it is the stored one
 """
 
 from __future__ import annotations
 
 import base64
-import sys
 from pathlib import Path
 
 from tools import notebooks
@@ -25,15 +23,11 @@ def pixels(path: Path, cell_id: str) -> bytes:
     raise KeyError(f"{path.name} has no cell {cell_id!r} with a stored image")
 
 
-def main() -> int:
-    """Write the picture, or with ``--check`` compare it; 1 when it is out of date."""
-    fresh = pixels(notebooks.find([LESSON])[0], CELL)
-    if "--check" in sys.argv[1:]:
-        return int(not PICTURE.is_file() or PICTURE.read_bytes() != fresh)
+def main() -> None:
+    """Write the picture."""
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_bytes(fresh)
-    return 0
+    PICTURE.write_bytes(pixels(notebooks.find([LESSON])[0], CELL))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -112,3 +112,31 @@ def close(answer: Any, truth: float, *, tolerance: float = 1e-3) -> bool:
         return abs(float(answer) - truth) <= tolerance
     except (TypeError, ValueError):
         return False
+
+
+def require_function(answer: Any, arguments: str) -> None:
+    """Raise NotYetError unless the answer is a function.
+
+    >>> require_function(max, "two numbers")
+    >>> require_function(0.5, "two numbers")
+    Traceback (most recent call last):
+    ftlearn.exercises.base.NotYetError: the answer is a function of two numbers: give the function
+    itself, without brackets, not 0.5
+    """
+    if not callable(answer):
+        raise NotYetError(
+            f"the answer is a function of {arguments}: give the function itself, "
+            f"without brackets, not {answer!r}"
+        )
+
+
+def refuse_known(
+    answer: Any, mistakes: Iterable[tuple[float, str]], *, tolerance: float = 1e-3
+) -> None:
+    """Raise NotYetError with the reason of the first known mistake that the answer equals.
+
+    >>> refuse_known(3, [(2, "that is the square root")])
+    """
+    for value, reason in mistakes:
+        if close(answer, value, tolerance=tolerance):
+            raise NotYetError(reason)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ftlearn.exercises.base import Exercise, NotYetError, close
+from ftlearn.exercises.base import Exercise, NotYetError, close, require_function
 
 
 def exercises() -> list[Exercise]:
@@ -75,8 +75,7 @@ def _updates() -> Exercise:
 
 def _accuracy() -> Exercise:
     def verify(answer: Any) -> str:
-        if not callable(answer):
-            raise NotYetError("give the function itself, without brackets: answer = accuracy")
+        require_function(answer, "truths and answers")
         random = np.random.default_rng()
         for _ in range(20):
             size = int(random.integers(20, 40))

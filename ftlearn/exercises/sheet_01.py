@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ftlearn.exercises.base import Exercise, NotYetError, close
+from ftlearn.exercises.base import (
+    Exercise,
+    NotYetError,
+    close,
+    refuse_known,
+    require_function,
+)
 
 
 def exercises() -> list[Exercise]:
@@ -91,9 +97,7 @@ def _judge_number(answer: Any, truth: float, known: dict[float, str], praise: st
     """Compare with the truth and with the results of known mistakes."""
     if close(answer, truth, tolerance=2e-3):
         return praise
-    for value, reason in known.items():
-        if close(answer, value, tolerance=2e-3):
-            raise NotYetError(reason)
+    refuse_known(answer, known.items(), tolerance=2e-3)
     raise NotYetError(f"{answer!r} is not it: a number is asked for, to three digits")
 
 
@@ -146,7 +150,7 @@ def _spoiler(
 
 
 def _verify_spoil(answer: Any) -> str:
-    _require_function(answer)
+    require_function(answer, "labels, share, classes and random")
     random, steps = np.random.default_rng(), set()
     for classes in (3, 4, 5):
         labels = random.integers(0, classes, 400)
@@ -223,7 +227,7 @@ def _reader(
 
 
 def _verify_worth(answer: Any) -> str:
-    _require_function(answer)
+    require_function(answer, "count, counts, first and second")
     random, counts = np.random.default_rng(), np.array([2, 8, 32, 128, 512])
     for _ in range(5):
         # Both curves are straight in log n, so the answer is known without interpolation.
@@ -254,9 +258,3 @@ def _judge_worth(
         if close(found, value, tolerance=1e-6 * value):
             raise NotYetError(reason)
     raise NotYetError(f"for {count:.2f} labels you found {found:.2f}, the answer is {truth:.2f}")
-
-
-def _require_function(answer: Any) -> Callable:
-    if not callable(answer):
-        raise NotYetError(f"{answer!r} is not a function: give the function itself, not its result")
-    return answer

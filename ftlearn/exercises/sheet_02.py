@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ftlearn.exercises.base import Exercise, NotYetError, close
+from ftlearn.exercises.base import Exercise, NotYetError, close, refuse_known, require_function
 from ftlearn.losses import IGNORED
 
 PARTS = ([(8.0, 8), (9.0, 3), (5.0, 1)], [(3.0, 2), (0.0, 0)], [(2.0, 4)])
@@ -97,7 +97,7 @@ def _mean_of_means(parts: list[tuple[float, int]]) -> float:
 
 
 def _verify_mean(answer: Any) -> str:
-    _require_function(answer, "parts")
+    require_function(answer, "parts")
     for number, parts in enumerate(PARTS):
         total, count = sum(part[0] for part in parts), sum(part[1] for part in parts)
         try:
@@ -160,9 +160,7 @@ def _verify_floor(answer: Any) -> str:
         (-math.log(0.85), "this counts only the true class; the other three have 0.05 each"),
         (without_truth, "ε is spread over all four classes, the true one too: 0.8 + 0.2/4"),
     )
-    for value, reason in reasons:
-        if close(answer, value, tolerance=2e-3):
-            raise NotYetError(reason)
+    refuse_known(answer, reasons, tolerance=2e-3)
     if not isinstance(answer, int | float):
         raise NotYetError(f"the answer is a number of nats, not {answer!r}")
     raise NotYetError("the floor is the entropy of the smoothed target; which distribution is it?")
@@ -210,7 +208,7 @@ def _shifted(
 
 
 def _verify_next_token(answer: Any) -> str:
-    _require_function(answer, "logits, ids")
+    require_function(answer, "logits and ids")
     # A fixed seed: no chance draw may let two different mistakes look alike.
     generator = torch.Generator().manual_seed(2024)
     logits = torch.randn(9, 12, generator=generator) * 2
@@ -239,12 +237,5 @@ def _compare(value: float, logits: torch.Tensor, ids: torch.Tensor, advice: str)
         (-truth, "the sign is turned: a loss is minus the logarithm"),
         (truth * count, "this is the sum; divide by the number of predictions"),
     )
-    for wrong, reason in reasons:
-        if close(value, wrong):
-            raise NotYetError(reason)
+    refuse_known(value, reasons)
     raise NotYetError(f"for random logits the loss is {truth:.4f}, and yours says {value:.4f}")
-
-
-def _require_function(answer: Any, arguments: str) -> None:
-    if not callable(answer):
-        raise NotYetError(f"the answer is a function of ({arguments}), not {answer!r}")

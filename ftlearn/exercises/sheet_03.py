@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ftlearn.exercises.base import Exercise, NotYetError, close
+from ftlearn.exercises.base import Exercise, NotYetError, close, require_function
 
 LENGTHS = (12, 40, 16, 36, 20, 44)
 LETTERS = np.array(list("abAB "))
@@ -113,8 +113,7 @@ def _share_of_words(first: str, second: str, n: int) -> float:
 
 
 def _verify_similarity(answer: Any) -> str:
-    if not callable(answer):
-        raise NotYetError("give the function itself: ex.q2.check(similarity)")
+    require_function(answer, "first, second and n")
     rng = np.random.default_rng()
     for _ in range(30):
         first, second = ("".join(rng.choice(LETTERS, size)) for size in (14, 40))
@@ -249,8 +248,7 @@ def _by_group(groups: Sequence[str], share: float, seed: int) -> tuple[list[int]
 
 
 def _verify_split(answer: Any) -> str:
-    if not callable(answer):
-        raise NotYetError("give the function itself: ex.q4.check(split_rows)")
+    require_function(answer, "groups, share and seed")
     rng = np.random.default_rng()
     seen = set()
     for seed in range(20):

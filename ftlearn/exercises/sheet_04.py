@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ftlearn.exercises.base import Exercise, NotYetError, close
+from ftlearn.exercises.base import Exercise, NotYetError, close, refuse_known
 
 WIDTH, INNER = 768, 3072
 
@@ -34,9 +34,7 @@ def _verify_count(answer: Any) -> str:
         ),
         12 * truth: "those are all twelve layers: count one",
     }
-    for wrong, reason in reasons.items():
-        if close(answer, wrong, tolerance=0.5):
-            raise NotYetError(reason)
+    refuse_known(answer, reasons.items(), tolerance=0.5)
     if not close(answer, truth, tolerance=0.5):
         raise NotYetError(
             "not that number: add 4 (D² + D), the two matrices D × F with biases F and D, and "
@@ -191,9 +189,7 @@ def _verify_bytes(answer: Callable) -> str:
         4 * count + 8 * some: "gradient and two moments are three numbers for each that moves",
         2 * count + 6 * some: "fp32 takes 4 bytes a number",
     }
-    for wrong, reason in reasons.items():
-        if close(found, wrong, tolerance=0.5):
-            raise NotYetError(reason)
+    refuse_known(found, reasons.items(), tolerance=0.5)
     for total, moving in ((count, some), (100, 0), (100, 100), (7_000_000, 50_000)):
         if not close(answer(total, moving), 4 * total + 12 * moving, tolerance=0.5):
             raise NotYetError(

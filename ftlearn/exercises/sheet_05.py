@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ftlearn import optimisation
-from ftlearn.exercises.base import Exercise, NotYetError, close
+from ftlearn.exercises.base import Exercise, NotYetError, close, require_function
 
 
 def exercises() -> list[Exercise]:
@@ -102,7 +102,7 @@ def _clip_always(gradients: list[torch.Tensor], limit: float) -> list[torch.Tens
 
 
 def _verify_clip(answer: Any) -> str:
-    _require_function(answer, "gradients and limit")
+    require_function(answer, "gradients and limit")
     draw = torch.Generator().manual_seed(torch.Generator().seed() % 2**31)
     gradients = [
         torch.randn(shape, generator=draw, dtype=torch.float64) for shape in ((3, 2), (4,))
@@ -198,7 +198,7 @@ def _train_uphill(model: nn.Module, batches: list, loss: Callable, optimizer: An
 
 
 def _verify_loop(answer: Any) -> str:
-    _require_function(answer, "model, batches, loss and optimizer")
+    require_function(answer, "model, batches, loss and optimizer")
     seed = torch.Generator().seed() % 2**31
     result = _trained(answer, seed)
     if _same([result], [_trained(_train_right, seed)]):
@@ -297,7 +297,7 @@ def _adam_swapped(weight, gradient, mean, square, t, rate):
 
 
 def _verify_adam(answer: Any) -> str:
-    _require_function(answer, "weight, gradient, mean, square, t and rate")
+    require_function(answer, "weight, gradient, mean, square, t and rate")
     draw = torch.Generator().manual_seed(torch.Generator().seed() % 2**31)
     weight = torch.randn(5, generator=draw, dtype=torch.float64)
     oracle = weight.clone().requires_grad_()
@@ -330,8 +330,3 @@ def _adam_reason(moved: torch.Tensor, before: tuple) -> str:
         if _same([moved], [wrong(*before)[0]], 1e-7):
             return reason
     return "the new weight differs from torch's: check the order of the operations"
-
-
-def _require_function(answer: Any, arguments: str) -> None:
-    if not callable(answer):
-        raise NotYetError(f"the answer is a function of {arguments}; give its name, uncalled")
