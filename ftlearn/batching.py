@@ -7,6 +7,8 @@ an epoch sees the same batches.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,7 +24,10 @@ keep the order of the data random."""
 
 
 class Batch(NamedTuple):
-    """Model inputs, each (B, T), the targets, (B,) or (B, T), and the rows they came from."""
+    """Model inputs, each (B, T), the targets, (B,) or (B, T), and the rows they came from.
+
+    One without rows is idle: it counts for nothing and only keeps a rank in step with the others.
+    """
 
     inputs: dict[str, torch.Tensor]
     targets: torch.Tensor
@@ -53,6 +58,11 @@ class Encoded:
     def lengths(self) -> list[int]:
         """Number of tokens of each row."""
         return [len(ids) for ids in self.inputs["input_ids"]]
+
+    def fingerprint(self) -> str:
+        """A hash of all ids and targets, to tell whether a resumed run sees the same data."""
+        content = json.dumps([self.inputs, list(self.targets)], separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def plan(
@@ -110,8 +120,8 @@ def collate(encoded: Encoded, rows: list[int], tokenizer: Any) -> Batch:
 class Batches:
     """The training batches of a data set: ``batches.epoch(k)`` yields lists of micro-batches.
 
-    A global batch of ``batch_size`` rows is cut into ``accumulate`` micro-batches, whose
-    gradients are summed before one update.
+    A global batch of ``batch_size`` rows is dealt out to ``ranks`` processes; each cuts its share
+    into ``accumulate`` micro-batches, whose gradients are summed before one update.
     """
 
     encoded: Encoded
@@ -119,19 +129,35 @@ class Batches:
     batch_size: int
     accumulate: int = 1
     seed: int = 0
+    rank: int = 0
+    ranks: int = 1
 
     def __len__(self) -> int:
         """Number of updates in an epoch."""
         return -(-len(self.encoded) // self.batch_size)
 
-    def epoch(self, number: int) -> Iterator[list[Batch]]:
-        """The global batches of one epoch, each as a list of micro-batches."""
-        for rows in plan(self.encoded.lengths, self.batch_size, seed=self.seed, epoch=number):
-            yield [collate(self.encoded, part, self.tokenizer) for part in self._parts(rows)]
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
+        """The global batches of one epoch after the first ``skip``, as lists of micro-batches."""
+        order = plan(self.encoded.lengths, self.batch_size, seed=self.seed, epoch=number)
+        return map(self._pieces, order[skip:])
 
-    def _parts(self, rows: list[int]) -> list[list[int]]:
-        size = -(-self.batch_size // self.accumulate)
-        return [rows[at : at + size] for at in range(0, len(rows), size)]
+    def halved(self, pieces: list[Batch]) -> list[Batch]:
+        """The same rows in pieces of half the size; pieces of one row stay as they are."""
+        halves = []
+        for rows in (piece.rows for piece in pieces):
+            middle = -(-len(rows) // 2)
+            halves += [half for half in (rows[:middle], rows[middle:]) if half]
+        return [collate(self.encoded, half, self.tokenizer) for half in halves]
+
+    def _pieces(self, rows: list[int]) -> list[Batch]:
+        """This rank's share of a global batch, in as many pieces as the largest share has."""
+        share = -(-len(rows) // self.ranks)
+        size = -(-self.batch_size // (self.ranks * self.accumulate))
+        # Rows are in order of length: dealt out in turn, every rank gets its part of each length.
+        mine = rows[self.rank :: self.ranks]
+        parts = [mine[at : at + size] for at in range(0, share, size)]
+        idle = collate(self.encoded, rows[-1:], self.tokenizer)._replace(rows=[])
+        return [collate(self.encoded, part, self.tokenizer) if part else idle for part in parts]
 
 
 def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:

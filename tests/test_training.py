@@ -1,7 +1,9 @@
 """The loop: right gradients, the same bits for the same seed, nothing lost when things go wrong."""
 
 import copy
+import itertools
 import math
+import signal
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from datasets import Dataset, DatasetDict
 from ftlearn import losses, models, tasks, training
 from ftlearn.evaluation import evaluate
 from ftlearn.losses import LossSum
-from ftlearn.training import DivergedError, TrainConfig, fit, steps
+from ftlearn.training import DivergedError, TrainConfig, fit, fitting, steps
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 TEXTS = [" ".join(WORDS[(row + at) % 9] for at in range(2 + row % 7)) for row in range(22)]
@@ -260,22 +262,37 @@ def test_patience_without_validation_data_is_refused(loaded, task):
         fit(model, ROWS, task, tokenizer, TrainConfig(), patience=1)
 
 
-def test_an_interrupt_returns_the_history_so_far(loaded, task, monkeypatch):
+def interrupting(task, *calls):
+    """The task's loss, with Ctrl-C pressed in the given calls."""
+    numbers = itertools.count(1)
+
+    def loss(logits, targets):
+        if next(numbers) in calls:
+            signal.raise_signal(signal.SIGINT)
+        return task.loss(logits, targets)
+
+    return loss
+
+
+def test_an_interrupt_finishes_the_update_and_returns_the_history(loaded, task, monkeypatch):
     model, tokenizer = loaded
-    original = training.accumulate
-    calls = []
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    monkeypatch.setattr(training, "accumulate", interrupted)
+    monkeypatch.setattr(fitting, "steps", lambda model, batches, loss, config: training.steps(
+        model, batches, interrupting(task, 3), config))  # fmt: skip
     with pytest.warns(UserWarning, match="interrupted"):
         history = fit(model, ROWS, task, tokenizer, TrainConfig(epochs=1, batch_size=4))
-    assert len(history.steps) == 2
+    assert len(history.steps) == 3
     assert history.stopped == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_aborts(loaded, task, monkeypatch):
+    model, tokenizer = loaded
+    config = TrainConfig(epochs=1, batch_size=4, accumulate=2)
+    monkeypatch.setattr(fitting, "steps", lambda model, batches, loss, config: training.steps(
+        model, batches, interrupting(task, 1, 2), config))  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, ROWS, task, tokenizer, config)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_frozen_parts_stay_and_the_rest_moves(loaded, task):

@@ -1,0 +1,220 @@
+"""Checkpoints on disk that are whole or not there at all.
+
+    folder/00000120-best/   model.safetensors  optimizer.safetensors  state.json  manifest.json
+
+A checkpoint is written into a temporary folder beside its place, flushed to the disk with its
+manifest of sizes and hashes last, and renamed. A reader takes the newest one that agrees with
+its manifest. No pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+MANIFEST = "manifest.json"
+STATE = "state.json"
+TEMPORARY = ".writing"
+BEST = "-best"
+
+
+class CheckpointError(RuntimeError):
+    """No checkpoint could be written, or none of those that are there can be trusted."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint that agreed with its manifest."""
+
+    folder: Path
+    state: dict[str, Any]
+
+    def tensors(self, name: str) -> dict[str, torch.Tensor]:
+        """The tensors written under a name, on the CPU."""
+        return load_file(self.folder / f"{name}.safetensors")
+
+
+class Store:
+    """A folder of checkpoints: the newest ``keep`` and the best are kept.
+
+    ``seconds`` is the longest time that ``fit`` lets pass without writing one.
+
+    >>> import tempfile
+    >>> store = Store(Path(tempfile.mkdtemp()) / "run")
+    >>> _ = store.write(7, {"model": {"w": torch.ones(2)}}, {"note": "a"})
+    >>> newest = store.newest()
+    >>> newest.folder.name, newest.state, newest.tensors("model")
+    ('00000007', {'note': 'a'}, {'w': tensor([1., 1.])})
+    """
+
+    def __init__(self, folder: str | Path, *, keep: int = 2, seconds: float = 300.0) -> None:
+        if keep < 1:
+            raise ValueError(f"keep is {keep}: at least one checkpoint must be kept")
+        self.folder, self.keep, self.seconds = Path(folder), keep, seconds
+
+    def prepare(self) -> None:
+        """Make the folder and try to write into it; raise CheckpointError if that fails."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            trial = self.folder / f"{TEMPORARY}-trial"
+            trial.write_bytes(b"")
+            trial.unlink()
+        except OSError as error:
+            raise CheckpointError(
+                f"checkpoints cannot be written into {str(self.folder)!r} ({error.strerror}): "
+                "choose a folder that you may write to"
+            ) from error
+
+    def write(
+        self,
+        number: int,
+        tensors: Mapping[str, Mapping[str, torch.Tensor]],
+        state: Mapping[str, Any],
+        *,
+        best: bool = False,
+    ) -> Path:
+        """Write checkpoint ``number``: named groups of tensors, and a state that JSON can hold.
+
+        Raises CheckpointError, with the older checkpoints untouched, when the disk refuses.
+        """
+        place = self.folder / f"{number:08d}{BEST if best else ''}"
+        temporary = self.folder / f"{TEMPORARY}-{number:08d}"
+        try:
+            self._sweep()
+            temporary.mkdir(parents=True)
+            for name, group in tensors.items():
+                save_file(_separate(group), temporary / f"{name}.safetensors")
+            (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
+            _seal(temporary)
+            for old in self._of(number):  # the same update, written again
+                shutil.rmtree(old)
+            temporary.rename(place)
+            _flush(self.folder)
+            self._prune()
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise CheckpointError(
+                f"checkpoint {number} could not be written into {str(self.folder)!r}: {error}; "
+                "the older ones are still there"
+            ) from error
+        return place
+
+    def newest(self) -> Checkpoint | None:
+        """The newest checkpoint that agrees with its manifest; None when there is none at all.
+
+        Damaged ones are passed over with a warning. Raises CheckpointError when all are damaged:
+        a run must not start afresh unnoticed.
+        """
+        places = self._places()
+        for checkpoint in self._trusted(reversed(places)):
+            return checkpoint
+        if places:
+            raise CheckpointError(
+                f"all {len(places)} checkpoints in {str(self.folder)!r} are damaged: "
+                "delete the folder to start afresh, or restore it from a copy"
+            )
+        return None
+
+    def best(self) -> Checkpoint | None:
+        """The newest trustworthy checkpoint that was the best when it was written, if any."""
+        named = [place for place in self._places() if place.name.endswith(BEST)]
+        return next(self._trusted(reversed(named)), None)
+
+    def __bool__(self) -> bool:
+        """Whether there is any checkpoint, damaged ones included."""
+        return bool(self._places())
+
+    def _trusted(self, places: Iterator[Path]) -> Iterator[Checkpoint]:
+        for place in places:
+            fault = damage(place)
+            if fault is None:
+                state = json.loads((place / STATE).read_text(encoding="utf-8"))
+                yield Checkpoint(place, state)
+            else:
+                warnings.warn(f"checkpoint {str(place)!r} is passed over: {fault}", stacklevel=3)
+
+    def _places(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        places = [place for place in self.folder.iterdir() if place.name[:8].isdigit()]
+        return sorted(places, key=lambda place: place.name[:8])
+
+    def _of(self, number: int) -> list[Path]:
+        return [place for place in self._places() if place.name[:8] == f"{number:08d}"]
+
+    def _prune(self) -> None:
+        places = self._places()
+        best = [place for place in places if place.name.endswith(BEST)][-1:]
+        for place in set(places) - set(places[-self.keep :]) - set(best):
+            shutil.rmtree(place)
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left behind."""
+        for left in self.folder.glob(f"{TEMPORARY}-*"):
+            shutil.rmtree(left)
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, compared with its manifest; None when nothing is."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for name, written in manifest["files"].items():
+            size = (folder / name).stat().st_size
+            if size != written["size"]:
+                return f"{name} has {size} bytes, {written['size']} were written"
+            if _sha256(folder / name) != written["sha256"]:
+                return f"{name} has changed since it was written (sha256 differs)"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"its manifest cannot be read ({type(error).__name__})"
+    return None
+
+
+def _separate(group: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors on the CPU that share no memory: tied weights are written once for each name."""
+    seen, result = set(), {}
+    for name, tensor in group.items():
+        tensor = tensor.detach().cpu().contiguous()
+        address = tensor.untyped_storage().data_ptr()
+        result[name] = tensor.clone() if address in seen else tensor
+        seen.add(address)
+    return result
+
+
+def _seal(folder: Path) -> None:
+    """Flush every file to the disk, and write the manifest last."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        _flush(path)
+        files[path.name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+    (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
+    _flush(folder / MANIFEST)
+    _flush(folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders; it writes their names on its own
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

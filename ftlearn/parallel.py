@@ -1,0 +1,141 @@
+"""Several processes that train one model: who am I, add up, share the work.
+
+``torchrun`` and ``accelerate launch`` start one process for each device and describe the group
+in the environment; ``started`` joins it. Alone, every function here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+
+def world_size() -> int:
+    """How many processes train together.
+
+    >>> world_size()
+    1
+    """
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def is_main() -> bool:
+    """Whether this process writes files and prints: the one with rank 0."""
+    return rank() == 0
+
+
+@contextmanager
+def started() -> Iterator[None]:
+    """Join the group that the launcher describes in the environment, and leave it at the end.
+
+    Each process takes the device of its local rank, or its share of the CPU's cores.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield
+        return
+    local = int(os.environ["LOCAL_RANK"])
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
+    else:
+        neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // neighbours))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def sums(values: Sequence[float], device: torch.device) -> list[float]:
+    """Each value added up over all processes.
+
+    >>> sums([1.5, 2], torch.device("cpu"))
+    [1.5, 2]
+    """
+    if world_size() == 1:
+        return list(values)
+    added = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(added)
+    return added.tolist()
+
+
+def gather(value: Any) -> list[Any]:
+    """The value of every process, in the order of their ranks.
+
+    >>> gather("a")
+    ['a']
+    """
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def wait() -> None:
+    """Wait until all processes are here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def replicate(model: nn.Module) -> nn.Module:
+    """The model to call in the loop: alone or sharded, itself; otherwise wrapped in DDP.
+
+    All processes begin with the weights of rank 0. Gradients come back as the mean over ranks.
+    """
+    if world_size() == 1 or is_sharded(model):
+        return model
+    # A pooler that the head passes by has no gradient on any rank.
+    return DistributedDataParallel(model, find_unused_parameters=True)
+
+
+def shard(model: nn.Module) -> nn.Module:
+    """Spread the model's weights, in place, over all processes (FSDP2).
+
+    Each layer is gathered only while it is at work, so a model may be larger than one device.
+    Alone, the model stays as it is.
+    """
+    if world_size() == 1:
+        return model
+    depth = getattr(model.config, "num_hidden_layers", 0)
+    for module in list(model.modules()):
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            for layer in module:
+                fully_shard(layer)
+    return fully_shard(model)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether ``shard`` was applied."""
+    return isinstance(model, FSDPModule)
+
+
+def without_sync(model: nn.Module) -> AbstractContextManager[Any]:
+    """A context in which a replica's gradients stay at home until a later piece brings them."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+
+def full(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor as one process would have it; all processes must ask together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """A full tensor on the device of another, and sharded as it is."""
+    if isinstance(other, DTensor) and tensor.shape == other.shape:
+        return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements)
+    return tensor.to(other.device)

@@ -1,0 +1,21 @@
+"""The training loop as an iterator that the notebook drives, and ``fit``, which drains it."""
+
+from __future__ import annotations
+
+from ftlearn.config import TrainConfig
+from ftlearn.history import History, Step
+from ftlearn.training.fitting import fit
+from ftlearn.training.loop import DivergedError, Loss, Run, accumulate, memory_advice, steps
+
+__all__ = [
+    "DivergedError",
+    "History",
+    "Loss",
+    "Run",
+    "Step",
+    "TrainConfig",
+    "accumulate",
+    "fit",
+    "memory_advice",
+    "steps",
+]

@@ -1,0 +1,48 @@
+"""Ctrl-C and the notebook's stop button: end in order; a second one aborts."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tqdm.auto import tqdm
+
+
+class Interrupt:
+    """Whether the user has asked the run to stop."""
+
+    asked = False
+
+
+@contextmanager
+def awaited() -> Iterator[Interrupt]:
+    """A context in which the first interrupt is noted, and the second raises KeyboardInterrupt.
+
+    So an update and the checkpoint after it are finished and not torn. Away from the main
+    thread, where Python delivers no signals, nothing is changed.
+
+    >>> with awaited() as interrupt:
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     interrupt.asked
+    stopping after this update; once more to abort
+    True
+    """
+    interrupt = Interrupt()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if interrupt.asked:
+            raise KeyboardInterrupt
+        interrupt.asked = True
+        tqdm.write("stopping after this update; once more to abort")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)

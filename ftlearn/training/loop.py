@@ -1,0 +1,187 @@
+"""The loop: one update for each ``next``."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp import GradScaler
+
+from ftlearn import optimisation, parallel, runtime
+from ftlearn.batching import Batch, Batches
+from ftlearn.config import TrainConfig
+from ftlearn.history import Step
+from ftlearn.losses import LossSum
+from ftlearn.runtime import device_of
+
+Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
+
+
+class DivergedError(RuntimeError):
+    """The loss or its gradient stopped being a number. ``history`` holds what came before."""
+
+    history: Any = None
+
+
+def steps(
+    model: nn.Module, batches: Batches, loss: Loss, config: TrainConfig, *, precision: str = "auto"
+) -> Run:
+    """Train the model in place, one update for each ``next``.
+
+    The gradient is that of the mean loss over the whole batch, however it is cut and on however
+    many ranks it is: sums are accumulated over the pieces and divided once by the number of
+    targets. A batch that does not fit in memory is cut into smaller pieces, with a warning.
+
+    Raises DivergedError before a loss or gradient that is no number could reach the weights,
+    and MemoryError, with a remedy, when not even single rows fit.
+    """
+    return Run(model, batches, loss, config, precision=precision)
+
+
+class Run(Iterator[Step]):
+    """A training run in progress: model, optimiser, and how far it is."""
+
+    def __init__(
+        self, model: nn.Module, batches: Batches, loss: Loss, config: TrainConfig, *, precision: str
+    ) -> None:
+        self.device, self.loss, self.config = device_of(model), loss, config
+        self.dtype = runtime.precision(self.device, precision)
+        self.batches = replace(batches, rank=parallel.rank(), ranks=parallel.world_size())
+        self.model = model
+        self.replica = parallel.replicate(model)
+        self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
+        groups = optimisation.decay_groups(model, config.weight_decay)
+        self.optimizer = optimisation.optimizer(config.optimizer, groups, config.learning_rate)
+        self.total = config.epochs * len(batches)
+        self.factor = optimisation.schedule(config.schedule, total=self.total, warmup=config.warmup)
+        self.number, self.examples, self.seconds = 0, 0, 0.0
+        self.halvings = 0
+        self.random: dict[str, Any] | None = None
+        self._walk = self._updates()
+
+    def __next__(self) -> Step:
+        return next(self._walk)
+
+    def close(self) -> None:
+        """End the run early and give its memory back."""
+        self._walk.close()
+
+    def _updates(self) -> Iterator[Step]:
+        self.optimizer.zero_grad()  # whatever the notebook left there is not of this run
+        if self.random is None:
+            runtime.seed_everything(self.config.seed + parallel.rank())
+        else:
+            runtime.set_random_state(self.random)
+        done, skip = divmod(self.number, len(self.batches))
+        with runtime.kept_memory():
+            for epoch in range(done, self.config.epochs):
+                for pieces in self.batches.epoch(epoch, skip=skip if epoch == done else 0):
+                    yield self._update(pieces)
+
+    def _update(self, pieces: list[Batch]) -> Step:
+        start = time.perf_counter()
+        rate = self.config.learning_rate * self.factor(self.number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        value = self._accumulate(pieces)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        norm = parallel.full(norm).item()
+        where = f"update {self.number + 1} of {self.total}, learning rate {rate:g}"
+        _check_finite(value, norm, self.scaler, where)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        self.number += 1
+        self.examples += round(
+            sum(parallel.sums([len(piece.rows) for piece in pieces], self.device))
+        )
+        self.seconds += time.perf_counter() - start
+        epoch = self.number / len(self.batches)
+        return Step(self.number, epoch, value, rate, norm, self.examples, self.seconds, self.total)
+
+    def _accumulate(self, pieces: list[Batch]) -> float:
+        """``accumulate``, and again in smaller pieces while memory does not suffice."""
+        for _ in range(self.halvings):
+            pieces = self.batches.halved(pieces)
+        while True:
+            before = runtime.random_state()
+            try:
+                return accumulate(self.replica, pieces, self.loss, self.dtype, self.scaler)
+            except MemoryError:
+                smaller = self.batches.halved(pieces)
+                if len(smaller) == len(pieces) or parallel.world_size() > 1:
+                    raise
+                pieces = smaller
+            self.halvings += 1
+            self.optimizer.zero_grad()
+            runtime.set_random_state(before)
+            warnings.warn(
+                f"a piece did not fit in memory: batches are now cut into {len(pieces)} pieces; "
+                "the gradient stays the same",
+                stacklevel=2,
+            )
+
+
+def accumulate(
+    model: nn.Module, pieces: list[Batch], loss: Loss, dtype: torch.dtype, scaler: GradScaler
+) -> float:
+    """Put the gradient of the mean loss over all pieces into ``.grad``; return that mean."""
+    device, summed, count = device_of(model), 0.0, 0
+    for piece in pieces:
+        batch = piece.to(device)
+        wait = piece is not pieces[-1]  # ranks add their gradients up once, with the last piece
+        with memory_advice(batch), parallel.without_sync(model) if wait else nullcontext():
+            with runtime.autocast(device, dtype):
+                total, number = loss(model(**batch.inputs).logits, batch.targets)
+            if not piece.rows:
+                total, number = 0 * total, 0
+            scaler.scale(total).backward()
+        summed, count = summed + total.item(), count + number
+    summed, count = parallel.sums([summed, count], device)
+    if count == 0:
+        raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad /= count / parallel.world_size()  # ranks bring the mean of their sums
+    return summed / count
+
+
+class memory_advice:  # noqa: N801 - a context manager, read like a function
+    """Turn torch's out-of-memory errors into one sentence that says what to do."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.shape = tuple(batch.inputs["input_ids"].shape)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        lacking = isinstance(error, torch.OutOfMemoryError) or (
+            isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        )
+        if lacking:
+            rows, tokens = self.shape
+            raise MemoryError(
+                f"a piece of {rows} rows and {tokens} tokens does not fit in memory: raise "
+                "TrainConfig.accumulate (the result stays the same), lower batch_size or the "
+                "task's max_length, or freeze a part of the model"
+            ) from error
+
+
+def _check_finite(loss: float, norm: float, scaler: GradScaler, where: str) -> None:
+    # With fp16 an infinite gradient is routine: the scaler skips the update and scales down.
+    if math.isfinite(loss) and (math.isfinite(norm) or scaler.is_enabled()):
+        return
+    raise DivergedError(
+        f"training diverged at {where}: loss {loss}, gradient norm {norm}. "
+        "The model still holds the weights before this update; try a learning rate ten times lower"
+    )

@@ -1,0 +1,172 @@
+"""From a run to a checkpoint, and back."""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from dataclasses import asdict
+from typing import Any
+
+import datasets
+import torch
+import transformers
+
+from ftlearn import parallel, runtime
+from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
+from ftlearn.history import History, Step
+from ftlearn.training.loop import Run
+
+INTERRUPTED = "interrupted"
+"""Why a run stopped that waits to be continued."""
+
+
+class Keeper:
+    """Writes the checkpoints of a run, and puts a run back to one."""
+
+    def __init__(self, store: Store, run: Run, history: History) -> None:
+        self.store, self.run, self.history = store, run, history
+        self.written = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether the store's longest time without a checkpoint has passed."""
+        return time.monotonic() - self.written > self.store.seconds
+
+    def write(self, *, best: bool = False) -> None:
+        """Write where the run is; warn, and go on training, when the disk refuses."""
+        tensors, state = _tensors(self.run), _state(self.run, self.history)
+        if parallel.is_main():
+            try:
+                self.store.write(self.run.number, tensors, state, best=best)
+            except CheckpointError as error:
+                warnings.warn(f"training goes on without a checkpoint: {error}", stacklevel=2)
+        parallel.wait()
+        self.written = time.monotonic()
+
+    def begin(self, *, resume: bool) -> Checkpoint | None:
+        """Prepare the folder; with ``resume`` put the run to its newest checkpoint, if any.
+
+        Raises CheckpointError when the folder cannot be used, holds another run's checkpoints,
+        or holds damaged ones only.
+        """
+        self.store.prepare()
+        if not resume:
+            if self.store:
+                raise CheckpointError(
+                    f"{str(self.store.folder)!r} holds the checkpoints of an earlier run: "
+                    "continue it with resume=True, or choose another folder"
+                )
+            return None
+        newest = self.store.newest()
+        if newest is None:
+            warnings.warn(
+                f"there is no checkpoint in {str(self.store.folder)!r}: the run starts from the "
+                "beginning",
+                stacklevel=3,
+            )
+            return None
+        _check_same(newest, self.run)
+        _restore(self.run, newest)
+        self.history.steps = [Step(**step) for step in newest.state["steps"]]
+        self.history.evaluations = newest.state["evaluations"]
+        if newest.state["stopped"] != INTERRUPTED:
+            self.history.stopped = newest.state["stopped"]
+        return newest
+
+
+def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
+    """Weights and the optimiser's memory by parameter name, whole on every rank."""
+    names = {parameter: name for name, parameter in run.model.named_parameters()}
+    optimizer = {
+        f"{names[parameter]}/{key}": parallel.full(value)
+        for parameter, memory in run.optimizer.state.items()
+        for key, value in memory.items()
+        if value is not None
+    }
+    weights = {name: parallel.full(each) for name, each in run.model.state_dict().items()}
+    return {"model": weights, "optimizer": optimizer}
+
+
+def _state(run: Run, history: History) -> dict[str, Any]:
+    return {
+        "number": run.number,
+        "examples": run.examples,
+        "seconds": run.seconds,
+        "halvings": run.halvings,
+        "scaler": run.scaler.state_dict(),
+        "random": parallel.gather(runtime.random_state()),
+        "run": _identity(run),
+        "machine": _machine(run),
+        "steps": [asdict(step) for step in history.steps],
+        "evaluations": history.evaluations,
+        "stopped": history.stopped,
+    }
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """What must be equal for a run to be the same run."""
+    return {**asdict(run.config), "data": run.batches.encoded.fingerprint()}
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    """What changes the rounding of a run."""
+    return {
+        "threads": torch.get_num_threads(),
+        "ranks": parallel.world_size(),
+        "device": run.device.type,
+        "number format": str(run.dtype),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "datasets": datasets.__version__,
+    }
+
+
+def _check_same(checkpoint: Checkpoint, run: Run) -> None:
+    """Refuse another run; warn where only the rounding will differ."""
+    there, here = checkpoint.state["run"], _identity(run)
+    changed = [
+        f"{name} was {there.get(name)!r} and is {value!r}"
+        for name, value in here.items()
+        if there.get(name) != value
+    ]
+    if changed:
+        raise CheckpointError(
+            f"the checkpoint {str(checkpoint.folder)!r} belongs to another run: "
+            f"{'; '.join(changed)}. Use the same settings and data, or another folder"
+        )
+    there, here = checkpoint.state["machine"], _machine(run)
+    changed = [f"{name} {there[name]} → {here[name]}" for name in here if there[name] != here[name]]
+    if changed:
+        warnings.warn(
+            f"the run goes on under other conditions ({', '.join(changed)}): its results will not "
+            "be the same to the last bit",
+            stacklevel=4,
+        )
+
+
+def _restore(run: Run, checkpoint: Checkpoint) -> None:
+    run.model.load_state_dict(weights_of(checkpoint, run.model))
+    parameters = dict(run.model.named_parameters())
+    for key, value in checkpoint.tensors("optimizer").items():
+        name, _, what = key.rpartition("/")
+        memory = run.optimizer.state[parameters[name]]
+        memory[what] = parallel.like(value, parameters[name]) if value.ndim else value
+    state = checkpoint.state
+    run.number, run.examples = state["number"], state["examples"]
+    run.seconds, run.halvings = state["seconds"], state["halvings"]
+    run.scaler.load_state_dict(state["scaler"])
+    run.random = state["random"][parallel.rank() % len(state["random"])]
+
+
+def weights_of(checkpoint: Checkpoint, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A checkpoint's weights as the model holds its own; CheckpointError for another model's."""
+    own, saved = model.state_dict(), checkpoint.tensors("model")
+    odd = sorted(set(own) ^ set(saved)) or [n for n in own if own[n].shape != saved[n].shape]
+    if odd:
+        raise CheckpointError(
+            f"the checkpoint {str(checkpoint.folder)!r} is of another model: they differ in "
+            f"{len(odd)} tensors such as {odd[0]!r}"
+        )
+    return {name: parallel.like(saved[name], own[name]) for name in own}
