@@ -18,6 +18,7 @@ __all__ = [
     "freeze",
     "is_head",
     "keep_layers",
+    "last_linear",
     "layers",
     "parameter_table",
     "pool_first",
@@ -118,6 +119,19 @@ def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
     if hasattr(model, "num_labels"):
         model.num_labels = outputs
     return model
+
+
+def last_linear(model: nn.Module) -> nn.Linear:
+    """The last layer of a classification or regression head.
+
+    >>> from ftlearn.pooling import PooledClassifier
+    >>> from transformers import BertConfig, BertModel
+    >>> encoder = BertModel(BertConfig(hidden_size=8, num_attention_heads=1, num_hidden_layers=1))
+    >>> last_linear(PooledClassifier(encoder, 3, "mean", seed=0)).out_features
+    3
+    """
+    owner, name = _last_linear(model)
+    return getattr(owner, name)
 
 
 def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:

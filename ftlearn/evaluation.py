@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 from torch import nn
 
-from ftlearn import metrics, runtime
+from ftlearn import metrics, parallel, runtime
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.metrics import Interval
 from ftlearn.runtime import device_of
@@ -33,12 +34,25 @@ def outputs(
     """
     device = device_of(model)
     dtype = runtime.precision(device, precision)
+    if dtype is torch.bfloat16 and not parallel.is_sharded(model):
+        model, dtype = _in_bfloat16(model), torch.float32  # no casts left to be done on the way
 
     def kept(batch: Batch) -> torch.Tensor:
         with runtime.autocast(device, dtype):
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
     return in_batches(model, encoded, tokenizer, kept)
+
+
+def _in_bfloat16(model: nn.Module) -> nn.Module:
+    """A copy with bf16 weights: autocast would convert them anew for each batch.
+
+    Buffers, such as the angles of rotary positions, keep their precision.
+    """
+    light = copy.deepcopy(model)
+    for parameter in light.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
+    return light
 
 
 def in_batches(

@@ -7,7 +7,8 @@ in the environment; ``started`` joins it. Alone, every function here does nothin
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -52,12 +53,18 @@ def started() -> Iterator[None]:
         torch.cuda.set_device(local)
     else:
         neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // neighbours))
+        torch.set_num_threads(max(1, _cores() // neighbours))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def _cores() -> int:
+    """How many cores this process may use: a scheduler may have given it fewer than there are."""
+    given = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(given(0)) if given else os.cpu_count() or 1
 
 
 def sums(values: Sequence[float], device: torch.device) -> list[float]:
@@ -104,13 +111,15 @@ def replicate(model: nn.Module) -> nn.Module:
 
 
 def shard(model: nn.Module) -> nn.Module:
-    """Spread the model's weights, in place, over all processes (FSDP2).
+    """Spread the weights of rank 0, in place, over all processes (FSDP2).
 
-    Each layer is gathered only while it is at work, so a model may be larger than one device.
-    Alone, the model stays as it is.
+    Each layer is gathered only while it is at work, so a model may be larger than one device:
+    load it with ``device="cpu"``, and its parts go to the devices here. Alone, the model stays
+    as it is.
     """
     if world_size() == 1:
         return model
+    _take_from_main(model)
     depth = getattr(model.config, "num_hidden_layers", 0)
     for module in list(model.modules()):
         if isinstance(module, nn.ModuleList) and len(module) == depth:
@@ -119,14 +128,77 @@ def shard(model: nn.Module) -> nn.Module:
     return fully_shard(model)
 
 
+def _take_from_main(model: nn.Module) -> None:
+    """Give all processes the weights that rank 0 has, as DDP does by itself."""
+    device = torch.get_default_device()
+    if dist.get_backend() == "nccl":  # which knows of no tensors elsewhere
+        device = torch.device("cuda", torch.cuda.current_device())
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            moved = tensor.to(device)
+            dist.broadcast(moved, src=0)
+            tensor.copy_(moved)
+
+
 def is_sharded(model: nn.Module) -> bool:
     """Whether ``shard`` was applied."""
     return isinstance(model, FSDPModule)
 
 
-def without_sync(model: nn.Module) -> AbstractContextManager[Any]:
-    """A context in which a replica's gradients stay at home until a later piece brings them."""
-    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+def syncing(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """A context for one piece of a batch: ranks add their gradients up once, with the last one."""
+    held = isinstance(model, DistributedDataParallel) and not last
+    return model.no_sync() if held else nullcontext()
+
+
+def gathered(model: nn.Module) -> nn.Module | None:
+    """The whole model, to be saved by the main process; all processes must ask together.
+
+    One that is not sharded is whole already. Of a sharded one the main process gets a copy on
+    the CPU and the others get None, so that only one machine needs memory for it.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> gathered(layer) is layer
+    True
+    """
+    if not is_sharded(model):
+        return model
+    weights = collected(model.state_dict(keep_vars=True))
+    return _rebuilt(model, weights, "") if is_main() else None
+
+
+def _rebuilt(module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str) -> nn.Module:
+    """A copy of a module without its hooks, of the class it had before it was sharded."""
+    kind = type(module).__mro__[2] if is_sharded(module) else type(module)
+    twin = kind.__new__(kind)
+    twin.__dict__.update(module.__dict__)
+    twin._forward_pre_hooks, twin._forward_hooks = OrderedDict(), OrderedDict()
+    twin._parameters = {
+        name: each if each is None else nn.Parameter(weights[prefix + name], each.requires_grad)
+        for name, each in module._parameters.items()
+    }
+    twin._buffers = {
+        name: each if each is None else each.cpu() for name, each in module._buffers.items()
+    }
+    twin._modules = {
+        name: each if each is None else _rebuilt(each, weights, f"{prefix}{name}.")
+        for name, each in module._modules.items()
+    }
+    return twin
+
+
+def collected(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors as one process would have them, for the main one to write; empty on the others.
+
+    All processes must ask together. Sharded tensors are gathered one after the other and kept
+    on the main process's CPU, so that no device needs room for all of them.
+    """
+    whole = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+        if is_main():
+            whole[name] = tensor.detach()
+    return whole
 
 
 def full(tensor: torch.Tensor) -> torch.Tensor:

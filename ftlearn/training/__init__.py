@@ -5,7 +5,15 @@ from __future__ import annotations
 from ftlearn.config import TrainConfig
 from ftlearn.history import History, Step
 from ftlearn.training.fitting import fit
-from ftlearn.training.loop import DivergedError, Loss, Run, accumulate, memory_advice, steps
+from ftlearn.training.loop import (
+    DivergedError,
+    Loss,
+    Run,
+    accumulate,
+    loss_sum,
+    memory_advice,
+    steps,
+)
 
 __all__ = [
     "DivergedError",
@@ -16,6 +24,7 @@ __all__ = [
     "TrainConfig",
     "accumulate",
     "fit",
+    "loss_sum",
     "memory_advice",
     "steps",
 ]

@@ -6,7 +6,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,6 @@ from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
 from ftlearn.history import Step
 from ftlearn.losses import LossSum
-from ftlearn.runtime import device_of
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 
@@ -51,7 +49,7 @@ class Run(Iterator[Step]):
     def __init__(
         self, model: nn.Module, batches: Batches, loss: Loss, config: TrainConfig, *, precision: str
     ) -> None:
-        self.device, self.loss, self.config = device_of(model), loss, config
+        self.device, self.loss, self.config = runtime.device_of(model), loss, config
         self.dtype = runtime.precision(self.device, precision)
         self.batches = replace(batches, rank=parallel.rank(), ranks=parallel.world_size())
         self.model = model
@@ -83,9 +81,10 @@ class Run(Iterator[Step]):
         with runtime.kept_memory():
             for epoch in range(done, self.config.epochs):
                 for pieces in self.batches.epoch(epoch, skip=skip if epoch == done else 0):
-                    yield self._update(pieces)
+                    yield self.update(pieces)
 
-    def _update(self, pieces: list[Batch]) -> Step:
+    def update(self, pieces: list[Batch]) -> Step:
+        """One update of the weights from the pieces of one batch."""
         start = time.perf_counter()
         rate = self.config.learning_rate * self.factor(self.number)
         for group in self.optimizer.param_groups:
@@ -135,24 +134,30 @@ def accumulate(
     model: nn.Module, pieces: list[Batch], loss: Loss, dtype: torch.dtype, scaler: GradScaler
 ) -> float:
     """Put the gradient of the mean loss over all pieces into ``.grad``; return that mean."""
-    device, summed, count = device_of(model), 0.0, 0
+    summed, count = 0.0, 0
     for piece in pieces:
-        batch = piece.to(device)
-        wait = piece is not pieces[-1]  # ranks add their gradients up once, with the last piece
-        with memory_advice(batch), parallel.without_sync(model) if wait else nullcontext():
-            with runtime.autocast(device, dtype):
-                total, number = loss(model(**batch.inputs).logits, batch.targets)
-            if not piece.rows:
-                total, number = 0 * total, 0
+        with memory_advice(piece), parallel.syncing(model, piece is pieces[-1]):
+            total, number = loss_sum(model, piece, loss, dtype)
             scaler.scale(total).backward()
         summed, count = summed + total.item(), count + number
-    summed, count = parallel.sums([summed, count], device)
+    summed, count = parallel.sums([summed, count], runtime.device_of(model))
     if count == 0:
         raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
     for parameter in model.parameters():
         if parameter.grad is not None:
             parameter.grad /= count / parallel.world_size()  # ranks bring the mean of their sums
     return summed / count
+
+
+def loss_sum(
+    model: nn.Module, piece: Batch, loss: Loss, dtype: torch.dtype
+) -> tuple[torch.Tensor, int]:
+    """The summed loss and the number of targets of a piece; an idle one counts for nothing."""
+    device = runtime.device_of(model)
+    batch = piece.to(device)
+    with runtime.autocast(device, dtype):
+        total, number = loss(model(**batch.inputs).logits, batch.targets)
+    return (total, number) if piece.rows else (0 * total, 0)
 
 
 class memory_advice:  # noqa: N801 - a context manager, read like a function

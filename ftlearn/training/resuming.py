@@ -76,16 +76,16 @@ class Keeper:
 
 
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
-    """Weights and the optimiser's memory by parameter name, whole on every rank."""
+    """Weights and the optimiser's memory by parameter name, whole on the main rank."""
     names = {parameter: name for name, parameter in run.model.named_parameters()}
     optimizer = {
-        f"{names[parameter]}/{key}": parallel.full(value)
+        f"{names[parameter]}/{key}": value
         for parameter, memory in run.optimizer.state.items()
         for key, value in memory.items()
         if value is not None
     }
-    weights = {name: parallel.full(each) for name, each in run.model.state_dict().items()}
-    return {"model": weights, "optimizer": optimizer}
+    weights = run.model.state_dict()
+    return {"model": parallel.collected(weights), "optimizer": parallel.collected(optimizer)}
 
 
 def _state(run: Run, history: History) -> dict[str, Any]:

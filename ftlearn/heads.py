@@ -1,0 +1,70 @@
+"""A head that starts from what the frozen body already knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch import nn
+
+from ftlearn.architecture import last_linear
+from ftlearn.batching import Batch, Encoded
+from ftlearn.evaluation import in_batches
+
+
+def solve(
+    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, penalty: float = 0.1
+) -> nn.Module:
+    """Set the model's last linear layer, in place, to the best one for its frozen features.
+
+    One pass over the texts gives the features that enter the layer; logistic regression
+    (classification) or ridge regression gives the layer. Fine-tuning from there moves the body
+    less and keeps more of what it knows (Kumar et al. 2022, arXiv 2202.10054). ``penalty`` is
+    the weight of the squared norm of the layer, on features of mean length 1.
+    """
+    layer = last_linear(model)
+    encoded = task.encode(dataset, tokenizer)
+    features = head_inputs(model, layer, encoded, tokenizer)
+    length = float(np.linalg.norm(features, axis=1).mean())
+    weight, bias = _solution(features / length, np.asarray(encoded.targets), layer, penalty)
+    with torch.no_grad():
+        layer.weight.copy_(torch.as_tensor(weight / length))
+        layer.bias.copy_(torch.as_tensor(bias))
+    return model
+
+
+def head_inputs(
+    model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any
+) -> np.ndarray:
+    """What enters a linear layer for each text, (N, D), in evaluation mode."""
+    entering: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: entering.append(inputs[0]))
+
+    def run(batch: Batch) -> torch.Tensor:
+        model(**batch.inputs)
+        return entering.pop().float()
+
+    try:
+        return in_batches(model, encoded, tokenizer, run)
+    finally:
+        hook.remove()
+
+
+def _solution(
+    features: np.ndarray, targets: np.ndarray, layer: nn.Linear, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    if layer.out_features == 1:
+        ridge = Ridge(alpha=penalty * len(targets)).fit(features, targets)
+        return ridge.coef_[None], np.array([ridge.intercept_])
+    logistic = LogisticRegression(C=1 / (penalty * len(targets)), max_iter=1000)
+    logistic.fit(features, targets)
+    weight = np.zeros((layer.out_features, layer.in_features))
+    bias = np.full(layer.out_features, -10.0)  # labels absent from training
+    two = len(logistic.classes_) == 2  # given as one row, the log-odds of the second class
+    sign = np.array([[-0.5], [0.5]]) if two else 1.0
+    weight[logistic.classes_] = sign * logistic.coef_
+    bias[logistic.classes_] = (sign * logistic.intercept_[:, None]).reshape(-1)
+    return weight, bias
