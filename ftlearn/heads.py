@@ -36,9 +36,7 @@ def solve(
     return model
 
 
-def head_inputs(
-    model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any
-) -> np.ndarray:
+def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any) -> np.ndarray:
     """What enters a linear layer for each text, (N, D), in evaluation mode."""
     entering: list[torch.Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: entering.append(inputs[0]))
@@ -59,12 +57,12 @@ def _solution(
     if layer.out_features == 1:
         ridge = Ridge(alpha=penalty * len(targets)).fit(features, targets)
         return ridge.coef_[None], np.array([ridge.intercept_])
-    logistic = LogisticRegression(C=1 / (penalty * len(targets)), max_iter=1000)
-    logistic.fit(features, targets)
+    known = np.unique(targets)
+    # Two classes come as one row, the log-odds of the second; halves of it have half its norm.
+    split = np.array([[-0.5], [0.5]]) if len(known) == 2 else np.eye(len(known))
+    strength = (2 if len(known) == 2 else 1) / (penalty * len(targets))
+    logistic = LogisticRegression(C=strength, max_iter=1000).fit(features, targets)
     weight = np.zeros((layer.out_features, layer.in_features))
     bias = np.full(layer.out_features, -10.0)  # labels absent from training
-    two = len(logistic.classes_) == 2  # given as one row, the log-odds of the second class
-    sign = np.array([[-0.5], [0.5]]) if two else 1.0
-    weight[logistic.classes_] = sign * logistic.coef_
-    bias[logistic.classes_] = (sign * logistic.intercept_[:, None]).reshape(-1)
+    weight[known], bias[known] = split @ logistic.coef_, split @ logistic.intercept_
     return weight, bias
