@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, product
 from typing import Any
 
@@ -10,11 +11,17 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ftlearn.showing import visible
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+PLAIN = {"parse_math": False}
+"""For names that come from data: a dollar in them is a dollar and begins no formula."""
 
 
 def axes(ax: Axes | None = None, *, width: float = 6.0, height: float = 3.4) -> Axes:
@@ -54,7 +61,8 @@ def lines(
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     if len(curves) > 1:
-        ax.legend(frameon=False)
+        for name in ax.legend(frameon=False).get_texts():
+            name.set(text=visible(name.get_text()), **PLAIN)
     return ax
 
 
@@ -86,8 +94,8 @@ def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for row, column in np.ndindex(*counts.shape):
         shade = "white" if shares[row, column] > 0.6 else "black"
         ax.text(column, row, counts[row, column], ha="center", va="center", color=shade)
-    ax.set_xticks(range(len(table.columns)), table.columns)
-    ax.set_yticks(range(len(table.index)), table.index)
+    ax.set_xticks(range(len(table.columns)), _names(table.columns), **PLAIN)
+    ax.set_yticks(range(len(table.index)), _names(table.index), **PLAIN)
     ax.set_xlabel("answer")
     ax.set_ylabel("truth")
     return ax
@@ -124,7 +132,34 @@ def bars(
         ax.text(max(point, high), row, f" {point:.3g}", va="center")
     if reference is not None:
         ax.axvline(reference, color="#888888", linestyle="--", linewidth=1)
-    ax.set_yticks(range(len(values)), list(values))
+    ax.set_yticks(range(len(values)), _names(values), **PLAIN)
     ax.invert_yaxis()
     ax.set_xlabel(xlabel)
     return ax
+
+
+def predicted(predictions: np.ndarray, truths: np.ndarray, *, ax: Axes | None = None) -> Axes:
+    """Predicted against true numbers (N,), in the data's units; the band is the mean error."""
+    ax = axes(ax, width=4.2, height=3.6)
+    ends = np.array([min(predictions.min(), truths.min()), max(predictions.max(), truths.max())])
+    error = np.abs(predictions - truths).mean()
+    band = {"color": "#888888", "alpha": 0.2, "linewidth": 0}
+    ax.fill_between(ends, ends - error, ends + error, label="mean absolute error", **band)
+    ax.plot(ends, ends, color="#888888", linestyle="--", linewidth=1, label="without error")
+    ax.scatter(truths, predictions, s=14, color=COLORS[0], alpha=0.5, linewidth=0)
+    ax.set_xlabel("true value")
+    ax.set_ylabel("predicted value")
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def png(drawing: Axes | Figure, *, dpi: int = 90) -> bytes:
+    """A figure as the bytes of a PNG file; it is closed, so that no notebook shows it again."""
+    figure, buffer = drawing.get_figure() or drawing, io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _names(values: Iterable[object]) -> list[str]:
+    return [visible(str(value)) for value in values]

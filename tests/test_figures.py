@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 
 from ftlearn import figures
 from ftlearn.metrics import Interval
+from ftlearn.showing import visible
 
 LONG = "a rather long name of a model"
 HISTORY = SimpleNamespace(
@@ -24,6 +25,7 @@ TOPICS = ["technology", "health", "sports"]
 COUNTS = pd.DataFrame([[90, 5, 5], [10, 80, 10], [0, 0, 0]], index=TOPICS, columns=TOPICS)
 BINS = np.array([[0.5, 0.4, 10], [0.7, 0.8, 30], [0.95, 0.9, 60]])
 SCORES = {LONG: Interval(0.9, 0.85, 0.97), "guessing": 1 / 3}
+NUMBERS = np.array([1.0, 2.5, 7.0]), np.array([2.0, 2.0, 6.0])
 DRAWN = {
     "lines": lambda **ax: figures.lines(
         [1, 10, 100],
@@ -36,6 +38,7 @@ DRAWN = {
     "training": lambda **ax: figures.training(HISTORY, **ax),
     "confusion": lambda **ax: figures.confusion(COUNTS, **ax),
     "reliability": lambda **ax: figures.reliability(BINS, **ax),
+    "predicted": lambda **ax: figures.predicted(*NUMBERS, **ax),
     "bars": lambda **ax: figures.bars(SCORES, xlabel="accuracy", reference=0.5, **ax),
 }
 each_figure = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
@@ -158,3 +161,42 @@ def test_reliability_shows_size_by_area():
     np.testing.assert_allclose(dots.get_offsets(), BINS[:, :2])
     areas = dots.get_sizes() - 20
     np.testing.assert_allclose(areas / areas.sum(), BINS[:, 2] / 100)
+
+
+def test_predicted_shows_every_row_and_the_mean_error():
+    ax = figures.predicted(*NUMBERS)
+    dots = ax.collections[-1].get_offsets()
+    np.testing.assert_allclose(dots, [[2, 1], [2, 2.5], [6, 7]])
+    (exact,) = ax.lines
+    assert [*exact.get_xdata()] == [*exact.get_ydata()] == [1, 7]
+    band = {tuple(np.round(point, 6)) for point in ax.collections[0].get_paths()[0].vertices}
+    error = round((1 + 0.5 + 1) / 3, 6)
+    assert {(1, 1 - error), (1, 1 + error), (7, 7 - error), (7, 7 + error)} <= band
+
+
+HOSTILE = ["$a$ $", "$\\frac{$", "\0\u202eabc", "half \ud800", "_hidden", "文字", "<b>"]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_from_data_are_drawn_as_they_are(name: str):
+    labels = pd.Index([name, "b"], dtype=object)
+    counts = pd.DataFrame([[1, 2], [3, 4]], index=labels, columns=labels)
+    matrix = figures.confusion(counts)
+    scores = figures.bars({name: 0.5, "b": 0.4}, xlabel="accuracy")
+    curves = figures.lines([1, 2], {name: [1, 2], "b": [2, 1]}, xlabel="x", ylabel="y")
+    drawn = [matrix.get_xticklabels()[0], matrix.get_yticklabels()[0], scores.get_yticklabels()[0]]
+    drawn += curves.get_legend().get_texts()[: 0 if name.startswith("_") else 1]
+    for text in drawn:
+        assert text.get_text() == visible(name)
+        assert not text.get_parse_math()
+    for ax in (matrix, scores, curves):
+        assert figures.png(ax).startswith(b"\x89PNG")
+
+
+def test_a_figure_as_bytes_is_closed():
+    ax = figures.bars(SCORES, xlabel="accuracy")
+    small, large = figures.png(ax), figures.png(ax.figure, dpi=180)
+    assert plt.get_fignums() == []
+    width = [int.from_bytes(png[16:20], "big") for png in (small, large)]
+    assert width[1] == 2 * width[0] == 2 * 6 * 90

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import ClassLabel, Dataset, Features, Value
 
-from .decoding import decode
-from .errors import DataError, close_match, need_columns
-from .labels import KINDS, label_feature, parse_number
-from .records import Record, Refusal, Row, csv_rows, json_rows, parquet_rows, storable
+from .errors import DataError
+from .labels import label_feature
+from .records import Record, Refusal, Row
+from .streams import FORMATS, Format, opened
+from .wanted import Wanted
 
-DELIMITED = {".csv": ",", ".tsv": "\t"}
-LINES = (".jsonl", ".ndjson")
-SUFFIXES = (*DELIMITED, *LINES, ".parquet")
+SUFFIXES = tuple(suffix for suffix, name in FORMATS.items() if name != "txt")
 SHOWN = 10
 
 
@@ -46,51 +44,6 @@ class ReadReport:
         if len(self.refused) > SHOWN:
             lines.append(f"  ... and {len(self.refused) - SHOWN} more")
         return "\n".join([f"{head}, {len(self.refused)} refused", *lines])
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The columns that a caller wants: one text or a pair, a label or none, and its kind."""
-
-    text: tuple[str, ...]
-    label: str | None
-    kind: str
-
-    @classmethod
-    def of(cls, text: str | Sequence[str], label: str | None, kind: str) -> Wanted:
-        """Check and store the three arguments as the public functions take them."""
-        names = (text,) if isinstance(text, str) else tuple(text)
-        if not 1 <= len(names) <= 2 or len({*names, label}) < len(names) + 1:
-            raise DataError(
-                f"text={text!r} with label={label!r} must be one or two columns and another one."
-            )
-        if kind not in KINDS:
-            raise DataError(f"kind={kind!r} is not one of {KINDS}.{close_match(kind, KINDS)}")
-        return cls(names, label, kind)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Every wanted column."""
-        return self.text if self.label is None else (*self.text, self.label)
-
-    def reason_to_refuse(self, cells: dict[str, object]) -> str | None:
-        """Why a row cannot be used, or None."""
-        for name, cell in cells.items():
-            if not storable(as_text(cell) or ""):
-                return f"{name!r} holds a NUL byte or half a surrogate pair"
-        for name in self.columns:
-            if not (as_text(cells.get(name)) or "").strip():
-                return f"{name!r} is empty"
-        for name in self.text:
-            if not isinstance(cells[name], str):
-                return f"{name!r} is {_shorten(cells[name])}, not a text"
-        if (
-            self.kind == "number"
-            and self.label
-            and parse_number(as_text(cells[self.label])) is None
-        ):
-            return f"{self.label!r} is {_shorten(cells[self.label])}, not a number"
-        return None
 
 
 @dataclass(frozen=True)
@@ -145,18 +98,27 @@ def read_table(
     path: Path, wanted: Wanted, *, delimiter: str | None = None, encoding: str | None = None
 ) -> Table:
     """The good rows of a file as texts: `read` up to the features, which parts may share."""
-    names, rows, encoding, delimiter = _open(path, delimiter, encoding)
-    if not rows:
-        raise DataError(f"{path} has a header {names} but no rows; add rows below it.")
-    if names:
-        need_columns(wanted.columns, names, str(path))
-    rows = [_check(row, wanted) for row in rows]
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise DataError(f"{path} has the suffix {suffix!r}; readable are {', '.join(SUFFIXES)}.")
+    with opened(path, wanted, Format(FORMATS[suffix], delimiter, encoding)) as source:
+        rows = list(source.rows)
     good = [row.cells for row in rows if isinstance(row, Record)]
+    names = source.names or list(dict.fromkeys(name for cells in good for name in cells))
+    _need_rows(rows, source.names, path)
     refused = tuple(row for row in rows if isinstance(row, Refusal))
-    report = ReadReport(str(path), len(good), refused, encoding, delimiter)
+    used = source.format
+    report = ReadReport(str(path), len(good), refused, used.encoding, used.delimiter)
     if not good:
         raise DataError(f"every row was refused, so there is nothing to learn from. {report}")
-    return Table({name: [as_text(cells.get(name)) for cells in good] for name in names}, report)
+    return Table({name: [cells.get(name) for cells in good] for name in names}, report)
+
+
+def _need_rows(rows: Sequence[Row], names: list[str] | None, path: Path) -> None:
+    if not rows and names:
+        raise DataError(f"{path} has a header {names} but no rows; add rows below it.")
+    if not rows:
+        raise DataError(f"{path} is empty; it needs a header or keys, and rows.")
 
 
 def to_dataset(table: Table, wanted: Wanted, feature: ClassLabel | Value | None) -> Dataset:
@@ -168,47 +130,3 @@ def to_dataset(table: Table, wanted: Wanted, feature: ClassLabel | Value | None)
         if isinstance(feature, Value):
             columns[wanted.label] = [float(value) for value in columns[wanted.label]]
     return Dataset.from_dict(columns, features=Features(features))
-
-
-def as_text(cell: object) -> str | None:
-    """A cell as text: strings and None as they are, other values as JSON writes them.
-
-    >>> as_text(3), as_text(True), as_text(["a"]), as_text("3.0")
-    ('3', 'true', '["a"]', '3.0')
-    """
-    if cell is None or isinstance(cell, str):
-        return cell
-    if isinstance(cell, bool | int | float | list | dict):
-        return json.dumps(cell, ensure_ascii=False, default=str)
-    return str(cell)
-
-
-def _open(
-    path: Path, delimiter: str | None, encoding: str | None
-) -> tuple[list[str], list[Row], str | None, str | None]:
-    """Names, rows, encoding and delimiter, by the suffix of the file."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path} has the suffix {suffix!r}; readable are {', '.join(SUFFIXES)}.")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
-    if delimiter is not None and (suffix not in DELIMITED or len(delimiter) != 1):
-        raise DataError(f"delimiter={delimiter!r} must be one character, for a .csv or .tsv file.")
-    if suffix == ".parquet":
-        if encoding is not None:
-            raise DataError(f"encoding={encoding!r} has no meaning for Parquet; leave it out.")
-        return *parquet_rows(path), None, None
-    content, encoding = decode(path, encoding)
-    if suffix in LINES:
-        return *json_rows(content), encoding, None
-    delimiter = delimiter or DELIMITED[suffix]
-    return *csv_rows(content, delimiter, path), encoding, delimiter
-
-
-def _check(row: Row, wanted: Wanted) -> Row:
-    reason = wanted.reason_to_refuse(row.cells) if isinstance(row, Record) else None
-    return Refusal(row.line, reason) if reason else row
-
-
-def _shorten(cell: object) -> str:
-    return repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
-from matplotlib import pyplot as plt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from ftlearn import figures, showing
+from ftlearn.showing import Markup, tag
 
 
 def explore(function: Callable[..., Any], **choices: Sequence[Any] | str) -> ipywidgets.VBox:
@@ -36,14 +35,14 @@ def explore(function: Callable[..., Any], **choices: Sequence[Any] | str) -> ipy
 
     def show() -> None:
         arguments = {name: control.value for name, control in controls.items()}
-        call.value = f"<code>{html.escape(call_text(function, arguments))}</code>"
+        call.value = tag("code", call_text(function, arguments))
         result.value = as_html(function(**arguments))
 
     def update(change: Any) -> None:
         try:
             show()
         except Exception as error:  # noqa: BLE001 - whatever it is, the learner must see it
-            result.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
+            result.value = tag("pre", f"{type(error).__name__}: {error}")
 
     show()
     for control in controls.values():
@@ -61,26 +60,17 @@ def call_text(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str
     return f"{function.__name__}({inside})"
 
 
-def as_html(value: Any) -> str:
-    """A value as HTML: figures as images, tables by their own (escaping) HTML, the rest escaped.
+def as_html(value: Any) -> Markup:
+    """A value as HTML: figures as images, tables as pandas shows them, the rest by its repr.
 
     >>> as_html("<b>")
     '<pre>&#x27;&lt;b&gt;&#x27;</pre>'
     """
     if isinstance(value, Axes | Figure):
-        return _image(value)
-    if hasattr(value, "_repr_html_"):
-        return value._repr_html_()
-    return f"<pre>{html.escape(repr(value))}</pre>"
-
-
-def _image(drawing: Artist) -> str:
-    figure = drawing.get_figure() or drawing
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    plt.close(figure)  # or the notebook would show it a second time
-    pixels = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="the result as a figure" src="data:image/png;base64,{pixels}">'
+        return showing.image(figures.png(value), "the result as a figure")
+    if isinstance(value, DataFrame):
+        return showing.frame(value)
+    return tag("pre", repr(value))
 
 
 def _control(name: str, values: Sequence[Any] | str) -> ipywidgets.ValueWidget:

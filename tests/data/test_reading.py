@@ -151,6 +151,7 @@ def test_a_text_pair_needs_both_texts(tmp_path):
     [
         ("utf-8-sig", None, "utf-8"),
         ("utf-16", None, "utf-16"),
+        ("utf-32", None, "utf-32"),
         ("cp1252", "cp1252", "cp1252"),
     ],
 )
@@ -204,6 +205,52 @@ def test_refused_json_lines_are_named_with_their_reason(tmp_path):
     assert all(expected[line] in reason for line, reason in report.refused)
 
 
+def test_a_row_that_only_looks_whole_is_refused(tmp_path):
+    rows = ["text,label", "Chips are up, 'x'", 'Chips are up, "y"', "one\rtwo,x", 'say "hi",y']
+    dataset, report = read(write(tmp_path, "\r\n".join(rows)), label="label")
+    assert dataset["text"][:] == ["Chips are up", 'say "hi"']
+    assert dataset.features["label"].names == [" 'x'", "y"]
+    assert [line for line, _ in report.refused] == [3, 4]
+    assert "spaces and a quote" in report.refused[0].reason
+    assert "carriage return" in report.refused[1].reason
+
+
+def test_a_file_whose_lines_end_in_carriage_returns_is_read(tmp_path):
+    dataset, _ = read(write(tmp_path, 'text,n\ra,1\r"b\nc",2\r'))
+    assert dataset.to_list() == [{"text": "a", "n": "1"}, {"text": "b\nc", "n": "2"}]
+
+
+@pytest.mark.parametrize("label", ["1e999", '["a"]', '{"a": 1}', "9" * 5000])
+def test_json_labels_that_are_no_labels_are_refused(tmp_path, label):
+    lines = [f'{{"text": "a", "label": {value}}}' for value in ("1", "true", label)]
+    dataset, report = read(write(tmp_path, "\n".join(lines), "a.jsonl"), label="label")
+    assert dataset.features["label"].names == ["1", "true"]
+    assert [line for line, _ in report.refused] == [3]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("-inf"), None])
+def test_missing_numbers_in_parquet_are_no_labels(tmp_path, bad):
+    table = pyarrow.table({"text": list("abc"), "label": pyarrow.array([0.5, bad, 1.0])})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    dataset, report = read(tmp_path / "a.parquet", label="label")
+    assert (dataset["label"][:], [line for line, _ in report.refused]) == ([0.5, 1.0], [2])
+
+
+def test_a_parquet_row_that_cannot_be_read_is_refused(tmp_path):
+    broken = pyarrow.array([b"a", b"\xff", b"c"]).view(pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"text": broken}), tmp_path / "a.parquet")
+    dataset, report = read(tmp_path / "a.parquet")
+    assert (dataset["text"][:], report.refused[0].line) == (["a", "c"], 2)
+
+
+def test_a_flipped_bit_under_a_checksum_is_found(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table({"text": ["a sentence", "another"]})
+    pyarrow.parquet.write_table(table, path, write_page_checksum=True, compression="none")
+    path.write_bytes(path.read_bytes().replace(b"sentence", b"sentance"))
+    fails(path, "not a readable Parquet file", "write it anew")
+
+
 def test_a_long_report_is_cut(tmp_path):
     _, report = read(write(tmp_path, "text,note\nfine,x\n" + ",x\n" * 30))
     assert str(report).endswith("... and 20 more")
@@ -229,6 +276,10 @@ def test_a_long_report_is_cut(tmp_path):
         ("text\ncafé olé\n".encode("cp1252"), ["0xe9", "offset 8", "line 2", "encoding='cp1252'"]),
         ("text\n预训练模型\n".encode("gb18030"), ["0xc1", "offset 9", "encoding='gb18030'"]),
         ("text\n预训练\n".encode() + b"\xff\n", ["0xff", "offset 15", "mend that byte"]),
+        ('text,n\na 6" pipe,1\nb,2\n', ["line 2", "a quote stands alone"]),
+        ('text,a,b\n"one, two,1,x\n", three",2\n', ["line 2 do not match up to line 3"]),
+        ('"text";"label"\na;b\n', ["not split by ','", "delimiter=';'"]),
+        ('text\n"' + "x" * 200_000 + '"\n', ["line 2", "more than 131072 characters", "cut it"]),
     ],
 )
 def test_errors_of_a_file_name_the_value_and_the_remedy(tmp_path, content, expected):

@@ -59,6 +59,8 @@ def test_groups_stay_whole_and_counts_near(stories):
     counts = Counter(labels)
     assume(min(counts.values()) >= 9)
     parts = split(notes(labels, groups), sizes=(0.6, 0.2, 0.2), stratify="label", group="story")
+    ids = sorted(int(i) for part in parts.values() for i in part["id"])
+    assert ids == list(range(len(labels)))
     homes = defaultdict(set)
     for name, part in parts.items():
         for story in part["story"]:

@@ -1,0 +1,185 @@
+"""Rows from a file or from standard input, one after the other, in bounded memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .decoding import Bytes, lines_of
+from .errors import DataError, close_match, need_columns
+from .records import Row, csv_rows, json_rows, parquet_rows, text_rows
+from .wanted import Wanted
+
+STANDARD_INPUT = "-"
+FORMATS = {
+    ".txt": "txt",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a source is written; what is None is found out.
+
+    Parameters
+    ----------
+    name : txt (one text a line), csv, tsv, jsonl or parquet; by default as the suffix says, and
+        txt for standard input
+    delimiter : one character for csv and tsv; by default the comma and the tab
+    encoding : by default UTF-8, or UTF-16 where the source starts with its mark
+    """
+
+    name: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def of(self, source: str | Path) -> Format:
+        """The format of a source, its name and delimiter settled; raises `DataError`.
+
+        >>> Format().of("notes.tsv")
+        Format(name='tsv', delimiter='\\t', encoding=None)
+        """
+        name = self.name or _name_of(source)
+        if name not in FORMATS.values():
+            known = ", ".join(dict.fromkeys(FORMATS.values()))
+            raise DataError(
+                f"{name!r} is not a known format; there are {known}."
+                + close_match(name, FORMATS.values())
+            )
+        delimiter = self.delimiter
+        if delimiter is not None and (name not in DELIMITERS or not _separates(delimiter)):
+            raise DataError(
+                f"delimiter={delimiter!r} must be one character, and no quote or line end, "
+                "for a .csv or .tsv file."
+            )
+        if name == "parquet" and self.encoding is not None:
+            raise DataError(f"encoding={self.encoding!r} has no meaning for Parquet; leave it out.")
+        return replace(self, name=name, delimiter=delimiter or DELIMITERS.get(name))
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open source.
+
+    Parameters
+    ----------
+    names : its columns, or None for JSON lines, where each row has its own
+    rows : its rows in order, checked
+    format : as it is used
+    total, unit, done : how much there is (None: not known) in bytes ("B") or rows, and how much
+        of it was read
+    """
+
+    names: list[str] | None
+    rows: Iterator[Row]
+    format: Format
+    total: int | None
+    unit: str
+    done: Callable[[], int]
+
+
+def stream(
+    source: str | Path,
+    *,
+    text: str | tuple[str, str] = "text",
+    label: str | None = None,
+    kind: str = "auto",
+    file_format: Format | None = None,
+) -> Iterator[Row]:
+    """Yield the rows of a file, or of standard input ("-"), as `Record` or `Refusal`, in order.
+
+    Rows are refused as by `ftlearn.data.read`, and the arguments are the same. In a .txt each line
+    is a row with one column, named `text`; a blank one is refused. One row is held at a time (and
+    a few pages of a Parquet file). Raises `DataError` when it comes to a place from which the rest
+    cannot be trusted.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> _ = path.write_text("A new chip\\n\\nA new record\\n")
+    >>> for row in stream(path):
+    ...     print(row)
+    Record(line=1, cells={'text': 'A new chip'})
+    Refusal(line=2, reason="'text' is empty")
+    Record(line=3, cells={'text': 'A new record'})
+    """
+    with opened(source, Wanted.of(text, label, kind), file_format or Format()) as found:
+        yield from found.rows
+
+
+@contextmanager
+def opened(source: str | Path, wanted: Wanted, file_format: Format) -> Iterator[Source]:
+    """Open a path or standard input ("-") and check its columns, as a context."""
+    file_format = file_format.of(source)
+    path = Path(source)
+    if source == STANDARD_INPUT:
+        if file_format.name == "parquet":
+            raise DataError("Parquet is read from its end; give the path of the file, not '-'.")
+        yield _text_source(Bytes(sys.stdin.buffer, "standard input"), None, wanted, file_format)
+    elif not path.is_file():
+        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
+    elif file_format.name == "parquet":
+        yield _parquet_source(path, wanted, file_format)
+    else:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            yield _text_source(Bytes(file, str(path)), size, wanted, file_format)
+
+
+def _text_source(data: Bytes, size: int | None, wanted: Wanted, given: Format) -> Source:
+    newline = "\n" if given.name == "jsonl" else None  # in JSON a \r is a space
+    lines, encoding = lines_of(data, data.place, given.encoding, newline)
+    if given.name == "jsonl":
+        names, rows = None, json_rows(lines)
+    elif given.name == "txt":
+        names, rows = _only_text(wanted, data.place), text_rows(lines, wanted.text[0])
+    else:
+        names, rows = csv_rows(lines, given.delimiter, data.place)
+        need_columns(wanted.columns, names, data.place)
+    used = replace(given, encoding=encoding)
+    return Source(names, map(wanted.check, rows), used, size, "B", lambda: data.done)
+
+
+def _only_text(wanted: Wanted, place: str) -> list[str]:
+    if len(wanted.columns) > 1:
+        raise DataError(
+            f"{place} is read as one text a line, so it has no columns {list(wanted.columns)}; "
+            "bring them as csv or jsonl, and name that format where the suffix does not."
+        )
+    return list(wanted.text)
+
+
+def _parquet_source(path: Path, wanted: Wanted, given: Format) -> Source:
+    names, rows, total = parquet_rows(path)
+    need_columns(wanted.columns, names, str(path))
+    read = [0]
+
+    def counted() -> Iterator[Row]:
+        for row in rows:
+            read[0] += 1
+            yield wanted.check(row)
+
+    return Source(names, counted(), given, total, " rows", lambda: read[0])
+
+
+def _name_of(source: str | Path) -> str:
+    if source == STANDARD_INPUT:
+        return "txt"
+    suffix = Path(source).suffix.lower()
+    if suffix not in FORMATS:
+        raise DataError(
+            f"{source} has the suffix {suffix!r}; readable are {', '.join(FORMATS)}, or any file "
+            "whose format is named."
+        )
+    return FORMATS[suffix]
+
+
+def _separates(delimiter: str) -> bool:
+    return len(delimiter) == 1 and delimiter not in '"\r\n\0'

@@ -1,0 +1,53 @@
+"""Interpolation in every sense of the word: of weights, predictions, targets and positions.
+
+Weights of whole models:
+
+- ``weights``: the line through two models, any other combination, sweeps
+- ``geometry``: lengths and angles, the plane through three models, barriers
+- ``merging``: soups, task vectors, TIES, DARE, SLERP
+- ``informed``: merging that looks at data, Fisher-weighted and RegMean
+- ``averaging``: averages over a training run, EMA and SWA
+- ``folders``: merging saved models, one tensor in memory at a time
+
+What models say: ``predictions`` (with ``ngrams`` and ``neighbours``). What they are told:
+``targets``. Where tokens stand: ``positions``.
+"""
+
+from __future__ import annotations
+
+from .averaging import Average, ema, swa
+from .geometry import Plane, barrier, inner_products, plane
+from .informed import fisher, fisher_from_gradients, fisher_mean, grams, regmean
+from .merging import Soup, add_vectors, dare, greedy_soup, slerp, soup, task_vector, ties, trim
+from .weights import combine, interpolate, placing, restored, scale_adapter, sweep, write
+
+__all__ = [
+    "Average",
+    "Plane",
+    "Soup",
+    "add_vectors",
+    "barrier",
+    "combine",
+    "dare",
+    "ema",
+    "fisher",
+    "fisher_from_gradients",
+    "fisher_mean",
+    "grams",
+    "greedy_soup",
+    "inner_products",
+    "interpolate",
+    "placing",
+    "plane",
+    "regmean",
+    "restored",
+    "scale_adapter",
+    "slerp",
+    "soup",
+    "swa",
+    "sweep",
+    "task_vector",
+    "ties",
+    "trim",
+    "write",
+]

@@ -1,0 +1,128 @@
+"""The one place where text becomes HTML: everything is escaped unless this module made it.
+
+Other modules build pages and widgets from ``tag`` and ``escape`` and never write markup as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Invisible characters that turn the direction of writing, and so can show a text as another."""
+
+_CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"]
+_UNSHOWN = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *DIRECTION, *range(0xD800, 0xE000))}
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_VOID = {"br", "col", "hr", "img", "meta"}
+_ADDRESSES = ("#", "https://", "data:image/")
+
+
+class Markup(str):
+    """Text that is HTML already. Whatever is made from it by joining or formatting is plain again.
+
+    Outside this module it takes only a string written out in the source, never a value.
+    """
+
+    __slots__ = ()
+
+
+def visible(text: str) -> str:
+    """The text with each character that HTML cannot hold, or that turns text round, named.
+
+    >>> visible("abc\\u202edef")
+    'abc[U+202E]def'
+    """
+    return text.translate(_UNSHOWN)
+
+
+def escape(value: object) -> Markup:
+    """Any value as text that is safe inside an element and inside a quoted attribute.
+
+    Controls that turn the direction of writing, other control characters and halves of
+    surrogate pairs are shown by their code. ``Markup`` passes as it is.
+
+    >>> escape('<img src=x onerror="alert(1)">')
+    '&lt;img src=x onerror=&quot;alert(1)&quot;&gt;'
+    >>> escape("\\u202eabc")
+    '[U+202E]abc'
+    """
+    if isinstance(value, Markup):
+        return value
+    return Markup(html.escape(visible(str(value))))
+
+
+def tag(name: str, /, *content: object, **attributes: object) -> Markup:
+    """An element with its content and attributes, all escaped.
+
+    A trailing underscore is dropped from a keyword (``class_``) and others become hyphens
+    (``aria_label``); an attribute that is None or False is left out, and True stands without a
+    value. Raises ValueError for a script, for an attribute that would run one, for an address
+    outside the page that is not https, and for a style sheet that is not Markup.
+
+    >>> tag("p", "a < b", tag("br"), 3, class_="note", hidden=True)
+    '<p class="note" hidden>a &lt; b<br>3</p>'
+    >>> tag("a", "here", href="javascript:alert(1)")
+    Traceback (most recent call last):
+    ValueError: href is 'javascript:alert(1)': it must begin with one of # https:// data:image/
+    """
+    _check_element(name, content)
+    start = "".join([name, *(_attribute(key, value) for key, value in attributes.items())])
+    inside = "" if name in _VOID else f"{join(*content)}</{name}>"
+    return Markup(f"<{start}>{inside}")
+
+
+def _check_element(name: str, content: tuple[object, ...]) -> None:
+    if not _NAME.fullmatch(name) or name == "script":
+        raise ValueError(f"no element can be named {name!r} here: use a plain HTML element")
+    if name in _VOID and content:
+        raise ValueError(f"<{name}> holds nothing, but got {content!r}")
+    if name == "style" and not all(isinstance(part, Markup) for part in content):
+        raise ValueError("a style sheet must be Markup: it is not read as escaped text")
+
+
+def _attribute(key: str, value: object) -> str:
+    name = key.removesuffix("_").replace("_", "-")
+    if not _NAME.fullmatch(name) or name.startswith("on") or name in ("style", "srcdoc"):
+        raise ValueError(f"no attribute can be named {name!r} here: it could run a script")
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return f" {name}"
+    if name in ("href", "src") and not str(value).startswith(_ADDRESSES):
+        raise ValueError(f"{name} is {value!r}: it must begin with one of {' '.join(_ADDRESSES)}")
+    return f' {name}="{html.escape(visible(str(value)))}"'
+
+
+def join(*parts: object) -> Markup:
+    """Parts one after the other, each escaped unless it is Markup.
+
+    >>> join("a & b", tag("b", "c"))
+    'a &amp; b<b>c</b>'
+    """
+    return Markup("".join(map(escape, parts)))
+
+
+def image(png: bytes, alt: str) -> Markup:
+    """A picture that the page carries inside itself, and its description for who cannot see it.
+
+    >>> image(b"...", "a dot")
+    '<img alt="a dot" src="data:image/png;base64,Li4u">'
+    """
+    return tag("img", alt=alt, src=f"data:image/png;base64,{base64.b64encode(png).decode()}")
+
+
+def frame(table: DataFrame) -> Markup:
+    """A table as pandas shows it, which escapes every cell and name; a Styler would not.
+
+    >>> import pandas as pd
+    >>> "<td>&lt;b&gt;</td>" in frame(pd.DataFrame({"text": ["<b>"]}))
+    True
+    """
+    shown = table.to_html(escape=True, border=0, max_rows=60, max_cols=20)
+    return Markup(visible(shown))

@@ -1,0 +1,313 @@
+"""Whatever is shown comes out as text: parsed again, it is what went in and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ftlearn import showing
+from ftlearn.showing import Markup, escape, join, tag, visible
+from tools.notebooks import ROOT
+
+PACKAGE = ROOT / "ftlearn"
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "showing.py"]
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "<!-- --><![CDATA[",
+    "&lt;b&gt; &#60; &amp;",
+    "\u202eabc\u2066\u200f\u061c",
+    "a\0b\x1b[31m\x85.",
+    "half a pair \ud800",
+    "文字 🙂 👩‍👩‍👧",
+    "$a$ $",
+    "x" * 5000,
+]
+
+
+class Parsed(HTMLParser):
+    """What a reader of HTML finds: elements with attributes, and the text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((name, dict(attributes)))
+        if name not in ("br", "col", "hr", "img", "meta"):
+            self.open.append(name)
+
+    def handle_endtag(self, name: str) -> None:
+        assert self.open.pop() == name
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment: {data!r}")
+
+
+@given(st.text(st.characters(codec=None)))
+@example("\u202e<b>")
+@example('"><b title="&quot;')
+@example("' onload='1")
+def test_any_text_comes_back_from_content_and_attribute(text: str):
+    parsed = Parsed(tag("p", text, title=text))
+    assert parsed.elements == [("p", {"title": visible(text)})]
+    assert (parsed.text, parsed.open) == (visible(text), [])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_only_text(text: str):
+    shown = escape(text)
+    assert not set(shown) & set("<>\"'\0\ud800\u202e\u2066\u200f\u061c\x1b\x85")
+    assert Parsed(shown).elements == []
+    assert shown.encode()
+
+
+def test_every_control_of_direction_is_named():
+    codes = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0]
+    for code in codes:
+        assert visible(f"a{chr(code)}b") == f"a[U+{code:04X}]b"
+    assert visible("a\tb\r\nc 👩‍👩‍👧 é") == "a\tb\r\nc 👩‍👩‍👧 é"
+
+
+def test_what_is_made_from_markup_is_plain_again():
+    mark = tag("b", "x")
+    for made in (mark + "", "" + mark, f"{mark}", mark.upper(), mark[:9], "".join([mark])):
+        assert type(made) is str
+        assert escape(made).startswith("&lt;")
+
+
+def test_content_is_escaped_once():
+    assert tag("p", tag("b", "<"), "<") == "<p><b>&lt;</b>&lt;</p>"
+    assert escape(escape("<")) == "&lt;"
+    assert join(1, None, "&") == "1None&amp;"
+
+
+def test_attributes_say_what_they_mean():
+    made = tag("td", class_="n", aria_label="a b", hidden=True, id_=None, colspan=2, lang=False)
+    assert made == '<td class="n" aria-label="a b" hidden colspan="2"></td>'
+
+
+@pytest.mark.parametrize("name", ["onclick", "onError", "style", "srcdoc", "a b", "x>", "", "_"])
+def test_an_attribute_that_could_run_a_script_is_refused(name: str):
+    with pytest.raises(ValueError, match="no attribute can be named"):
+        tag("p", **{name: "1"})
+
+
+@pytest.mark.parametrize("name", ["script", "SCRIPT", "p onclick", "b>", ""])
+def test_an_element_that_could_run_a_script_is_refused(name: str):
+    with pytest.raises(ValueError, match="no element can be named"):
+        tag(name)
+
+
+@pytest.mark.parametrize("name", ["href", "src"])
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", " #", "//x", "http://x", "file:///x"]
+)
+def test_an_address_that_leaves_the_page_is_refused(name: str, address: str):
+    with pytest.raises(ValueError, match="it must begin with one of"):
+        tag("a", **{name: address})
+
+
+def test_a_style_sheet_is_never_data():
+    with pytest.raises(ValueError, match="must be Markup"):
+        tag("style", "p { }")
+    assert tag("style", Markup("p > b { }")) == "<style>p > b { }</style>"
+
+
+def test_an_empty_element_holds_nothing():
+    assert tag("br") == "<br>"
+    with pytest.raises(ValueError, match="<br> holds nothing"):
+        tag("br", "text")
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if "\ud800" not in text][:-1])
+def test_a_table_of_pandas_is_escaped(text: str):
+    table = pd.DataFrame({text: [text]}, index=pd.Index([text], name=text))
+    parsed = Parsed(showing.frame(table))
+    names = {name for name, _ in parsed.elements}
+    assert names == {"table", "thead", "tbody", "tr", "th", "td"}
+    attributes = {key for _, given in parsed.elements for key in given}
+    assert attributes <= {"border", "class", "style"}
+    assert parsed.text.count(visible(text)) >= 4
+
+
+# The rules below read the source: outside showing.py nobody escapes, and nobody writes markup.
+
+ELEMENTS = (
+    "a|abbr|b|bdi|blockquote|body|br|button|canvas|code|details|div|dl|dt|dd|em|embed|figcaption|"
+    "figure|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|label|li|link|main|"
+    "meta|object|ol|option|p|path|pre|script|section|select|small|span|strong|style|sub|summary|"
+    "sup|svg|table|tbody|td|textarea|tfoot|th|thead|title|tr|ul|video"
+)
+MARKUP = re.compile(rf"<[/!]?({ELEMENTS}|doctype)\b", re.IGNORECASE)
+ESCAPERS = {"html", "markupsafe", "jinja2", "xml.sax.saxutils", "cgi", "mako", "bleach"}
+MAKERS = {"HTML", "HTMLMath", "Javascript", "SVG", "display_html", "display_javascript"}
+SELF_SHOWN = {"_repr_html_", "_repr_mimebundle_", "_repr_svg_", "to_html", "Styler"}
+
+
+def name_of(node: ast.expr) -> str:
+    """The last part of a name: ``c`` of ``a.b.c``; empty for what is no name."""
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def docstrings(tree: ast.AST) -> set[int]:
+    """The constants that only say something about the code."""
+    owners = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, owners)]
+    first = [body[0].value for body in bodies if body and isinstance(body[0], ast.Expr)]
+    return {id(node) for node in first if isinstance(node, ast.Constant)}
+
+
+def marked(tree: ast.AST) -> tuple[set[int], list[str]]:
+    """The literals that are declared Markup, and each Markup made of anything else."""
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and name_of(n.func) == "Markup"]
+    good = [
+        call
+        for call in calls
+        if not call.keywords
+        and [type(part) for part in call.args] == [ast.Constant]
+        and isinstance(call.args[0].value, str)
+    ]
+    wrong = [f"line {call.lineno}: Markup of a value" for call in calls if call not in good]
+    return {id(call.args[0]) for call in good}, wrong
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """What an import names: ``html`` and ``html.escape`` for ``from html import escape``."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom) and node.level == 0:
+        yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+def unsafe_showing(tree: ast.AST) -> list[str]:
+    """What a module does that belongs into showing.py alone."""
+    allowed, found = marked(tree)
+    allowed |= docstrings(tree)
+    for node in ast.walk(tree):
+        where = f"line {getattr(node, 'lineno', 0)}"
+        wrong = {name for name in imported(node) if name in ESCAPERS or _maker(name)}
+        found += [f"{where}: imports {name}" for name in sorted(wrong)]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in allowed and MARKUP.search(node.value):
+                found.append(f"{where}: writes markup {node.value!r}")
+            if node.value in SELF_SHOWN:
+                found.append(f"{where}: names {node.value}")
+        if isinstance(node, ast.Attribute) and node.attr in SELF_SHOWN:
+            found.append(f"{where}: calls {node.attr}")
+        if isinstance(node, ast.FunctionDef) and node.name in SELF_SHOWN:
+            found.append(f"{where}: defines {node.name}")
+        if isinstance(node, ast.Call) and name_of(node.func) in MAKERS and _filled(node):
+            found.append(f"{where}: {name_of(node.func)} with a content of its own")
+        found += [f"{where}: {name} aliased" for name in _aliased(node)]
+        if isinstance(node, ast.Assign) and _sets_value(node) and _is_composed(node.value):
+            found.append(f"{where}: a widget's value is put together from text")
+    return found
+
+
+def _maker(name: str) -> bool:
+    return name.rsplit(".", 1)[-1] in MAKERS
+
+
+def _filled(call: ast.Call) -> bool:
+    return bool(call.args) or any(key.arg in ("value", "data", None) for key in call.keywords)
+
+
+def _aliased(node: ast.AST) -> list[str]:
+    """Markup or a maker of HTML under another name would slip through the other rules."""
+    if isinstance(node, ast.ImportFrom):
+        names = [alias.name for alias in node.names if alias.asname]
+    elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr):
+        names = [name_of(node.value)] if node.value else []
+    else:
+        names = []
+    return [name for name in names if name in {"Markup", *MAKERS}]
+
+
+def _sets_value(node: ast.Assign) -> bool:
+    return any(isinstance(at, ast.Attribute) and at.attr == "value" for at in node.targets)
+
+
+def _is_composed(value: ast.expr) -> bool:
+    joined = isinstance(value, ast.Call) and name_of(value.func) in ("format", "join", "str")
+    own = joined and isinstance(value.func, ast.Name) and value.func.id == "join"  # showing.join
+    return isinstance(value, ast.JoinedStr | ast.BinOp) or (joined and not own)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_showing_makes_html(path: Path):
+    assert unsafe_showing(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import html",
+        "from html import escape",
+        "import html as h",
+        "from markupsafe import escape",
+        "from xml.sax.saxutils import escape",
+        "from IPython.display import HTML",
+        "IPython.display.HTML(text)",
+        "ipywidgets.HTML(text)",
+        "ipywidgets.HTML(value=f'{text}')",
+        "ipywidgets.HTML(**given)",
+        "display.HTML(data=text)",
+        "show = ipywidgets.HTML",
+        "f'<b>{text}</b>'",
+        "'<p class=x>' + text",
+        "'</td>'.join(cells)",
+        "text = '<!DOCTYPE html>'",
+        "Markup(text)",
+        "Markup(f'{text}')",
+        "Markup('<b>' + text)",
+        "Markup('<b>%s</b>' % text)",
+        "Markup('<b>{}</b>'.format(text))",
+        "Markup(*parts)",
+        "from ftlearn.showing import Markup as M",
+        "M = Markup",
+        "M = showing.Markup",
+        "table.style.to_html()",
+        "value._repr_html_()",
+        "getattr(value, '_repr_html_')()",
+        "class A:\n def _repr_html_(self): ...",
+        "result.value = f'{text}'",
+        "result.value = 'a' + text",
+        "result.value = '{}'.format(text)",
+    ],
+)
+def test_rule_bites(code: str):
+    assert unsafe_showing(ast.parse(code)) != []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from html.parser import HTMLParser",
+        "ipywidgets.HTML()",
+        "STYLE = Markup('<hr>')",
+        "def f():\n '''Writes <b>.'''",
+        "result.value = tag('pre', f'{text}')",
+        "START = '<s>'",
+        "small = a < b > c",
+    ],
+)
+def test_rule_lets_good_code_pass(code: str):
+    assert unsafe_showing(ast.parse(code)) == []

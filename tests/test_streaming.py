@@ -1,0 +1,250 @@
+"""Predictions of a stream are those of `predict`, row by row, in bounded memory."""
+
+import io
+import json
+import sys
+import tracemalloc
+import warnings
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+
+from ftlearn import evaluation, models, predict, streaming, tasks
+from ftlearn.data import DataError, Refusal
+from ftlearn.data.records import Record
+from ftlearn.streaming import Counts, predict_file, predict_rows
+from ftlearn.tasks.base import TruncationWarning
+
+WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
+TEXTS = [" ".join(WORDS[(3 * row + at) % 9] for at in range(1 + 5 * row % 12)) for row in range(50)]
+TASK = tasks.Classification(labels=("kalt", "warm", "heiß"), max_length=16)
+NUMBERS = tasks.Regression(center=100.0, scale=5.0, max_length=16)
+PAIRS = tasks.Classification(labels=("no", "yes"), text=("first", "second"), max_length=32)
+
+
+def loader(task):
+    @pytest.fixture(scope="module")
+    def loaded(tiny_bert):
+        model, tokenizer = models.load(tiny_bert, task, seed=0, device="cpu")
+        return model, task, tokenizer
+
+    return loaded
+
+
+classes, numbers, pairs = loader(TASK), loader(NUMBERS), loader(PAIRS)
+
+
+def results(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def records(texts):
+    return [Record(line, {"text": text}) for line, text in enumerate(texts, 1)]
+
+
+def agree(given, table, labels=TASK.labels):
+    """Results are the rows of a table of `evaluation.predict`, to the rounding."""
+    assert [result["label"] for result in given] == list(table["answer"])
+    assert all(list(result["probabilities"]) == list(labels) for result in given)
+    shares = [list(result["probabilities"].values()) for result in given]
+    np.testing.assert_allclose(shares, table[list(labels)], atol=2e-6)
+
+
+def write(folder, suffix):
+    """The texts as a file, with a column of another name where it has columns."""
+    path = folder / f"texts{suffix}"
+    if suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.table({"body": TEXTS}), path)
+    elif suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps({"body": text}) for text in TEXTS))
+    else:
+        path.write_text("".join(f"{line}\n" for line in ["body"] * (suffix == ".csv") + TEXTS))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".jsonl", ".parquet"])
+def test_a_file_in_any_format_gets_the_predictions_of_its_texts(classes, tmp_path, suffix):
+    model, task, tokenizer = classes
+    source, target = write(tmp_path, suffix), tmp_path / "out.jsonl"
+    assert predict_file(*classes, source, target, text="body") == Counts(50, 0)
+    agree(results(target), predict(model, TEXTS, task, tokenizer))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "out.jsonl"])
+
+
+@pytest.mark.parametrize("window", [1, 7, 50, 1000])
+def test_results_do_not_depend_on_the_window(classes, window):
+    model, task, tokenizer = classes
+    given = list(predict_rows(*classes, records(TEXTS), window=window))
+    agree(given, predict(model, TEXTS, task, tokenizer))
+
+
+def test_numbers_come_in_the_units_of_the_data(numbers):
+    model, task, tokenizer = numbers
+    given = list(predict_rows(*numbers, records(TEXTS), window=16))
+    values = [result.pop("value") for result in given]
+    assert given == [{}] * 50
+    np.testing.assert_allclose(values, predict(model, TEXTS, task, tokenizer)["answer"], atol=1e-4)
+    assert all(value == round(value, 6) for value in values)
+
+
+def test_pairs_come_from_two_columns(pairs, tmp_path):
+    source, target = tmp_path / "pairs.tsv", tmp_path / "out.jsonl"
+    source.write_text("a\tb\n" + "".join(f"{text}\tball {text}\n" for text in TEXTS))
+    predict_file(*pairs, source, target, text=("a", "b"))
+    model, task, tokenizer = pairs
+    both = [(text, f"ball {text}") for text in TEXTS]
+    agree(results(target), predict(model, both, task, tokenizer), PAIRS.labels)
+
+
+def test_a_refused_row_keeps_its_place(classes, tmp_path):
+    source, target = tmp_path / "x.csv", tmp_path / "out.jsonl"
+    source.write_text("text,n\nball,1\n,2\nrun,3,4\ncode,5\n")
+    assert predict_file(*classes, source, target) == Counts(4, 2)
+    found = results(target)
+    assert found[1:3] == [
+        {"line": 3, "error": "'text' is empty"},
+        {"line": 4, "error": "3 fields where the header has 2"},
+    ]
+    model, task, tokenizer = classes
+    agree([found[0], found[3]], predict(model, ["ball", "code"], task, tokenizer))
+    refused = [Refusal(1, "x"), Refusal(2, "y")]
+    assert [r["error"] for r in predict_rows(*classes, refused)] == ["x", "y"]
+    assert list(predict_rows(*classes, [])) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_standard_input_to_standard_output(classes, monkeypatch, encoding):
+    typed = io.TextIOWrapper(io.BytesIO("\n".join(TEXTS).encode()))
+    shown = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdin", typed)
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert predict_file(*classes, "-", "-") == Counts(50, 0)
+    lines = shown.buffer.getvalue().decode().splitlines()  # what was flushed
+    model, task, tokenizer = classes
+    agree(list(map(json.loads, lines)), predict(model, TEXTS, task, tokenizer))
+    assert ("heiß" in lines[0]) == (encoding == "utf-8")
+
+
+def test_windows_leave_before_the_next_is_read(classes):
+    taken = []
+
+    def rows():
+        for row in records(TEXTS):
+            taken.append(row.line)
+            yield row
+
+    given = predict_rows(*classes, rows(), window=10)
+    next(given)
+    assert taken == list(range(1, 11))
+
+
+def test_long_texts_make_windows_short(classes, monkeypatch):
+    sizes = []
+    whole = evaluation.outputs
+
+    def counted(model, encoded, task, tokenizer):
+        sizes.append(len(encoded))
+        return whole(model, encoded, task, tokenizer)
+
+    monkeypatch.setattr(evaluation, "outputs", counted)
+    monkeypatch.setattr(streaming, "CHARACTERS", 10)
+    list(predict_rows(*classes, records(["run", "a" * 30, "run", "run", "run", "run", "run"])))
+    assert sizes == [2, 4, 1]
+
+
+def test_texts_that_were_cut_are_counted_once(classes):
+    texts = ["run", "ball " * 30] * 10
+    with pytest.warns(TruncationWarning) as caught:
+        list(predict_rows(*classes, records(texts), window=4))
+    assert [str(warning.message) for warning in caught] == [
+        "10 of 20 texts are longer than the window of 16 tokens and were cut at the end"
+    ]
+
+
+def test_a_broken_run_leaves_what_it_has_and_says_where(classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "CHARACTERS", 1)  # a window for each row
+    source, target = tmp_path / "x.csv", tmp_path / "out.jsonl"
+    target.write_text("of before")
+    source.write_text('text\nball\nrun\n"open\n')
+    with (
+        pytest.warns(UserWarning, match=r"results so far are in .*out\.jsonl\.part"),
+        pytest.raises(DataError, match="line 4"),
+    ):
+        predict_file(*classes, source, target)
+    assert target.read_text() == "of before"
+    assert len(results(tmp_path / "out.jsonl.part")) == 2
+    source.write_text("text\nball\n")
+    predict_file(*classes, source, target)
+    assert len(results(target)) == 1
+    assert not (tmp_path / "out.jsonl.part").exists()
+
+
+def test_a_run_that_cannot_start_leaves_nothing(classes, tmp_path):
+    source, target = tmp_path / "x.csv", tmp_path / "out.jsonl"
+    source.write_text('txet\n"open\n')
+    with pytest.raises(DataError, match="Did you mean 'txet'"):
+        predict_file(*classes, source, target)
+    with warnings.catch_warnings(action="error"), pytest.raises(DataError, match="line 2"):
+        predict_file(*classes, source, target, text="txet")
+    assert list(tmp_path.iterdir()) == [source]
+    source.write_text("text\nrun\n")
+    with pytest.raises(DataError, match="cannot be written: No such file or directory"):
+        predict_file(*classes, source, tmp_path / "no" / "out.jsonl")
+
+
+def test_outputs_that_are_not_finite_are_an_error(tiny_bert):
+    model, tokenizer = models.load(tiny_bert, TASK, seed=0, device="cpu")
+    with torch.no_grad():
+        next(iter(model.classifier.parameters()))[0, 0] = float("nan")
+    with pytest.raises(ValueError, match=r"outputs for line 1 .* not finite"):
+        list(predict_rows(model, TASK, tokenizer, records(["run"])))
+
+
+class Terminal(io.StringIO):
+    """Standard error of somebody who looks at it."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("terminal", "progress", "suffix", "shown"),
+    [
+        (True, True, ".txt", "1.20k/1.20k"),
+        (True, True, ".parquet", "50.0/50.0"),
+        (True, False, ".txt", ""),
+        (False, True, ".txt", ""),
+    ],
+)
+def test_a_bar_is_shown_on_a_terminal_only(
+    classes, tmp_path, monkeypatch, terminal, progress, suffix, shown
+):
+    source = write(tmp_path, suffix)
+    size = f"{source.stat().st_size / 1000:.2f}k"
+    screen = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    predict_file(*classes, source, tmp_path / "out", text="body", progress=progress)
+    assert shown.replace("1.20k", size) in screen.getvalue()
+    assert bool(screen.getvalue()) == bool(shown)
+
+
+def test_memory_does_not_grow_with_the_rows(classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "WINDOW", 100)
+    monkeypatch.setattr(
+        evaluation, "outputs", lambda model, encoded, *_: np.zeros((len(encoded), 3))
+    )
+
+    def peak(rows):
+        source = tmp_path / f"{rows}.txt"
+        source.write_text("".join(f"{TEXTS[row % 50]}\n" for row in range(rows)))
+        tracemalloc.start()
+        assert predict_file(*classes, source, tmp_path / "out").rows == rows
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    few, many = peak(300), peak(1_200)
+    assert many < 1.2 * few
