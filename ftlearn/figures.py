@@ -79,7 +79,7 @@ def training(history: Any, *, ax: Axes | None = None, window: int = 5) -> Axes:
         values = [scores[history.criterion] for scores in history.evaluations]
         ax.plot(at, values, color=COLORS[1], marker="s", label="validation")
     ax.set_xlabel("passes over the data (epochs)")
-    ax.set_ylabel("mean loss (nats)")
+    ax.set_ylabel("mean squared error" if history.criterion == "mse" else "mean loss (nats)")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     return ax

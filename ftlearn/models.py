@@ -64,7 +64,7 @@ def load(
     folder, place = find(name), torch.device(device or runtime.device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
-    with _quiet():
+    with quiet():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model, report = HEADS[task.head if task else None].from_pretrained(
             folder,
@@ -234,7 +234,7 @@ def _agree(model: torch.nn.Module, tokenizer: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the loading report and bar: what it says is checked instead (_check_loaded)."""
     level, logging = transformers.logging.get_verbosity(), transformers.logging
     bars = logging.is_progress_bar_enabled()

@@ -1,25 +1,275 @@
-"""The command line: exit statuses, and no waiting for torch where it is not needed."""
+"""The command line from end to end: what it prints, what it writes, how it ends."""
 
 from __future__ import annotations
 
+import csv
+import json
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from ftlearn import cli, doctor
+from ftlearn import cli, doctor, runs
+from ftlearn.cli.fitting import ModelGiven, TrainingGiven
+from ftlearn.cli.options import grouped
+from ftlearn.config import TrainConfig
 from ftlearn.doctor import Finding
 
 HELP = """
-import runpy, sys
+import sys
+from ftlearn.cli import main
 sys.argv = ["ftlearn", "--help"]
-try:
-    runpy.run_module("ftlearn.cli", run_name="__main__")
-except SystemExit as end:
-    heavy = sorted({"torch", "transformers", "datasets", "matplotlib"} & set(sys.modules))
-    print("status", end.code, "loaded", heavy)
+code = main()
+heavy = sorted({"torch", "transformers", "datasets", "matplotlib", "pandas"} & set(sys.modules))
+print("code", code, "loaded", heavy, file=sys.stderr)
 """
+HELP_SECONDS = 0.7
+LABELS = ("1", "2", "10", "NA")
+SUBJECTS = (
+    "新的手机电池更耐用",
+    "The team won the match",
+    "Sleep well & <b>eat</b>",
+    'a, "quoted" note',
+)
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Help that is not cut at the width of a terminal, and plain."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+def table(path: Path, rows: list[tuple], header: tuple = ("Text", "Kind")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def rows(count: int) -> list[tuple[str, str]]:
+    return [(f"{SUBJECTS[i % 4]} {i}", LABELS[i % 4]) for i in range(count)]
+
+
+FITTING = ("--epochs", "4", "--learning-rate", "0.01", "--batch-size", "8", "--device", "cpu")
+
+
+def fit(train: Path, out: Path, *more: str) -> int:
+    """The exit code of ``ftlearn fit``."""
+    columns = ("--text", "Text", "--label", "Kind")
+    return cli.main(["fit", str(train), *columns, "--out", str(out), *more])
+
+
+@pytest.fixture(scope="module")
+def fitted(tiny_bert, tmp_path_factory) -> Path:
+    """The folder of a run of the command on a CSV with Chinese texts and labels 1, 2, 10, NA."""
+    folder = tmp_path_factory.mktemp("cli")
+    train = table(folder / "notes.csv", rows(60))
+    assert fit(train, folder / "run", "--checkpoint", str(tiny_bert), *FITTING) == 0
+    return folder / "run"
+
+
+def answers(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# From a CSV to answers
+
+
+def test_fit_tells_the_score_beside_the_baselines(tiny_bert, tmp_path, capsys):
+    train = table(tmp_path / "notes.csv", [*rows(40), ("", "1")])
+    more = ("--checkpoint", str(tiny_bert), "--epochs", "2", "--pooling", "mean")
+    assert fit(train, tmp_path / "run", *more, "--max-length", "8", "--batch-size", "40") == 0
+    told = capsys.readouterr()
+    for part in (
+        "line 42: 'Text' is empty",
+        "one of 4 labels (1, 2, 10, NA)",
+        "rows: 32 train, 4 valid, 4 test (valid and test cut from the training file)",
+        "  accuracy  ",
+        "  most frequent label",
+        "  word counts (TF-IDF)",
+        "transformers.pipeline does not",
+        f"next: ftlearn predict {tmp_path / 'run'} --input FILE",
+    ):
+        assert part in told.out
+    (line,) = (line for line in told.err.splitlines() if "of 4 texts are longer" in line)
+    assert line.startswith("note: ")  # once, although every evaluation warns
+    assert [word for word in ("site-packages", "Casting", "Writing") if word in told.err] == []
+
+
+def test_predict_and_a_pipeline_agree(fitted, tmp_path):
+    texts = [text for text, _ in rows(20)]
+    source = table(tmp_path / "new.csv", [(text,) for text in texts], ("Text",))
+    target = tmp_path / "answers.jsonl"
+    assert cli.main(["predict", str(fitted), "--input", str(source), "--output", str(target)]) == 0
+    pipe = pipeline("text-classification", str(fitted / "model"), device="cpu")
+    for mine, theirs in zip(answers(target), pipe(texts, top_k=None, truncation=True), strict=True):
+        assert mine["label"] == theirs[0]["label"]
+        assert set(mine["probabilities"]) == set(LABELS)
+        for each in theirs:
+            assert mine["probabilities"][each["label"]] == pytest.approx(each["score"], abs=1e-5)
+    assert len({each["label"] for each in answers(target)}) > 1
+
+
+def test_predict_and_the_model_class_of_transformers_agree(fitted, tmp_path):
+    target = tmp_path / "answers.jsonl"
+    source = tmp_path / "new.txt"
+    source.write_text(SUBJECTS[0] + "\n", encoding="utf-8")
+    assert cli.main(["predict", str(fitted), "--input", str(source), "--output", str(target)]) == 0
+    model = AutoModelForSequenceClassification.from_pretrained(fitted / "model").eval()
+    inputs = AutoTokenizer.from_pretrained(fitted / "model")(SUBJECTS[0], return_tensors="pt")
+    with torch.no_grad():
+        theirs = model(**inputs).logits.softmax(-1)[0]
+    (mine,) = answers(target)
+    assert list(mine["probabilities"]) == list(LABELS)
+    np.testing.assert_allclose(list(mine["probabilities"].values()), theirs, atol=1e-5)
+
+
+def test_predict_answers_standard_input_on_standard_output(fitted):
+    run = subprocess.run(
+        [sys.executable, "-m", "ftlearn", "predict", str(fitted), "--input", "-", "--output", "-"],
+        input="比赛\n\nsleep\n",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    first, refused, last = (json.loads(line) for line in run.stdout.splitlines())
+    assert first["label"] in LABELS
+    assert last["label"] in LABELS
+    assert refused["line"] == 2
+    assert run.stderr == "2 of 3 rows answered; the others have their error in their place\n"
+
+
+def test_evaluate_shows_a_table_for_each_file_and_the_errors(fitted, tmp_path, capsys):
+    good, odd = table(tmp_path / "good.csv", rows(20)), table(tmp_path / "odd.csv", rows(8))
+    out = tmp_path / "scores.json"
+    arguments = ["evaluate", str(fitted), str(good), str(odd), "--errors", "2", "--json", str(out)]
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert told.count("  accuracy") == 2
+    wrong = sum(int((~each.report.right).sum()) for each in runs.evaluate(fitted, [good]))
+    assert (f"worst of {wrong} errors" if wrong else "no errors") in told
+    found = json.loads(out.read_text())["files"]
+    assert [(each["file"], each["rows"]) for each in found] == [("good.csv", 20), ("odd.csv", 8)]
+    (scored, _) = runs.evaluate(fitted, [good, odd])
+    assert found[0]["test"] == json.loads(json.dumps(scored.summary()["test"]))
+
+
+def test_a_regression_from_csv_to_pipeline(tiny_bert, tmp_path):
+    numbers = [(f"{'good ' * (i % 7)}day {i}", f"{1000 + 50.5 * (i % 7)}") for i in range(60)]
+    train = table(tmp_path / "numbers.csv", numbers)
+    out, target = tmp_path / "run", tmp_path / "answers.jsonl"
+    assert fit(train, out, "--checkpoint", str(tiny_bert), *FITTING) == 0
+    assert cli.main(["evaluate", str(out), str(train)]) == 0
+    assert cli.main(["predict", str(out), "--input", str(train), "--output", str(target)]) == 0
+    mine = [each["value"] for each in answers(target)]
+    theirs = pipeline("text-classification", str(out / "model"), device="cpu")(
+        [text for text, _ in numbers]
+    )
+    np.testing.assert_allclose(mine, [each["score"] for each in theirs], rtol=1e-5)
+    assert 900 < min(mine) < max(mine) < 1400
+
+
+def test_pairs_of_texts(tiny_bert, tmp_path):
+    pairs = [(f"a {i}", f"b {i * i}", "even" if i % 2 else "odd") for i in range(30)]
+    train = table(tmp_path / "pairs.csv", pairs, ("one", "two", "same"))
+    out, target = tmp_path / "run", tmp_path / "answers.jsonl"
+    given = ("--text", "one", "--text", "two", "--label", "same", "--checkpoint", str(tiny_bert))
+    assert cli.main(["fit", str(train), *given, "--epochs", "1", "--out", str(out)]) == 0
+    assert cli.main(["predict", str(out), "--input", str(train), "--output", str(target)]) == 0
+    pipe = pipeline("text-classification", str(out / "model"), device="cpu")
+    theirs = pipe([{"text": one, "text_pair": two} for one, two, _ in pairs])
+    assert [each["label"] for each in answers(target)] == [each["label"] for each in theirs]
+
+
+# How commands end
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Path:
+    """Forty labelled rows."""
+    return table(tmp_path / "notes.csv", rows(40))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--label", "Kin"], "has no column 'Kin'; its columns are ['Text', 'Kind']. Did you mean"),
+        (["--checkpoint", "no/such"], "no model 'no/such' here"),
+        (["--epochs", "0"], "epochs is 0: it must be a whole number of at least 1"),
+        (["--pooling", "max"], "unknown pooling 'max': use pretrained, mean, first"),
+        (["--task", "clustering"], "unknown task 'clustering': use auto"),
+        (["--task", "regression", "--label", "Text"], "must be one or two columns"),
+        (["--device", "gpu"], "unknown device 'gpu': use cpu, cuda or mps"),
+        (["--valid", "gone.csv"], "there is no file gone.csv"),
+        (["--test", "{words}", "--task", "regression"], "every row was refused"),
+        (["--encoding", "utf-9"], "'utf-9' is not a known encoding"),
+    ],
+)
+def test_bad_input_ends_with_two_and_one_line(
+    train, tmp_path, capsys, more: list[str], message: str
+):
+    words = table(tmp_path / "words.csv", [("a text", "a word")])
+    more = [str(words) if each == "{words}" else each for each in more]
+    assert fit(train, tmp_path / "o", *more) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert told.err.startswith("error: ")
+    assert "Traceback" not in told.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_taken_folder_is_refused_and_a_finished_run_is_told(fitted, tiny_bert, capsys):
+    arguments = (fitted.parent / "notes.csv", fitted, "--checkpoint", str(tiny_bert), *FITTING)
+    assert fit(*arguments) == 2
+    assert "is never overwritten" in capsys.readouterr().err
+    assert fit(*arguments, "--resume") == 0
+    assert "this run is finished already" in capsys.readouterr().out
+    assert fit(*arguments, "--resume", "--seed", "5") == 2
+    assert "seed was 0 and is 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_folder_without_a_model_is_told(tmp_path, capsys, command: str):
+    files = ["x.csv"] if command == "evaluate" else ["--input", "x.csv", "--output", "-"]
+    assert cli.main([command, str(tmp_path / "none"), *files]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_the_unexpected_ends_with_one_and_debug_shows_where(train, tmp_path, monkeypatch, capsys):
+    def broken(*arguments, **options):
+        return int("x")  # raised by Python, in a test: not by the package
+
+    monkeypatch.setattr(runs, "fit", broken)
+    assert fit(train, tmp_path / "o") == 1
+    assert capsys.readouterr().err.startswith("unexpected ValueError: invalid literal")
+    with pytest.raises(ValueError, match="invalid literal"):
+        fit(train, tmp_path / "o", "--debug")
+
+
+def test_an_interrupt_ends_with_130_and_says_how_to_go_on(train, tmp_path, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "fit", interrupted)
+    assert fit(train, tmp_path / "o") == 130
+    assert "nothing of the training is saved yet" in capsys.readouterr().err
+    (tmp_path / "o" / "checkpoints" / "00000004").mkdir(parents=True)
+    assert fit(train, tmp_path / "o") == 130
+    assert "the same command with --resume goes on from there" in capsys.readouterr().err
+    monkeypatch.setattr(runs, "evaluate", interrupted)
+    assert cli.main(["evaluate", "a", "b"]) == 130
+
+
+# Doctor, help, and the program itself
 
 
 def test_doctor_ends_well_here(capsys: pytest.CaptureFixture[str]):
@@ -38,21 +288,75 @@ def test_doctor_ends_with_one_where_something_is_missing(
     assert capsys.readouterr().out == "ok   a: here\nFIX  b: gone → get it\n"
 
 
-@pytest.mark.parametrize("arguments", [["cure"], [], ["doctor", "--all"]])
+@pytest.mark.parametrize(
+    "arguments", [["cure"], [], ["doctor", "--all"], ["fit"], ["predict", "x"], ["evaluate", "x"]]
+)
 def test_a_wrong_command_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
-    assert end.value.code == 2
-    assert "usage: ftlearn" in capsys.readouterr().err
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr()
+    assert "Usage: ftlearn" in told.err + told.out
 
 
-def test_help_is_there_at_once():
-    run = subprocess.run(
-        [sys.executable, "-c", HELP], capture_output=True, text=True, check=True, timeout=60
+@pytest.mark.parametrize("command", ["doctor", "fit", "evaluate", "predict"])
+def test_each_command_teaches_with_an_example(command: str, capsys):
+    assert cli.main([command, "--help"]) == 0
+    assert f"ftlearn {command}" in capsys.readouterr().out.split("Example", 1)[1]
+
+
+def test_every_option_says_what_it_does(capsys):
+    for command in ("fit", "evaluate", "predict"):
+        cli.main([command, "--help"])
+        lines = [line for line in capsys.readouterr().out.splitlines() if " --" in line[:8]]
+        assert len(lines) >= 4
+        assert [line for line in lines if len(line.split()) < 6] == []
+
+
+def test_the_defaults_are_those_of_the_package(tmp_path):
+    plan = runs.Plan(files=runs.Files(train="a"), out="b")
+    for name, value in vars(ModelGiven()).items():
+        assert value == getattr(plan, name), name
+    for name, value in vars(TrainingGiven()).items():
+        assert value == (None if name == "patience" else getattr(TrainConfig(), name)), name
+
+
+def test_groups_become_one_flat_list():
+    seen = []
+
+    @grouped
+    def command(model: ModelGiven, training: TrainingGiven) -> None:
+        seen.append((model, training))
+
+    command(
+        checkpoint="a",
+        pooling="mean",
+        max_length=9,
+        epochs=1,
+        learning_rate=0.5,
+        batch_size=2,
+        patience=None,
+        seed=7,
     )
-    assert run.stdout.startswith("usage: ftlearn")
-    assert "doctor" in run.stdout
-    assert run.stdout.endswith("status 0 loaded []\n")
+    assert seen == [
+        (
+            ModelGiven(checkpoint="a", pooling="mean", max_length=9),
+            TrainingGiven(epochs=1, learning_rate=0.5, batch_size=2, seed=7),
+        )
+    ]
+
+
+def test_help_is_there_at_once_and_loads_nothing_heavy():
+    seconds = []
+    for _ in range(3):
+        before = sum(os.times()[2:4])  # of processor time, which other programs do not lengthen
+        run = subprocess.run(
+            [sys.executable, "-c", HELP], capture_output=True, text=True, check=True, timeout=60
+        )
+        seconds.append(sum(os.times()[2:4]) - before)
+    assert 0 < min(seconds) < HELP_SECONDS
+    assert "Usage: ftlearn" in run.stdout
+    for command in ("doctor", "fit", "evaluate", "predict", "bench"):
+        assert command in run.stdout
+    assert run.stderr == "code 0 loaded []\n"
 
 
 def test_the_command_is_installed_under_its_name():

@@ -18,10 +18,10 @@ FLOORS = [
     {"batching", "checkpoints", "data", "interpolation", "known", "losses", "metrics", "parallel"}
     | {"pooling", "runtime", "showing"},
     {"architecture", "config", "models", "optimisation", "resources", "tasks"},
-    {"baselines", "doctor", "evaluation", "history", "saved", "training"},
-    {"figures", "search", "serving", "streaming"},
+    {"baselines", "doctor", "evaluation", "heads", "history", "saved", "training"},
+    {"figures", "paths", "search", "serving", "streaming"},
     {"bench", "exercises", "pages", "runs", "widgets"},
-    {"cli"},
+    {"__main__", "cli"},
 ]
 MODULE_LINES, SHEET_LINES, FUNCTION_LINES, PARAMETERS, IMPORT_SECONDS = 250, 400, 40, 8, 0.3
 

@@ -1,0 +1,66 @@
+"""The command line, thin over the package's functions: ``ftlearn --help``.
+
+Exit codes: 0 done, 1 unexpected, 2 bad input, 130 interrupted. Commands import torch and the
+like only when they run, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ftlearn.cli import elsewhere
+from ftlearn.cli.endings import UNEXPECTED, explain, notes
+from ftlearn.cli.fitting import fit
+from ftlearn.cli.machine import doctor
+from ftlearn.cli.using import evaluate, predict
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="ftlearn",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def about(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the full traceback of an error.")
+    ] = False,
+) -> None:
+    """Fine-tune a pretrained language model on your own texts, and trust the result.
+
+    Begin with `ftlearn doctor`, then:
+
+    `ftlearn fit notes.csv --text text --label topic --out run`
+    """
+
+
+for command in (doctor, fit, evaluate, predict):
+    app.command(name=command.__name__)(command)
+elsewhere.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        with notes():
+            app(args=[each for each in given if each != "--debug"], prog_name="ftlearn")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else UNEXPECTED * bool(end.code)
+    except BaseException as error:
+        if debug:
+            raise
+        line, code = explain(error)
+        typer.echo(line, err=True)
+        return code
+    return 0

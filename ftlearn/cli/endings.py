@@ -1,0 +1,64 @@
+"""How a command ends: done 0, unexpected 1, bad input 2, interrupted 130; one line says why."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+DONE, UNEXPECTED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+PACKAGE = Path(__file__).resolve().parents[1]
+OURS = (ValueError, KeyError, TypeError, MemoryError, RuntimeError)
+"""Kinds of errors that this package raises itself; they count only where it raised them."""
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """One line on an error, and the exit code.
+
+    >>> explain(FileNotFoundError(2, "No such file or directory", "notes.csv"))
+    ('error: No such file or directory (notes.csv)', 2)
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", INTERRUPTED
+    if isinstance(error, OSError):
+        named = f" ({error.filename})" if error.filename else ""
+        return f"error: {error.strerror or error}{named}", BAD_INPUT
+    if isinstance(error, OURS) and raised_here(error.__traceback__):
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        return f"error: {text}", BAD_INPUT
+    return f"unexpected {type(error).__name__}: {error} (--debug shows where)", UNEXPECTED
+
+
+def raised_here(trace: TracebackType | None) -> bool:
+    """Whether an error was raised by a line of this package, not of a library that it calls."""
+    frames = traceback.extract_tb(trace)
+    return bool(frames) and PACKAGE in Path(frames[-1].filename).resolve().parents
+
+
+@contextmanager
+def notes() -> Iterator[None]:
+    """A context in which warnings for the user are short lines on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _Notes()
+        yield
+
+
+class _Notes:
+    """Shows each message once, above the progress bar if there is one."""
+
+    def __init__(self) -> None:
+        self.shown: set[str] = set()
+
+    def __call__(self, message: Warning | str, *place: Any, **more: Any) -> None:
+        from tqdm import tqdm
+
+        if str(message) not in self.shown:
+            self.shown.add(str(message))
+            tqdm.write(f"note: {message}", file=sys.stderr)

@@ -1,0 +1,22 @@
+"""``ftlearn doctor``."""
+
+from __future__ import annotations
+
+import typer
+
+
+def doctor() -> None:
+    """Say in plain words whether this machine is ready, and how to get what is missing.
+
+    Looks at Python, the libraries, the processor, memory, disk and the model that needs no
+    network. Ends with 1 where something must be mended first.
+
+    Example: `ftlearn doctor`
+    """
+    from ftlearn.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        typer.echo(str(finding))
+    if not all(finding.fine for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,131 @@
+"""``fit``: read, cut, train, measure, save; every step restartable, every number written down."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import ClassLabel
+from torch import nn
+
+from ftlearn import models, pages, parallel, runtime, saved, tasks, training
+from ftlearn.architecture import count_parameters
+from ftlearn.evaluation import Report, evaluate
+from ftlearn.history import History
+from ftlearn.runs.folder import RunFolder, strict, write_json, write_text
+from ftlearn.runs.parts import Parts, read_parts
+from ftlearn.runs.plan import Plan
+from ftlearn.runs.results import Result, history_table, noted, summary
+from ftlearn.tasks import Task
+from ftlearn.training.resuming import INTERRUPTED
+
+DONE, FINISHED_BEFORE = "done", "finished before"
+Teller = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended (``state``) and what came of it, where it came to its end."""
+
+    state: str
+    history: History | None = None
+    report: Report | None = None
+    summary: dict[str, Any] | None = None
+
+
+def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -> Outcome:
+    """Carry out a plan; ``tell`` gets each line that a person at a terminal should read.
+
+    ``resume=True`` goes on with a run that was interrupted, and does nothing where it is
+    finished. Under ``torchrun`` each process trains its share and the first one writes.
+
+    Raises DataError, ModelError, RunError, TooLargeError, CheckpointError and DivergedError, each
+    with its remedy; before training has begun nothing is written.
+    """
+    start, folder = time.perf_counter(), RunFolder(Path(plan.out))
+    with parallel.started(), noted() as notes:
+        tell = tell if parallel.is_main() else _silent
+        if parallel.is_main():
+            folder.check_free(resume=resume)
+        parts = read_parts(plan.files, seed=plan.config.seed)
+        task = _task(plan, parts)
+        _tell_data(plan, parts, task, tell)
+        if resume and folder.finished:
+            folder.begin(_asked(plan))
+            return Outcome(FINISHED_BEFORE)
+        model, tokenizer = _load(plan, task, tell)
+        resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
+        saving = {"checkpoints": folder.checkpoints, "resume": resume}
+        given = (model, parts.data, task, tokenizer, plan.config)
+        history = training.fit(*given, patience=plan.patience, **saving)
+        if history.stopped == INTERRUPTED:
+            return Outcome(INTERRUPTED, history)
+        valid, test = (evaluate(model, parts.data[p], task, tokenizer) for p in ("valid", "test"))
+        if not parallel.is_main():
+            return Outcome(DONE, history, test)
+        result = Result(plan, parts, task, runtime.device_of(model), history, valid, test, notes)
+        facts = summary(result, start=start, resumed=resumed)
+        saved.save(model, tokenizer, task, folder.model)
+        _write(folder, facts, history, test)
+        return Outcome(DONE, history, test, facts)
+
+
+def _silent(line: str) -> None:
+    """For the processes that are not the first."""
+
+
+def _asked(plan: Plan) -> dict[str, Any]:
+    """What must be the same when a run is resumed."""
+    return {"configuration": plan.settings(), "data": plan.files.sha256()}
+
+
+def _task(plan: Plan, parts: Parts) -> Task:
+    files = plan.files
+    label = parts.data["train"].features[files.label]
+    make = tasks.classification if isinstance(label, ClassLabel) else tasks.regression
+    text = files.text[0] if len(files.text) == 1 else files.text
+    return make(parts.data, text=text, target=files.label, max_length=plan.max_length)
+
+
+def _load(plan: Plan, task: Task, tell: Teller) -> tuple[nn.Module, Any]:
+    model, tokenizer = models.load(
+        plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=plan.device
+    )
+    device = runtime.device_of(model)
+    numbers = str(runtime.precision(device)).removeprefix("torch.")
+    millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()
+    tell(
+        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type} in "
+        f"{numbers}, {threads} thread{'s' * (threads > 1)}"
+    )
+    return model, tokenizer
+
+
+def _tell_data(plan: Plan, parts: Parts, task: Task, tell: Teller) -> None:
+    for report in parts.reports.values():
+        tell(str(report))
+    labels = getattr(task, "labels", None)
+    of = f"one of {len(labels)} labels ({_few(labels)})" if labels else "a number"
+    tell(f"task: {' and '.join(plan.files.text)} → {plan.files.label}, {of}")
+    rows = ", ".join(f"{len(part)} {name}" for name, part in parts.data.items())
+    cut = f" ({' and '.join(parts.cut)} cut from the training file)" if parts.cut else ""
+    tell(f"rows: {rows}{cut}")
+
+
+def _few(labels: tuple[str, ...], most: int = 8) -> str:
+    return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
+
+
+def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:
+    """Everything but the model; the report last, for it says that the run is finished."""
+    write_text(folder.out / "history.csv", history_table(history).to_csv(index=False))
+    facts = strict(facts)
+    page = pages.report_page(facts, history, test, title=facts["title"])
+    write_text(folder.out / "report.html", page)
+    write_json(folder.report, facts)
+    shutil.rmtree(folder.checkpoints, ignore_errors=True)

@@ -1,0 +1,144 @@
+"""The three parts of a run: read strictly, cut where a file is missing, checked for leaks."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import ClassLabel, Dataset, DatasetDict
+
+from ftlearn.data import ReadReport, split
+from ftlearn.data.duplicates import exact_duplicates
+from ftlearn.data.labels import label_feature
+from ftlearn.data.reading import read_table, to_dataset
+from ftlearn.data.wanted import Wanted
+from ftlearn.runs.folder import RunError
+from ftlearn.runs.plan import KINDS, Files
+
+SHARE = 0.1
+"""Of the training file, for each part that has no file of its own."""
+GROUP = "ftlearn same text"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows by part, and what each file gave.
+
+    ``cut`` names the parts that were cut from the training file; ``repeated`` counts its rows
+    whose text stands in it more than once.
+    """
+
+    data: DatasetDict
+    reports: dict[str, ReadReport]
+    cut: tuple[str, ...]
+    repeated: int
+
+
+def read_parts(files: Files, *, seed: int) -> Parts:
+    """Read the files and cut off what is missing; classes are those of all files together.
+
+    The cut is stratified by class, the same for any order of the rows, and equal texts (case and
+    white space aside) stay in one part. Raises DataError for files that cannot be read, RunError
+    where there are too few rows, and warns of texts that stand in more than one file.
+    """
+    wanted = Wanted.of(files.text, files.label, KINDS[files.task])
+    how = {"delimiter": files.delimiter, "encoding": files.encoding}
+    tables = {part: read_table(path, wanted, **how) for part, path in files.given.items()}
+    labels = [value for table in tables.values() for value in table.columns[files.label]]
+    feature = label_feature(labels, wanted.kind)
+    data = {part: to_dataset(table, wanted, feature) for part, table in tables.items()}
+    groups = exact_duplicates(same_texts(data["train"], files.text))
+    cut = tuple(part for part in ("valid", "test") if part not in data)
+    if cut:
+        data = {**_cut(data["train"], groups, cut, files, seed=seed), **_without(data, "train")}
+    _warn_of_leaks(data, files.text, cut)
+    order = [part for part in ("train", "valid", "test") if part in data]
+    return Parts(
+        DatasetDict({part: data[part] for part in order}),
+        {part: table.report for part, table in tables.items()},
+        cut,
+        sum(map(len, groups)),
+    )
+
+
+def same_texts(dataset: Dataset, text: tuple[str, ...]) -> list[str]:
+    """Each row's text, or pair of texts, without the differences that do not count.
+
+    >>> same_texts(Dataset.from_dict({"text": ["A  fine day", "a fine DAY "]}), ("text",))
+    ['a fine day', 'a fine day']
+    """
+    rows = zip(*(dataset[name] for name in text), strict=True)
+    return ["\n".join(" ".join(value.split()).casefold() for value in row) for row in rows]
+
+
+def _without(data: dict[str, Dataset], name: str) -> dict[str, Dataset]:
+    return {part: rows for part, rows in data.items() if part != name}
+
+
+def _cut(
+    dataset: Dataset, groups: list[list[int]], cut: tuple[str, ...], files: Files, *, seed: int
+) -> dict[str, Dataset]:
+    stratify = files.label if isinstance(dataset.features[files.label], ClassLabel) else None
+    _check_enough(dataset, cut, files, stratify)
+    together: list[str | None] = [None] * len(dataset)
+    for rows in groups:
+        for row in rows:
+            together[row] = str(rows[0])
+    sizes = [1 - SHARE * len(cut), *(SHARE * (part in cut) for part in ("valid", "test"))]
+    parts = split(
+        dataset.add_column(GROUP, together),
+        sizes=tuple(sizes),
+        stratify=stratify,
+        group=GROUP,
+        seed=seed,
+    )
+    chosen = {part: parts[part].remove_columns(GROUP) for part in ("train", *cut)}
+    empty = [part for part, rows in chosen.items() if len(rows) == 0]
+    if empty:
+        raise RunError(_too_few(files, f"the part {empty[0]!r} cut from its rows would be empty"))
+    return chosen
+
+
+def _check_enough(
+    dataset: Dataset, cut: tuple[str, ...], files: Files, stratify: str | None
+) -> None:
+    if len(dataset) < 10:
+        raise RunError(_too_few(files, f"it has {len(dataset)} rows, and at least 10 are needed"))
+    if stratify is None:
+        return
+    names, counts = dataset.features[stratify].names, Counter(dataset[stratify])
+    for label, count in sorted(counts.items()):
+        if count <= len(cut):
+            raise RunError(
+                _too_few(
+                    files,
+                    f"label {names[label]!r} has only {count} of its rows, and each of the "
+                    f"{len(cut) + 1} parts (train, {', '.join(cut)}) needs one",
+                )
+            )
+
+
+def _too_few(files: Files, reason: str) -> str:
+    missing = " and ".join(f"--{part}" for part in ("valid", "test") if part not in files.given)
+    return (
+        f"{Path(files.train)} is too small to be cut into parts: {reason}. Add rows, or give "
+        f"{missing} as files of their own"
+    )
+
+
+def _warn_of_leaks(data: dict[str, Dataset], text: tuple[str, ...], cut: tuple[str, ...]) -> None:
+    texts = {part: same_texts(rows, text) for part, rows in data.items()}
+    one_file = {"train", *cut}
+    for part, other in (("valid", "train"), ("test", "train"), ("test", "valid")):
+        if {part, other} <= one_file:
+            continue  # cut so that they share nothing
+        known = set(texts[other])
+        shared = sum(value in known for value in texts[part])
+        if shared:
+            warnings.warn(
+                f"{shared} of {len(texts[part])} texts of {part} also stand in {other}: what was "
+                "learnt by heart counts as a right answer there, so the scores flatter the model",
+                stacklevel=4,
+            )

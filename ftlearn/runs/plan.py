@@ -1,0 +1,132 @@
+"""What is to be done: which files, which model, which settings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftlearn.config import TrainConfig
+from ftlearn.data.errors import close_match
+from ftlearn.pooling import POOLINGS
+
+KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
+"""The kind of label column, in the words of ``data.read``, for each kind of task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Where the rows are and how to read them; see ``data.read``.
+
+    text       the text column, or two for a pair of texts
+    valid, test  files of their own; where one is missing, a tenth of ``train`` takes its place
+    task       classification, regression, or auto: what the labels look like
+
+    >>> Files(train="notes.csv", task="clasification")
+    Traceback (most recent call last):
+    ValueError: unknown task 'clasification': use auto, classification, regression. Did you mean
+    'classification'?
+    """
+
+    train: str | Path
+    valid: str | Path | None = None
+    test: str | Path | None = None
+    text: tuple[str, ...] = ("text",)
+    label: str = "label"
+    task: str = "auto"
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.task not in KINDS:
+            hint = close_match(self.task, KINDS)
+            raise ValueError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
+
+    @property
+    def given(self) -> dict[str, Path]:
+        """The files by the part they are."""
+        named = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {part: Path(name) for part, name in named.items() if name is not None}
+
+    def sha256(self) -> dict[str, str]:
+        """The fingerprint of each file, by part."""
+        return {part: _sha256(path) for part, path in self.given.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A whole run of ``fit``.
+
+    out         the folder for everything that is written
+    checkpoint  the pretrained model: a name or a folder, as ``models.load`` takes it
+    pooling     pretrained, mean or first; only with pretrained can transformers.pipeline open
+                the saved model
+    max_length  tokens that are read of each text
+    patience    evaluations without a better one before training stops early; None never stops
+
+    >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
+    Traceback (most recent call last):
+    ValueError: unknown pooling 'max': use pretrained, mean, first
+    """
+
+    files: Files
+    out: str | Path
+    checkpoint: str | Path = "minilm"
+    pooling: str = "pretrained"
+    max_length: int = 128
+    patience: int | None = None
+    device: str | None = None
+    config: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("pretrained", *POOLINGS):
+            raise ValueError(
+                f"unknown pooling {self.pooling!r}: use pretrained, {', '.join(POOLINGS)}"
+            )
+        for name, least in (("max_length", 8), ("patience", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}: it must be at least {least}")
+        check_device(self.device)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides what the run learns, as one flat mapping for JSON."""
+        files = self.files
+        return {
+            "checkpoint": str(self.checkpoint),
+            "task": files.task,
+            "text": list(files.text),
+            "label": files.label,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "patience": self.patience,
+            "delimiter": files.delimiter,
+            "encoding": files.encoding,
+            **asdict(self.config),
+        }
+
+
+def check_device(name: str | None) -> None:
+    """Raise ValueError for a device that torch does not know or that is not here.
+
+    >>> check_device("gpu")
+    Traceback (most recent call last):
+    ValueError: unknown device 'gpu': use cpu, cuda or mps
+    """
+    try:
+        kind = torch.device(name or "cpu").type
+    except RuntimeError:
+        raise ValueError(f"unknown device {name!r}: use cpu, cuda or mps") from None
+    lacking = (kind == "cuda" and not torch.cuda.is_available()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    )
+    if lacking:
+        raise ValueError(f"there is no device {name!r} here: leave it out to take the best one")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

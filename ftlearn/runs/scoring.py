@@ -1,0 +1,87 @@
+"""``evaluate``: a saved model on labelled files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, Value
+
+from ftlearn import evaluation, saved
+from ftlearn.data import ReadReport
+from ftlearn.data.reading import read_table, to_dataset
+from ftlearn.data.wanted import Wanted
+from ftlearn.evaluation import Report
+from ftlearn.runs.plan import check_device
+from ftlearn.runs.results import Scores, scores, versions
+from ftlearn.tasks import LanguageModelling, Regression, Task
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's report on one file, and how the file was read."""
+
+    path: Path
+    read: ReadReport
+    report: Report
+
+    def summary(self) -> dict[str, Any]:
+        """For JSON: the file's name, its rows, what was refused, the metrics with intervals."""
+        test: Scores = scores(self.report)
+        refused = [{"line": line, "reason": reason} for line, reason in self.read.refused]
+        return {"file": self.path.name, "rows": self.read.rows, "refused": refused, "test": test}
+
+
+def evaluate(
+    folder: str | Path,
+    paths: Sequence[str | Path],
+    *,
+    text: Sequence[str] = (),
+    label: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    device: str | None = None,
+) -> list[Scored]:
+    """Score the model that ``fit`` saved (or any saved classifier) on labelled files.
+
+    ``text`` and ``label`` name the columns where they are called otherwise than in training.
+    Raises ModelError, DataError, and ValueError for labels that the model does not know.
+    """
+    check_device(device)
+    model, tokenizer, task = saved.load(folder, device)
+    task = with_columns(task, text, label)
+    found = []
+    for path in map(Path, paths):
+        dataset, read = read_for(task, path, delimiter=delimiter, encoding=encoding)
+        found.append(Scored(path, read, evaluation.evaluate(model, dataset, task, tokenizer)))
+    return found
+
+
+def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None) -> Task:
+    """The task on columns of other names; ValueError for one text where the task reads a pair."""
+    wanted = 1 if isinstance(task.text, str) else len(task.text)
+    if text and len(text) != wanted:
+        raise ValueError(
+            f"the model reads {wanted} text column{'s' * (wanted > 1)}, and {len(text)} were "
+            f"named: {', '.join(text)}"
+        )
+    named = (text[0] if wanted == 1 else tuple(text)) if text else task.text
+    return replace(task, text=named, target=label or task.target)
+
+
+def read_for(
+    task: Task, path: Path, *, delimiter: str | None = None, encoding: str | None = None
+) -> tuple[Dataset, ReadReport]:
+    """The rows of a file as the task wants them: class labels as they stand, numbers as numbers."""
+    number = isinstance(task, Regression)
+    label = None if isinstance(task, LanguageModelling) else task.target
+    wanted = Wanted.of(task.text, label, "number" if number else "class")
+    table = read_table(path, wanted, delimiter=delimiter, encoding=encoding)
+    return to_dataset(table, wanted, Value("float32") if number else None), table.report
+
+
+def as_json(scored: Sequence[Scored]) -> dict[str, Any]:
+    """What ``ftlearn evaluate --json`` writes."""
+    return {"files": [each.summary() for each in scored], "versions": versions()}

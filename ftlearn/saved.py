@@ -1,0 +1,222 @@
+"""A fitted model on disk: a plain ``save_pretrained`` folder, and a note on the task beside it.
+
+    folder/   config.json  model.safetensors  tokenizer.json  ...  ftlearn_task.json
+
+``transformers.pipeline("text-classification", folder, truncation=True)`` answers as
+``evaluation.predict`` does, with the same label names; ``AutoModelForSequenceClassification``
+opens the folder too. Two things to know:
+
+- A pipeline cuts long texts only where it is told ``truncation=True``; then it cuts where the
+  task does, because the tokenizer is saved with the task's ``max_length`` as its window. Untold,
+  it reads the whole text, and fails where the text is longer than the model's positions.
+- A model with its own pooling (``pooling.PooledClassifier``) is not one of transformers' classes:
+  ``saved.load`` opens it, a pipeline would find its encoder only.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig
+
+from ftlearn import architecture, models
+from ftlearn.models import ModelError
+from ftlearn.pooling import HEAD_FILE
+from ftlearn.tasks import Classification, LanguageModelling, Regression, Task
+
+TASK_FILE = "ftlearn_task.json"
+FORMAT = 1
+KINDS = {
+    "classification": Classification,
+    "regression": Regression,
+    "language modelling": LanguageModelling,
+}
+DEFAULT_WINDOW = 512
+"""Tokens, for a model that does not say how many positions it has."""
+
+
+def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Path:
+    """Write model, tokenizer and task into a folder; an older saved model there is replaced.
+
+    A regression's centre and scale go into the last linear layer of what is written, so that
+    every reader of the folder gets numbers in the data's units; the model in memory stays as it
+    is. (A head without a bias, as GPT-2's, cannot hold a centre: then the note holds both, and a
+    warning says so.) All is written beside ``folder`` first and renamed at the end, so there is
+    never half a model.
+
+    Raises ModelError when ``folder`` holds anything else than a saved model.
+    """
+    folder = Path(folder)
+    _check_replaceable(folder)
+    with _beside(folder.absolute()) as fresh, _in_units(model, task) as written:
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.model_max_length = min(task.max_length, tokenizer.model_max_length)
+        with models.quiet():
+            model.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+        (fresh / TASK_FILE).write_text(_note(written), encoding="utf-8")
+    return folder
+
+
+def load(
+    folder: str | Path, device: torch.device | str | None = None
+) -> tuple[nn.Module, Any, Task]:
+    """The model, its tokenizer and its task, ready for ``evaluation``; ``None`` is the best device.
+
+    A classification or regression folder of transformers that has no note is opened too, with
+    the columns ``text`` and ``label`` and the labels of its configuration.
+
+    Raises ModelError when the folder is no saved model, or its task cannot be known.
+    """
+    folder = locate(folder)
+    task = _read_note(folder) if (folder / TASK_FILE).is_file() else _task_of(folder)
+    model, tokenizer = models.load(folder, task, device=device)
+    return model.eval(), tokenizer, task
+
+
+def locate(folder: str | Path) -> Path:
+    """The folder with the model itself: the given one, or ``model`` inside it.
+
+    Raises ModelError when neither holds a model.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(
+            f"there is no folder {str(folder)!r}: give the one that `ftlearn fit` or "
+            "save_pretrained wrote"
+        )
+    for place in (folder, folder / "model"):
+        if (place / "config.json").is_file():
+            return place
+    raise ModelError(
+        f"folder {str(folder)!r} holds no model (no config.json there or in {'model'!r}): has its "
+        "training finished?"
+    )
+
+
+def kind(task: Task) -> str:
+    """What sort of task it is, in a word or two.
+
+    >>> kind(Regression())
+    'regression'
+    """
+    return {known: name for name, known in KINDS.items()}[type(task)]
+
+
+def _note(task: Task) -> str:
+    return json.dumps({"format": FORMAT, "kind": kind(task), **asdict(task)}, ensure_ascii=False)
+
+
+def _read_note(folder: Path) -> Task:
+    try:
+        note = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+        written, made = note.pop("format"), KINDS[note.pop("kind")]
+        if written != FORMAT:
+            raise ValueError(f"its format is {written!r}, this version reads {FORMAT}")
+        lists = {name: tuple(value) for name, value in note.items() if isinstance(value, list)}
+        return made(**{**note, **lists})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{TASK_FILE} in {str(folder)!r} cannot be read ({error}): restore it, or delete it "
+            "to have the task taken from config.json"
+        ) from error
+
+
+def _task_of(folder: Path) -> Task:
+    """The task of a folder without a note, as its configuration tells it."""
+    config = AutoConfig.from_pretrained(folder)
+    trained = any(n.endswith("ForSequenceClassification") for n in config.architectures or ())
+    if not (trained or (folder / HEAD_FILE).is_file()):
+        raise ModelError(
+            f"the model in {str(folder)!r} has no classification head (it is "
+            f"{', '.join(config.architectures or ['unnamed'])}): fine-tune it first"
+        )
+    if config.problem_type == "multi_label_classification":
+        raise ModelError(
+            f"the model in {str(folder)!r} gives several labels to one text; ftlearn reads "
+            "models that give one"
+        )
+    window = getattr(config, "max_position_embeddings", None) or DEFAULT_WINDOW
+    if config.num_labels == 1:
+        return Regression(max_length=window)
+    labels = tuple(config.id2label[at] for at in sorted(config.id2label))
+    return Classification(max_length=window, labels=labels)
+
+
+@contextmanager
+def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
+    """A context in which the model answers in the data's units; the task that it then solves.
+
+    The tensors of the last linear layer are exchanged and put back, so no weight changes.
+    """
+    if not isinstance(task, Regression) or (task.center, task.scale) == (0.0, 1.0):
+        yield task
+        return
+    layer = architecture.last_linear(model)
+    weight, bias = layer.weight, layer.bias
+    if bias is None:
+        warnings.warn(
+            "the head of this model has no bias to hold the mean of the targets: only "
+            "ftlearn answers in the data's units, transformers.pipeline does not",
+            stacklevel=4,
+        )
+        yield task
+        return
+    layer.weight = nn.Parameter(weight.detach() * task.scale)
+    layer.bias = nn.Parameter(bias.detach() * task.scale + task.center)
+    try:
+        yield replace(task, center=0.0, scale=1.0)
+    finally:
+        layer.weight, layer.bias = weight, bias
+
+
+def _check_replaceable(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"{str(folder)!r} is a file: choose the name of a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"folder {str(folder)!r} holds other things than a model, and saving would replace "
+            "them: choose a new folder"
+        )
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``folder`` if nothing fails."""
+    fresh = folder.with_name(f".{folder.name}.writing")
+    old = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(fresh, ignore_errors=True)  # what a killed process left behind
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        _flush(fresh)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        fresh.rename(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """Wait until the files of a folder are on the disk; who may read one may read all."""
+    mode = (folder / TASK_FILE).stat().st_mode
+    for path in folder.iterdir():
+        path.chmod(mode)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -1,0 +1,351 @@
+"""A whole run on files: what it reads, cuts, compares, writes, refuses and resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from sklearn.dummy import DummyRegressor
+from sklearn.metrics import mean_absolute_error
+
+from ftlearn import data, runs, tasks, training
+from ftlearn.config import TrainConfig
+from ftlearn.runs import Files, Outcome, Plan, RunError
+from ftlearn.runs.folder import write_json
+from ftlearn.runs.parts import read_parts, same_texts
+from ftlearn.runs.results import baseline_reports
+
+WORDS = {
+    "cold": "snow ice frost winter",
+    "mild": "spring rain cloud wind",
+    "warm": "sun sand beach",
+}
+
+
+def write(path: Path, rows: list[tuple], header: tuple = ("text", "label")) -> Path:
+    """Rows as JSON lines, so that any text can stand in them."""
+    lines = [json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def notes(count: int = 40) -> list[tuple[str, str]]:
+    """Short texts with labels, each its own."""
+    names = list(WORDS)
+    return [
+        (f"note {i} of {WORDS[names[i % 3]]} and {'more ' * (i % 5)}", names[i % 3])
+        for i in range(count)
+    ]
+
+
+def small(checkpoint: Path, folder: Path) -> Plan:
+    """A small run on 40 rows in three classes."""
+    return Plan(
+        files=Files(train=write(folder / "notes.jsonl", notes())),
+        out=folder / "out",
+        checkpoint=checkpoint,
+        device="cpu",
+        max_length=32,
+        config=TrainConfig(epochs=2, batch_size=8, learning_rate=3e-3),
+    )
+
+
+@pytest.fixture
+def plan(tiny_bert, tmp_path) -> Plan:
+    """A run that has not begun."""
+    return small(tiny_bert, tmp_path)
+
+
+@dataclass
+class Finished:
+    """A run that is over: its plan, its outcome and what it told."""
+
+    plan: Plan
+    outcome: Outcome
+    told: list[str]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_bert, tmp_path_factory) -> Finished:
+    """One run for all tests that only look at it."""
+    plan, told = small(tiny_bert, tmp_path_factory.mktemp("finished")), []
+    return Finished(plan, runs.fit(plan, tell=told.append), told)
+
+
+def report(plan: Plan) -> dict:
+    """report.json, which must be strict JSON."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} stands in report.json")
+
+    return json.loads((Path(plan.out) / "report.json").read_text(), parse_constant=refuse)
+
+
+# What a run writes
+
+
+def test_a_run_writes_model_report_page_and_history(finished):
+    out = Path(finished.plan.out)
+    assert finished.outcome.state == "done"
+    names = {path.name for path in out.iterdir()}
+    assert names == {"model", "report.json", "report.html", "history.csv", "run.json"}
+    assert "40 rows read" in finished.told[0]
+    history = (out / "history.csv").read_text().splitlines()
+    assert len(history) == 1 + 2 * 4
+    assert "valid_accuracy" in history[0]
+
+
+def test_the_report_holds_what_was_measured(finished):
+    plan, found = finished.plan, report(finished.plan)
+    table = finished.outcome.report.table()
+    for name, score in found["test"].items():
+        assert list(score.values()) == pytest.approx(list(table.loc[name]))
+    assert found["data"]["rows"] == {"train": 32, "valid": 4, "test": 4}
+    digest = hashlib.sha256(Path(plan.files.train).read_bytes()).hexdigest()
+    assert found["data"]["files"] == [{"part": "train", "name": "notes.jsonl", "sha256": digest}]
+    assert found["labels"] == ["cold", "mild", "warm"]
+    assert found["task"] == "classification"
+    assert found["configuration"]["learning_rate"] == 3e-3
+    assert set(found["baselines"]) == {"most frequent label", "word counts (TF-IDF)"}
+    assert found["training"]["updates"] == 8
+    assert found["training"]["resumed"] == 0
+    assert 0 < found["seconds"]["training"] < found["seconds"]["total"]
+    speed = 2 * 32 / found["seconds"]["training"]
+    assert found["examples_per_second"] == pytest.approx(speed, rel=1e-6)
+    assert found["peak_memory_bytes"] > 1e8
+    assert set(found["versions"]) == {"python", "torch", "transformers", "ftlearn"}
+    assert (found["device"], found["precision"]) == ("cpu", "float32")
+    assert found["threads"] >= 1
+
+
+def test_refused_rows_are_named_by_line(plan, tmp_path):
+    path = tmp_path / "broken.csv"
+    rows = [f"{text},{label}" for text, label in notes(30)]
+    rows[3], rows[9] = ",cold", "one,two,three"
+    path.write_text("\n".join(["text,label", *rows]))
+    runs.fit(replace(plan, files=Files(train=path)))
+    assert report(plan)["data"]["refused"] == [
+        {"file": "broken.csv", "line": 5, "reason": "'text' is empty"},
+        {"file": "broken.csv", "line": 11, "reason": "3 fields where the header has 2"},
+    ]
+
+
+def test_numbers_that_are_none_become_null(tmp_path):
+    write_json(tmp_path / "a.json", {"r2": float("nan"), "most": [np.inf, 1.5]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"r2": None, "most": [None, 1.5]}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_regression_is_compared_with_the_mean(plan, tmp_path):
+    rows = [(text, 0.5 + 10 * len(text)) for text, _ in notes()]
+    runs.fit(replace(plan, files=Files(train=write(tmp_path / "numbers.jsonl", rows))))
+    found = report(plan)
+    assert (found["task"], found["labels"]) == ("regression", None)
+    parts = read_parts(Files(train=tmp_path / "numbers.jsonl"), seed=0).data
+    dummy = DummyRegressor().fit(parts["train"]["text"][:], parts["train"]["label"][:])
+    error = mean_absolute_error(parts["test"]["label"][:], dummy.predict(parts["test"]["text"][:]))
+    mean = found["baselines"]["mean of the training data"]
+    assert mean["mae"]["value"] == pytest.approx(error)
+    assert mean["pearson"] == {"value": None, "low": None, "high": None}
+
+
+def test_task_regression_takes_whole_numbers_as_numbers(plan, tmp_path):
+    rows = [(text, str(i % 5)) for i, (text, _) in enumerate(notes())]
+    path = write(tmp_path / "stars.jsonl", rows)
+    assert read_parts(Files(train=path), seed=0).data["train"].features["label"].names == list(
+        "01234"
+    )
+    numbers = read_parts(Files(train=path, task="regression"), seed=0).data["train"]
+    assert numbers.features["label"].dtype == "float32"
+
+
+def test_texts_without_words_have_no_word_counts():
+    rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
+    task = tasks.classification(rows)
+    with pytest.warns(UserWarning, match="no TF-IDF baseline"):
+        found = baseline_reports({"train": rows, "test": rows}, task)
+    assert set(found) == {"most frequent label"}
+
+
+def test_pairs_of_texts_are_counted_together():
+    rows = Dataset.from_dict(
+        {"one": ["apple", "apple"], "two": ["green", "red"], "same": ["no", "yes"]}
+    )
+    task = tasks.classification(rows, text=("one", "two"), target="same")
+    found = baseline_reports({"train": rows, "test": rows}, task)
+    assert found["word counts (TF-IDF)"].scores["accuracy"] == 1
+
+
+# Reading and cutting
+
+
+def test_the_cut_is_stratified_and_keeps_equal_texts_together(tmp_path):
+    rows = notes(300)
+    rows += [(text.upper() + "  ", label) for text, label in rows[:60]]
+    parts = read_parts(Files(train=write(tmp_path / "notes.jsonl", rows)), seed=1)
+    assert {part: len(rows) for part, rows in parts.data.items()} == {
+        "train": 288,
+        "valid": 36,
+        "test": 36,
+    }
+    assert parts.cut == ("valid", "test")
+    assert parts.repeated == 120
+    texts = [set(same_texts(part, ("text",))) for part in parts.data.values()]
+    assert sum(map(len, texts)) == len(set().union(*texts)) == 300
+    for part in parts.data.values():
+        counts = Counter(part["label"])
+        assert max(counts.values()) - min(counts.values()) <= 3
+    assert all("ftlearn" not in name for name in parts.data["train"].column_names)
+
+
+def test_a_given_test_file_is_the_test_part(tmp_path):
+    train = write(tmp_path / "train.jsonl", notes(40))
+    test = write(tmp_path / "test.jsonl", [("unseen", "hot"), ("seen", "cold")])
+    parts = read_parts(Files(train=train, test=test), seed=0)
+    assert parts.data["test"]["text"][:] == ["unseen", "seen"]
+    assert (len(parts.data["train"]), len(parts.data["valid"])) == (36, 4)
+    names = [part.features["label"].names for part in parts.data.values()]
+    assert names == [["cold", "hot", "mild", "warm"]] * 3
+
+
+def test_texts_in_two_files_are_told(tmp_path):
+    train = write(tmp_path / "train.jsonl", notes(40))
+    test = write(tmp_path / "test.jsonl", [(notes(1)[0][0].upper(), "cold"), ("new", "mild")])
+    with pytest.warns(UserWarning, match="1 of 2 texts of test also stand in train"):
+        read_parts(Files(train=train, test=test), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (notes(6), "it has 6 rows, and at least 10 are needed"),
+        ([*notes(30), ("odd", "rare")], "label 'rare' has only 1 of its rows, and each of the 3"),
+        ([("same", label) for _, label in notes(30)], "more than the largest part"),
+    ],
+)
+def test_too_few_rows_are_told_with_the_remedy(tmp_path, rows, message: str):
+    with pytest.raises(ValueError, match=message):
+        read_parts(Files(train=write(tmp_path / "few.jsonl", rows)), seed=0)
+
+
+# Folders: never overwritten, resumed only by the same run
+
+
+def test_a_run_is_never_overwritten(finished, tmp_path):
+    plan = finished.plan
+    with pytest.raises(RunError, match="a finished run, which is never overwritten: choose"):
+        runs.fit(plan)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(RunError, match="holds other files"):
+        runs.fit(replace(plan, out=tmp_path / "mine"))
+    with pytest.raises(RunError, match="is a file"):
+        runs.fit(replace(plan, out=tmp_path / "mine" / "thesis.txt"))
+
+
+def test_nothing_is_written_before_training_can_begin(plan, tmp_path):
+    with pytest.raises(data.DataError):
+        runs.fit(replace(plan, files=Files(train=plan.files.train, label="topic")))
+    with pytest.raises(ValueError, match="no model 'nowhere/none'"):
+        runs.fit(replace(plan, checkpoint="nowhere/none"))
+    assert not Path(plan.out).exists()
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Ctrl-C after some updates of the next run."""
+    steps, done = training.fitting.steps, []
+
+    def interrupted(*arguments, **options):
+        run = steps(*arguments, **options)
+        accumulate = training.loop.accumulate
+
+        def counting(*given, **more):
+            done.append(1)
+            if len(done) == number:
+                signal.raise_signal(signal.SIGINT)
+            return accumulate(*given, **more)
+
+        monkeypatch.setattr(training.loop, "accumulate", counting)
+        return run
+
+    monkeypatch.setattr(training.fitting, "steps", interrupted)
+
+
+@pytest.mark.filterwarnings("ignore:training was interrupted")
+def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch):
+    whole = finished.plan
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 5)
+        outcome = runs.fit(plan)
+    assert (outcome.state, len(outcome.history.steps)) == ("interrupted", 5)
+    assert not (Path(plan.out) / "report.json").exists()
+    with pytest.raises(RunError, match=r"not finished.* go on with it by adding --resume"):
+        runs.fit(plan)
+    assert runs.fit(plan, resume=True).state == "done"
+    assert report(plan)["training"]["resumed"] == 1
+    assert report(plan)["test"] == report(whole)["test"]
+    weights = [
+        hashlib.sha256((Path(each.out) / "model" / "model.safetensors").read_bytes()).hexdigest()
+        for each in (plan, whole)
+    ]
+    assert weights[0] == weights[1]
+    assert runs.fit(plan, resume=True).state == "finished before"
+    assert report(plan)["training"]["resumed"] == 1
+
+
+def test_resume_refuses_another_run(finished, plan):
+    shutil.copytree(finished.plan.out, plan.out)
+    other = replace(plan, config=replace(plan.config, epochs=3, seed=4))
+    with pytest.raises(RunError, match="epochs was 2 and is 3; seed was 0 and is 4"):
+        runs.fit(other, resume=True)
+    write(Path(plan.files.train), notes(41))
+    with pytest.raises(RunError, match=r"the train data \(sha256\) was '.*' and is '"):
+        runs.fit(plan, resume=True)
+    (Path(plan.out) / "run.json").write_text("{")
+    with pytest.raises(RunError, match=r"run.json cannot be read"):
+        runs.fit(plan, resume=True)
+
+
+def test_resume_of_nothing_begins_and_says_so(plan):
+    with pytest.warns(UserWarning, match="there is no checkpoint"):
+        assert runs.fit(plan, resume=True).state == "done"
+
+
+def test_plans_are_checked_at_birth(plan):
+    with pytest.raises(ValueError, match="max_length is 2: it must be at least 8"):
+        replace(plan, max_length=2)
+    with pytest.raises(ValueError, match="patience is 0: it must be at least 1"):
+        replace(plan, patience=0)
+    with pytest.raises(ValueError, match="there is no device 'mps' here"):
+        replace(plan, device="mps")
+
+
+# Scoring files with the saved model
+
+
+def test_evaluate_gives_the_scores_of_the_run(plan, tmp_path):
+    train, test = write(tmp_path / "train.jsonl", notes(40)), notes(55)[40:]
+    test = write(tmp_path / "test.jsonl", test)
+    runs.fit(replace(plan, files=Files(train=train, test=test)))
+    (scored,) = runs.evaluate(plan.out, [test], device="cpu")
+    assert scored.summary()["test"] == report(plan)["test"]
+
+
+def test_evaluate_takes_columns_of_other_names_and_one_class(finished, tmp_path):
+    plan = finished.plan
+    rows = [row for row in notes(60)[40:] if row[1] == "mild"]
+    path = write(tmp_path / "new.jsonl", rows, ("body", "topic"))
+    (scored,) = runs.evaluate(plan.out, [path], text=("body",), label="topic", device="cpu")
+    assert scored.report.targets.tolist() == [1] * len(rows)
+    with pytest.raises(ValueError, match="labels the task does not know: 'hot'"):
+        runs.evaluate(plan.out, [write(tmp_path / "odd.jsonl", [("a", "hot")])])
+    with pytest.raises(ValueError, match="reads 1 text column, and 2 were named"):
+        runs.evaluate(plan.out, [path], text=("body", "topic"))

@@ -1,0 +1,279 @@
+"""A saved model answers alike in every reader's hands, and is whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import CLASSES, SHAPES
+from datasets import Dataset
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from ftlearn import evaluation, models, saved, tasks
+from ftlearn.models import ModelError
+
+TEXTS = [
+    "The new phone lasts longer.",
+    "比赛以平局结束。",
+    "Sleep well, run far & eat <b>less</b>!",
+]
+LONG = " ".join(["the team won the long match"] * 60)
+NUMBERS = tasks.regression(Dataset.from_dict({"text": ["a", "b"], "label": [100.0, 500.0]}))
+ODD = tasks.classification(
+    Dataset.from_dict({"text": list("abcde"), "label": ["10", "2", "NA", "健康", "1"]})
+)
+
+each_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+def loaded(folder: Path, task: tasks.Task, **options):
+    model, tokenizer = models.load(folder, task, device="cpu", seed=3, **options)
+    with torch.no_grad():  # heads whose answers differ, and are not near zero
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model.eval(), tokenizer
+
+
+def probabilities(answers: list[dict], labels: tuple[str, ...]) -> list[float]:
+    scores = {answer["label"]: answer["score"] for answer in answers}
+    assert set(scores) == set(labels)
+    return [scores[label] for label in labels]
+
+
+@each_shape
+@pytest.mark.parametrize("task", [CLASSES, ODD], ids=["three", "odd"])
+def test_a_pipeline_gives_the_same_labels_and_probabilities(
+    tiny_checkpoints, tmp_path, shape: str, task
+):
+    model, tokenizer = loaded(tiny_checkpoints[shape], task)
+    own = evaluation.predict(model, TEXTS, task, tokenizer)
+    saved.save(model, tokenizer, task, tmp_path / "model")
+    pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
+    assert [answer["label"] for answer in pipe(TEXTS)] == list(own["answer"])
+    theirs = [probabilities(answers, task.labels) for answers in pipe(TEXTS, top_k=None)]
+    np.testing.assert_allclose(theirs, own[list(task.labels)], atol=1e-5)
+
+
+@each_shape
+def test_the_model_class_of_transformers_gives_the_same_scores(
+    tiny_checkpoints, tmp_path, shape: str
+):
+    model, tokenizer = loaded(tiny_checkpoints[shape], CLASSES)
+    saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+    inputs = AutoTokenizer.from_pretrained(tmp_path / "model")(TEXTS[0], return_tensors="pt")
+    with torch.no_grad():
+        assert torch.equal(theirs(**inputs).logits, model(**inputs).logits)
+    assert theirs.config.id2label == dict(enumerate(CLASSES.labels))
+
+
+def test_a_pipeline_cuts_long_texts_where_the_task_does(tiny_bert, tmp_path):
+    task = tasks.Classification(labels=CLASSES.labels, max_length=16)
+    model, tokenizer = loaded(tiny_bert, task)
+    saved.save(model, tokenizer, task, tmp_path / "model")
+    assert tokenizer.model_max_length == 128
+    pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu", truncation=True)
+    theirs = probabilities(pipe([LONG], top_k=None)[0], task.labels)
+    with pytest.warns(UserWarning, match="longer than 16 tokens"):
+        own = evaluation.predict(model, [LONG], task, tokenizer)
+    with pytest.warns(UserWarning, match="longer than 128 tokens"):
+        whole = evaluation.predict(model, [LONG], CLASSES, tokenizer)
+    np.testing.assert_allclose(theirs, own[list(task.labels)].iloc[0], atol=1e-5)
+    assert abs(own["cold"][0] - whole["cold"][0]) > 1e-4  # the cut matters
+
+
+@each_shape
+@pytest.mark.parametrize("task", [CLASSES, NUMBERS], ids=["classes", "numbers"])
+@pytest.mark.filterwarnings("ignore:the head of this model has no bias")
+def test_load_gives_the_same_model_and_task_back(tiny_checkpoints, tmp_path, shape: str, task):
+    model, tokenizer = loaded(tiny_checkpoints[shape], task)
+    own = evaluation.predict(model, TEXTS, task, tokenizer)
+    saved.save(model, tokenizer, task, tmp_path / "model")
+    again, its_tokenizer, its_task = saved.load(tmp_path / "model", "cpu")
+    assert not again.training
+    answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
+    if task is CLASSES:
+        assert its_task == task
+        np.testing.assert_array_equal(answers[list(task.labels)], own[list(task.labels)])
+    else:
+        np.testing.assert_allclose(answers["answer"], own["answer"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:4])
+def test_a_saved_regression_answers_in_the_datas_units(tiny_checkpoints, tmp_path, shape: str):
+    model, tokenizer = loaded(tiny_checkpoints[shape], NUMBERS)
+    own = evaluation.predict(model, TEXTS, NUMBERS, tokenizer)["answer"]
+    assert min(abs(own)) > 10
+    saved.save(model, tokenizer, NUMBERS, tmp_path / "model")
+    pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
+    np.testing.assert_allclose([answer["score"] for answer in pipe(TEXTS)], own, rtol=1e-5)
+    task = saved.load(tmp_path / "model", "cpu")[2]
+    assert (task.center, task.scale) == (0.0, 1.0)
+
+
+def test_a_head_without_a_bias_keeps_the_units_in_the_note(tiny_checkpoints, tmp_path):
+    model, tokenizer = loaded(tiny_checkpoints["gpt2"], NUMBERS)
+    with pytest.warns(UserWarning, match="no bias to hold the mean"):
+        saved.save(model, tokenizer, NUMBERS, tmp_path / "model")
+    assert saved.load(tmp_path / "model", "cpu")[2] == NUMBERS
+
+
+@pytest.mark.parametrize("task", [CLASSES, NUMBERS], ids=["classes", "numbers"])
+def test_a_pooled_model_comes_back(tiny_bert, tmp_path, task):
+    model, tokenizer = loaded(tiny_bert, task, pooling="mean")
+    own = evaluation.predict(model, TEXTS, task, tokenizer)
+    saved.save(model, tokenizer, task, tmp_path / "model")
+    again, its_tokenizer, its_task = saved.load(tmp_path / "model", "cpu")
+    answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
+    numeric = list(own.select_dtypes("number"))
+    np.testing.assert_allclose(answers[numeric], own[numeric], rtol=1e-5)
+
+
+def test_saving_changes_no_weight(tiny_bert, tmp_path):
+    model, tokenizer = loaded(tiny_bert, NUMBERS)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    identities = [id(parameter) for parameter in model.parameters()]
+    saved.save(model, tokenizer, NUMBERS, tmp_path / "model")
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert [id(parameter) for parameter in model.parameters()] == identities
+
+
+def test_a_pair_of_texts_is_kept(tiny_bert, tmp_path):
+    task = tasks.Classification(labels=("no", "yes"), text=("one", "other"), target="same")
+    model, tokenizer = loaded(tiny_bert, task)
+    saved.save(model, tokenizer, task, tmp_path / "model")
+    assert saved.load(tmp_path / "model", "cpu")[2] == task
+
+
+def test_a_language_model_is_kept(tiny_checkpoints, tmp_path):
+    task = tasks.language_modelling(max_length=32)
+    model, tokenizer = loaded(tiny_checkpoints["gpt2"], task)
+    saved.save(model, tokenizer, task, tmp_path / "model")
+    again, _, its_task = saved.load(tmp_path / "model", "cpu")
+    assert its_task == task
+    assert torch.equal(again.lm_head.weight, model.lm_head.weight)
+
+
+# Folders of others
+
+
+@pytest.mark.parametrize(("task", "outputs"), [(CLASSES, 3), (NUMBERS, 1)])
+def test_a_folder_without_a_note_is_understood(tiny_bert, tmp_path, task, outputs: int):
+    model, tokenizer = loaded(tiny_bert, task)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    again, _, its_task = saved.load(tmp_path, "cpu")
+    assert type(its_task) is type(task)
+    assert (its_task.text, its_task.target, its_task.max_length) == ("text", "label", 128)
+    assert getattr(its_task, "labels", None) == getattr(task, "labels", None)
+    assert again.config.num_labels == outputs
+
+
+def test_a_folder_whose_task_cannot_be_known_is_refused(tiny_bert, tmp_path):
+    with pytest.raises(ModelError, match="has no classification head"):
+        saved.load(tiny_bert)
+    with pytest.raises(ModelError, match="there is no folder"):
+        saved.load(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"holds no model .*has its training finished\?"):
+        saved.load(tmp_path)
+    model, _ = loaded(tiny_bert, CLASSES)
+    model.config.problem_type = "multi_label_classification"
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="several labels to one text"):
+        saved.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1, "kind": "sorcery"}',
+        '{"format": 2, "kind": "regression"}',
+        '{"format": 1, "kind": "classification"}',
+        '{"format": 1, "kind": "regression", "odd": 1}',
+    ],
+)
+def test_a_spoilt_note_is_told(tiny_bert, tmp_path, note: str):
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    (tmp_path / "model" / saved.TASK_FILE).write_text(note)
+    with pytest.raises(ModelError, match=r"ftlearn_task.json .* cannot be read"):
+        saved.load(tmp_path / "model")
+
+
+def test_the_folder_of_a_run_is_as_good_as_its_model(tiny_bert, tmp_path):
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    assert saved.load(tmp_path, "cpu")[2] == CLASSES
+
+
+# Whole or not there at all
+
+
+class Failing:
+    """A tokenizer whose writing breaks off."""
+
+    model_max_length = 128
+
+    def save_pretrained(self, folder: Path) -> None:
+        (folder / "tokenizer.json").write_text("half")
+        raise OSError(28, "No space left on device")
+
+
+def test_a_save_that_fails_leaves_nothing(tiny_bert, tmp_path):
+    model, _ = loaded(tiny_bert, NUMBERS)
+    before = model.classifier.weight.clone()
+    with pytest.raises(OSError, match="No space left"):
+        saved.save(model, Failing(), NUMBERS, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+    assert torch.equal(model.classifier.weight, before)
+
+
+@pytest.mark.parametrize("where", ["writing", "renaming"])
+def test_the_old_model_stays_until_the_new_one_is_there(
+    tiny_bert, tmp_path, where: str, monkeypatch: pytest.MonkeyPatch
+):
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    rename = Path.rename
+
+    def breaks(path: Path, to: Path) -> Path:
+        if path.name.endswith(".writing"):
+            raise OSError(5, "Input/output error")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", breaks)
+    other = tasks.Classification(labels=CLASSES.labels, max_length=7)
+    with pytest.raises(OSError, match=r"error|No space"):
+        saved.save(model, Failing() if where == "writing" else tokenizer, other, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert saved.load(tmp_path / "model", "cpu")[2] == CLASSES
+
+
+def test_a_newer_model_replaces_the_older_one_whole(tiny_bert, tmp_path):
+    model, tokenizer = loaded(tiny_bert, CLASSES, pooling="mean")
+    saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    model, tokenizer = loaded(tiny_bert, NUMBERS)
+    (tmp_path / ".model.writing").mkdir()  # left by a killed process
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saved.save(model, tokenizer, NUMBERS, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert not (tmp_path / "model" / "pooled_head.safetensors").exists()
+    assert json.loads((tmp_path / "model" / saved.TASK_FILE).read_text())["kind"] == "regression"
+
+
+def test_other_peoples_files_are_never_replaced(tiny_bert, tmp_path):
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    (tmp_path / "thesis.txt").write_text("four years")
+    with pytest.raises(ModelError, match="holds other things than a model"):
+        saved.save(model, tokenizer, CLASSES, tmp_path)
+    with pytest.raises(ModelError, match="is a file"):
+        saved.save(model, tokenizer, CLASSES, tmp_path / "thesis.txt")
+    assert (tmp_path / "thesis.txt").read_text() == "four years"
