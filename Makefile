@@ -1,14 +1,14 @@
 # Two commands are the whole set-up, on a machine with Python 3.11 to 3.13 and PyPI:
 #   make lab     creates .venv, installs, and opens JupyterLab on the first lesson
 #   make test    creates .venv if needed and runs every check
-# `make` alone lists the rest. Options: ARGS (for jupyter lab, or pytest in `make unit`),
+# `make` alone lists the rest. Options: ARGS (for jupyter lab, pytest in `make unit`, `make bench`),
 # PIP_ARGS (for pip), PYTHON (another interpreter), CHROMIUM (another browser).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint unit lessons browser notebooks badges format clean
+.PHONY: help lab test lint unit lessons browser bench notebooks badges format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,10 @@ browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 		echo "Left out: no Chromium was found (chromium, chromium-browser or google-chrome)."; \
 		echo "Install one, or name it: make browser CHROMIUM=/path/to/chrome"; \
 	fi
+
+bench: $(VENV)/.test  ## measure the speed beside other tools (ARGS="--only train,predict")
+	$(call say,bench; leave the machine alone meanwhile)
+	$(OFFLINE) $(BIN)/python -m ftlearn bench $(ARGS)
 
 notebooks: $(VENV)/.test  ## execute all lessons (or NOTEBOOKS="a.ipynb b.ipynb") and store outputs
 	$(call say,executing lessons)

@@ -15,6 +15,7 @@ import typer
 from ftlearn.cli import elsewhere
 from ftlearn.cli.endings import UNEXPECTED, explain, notes
 from ftlearn.cli.fitting import fit
+from ftlearn.cli.interpolating import interpolate
 from ftlearn.cli.machine import doctor
 from ftlearn.cli.using import evaluate, predict
 
@@ -43,7 +44,7 @@ def about(
     """
 
 
-for command in (doctor, fit, evaluate, predict):
+for command in (doctor, fit, evaluate, predict, interpolate):
     app.command(name=command.__name__)(command)
 elsewhere.register(app)
 

@@ -1,0 +1,131 @@
+"""Texts a second from text to answer: ``transformers.pipeline`` and ``ftlearn.predict``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import pipeline
+
+from ftlearn import evaluation, models, runtime
+from ftlearn.bench import contenders
+from ftlearn.bench.contenders import Prepared
+from ftlearn.bench.part import Part
+from ftlearn.bench.rounds import Tell, caught, hushed
+from ftlearn.bench.speed import Amount, Entry, compare
+from ftlearn.bench.work import Work
+
+EXACT, ROUGH = 1e-4, 2e-2
+"""Differences of a probability that count as agreement, in fp32 and in half precision."""
+
+TRAINED_ON = 64
+"""Texts on which the model is trained first, so that it has answers to agree on."""
+
+PIPELINE_BATCH = 32
+
+THEIRS, OURS = "transformers.pipeline", "ftlearn.predict"
+
+
+def prediction_speed(work: Work, *, examples: int, rounds: int, tell: Tell) -> Part:
+    """Both on the same list of texts and the same weights; their answers must agree."""
+    texts, kept = _texts(work, examples), {}
+    with hushed():
+        folder = _trained(work)
+    dtype = runtime.precision(work.device)
+    entries = {
+        THEIRS: Entry(partial(pipeline_answers, work, folder, texts, kept), torch.float32),
+        OURS: Entry(partial(own_answers, work, folder, texts, kept), dtype),
+    }
+    amount = Amount.of(work, work.task.encode_texts(texts, work.tokenizer), passes=1)
+    found = compare(entries, amount, work.device, rounds, tell)
+    failures = dict(found.outcome.failures)
+    ratios, notes = found.outcome.times_faster(OURS, THEIRS), []
+    if len(kept) == len(entries):
+        with caught(failures, "agreement"):
+            tolerance = EXACT if dtype is torch.float32 else ROUGH
+            notes.append(agreement(kept[THEIRS], kept[OURS], tolerance=tolerance))
+    return Part(
+        name="predict",
+        title=f"Prediction: {len(texts)} texts, {amount.tokens / len(texts):.0f} tokens on average",
+        rows=found.rows(),
+        bars=found.bars(),
+        unit="predicted texts a second",
+        rounds=found.raw(),
+        # Answers that differ are no faster way to the same thing.
+        ratios={"predict_vs_pipeline": [] if "agreement" in failures else ratios},
+        failures=failures,
+        notes=notes,
+    )
+
+
+def _texts(work: Work, count: int) -> list[str]:
+    parts = [part for part in (work.test, work.train) if part is not None]
+    return [text for part in parts for text in part[work.task.text]][:count]
+
+
+def _trained(work: Work) -> Path:
+    """The folder of a model that was trained a little."""
+    model, run = contenders.ftlearn_loop(work.drawn(TRAINED_ON, seed=work.seed))
+    run()
+    folder = work.scratch / "trained"
+    model.save_pretrained(folder)
+    work.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def pipeline_answers(
+    work: Work, folder: Path, texts: list[str], kept: dict[str, np.ndarray]
+) -> Prepared:
+    """transformers' own way, with all probabilities; keeps them (N, C) for comparison."""
+    ask = pipeline(
+        "text-classification",
+        model=str(folder),
+        device=work.device,
+        batch_size=PIPELINE_BATCH,
+        top_k=None,
+    )
+
+    def run() -> None:
+        answers = ask(texts, truncation=True, max_length=work.task.max_length)
+        scores = [{each["label"]: each["score"] for each in answer} for answer in answers]
+        kept[THEIRS] = np.array([[row[label] for label in work.task.labels] for row in scores])
+
+    return Prepared(ask.model, run)
+
+
+def own_answers(
+    work: Work, folder: Path, texts: list[str], kept: dict[str, np.ndarray]
+) -> Prepared:
+    """ftlearn's way, with all probabilities; keeps them (N, C) for comparison."""
+    model, tokenizer = models.load(folder, work.task, device=work.device)
+
+    def run() -> None:
+        table = evaluation.predict(model, texts, work.task, tokenizer)
+        kept[OURS] = table[list(work.task.labels)].to_numpy()
+
+    return Prepared(model, run)
+
+
+def agreement(theirs: np.ndarray, ours: np.ndarray, *, tolerance: float) -> str:
+    """One sentence on two tables of probabilities (N, C) that agree.
+
+    Raises ValueError where a probability differs by more than ``tolerance``, or a label does
+    although the first answer leads by more than twice of it.
+
+    >>> agreement(np.array([[0.9, 0.1]]), np.array([[0.8, 0.2]]), tolerance=0.2)
+    'answers agree: 1 of 1 labels equal, probabilities differ by at most 1.0e-01'
+    """
+    largest = float(np.abs(theirs - ours).max())
+    equal = theirs.argmax(-1) == ours.argmax(-1)
+    low, high = np.sort(theirs, -1)[:, -2:].T
+    if largest > tolerance or not equal[high - low > 2 * tolerance].all():
+        raise ValueError(
+            f"answers differ: {equal.sum()} of {len(equal)} labels equal, probabilities differ by "
+            f"up to {largest:.1e}, more than {tolerance:.0e}"
+        )
+    return (
+        f"answers agree: {equal.sum()} of {len(equal)} labels equal, "
+        f"probabilities differ by at most {largest:.1e}"
+    )

@@ -1,0 +1,548 @@
+"""The bench: fair turns, right arithmetic, honest failures, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import typer
+from datasets import DatasetDict
+from torch import nn
+from transformers import BertConfig
+from typer.testing import CliRunner, Result
+
+from ftlearn import batching, optimisation, resources, runtime
+from ftlearn.architecture import body, count_parameters
+from ftlearn.batching import padding_share, plan
+from ftlearn.bench import accuracy, contenders, few, levers, measure, peak, report, speed
+from ftlearn.bench.command import bench
+from ftlearn.bench.part import RATIOS, Part
+from ftlearn.bench.predicting import agreement
+from ftlearn.bench.rounds import in_turn, spread, timed
+from ftlearn.bench.settings import PARTS, Settings, Source
+from ftlearn.bench.work import Work, open_work
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def work(tiny_bert: Path, tmp_path: Path) -> Work:
+    """Thirty-two texts and the small BERT."""
+    settings = Settings(checkpoint=str(tiny_bert), device="cpu")
+    return open_work(Source(), settings, tmp_path).drawn(32, seed=0)
+
+
+@pytest.fixture(scope="session")
+def files(topics: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.csv (32 rows) and test.csv (12), columns message and kind.
+
+    Labels come in another order in the second: the classes of both must be the same all the same.
+    """
+    folder = tmp_path_factory.mktemp("own")
+    names = topics["train"].features["label"].names
+    for part, rows in (("train", 32), ("test", 12)):
+        table = topics[part].select(range(rows)).to_pandas().sort_values("label")
+        table = table[:: 1 if part == "train" else -1]
+        columns = {"message": table["text"], "kind": [names[at] for at in table["label"]]}
+        pd.DataFrame(columns).to_csv(folder / f"{part}.csv", index=False)
+    return folder
+
+
+def own(files: Path) -> list[str]:
+    """The options for these files."""
+    parts = ("--train", str(files / "train.csv"), "--test", str(files / "test.csv"))
+    return [*parts, "--text", "message", "--label", "kind"]
+
+
+@pytest.fixture(autouse=True)
+def quick_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own rate from a small product: its value is looked at nowhere here.
+
+    Nor is memory swept before each run, which takes as long as these runs do.
+    """
+    monkeypatch.setattr("ftlearn.bench.rounds.gc", SimpleNamespace(collect=lambda: None))
+    monkeypatch.setitem(peak.SIZES, "cpu", 128)
+    monkeypatch.setattr(peak.product_rate, "__kwdefaults__", {"seconds": 0.01, "size": None})
+
+
+def called(*options: str) -> Result:
+    """`ftlearn bench` with some options, in this process."""
+    app = typer.Typer()
+    app.command()(bench)
+    return CliRunner().invoke(app, list(options))
+
+
+# Turns
+
+
+def test_contenders_take_turns_and_the_order_moves():
+    log: list[str] = []
+    names = "abc"
+    outcome = in_turn({name: lambda name=name: lambda: log.append(name) for name in names}, 5)
+    assert "".join(log) == "abc" + "bca" + "cab" + "abc" + "bca" + "cab"
+    assert [each.name for each in outcome.timings] == log
+    assert sorted(outcome.counted("b")) == [1, 2, 3, 4, 5]
+
+
+def test_a_contender_that_fails_is_noted_and_costs_the_others_nothing():
+    tries: list[int] = []
+
+    def broken() -> Any:
+        tries.append(1)
+        raise RuntimeError("no such kernel")
+
+    outcome = in_turn({"good": lambda: int, "bad": lambda: broken, "worse": broken}, 3)
+    assert outcome.failures == dict.fromkeys(["bad", "worse"], "RuntimeError: no such kernel")
+    assert len(outcome.counted("good")) == 3
+    assert len(tries) == 2  # none of the two is tried again
+    assert outcome.times_faster("good", "bad") == []
+
+
+def test_an_interrupt_is_no_failure_of_a_contender():
+    def stop() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_turn({"a": stop}, 1)
+
+
+def test_making_ready_is_not_timed(monkeypatch: pytest.MonkeyPatch):
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    monkeypatch.setattr("ftlearn.bench.rounds.time", clock)
+
+    def ready() -> Any:
+        clock.now += 100
+
+        def run() -> None:
+            clock.now += 7
+
+        return run
+
+    assert [each.seconds for each in in_turn({"a": ready}, 2).timings] == [7, 7, 7]
+
+
+def test_ratios_are_taken_within_a_round():
+    outcome = in_turn({"a": lambda: int, "b": lambda: int}, 2)
+    seconds = iter([9, 9, 1, 2, 10, 40])  # warm-up a b, then b a, then a b
+    outcome.timings = [each._replace(seconds=next(seconds)) for each in outcome.timings]
+    assert outcome.times_faster("b", "a") == [2 / 1, 10 / 40]
+
+
+def test_chatter_of_libraries_stays_off_the_screen(capsys: pytest.CaptureFixture[str]):
+    def noisy() -> Any:
+        print("out")
+        print("err", file=sys.stderr)
+        return int
+
+    in_turn({"a": noisy}, 1)
+    assert capsys.readouterr() == ("", "")
+
+
+# Arithmetic
+
+
+@pytest.mark.parametrize(
+    ("layers", "width", "heads"), [(6, 384, 12), (2, 768, 12)], ids=["MiniLM", "BERT-base, cut"]
+)
+def test_flops_are_about_six_times_parameters_times_tokens(layers: int, width: int, heads: int):
+    config = BertConfig(
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+    )
+    model = resources.skeleton(config)
+    parameters = count_parameters(body(model).encoder).total
+    lengths = [20, 54, 128]
+    counted = (1 + peak.BACKWARD) * peak.forward_flops(config, lengths)
+    assert counted == pytest.approx(6 * parameters * sum(lengths), rel=0.15)
+
+
+def test_flops_of_a_length_between_are_exact():
+    config = BertConfig(num_hidden_layers=2, hidden_size=48, intermediate_size=96)
+    model = resources.skeleton(config).requires_grad_(False)
+    counted = resources.estimate(model, batch_size=1, tokens=50).flops
+    assert peak.forward_flops(config, [50]) == pytest.approx(counted)
+
+
+def test_rate_of_matrix_products_is_operations_over_seconds(monkeypatch: pytest.MonkeyPatch):
+    times = iter([0.0, 0.0, 2.0, 2.0])  # start, one look inside, one past the end, the end
+    monkeypatch.setattr(peak, "time", SimpleNamespace(perf_counter=lambda: next(times)))
+    rate = peak.product_rate(CPU, torch.float32, seconds=1.0, size=16)
+    assert rate == 4 * 2 * 16**3 / 2.0
+
+
+def test_table_and_ratios_follow_from_the_raw_rounds(work: Work, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(speed, "faster_format", lambda *given: (torch.bfloat16, ""))
+    found = speed.training_speed(work, examples=32, rounds=2, tell=lambda line: None)
+    raw = [run for run in found.rounds if run["round"]]
+    seconds = {
+        name: np.array([run["seconds"] for run in sorted(raw, key=lambda run: run["round"])
+                        if run["contender"] == name])
+        for name in {run["contender"] for run in raw}
+    }  # fmt: skip
+    rows = {row["contender"]: row for row in found.rows}
+    assert list(rows) == ["article", "Trainer, defaults", "Trainer, at its best", "ftlearn"]
+    flops = 3 * peak.forward_flops(work.model_config, work.encoded.lengths)
+    for name, row in rows.items():
+        rates = 32 / seconds[name]
+        assert row["median"] == pytest.approx(np.median(rates))
+        assert (row["low"], row["high"]) == pytest.approx((rates.min(), rates.max()))
+        limit = {
+            run["round"]: run["flops_per_second"]
+            for run in raw
+            if run["contender"] == f"matrix products {row['precision']}"
+        }
+        shares = [flops / s / limit[at] for at, s in enumerate(seconds[name], start=1)]
+        assert row["share"] == pytest.approx(np.median(shares))
+    told = report.as_json([found], {})["ratios"]
+    for ratio, other in (
+        ("train_vs_article_loop", "article"),
+        ("train_vs_trainer_default", "Trainer, defaults"),
+        ("train_vs_trainer_best", "Trainer, at its best"),
+    ):
+        assert told[ratio] == pytest.approx(np.median(seconds[other] / seconds["ftlearn"]))
+
+
+def test_padding_is_what_the_batches_hold(work: Work):
+    short = [row for row, length in enumerate(work.encoded.lengths) if length < 100]
+    work = replace(work, train=work.train.select(short))
+
+    def share(prepare: Any) -> float:
+        cells = speed.watched(lambda: prepare(work))()
+        return 1 - sum(work.encoded.lengths) / cells
+
+    lengths = work.encoded.lengths
+    assert share(contenders.article_loop) == pytest.approx(1 - sum(lengths) / (len(short) * 128))
+    batches = plan(lengths, 16, seed=0, epoch=0)
+    assert share(contenders.ftlearn_loop) == pytest.approx(padding_share(lengths, batches))
+    assert share(contenders.trainer) >= share(contenders.ftlearn_loop)
+
+
+def test_each_ratio_in_json_is_the_median_of_its_rounds():
+    values = {"predict_vs_pipeline": [6.0, 1.0, 2.0, 30.0]}
+    part = Part("predict", "", rows=[], bars={}, unit="", rounds=[], ratios=values)
+    told = report.as_json([part], {})
+    assert told["ratios"]["predict_vs_pipeline"] == 4.0
+    assert told["ratio_rounds"]["predict_vs_pipeline"] == values["predict_vs_pipeline"]
+    assert set(told["not_measured"]) == set(RATIOS) - set(values)
+
+
+def test_median_of_spread_is_numpys():
+    values = np.random.default_rng(0).random(8).tolist()
+    assert spread(values) == pytest.approx((np.median(values), min(values), max(values)))
+
+
+# Contenders
+
+
+LOOPS = {
+    "article": contenders.article_loop,
+    "trainer": contenders.trainer,
+    "best": lambda work: contenders.trainer_at_its_best(work, torch.float32),
+    "ftlearn": contenders.ftlearn_loop,
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_each_loop_starts_from_the_pretrained_weights_and_sees_each_text_once(
+    name: str, work: Work
+):
+    work = replace(work, batch_size=10)  # does not divide 32
+    rows: list[int] = []
+    model, run = LOOPS[name](work)
+    start = {key: value.clone() for key, value in body(work.plain_model()).state_dict().items()}
+    assert all(torch.equal(value, start[key]) for key, value in body(model).state_dict().items()
+               if "pooler" not in key)  # fmt: skip
+    model.register_forward_pre_hook(
+        lambda _, __, named: rows.append(len(named["input_ids"])), with_kwargs=True
+    )
+    run()
+    assert (sum(rows), len(rows)) == (32, 4)
+    moved = [
+        key for key, value in body(model).state_dict().items() if not torch.equal(value, start[key])
+    ]
+    assert len(moved) > 20
+
+
+def test_dropout_is_the_checkpoints_own_for_the_others_and_off_for_ftlearn(work: Work):
+    def rates(loop: Any) -> set[float]:
+        return {m.p for m in loop(work).model.modules() if isinstance(m, nn.Dropout)}
+
+    assert [rates(loop) for loop in LOOPS.values()] == [{0.1}, {0.1}, {0.1}, {0.0}]
+
+
+def test_trainer_at_its_best_differs_as_said(work: Work):
+    with patch.object(contenders, "TrainingArguments", side_effect=ValueError) as made:
+        for loop in (LOOPS["trainer"], LOOPS["best"]):
+            with pytest.raises(ValueError):
+                loop(work)
+    plain, best = (call.kwargs for call in made.call_args_list)
+    changed = {name: value for name, value in best.items() if plain.get(name) != value}
+    assert changed == {
+        "train_sampling_strategy": "group_by_length",
+        "optim": "adamw_torch_fused",
+        "bf16": False,
+        "dataloader_pin_memory": False,
+    }
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bool):
+    log: list[str] = []
+
+    @contextmanager
+    def kept() -> Iterator[None]:
+        log.append("on")
+        try:
+            yield
+        finally:
+            log.append("off")
+
+    with patch.object(runtime, "kept_memory", kept):
+        if breaks:
+            with (
+                patch.object(type(work.task), "loss", side_effect=OSError),
+                pytest.raises(OSError),
+            ):
+                contenders.ftlearn_loop(work).run()
+        else:
+            contenders.ftlearn_loop(work).run()
+    assert log == ["on", "off"]
+
+
+# Levers
+
+
+@pytest.mark.parametrize(
+    ("lever", "module", "name"),
+    [
+        (levers.without_buckets, batching, "plan"),
+        (levers.without_fused_optimizer, optimisation, "optimizer"),
+        (levers.without_kept_memory, runtime, "kept_memory"),
+    ],
+)
+def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module: Any, name: str):
+    before = getattr(module, name)
+    used: list[str] = []
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        with lever():
+            inner = getattr(module, name)
+            assert inner is not before
+            with patch.object(module, name, lambda *a, **k: used.append(name) or inner(*a, **k)):
+                yield
+
+    contenders.ftlearn_loop(work, within=within).run()
+    assert used == [name]
+    assert getattr(module, name) is before
+
+
+def test_levers_change_what_they_name(work: Work):
+    entries = levers.levers(work)
+    models = {name: entry.prepare().model for name, entry in entries.items()}
+    moving = {name: count_parameters(model).trainable for name, model in models.items()}
+    layer = count_parameters(models["default"].bert.encoder.layer[0]).total
+    table = count_parameters(models["default"].bert.embeddings).total
+    assert moving["default"] - moving["embeddings frozen"] == table
+    assert moving["embeddings frozen"] - moving["lower half frozen"] == layer  # one of three
+    attention = {name: model.config._attn_implementation for name, model in models.items()}
+    (other,) = [name for name in attention if name.startswith("attention")]
+    assert {attention["default"], attention[other]} == {"eager", "sdpa"}
+    assert other == f"attention {attention[other]}"
+    assert models["dropout 0.1"].config.hidden_dropout_prob == 0.1
+    formats = {name: entry.dtype for name, entry in entries.items()}
+    (number,) = [name for name in formats if name.startswith("precision")]
+    assert {formats["default"], formats[number]} == {torch.float32, torch.bfloat16}
+    with levers.without_fused_optimizer():
+        groups = optimisation.decay_groups(nn.Linear(1, 1), 0.0)
+        assert not optimisation.optimizer("adamw", groups, 1e-3).defaults["fused"]
+
+
+def test_levers_are_reported_beside_the_default(work: Work, monkeypatch: pytest.MonkeyPatch):
+    entries = levers.levers(work)
+    two = {name: entries[name] for name in ("default", "dropout 0.1")}
+    monkeypatch.setattr(levers, "levers", lambda work: two)
+    found = levers.lever_speeds(work, examples=32, rounds=2, tell=lambda line: None)
+    told = report.as_json([found], {})["levers"]
+    assert told["default"]["speed over default"] == 1
+    rates = {name: np.array(told[name]["rounds"]) for name in told}
+    expected = np.median(rates["dropout 0.1"] / rates["default"])
+    assert told["dropout 0.1"]["speed over default"] == pytest.approx(expected)
+
+
+# Time to accuracy, prediction, few labels
+
+
+def test_following_notes_the_first_moment_at_the_target(monkeypatch: pytest.MonkeyPatch):
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    monkeypatch.setattr(accuracy, "time", clock)
+    model, closed, looks = SimpleNamespace(updates=0), [], []
+
+    def learning() -> Iterator[None]:
+        try:
+            for _ in range(11):
+                clock.now += 1
+                model.updates += 1
+                yield
+        finally:
+            closed.append(True)
+
+    def score(seen: Any) -> float:
+        looks.append(seen.updates)
+        clock.now += 1000  # evaluation is not in the seconds
+        return seen.updates / 10
+
+    found = accuracy.follow(model, learning(), 0.5, score)
+    assert (found.accuracy, found.seconds, found.reached) == (1.1, 11, 5)
+    assert looks == [1, 5, 11]
+    assert closed == [True]
+    model.updates = 0
+    assert accuracy.follow(model, learning(), 2.0, score).reached is None
+
+
+def test_a_target_never_reached_counts_as_no_speed(work: Work):
+    runs = [
+        {"seed": seed, "contender": name, "accuracy": 0.9, "seconds": 30.0, "reached": reached}
+        for seed in (0, 1, 2)
+        for name, reached in (
+            (accuracy.THEIRS, 30.0),
+            (accuracy.OURS, None if seed == 1 else 3.0 + seed),
+        )
+    ]
+    part = accuracy._part(runs, {}, work)
+    assert part.ratios["time_to_accuracy_vs_trainer_default"] == [10, 0, 6]
+    assert part.rows[1]["reached"] == "2 of 3"
+
+
+def test_agreement_bites():
+    first = np.array([[0.6, 0.4], [0.5001, 0.4999]])
+    turned = np.array([[0.6, 0.4], [0.4999, 0.5001]])
+    with pytest.raises(ValueError, match="1 of 2 labels equal"):
+        agreement(first, turned, tolerance=1e-5)
+    assert "1 of 2" in agreement(first, turned, tolerance=1e-3)  # a tie, to this precision
+    with pytest.raises(ValueError, match=r"up to 1\.0e-01"):
+        agreement(first, np.array([[0.7, 0.3], [0.5001, 0.4999]]), tolerance=1e-4)
+    assert "2 of 2" in agreement(first, first + 5e-5, tolerance=1e-4)
+
+
+def test_without_setfit_few_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(few, "has_setfit", lambda: False)
+    told: list[str] = []
+    assert measure.planned(Settings(), tell=told.append) == ("train", "predict", "accuracy")
+    assert "pip install" in told[0]
+    with pytest.raises(ValueError, match=r"ftlearn\[bench\]"):
+        measure.planned(Settings(only="few"), tell=told.append)
+
+
+# The command
+
+
+def test_whole_bench_writes_all_and_leaves_nothing_behind(
+    tiny_bert: Path, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(few, "WARM_UP", 1)
+    done = called(
+        *own(files),
+        *("--checkpoint", str(tiny_bert), "--device", "cpu", "--rounds", "1"),
+        *("--examples", "16", "--shots", "2", "--seeds", "1"),
+        *("--figure", "bench.png", "--output", "bench.json"),
+    )
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "bench.png"]
+    told = json.loads((tmp_path / "bench.json").read_text())
+    assert set(told["ratios"]) == set(RATIOS)
+    assert all(value >= 0 for value in told["ratios"].values())
+    assert told["ratios"]["few_shot_vs_setfit"] > 1
+    assert told["not_measured"] == {}
+    assert {run["part"] for run in told["rounds"]} == {"train", "predict", "accuracy", "few"}
+    assert set(PARTS) - set(told["parts"]) == {"levers"}
+    assert told["levers"] is None
+    assert {"torch", "transformers", "setfit"} <= set(told["versions"])
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert all(re.match(r"measuring|  (round|warm-up|seed|\d labels|Trainer)", x) for x in lines)
+    assert "predict_vs_pipeline: " in done.stdout
+
+
+def test_a_failing_contender_ends_with_one_and_keeps_the_others(
+    tiny_bert: Path, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*given: Any) -> Any:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr(contenders, "article_loop", broken)
+    monkeypatch.setitem(measure.PARTS, "predict", broken)
+    monkeypatch.setattr(speed, "faster_format", lambda *given: (torch.float32, ""))
+    file = tmp_path / "bench.json"
+    done = called(
+        *own(files),
+        *("--only", "train,predict", "--checkpoint", str(tiny_bert), "--device", "cpu"),
+        *("--rounds", "1", "--examples", "16", "--output", str(file)),
+    )
+    assert done.exit_code == 1
+    assert "FAILED article: RuntimeError: broken on purpose" in done.stdout
+    told = json.loads(file.read_text())
+    assert told["ratios"]["train_vs_article_loop"] is None
+    assert "broken on purpose" in told["not_measured"]["train_vs_article_loop"]
+    assert told["ratios"]["train_vs_trainer_default"] > 0
+    assert "broken on purpose" in told["not_measured"]["predict_vs_pipeline"]
+    assert told["not_measured"]["few_shot_vs_setfit"] == "its part was not run"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--only", "speed"], "'speed'"),
+        (["--shots", "8,x"], "--shots"),
+        (["--train", "nowhere.csv"], "nowhere.csv"),
+        (["--test", "nowhere.csv"], "--train"),
+        (["--checkpoint", "no/such-model"], "no/such-model"),
+        (["--rounds", "0"], "--rounds"),
+    ],
+)
+def test_bad_input_ends_with_two_and_one_sentence(options: list[str], said: str):
+    done = called(*options)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_own_files_give_the_texts_and_the_labels(tiny_bert: Path, files: Path, tmp_path: Path):
+    source = Source(
+        train=files / "train.csv", test=files / "test.csv", text="message", label="kind"
+    )
+    work = open_work(source, Settings(checkpoint=str(tiny_bert), device="cpu"), tmp_path)
+    assert (len(work.train), len(work.test)) == (32, 12)
+    names = pd.read_csv(files / "test.csv")["kind"]
+    assert [work.task.labels[at] for at in work.task.targets(work.test)] == list(names)
+    untested = replace(work, test=None)
+    with pytest.raises(ValueError, match="--test FILE"):
+        untested.accuracy(nn.Linear(1, 1))
+
+
+def test_help_needs_no_torch():
+    code = "import ftlearn.bench.command, sys; print({'torch', 'transformers'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
+
+
+def test_timed_gives_the_result():
+    assert timed(lambda: "done")[1] == "done"
