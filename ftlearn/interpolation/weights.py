@@ -69,7 +69,7 @@ def mix(
         return result.copy_(first)
     used = [(tensor, float(weight)) for tensor, weight in zip(tensors, weights, strict=True)]
     used = [(tensor, weight) for tensor, weight in used if weight != 0]
-    if False:  # exactly one of them, to the bit
+    if [weight for _, weight in used] == [1.0]:  # exactly one of them, to the bit
         return result.copy_(used[0][0])
     if equal and math.isclose(sum(weights), 1):
         return result.copy_(first)

@@ -1,0 +1,88 @@
+"""From two saved models to the best one between them, saved."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import Dataset
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from ftlearn import data, figures, saved
+from ftlearn.interpolation import folders
+from ftlearn.paths.walking import ALPHAS, Walk, walk
+from ftlearn.tasks import LanguageModelling, Regression, Task
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The model that was saved, the α it lies at, and the walk that chose it, if there was one."""
+
+    folder: Path
+    alpha: float
+    walk: Walk | None = None
+
+
+def interpolate_folders(
+    start: str | Path,
+    end: str | Path,
+    valid: str | Path | Dataset | None,
+    out: str | Path,
+    alphas: Sequence[float] = ALPHAS,
+    *,
+    by: str | None = None,
+) -> Merged:
+    """All of ``ftlearn interpolate``: the line between two saved models, and its best point.
+
+    With ``valid``, a file or data set with the task's columns, writes out/path.csv, out/path.png
+    and, at the α that is best there by a metric (``task.criterion`` unless named), out/model.
+    Without it nothing can choose: give one α, and out/model is written at that.
+
+    Raises FileExistsError when ``out`` exists, and ValueError, before anything is measured, when
+    the two models are not of one make.
+    """
+    out, ends = Path(out), [saved.locate(folder) for folder in (start, end)]
+    if out.exists():
+        raise FileExistsError(f"{str(out)!r} exists already: choose a new folder")
+    if valid is None and len(alphas) != 1:
+        raise ValueError(f"{len(alphas)} alphas and no data to choose by: give data, or one alpha")
+    folders.compared(ends)
+    found = None if valid is None else _walk_folders(ends, valid, alphas)
+    alpha = float(alphas[0]) if found is None else found.best(by)
+    out.mkdir(parents=True)
+    if found is not None:
+        found.table.to_csv(out / "path.csv", index=False)
+        (out / "path.png").write_bytes(figures.png(_panels(found)))
+    folders.interpolate(*ends, alpha, out / "model")
+    return Merged(out / "model", alpha, found)
+
+
+def _walk_folders(
+    ends: Sequence[Path], valid: str | Path | Dataset, alphas: Sequence[float]
+) -> Walk:
+    (model, tokenizer, task), (other, *_) = (saved.load(folder) for folder in ends)
+    rows = valid if isinstance(valid, Dataset) else _rows(valid, task)
+    return walk(model, model, other, rows, task, tokenizer, alphas=alphas)
+
+
+def _rows(file: str | Path, task: Task) -> Dataset:
+    kind = "number" if isinstance(task, Regression) else "class"
+    label = None if isinstance(task, LanguageModelling) else task.target
+    rows, report = data.read(file, text=task.text, label=label, kind=kind)
+    if report.refused:
+        warnings.warn(str(report), stacklevel=4)
+    return rows
+
+
+def _panels(found: Walk) -> Figure:
+    """The criterion, and accuracy beside it where there is one."""
+    shown = [None, "accuracy"] if "accuracy" in found.table else [None]
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(5 * len(shown), 3.4), layout="constrained", squeeze=False
+    )
+    for metric, ax in zip(shown, axes[0], strict=True):
+        found.draw(metric, ax=figures.axes(ax))
+    return figure

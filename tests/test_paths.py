@@ -1,0 +1,239 @@
+"""A walk from one model to another gives what evaluating each point on its own gives."""
+
+import json
+
+import checkpoints
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+from matplotlib import image
+
+from ftlearn import evaluate, interpolation, models, paths, saved, tasks
+from ftlearn.evaluation import Report
+from ftlearn.metrics import log_losses
+
+WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
+
+
+def rows(start, count):
+    return Dataset.from_dict(
+        {
+            "text": [
+                " ".join(WORDS[(at * k) % 9] for k in range(1, 6)) for at in range(start, count)
+            ],
+            "label": [["cold", "mild", "warm"][at % 3] for at in range(start, count)],
+        }
+    )
+
+
+VALID, TEST = rows(0, 24), rows(24, 40)
+TASK = tasks.classification(VALID, max_length=16)
+ALPHAS = (-0.5, 0, 0.5, 1, 1.5)
+
+
+@pytest.fixture(scope="module")
+def ends(tiny_bert):
+    """Two models that share a body and differ in their heads, and their tokenizer."""
+    (start, tokenizer), (end, _) = (
+        models.load(tiny_bert, TASK, seed=seed, device="cpu") for seed in (0, 3)
+    )
+    with torch.no_grad():
+        end.classifier.weight *= 20
+    return start, end, tokenizer
+
+
+@pytest.fixture(scope="module")
+def walked(ends):
+    start, end, tokenizer = ends
+    sets = DatasetDict({"valid": VALID, "test": TEST})
+    return paths.walk(start, start, end, sets, TASK, tokenizer, alphas=ALPHAS)
+
+
+def test_every_point_is_evaluated_as_a_model_of_its_own(ends, walked, tiny_bert):
+    start, end, tokenizer = ends
+    fresh, _ = models.load(tiny_bert, TASK, seed=9, device="cpu")
+    for at, alpha in enumerate(ALPHAS):
+        fresh.load_state_dict(interpolation.interpolate(start, end, alpha))
+        for name, data in (("valid", VALID), ("test", TEST)):
+            expected = evaluate(fresh, data, TASK, tokenizer)
+            found = walked.reports[name][at]
+            np.testing.assert_allclose(found.outputs, expected.outputs, atol=1e-5)
+
+
+def test_the_outputs_of_two_heads_are_mixed_exactly_and_so_is_the_loss(walked):
+    # The heads are linear and the body is one: logits at α are known from those at 0 and 1.
+    reports = walked.reports["valid"]
+    first, last = reports[ALPHAS.index(0)].outputs, reports[ALPHAS.index(1)].outputs
+    losses = walked.values()
+    for alpha, loss in zip(ALPHAS, losses, strict=True):
+        logits = (1 - alpha) * first + alpha * last
+        assert loss == pytest.approx(log_losses(logits, reports[0].targets).mean(), abs=1e-5)
+    # The loss is convex in a linear head, so there is no barrier, provably.
+    assert walked.barrier() <= 0
+
+
+def test_the_table_has_a_row_for_each_data_set_and_alpha(walked):
+    table = walked.table
+    assert list(table["data"]) == ["valid"] * 5 + ["test"] * 5
+    assert list(table["alpha"]) == [*ALPHAS, *ALPHAS]
+    assert set(table["rows"]) == {24, 16}
+    assert {"accuracy", "log_loss", "calibration_error", "brier"} <= set(table)
+    np.testing.assert_array_equal(table["accuracy"][5:], walked.values("accuracy", on="test"))
+
+
+def test_the_best_alpha_is_that_of_the_first_data_set_by_the_tasks_criterion(walked):
+    table = walked.table[walked.table["data"] == "valid"]
+    assert walked.best() == table["alpha"][table["log_loss"].idxmin()]
+    assert walked.best("accuracy") == min(
+        table["alpha"][table["accuracy"] == table["accuracy"].max()], key=abs
+    )
+    table = walked.table[walked.table["data"] == "test"]
+    assert walked.best("log_loss", on="test") == table["alpha"][table["log_loss"].idxmin()]
+    assert len(set(walked.values())) == 5
+
+
+def test_a_barrier_of_accuracy_is_a_fall_and_one_of_loss_a_rise():
+    targets = np.array([0, 1, 2] * 8)
+    right = 5 * np.eye(3)[targets]
+    reports = [Report(TASK, VALID, outputs, targets) for outputs in (right, -right, right)]
+    walked = paths.Walk((0.0, 0.5, 1.0), {"valid": reports})
+    assert walked.barrier("accuracy") == pytest.approx(1.0)
+    ends, middle = np.log1p(2 * np.exp(-5)), np.log(np.exp(-5) + 2) + 5
+    assert walked.barrier() == pytest.approx(middle - ends)
+
+
+def test_walks_name_what_they_do_not_have(walked, ends):
+    with pytest.raises(KeyError, match="log_loss"):
+        walked.values("loss")
+    with pytest.raises(KeyError, match="valid"):
+        walked.best(on="train")
+    start, end, tokenizer = ends
+    with pytest.raises(ValueError, match="alphas is empty"):
+        paths.walk(start, start, end, VALID, TASK, tokenizer, alphas=[])
+
+
+def test_a_walk_draws_one_curve_for_each_data_set(walked):
+    ax = walked.draw("accuracy")
+    assert [line.get_label() for line in ax.lines] == ["valid", "test"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), walked.values("accuracy"))
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), ALPHAS)
+    assert ax.get_ylabel() == "accuracy"
+
+
+def test_walks_bring_the_weights_and_the_mode_back(ends):
+    start, end, tokenizer = ends
+    before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
+    start.train()
+    paths.walk(start, end, start, VALID, TASK, tokenizer, alphas=[0.5])
+    assert start.training
+    broken = VALID.rename_column("label", "other")
+    with pytest.raises(KeyError, match="label"):
+        paths.walk(start, start, end, broken, TASK, tokenizer)
+    for name, tensor in start.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_a_greedy_soup_is_never_worse_than_its_best_member(ends, tiny_bert):
+    start, end, tokenizer = ends
+    sources = [start, end, *(models.load(tiny_bert, TASK, seed=s, device="cpu")[0] for s in (5, 6))]
+    alone = [evaluate(m, VALID, TASK, tokenizer).scores["log_loss"] for m in sources]
+    found = paths.greedy_soup(start, sources, VALID, TASK, tokenizer)
+    assert found.members[0] == int(np.argmin(alone))
+    assert found.scores[0] == pytest.approx(min(alone))
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+    fresh, _ = models.load(tiny_bert, TASK, seed=9, device="cpu")
+    interpolation.write(fresh, found.state)
+    assert evaluate(fresh, VALID, TASK, tokenizer).scores["log_loss"] == pytest.approx(
+        found.scores[-1], abs=1e-6
+    )
+    by_accuracy = paths.greedy_soup(start, sources, VALID, TASK, tokenizer, by="accuracy")
+    assert list(by_accuracy.scores) == sorted(by_accuracy.scores)
+
+
+def test_the_map_of_a_plane_agrees_with_models_at_its_points(ends, tiny_bert):
+    start, end, tokenizer = ends
+    third, _ = models.load(tiny_bert, TASK, seed=5, device="cpu")
+    found = paths.over_plane(
+        start, (start, end, third), VALID, TASK, tokenizer, steps=3, margin=0.0
+    )
+    assert found.values.shape == (3, 3)
+    weights = found.plane.weights(found.x[2], found.y[1])
+    state = interpolation.combine([start, end, third], weights)
+    interpolation.write(third, state)
+    expected = evaluate(third, VALID, TASK, tokenizer).scores["log_loss"]
+    assert found.values[1, 2] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.fixture
+def two_folders(ends, tmp_path):
+    start, end, tokenizer = ends
+    places = [tmp_path / "start", tmp_path / "end"]
+    for model, place in zip((start, end), places, strict=True):
+        saved.save(model, tokenizer, TASK, place)
+    VALID.to_pandas().to_csv(tmp_path / "valid.csv", index=False)
+    return places
+
+
+def test_two_folders_become_the_best_model_between_them(ends, walked, two_folders, tmp_path):
+    merged = paths.interpolate_folders(
+        *two_folders, tmp_path / "valid.csv", tmp_path / "out", ALPHAS
+    )
+    assert merged.alpha == walked.best()
+    written = pd.read_csv(tmp_path / "out" / "path.csv")
+    np.testing.assert_allclose(written["log_loss"], walked.values(), atol=1e-5)
+    assert image.imread(tmp_path / "out" / "path.png").ndim == 3
+    model, tokenizer, task = saved.load(merged.folder)
+    assert task == TASK
+    loss = evaluate(model, VALID, task, tokenizer).scores["log_loss"]
+    assert loss == pytest.approx(walked.values().min(), abs=1e-5)
+
+
+def test_without_data_one_alpha_is_needed_and_taken(two_folders, ends, tmp_path):
+    with pytest.raises(ValueError, match="11 alphas and no data"):
+        paths.interpolate_folders(*two_folders, None, tmp_path / "out")
+    merged = paths.interpolate_folders(*two_folders, None, tmp_path / "out", [0.25])
+    assert (merged.alpha, merged.walk) == (0.25, None)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
+    model, *_ = saved.load(merged.folder)
+    expected = interpolation.interpolate(*ends[:2], 0.25)
+    torch.testing.assert_close(model.classifier.weight, expected["classifier.weight"])
+
+
+def test_a_data_set_and_another_metric_can_choose(two_folders, walked, tmp_path):
+    merged = paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", ALPHAS, by="accuracy")
+    assert merged.alpha == walked.best("accuracy")
+
+
+def test_refused_rows_of_the_file_are_reported(two_folders, tmp_path):
+    with (tmp_path / "valid.csv").open("a") as file:
+        file.write("a text without a label,\n")
+    with pytest.warns(UserWarning, match="1 refused"):
+        paths.interpolate_folders(*two_folders, tmp_path / "valid.csv", tmp_path / "out", [0, 1])
+
+
+def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
+    two_folders, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(saved, "load", None)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError, match="out"):
+        paths.interpolate_folders(*two_folders, VALID, tmp_path / "out")
+    config = json.loads((two_folders[1] / "config.json").read_text())
+    config["id2label"] = {"0": "warm", "1": "cold", "2": "mild"}
+    (two_folders[1] / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="id2label"):
+        paths.interpolate_folders(*two_folders, VALID, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_regressions_are_walked_by_their_error(tiny_bert):
+    data = VALID.remove_columns("label").add_column("label", [float(at) for at in range(24)])
+    task = tasks.regression(data, max_length=16)
+    start, tokenizer = models.load(tiny_bert, task, seed=0, device="cpu")
+    end, _ = models.load(tiny_bert, task, seed=1, device="cpu")
+    found = paths.walk(start, start, end, data, task, tokenizer, alphas=[0, 0.5, 1])
+    assert found.best() == found.alphas[int(found.values(task.criterion).argmin())]
+    assert found.best("r2") == found.alphas[int(found.values("r2").argmax())]
+    assert checkpoints.logits(start, checkpoints.WHOLE).shape == (1, 1)
