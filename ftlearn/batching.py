@@ -147,7 +147,7 @@ class Batches:
         for rows in (piece.rows for piece in pieces):
             middle = -(-len(rows) // 2)
             halves += [half for half in (rows[:middle], rows[middle:]) if half]
-        return [collate(self.encoded, half, self.tokenizer) for half in halves]
+        return [self._collate(half) for half in halves]
 
     def _pieces(self, rows: list[int]) -> list[Batch]:
         """This rank's share of a global batch, in as many pieces as the largest share has."""
@@ -156,8 +156,13 @@ class Batches:
         # Rows are in order of length: dealt out in turn, every rank gets its part of each length.
         mine = rows[self.rank :: self.ranks]
         parts = [mine[at : at + size] for at in range(0, share, size)]
-        idle = collate(self.encoded, rows[-1:], self.tokenizer)._replace(rows=[])
-        return [collate(self.encoded, part, self.tokenizer) if part else idle for part in parts]
+        return [self._collate(part) if part else self._idle(rows) for part in parts]
+
+    def _collate(self, rows: list[int]) -> Batch:
+        return collate(self.encoded, rows, self.tokenizer)
+
+    def _idle(self, rows: list[int]) -> Batch:
+        return self._collate(rows[-1:])._replace(rows=[])
 
 
 def padding_share(lengths: Sequence[int], batches: list[list[int]]) -> float:

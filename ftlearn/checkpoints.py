@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -42,11 +43,12 @@ class Checkpoint:
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
         """The tensors written under a name, on the CPU."""
-        return load_file(self.folder / f"{name}.safetensors")
+        mapped = load_file(self.folder / f"{name}.safetensors")
+        return {key: tensor.clone() for key, tensor in mapped.items()}  # the file may go
 
 
 class Store:
-    """A folder of checkpoints: the newest ``keep`` and the best are kept.
+    """A folder of checkpoints: the newest ``keep`` are kept, each with the best of its time.
 
     ``seconds`` is the longest time that ``fit`` lets pass without writing one.
 
@@ -101,7 +103,7 @@ class Store:
                 shutil.rmtree(old)
             temporary.rename(place)
             _flush(self.folder)
-            self._prune()
+            self._prune(number)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CheckpointError(
@@ -147,16 +149,21 @@ class Store:
     def _places(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        places = [place for place in self.folder.iterdir() if place.name[:8].isdigit()]
-        return sorted(places, key=lambda place: place.name[:8])
+        named = re.compile(rf"\d{{8,}}({BEST})?", re.ASCII)
+        places = [place for place in self.folder.iterdir() if named.fullmatch(place.name)]
+        return sorted((place for place in places if place.is_dir()), key=_number)
 
     def _of(self, number: int) -> list[Path]:
-        return [place for place in self._places() if place.name[:8] == f"{number:08d}"]
+        return [place for place in self._places() if _number(place) == number]
 
-    def _prune(self) -> None:
-        places = self._places()
-        best = [place for place in places if place.name.endswith(BEST)][-1:]
-        for place in set(places) - set(places[-self.keep :]) - set(best):
+    def _prune(self, number: int) -> None:
+        """Keep the newest, and for each the best of its time: should it be the last one whole."""
+        # Those of a higher number were damaged, or the run would not have gone back behind them.
+        places = [place for place in self._places() if _number(place) <= number]
+        kept = set(places[-self.keep :])
+        for end in range(len(places) - len(kept), len(places)):
+            kept.update([place for place in places[: end + 1] if place.name.endswith(BEST)][-1:])
+        for place in set(self._places()) - kept:
             shutil.rmtree(place)
 
     def _sweep(self) -> None:
@@ -168,8 +175,9 @@ class Store:
 def damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint, compared with its manifest; None when nothing is."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        for name, written in manifest["files"].items():
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        for name in {STATE, *files}:
+            written = files[name]
             size = (folder / name).stat().st_size
             if size != written["size"]:
                 return f"{name} has {size} bytes, {written['size']} were written"
@@ -177,9 +185,15 @@ def damage(folder: Path) -> str | None:
                 return f"{name} has changed since it was written (sha256 differs)"
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"its manifest cannot be read ({type(error).__name__})"
+    except OSError as error:
+        return f"{Path(error.filename or folder).name} cannot be read ({error.strerror})"
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{MANIFEST} is no manifest ({type(error).__name__})"
     return None
+
+
+def _number(place: Path) -> int:
+    return int(place.name.removesuffix(BEST))
 
 
 def _separate(group: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -25,12 +25,18 @@ BATCH_SIZE = 32
 
 
 def outputs(
-    model: nn.Module, encoded: Encoded, task: Any, tokenizer: Any, *, precision: str = "auto"
+    model: nn.Module,
+    encoded: Encoded,
+    task: Any,
+    tokenizer: Any,
+    *,
+    precision: str = "auto",
+    shared: bool = False,
 ) -> np.ndarray:
     """What the task keeps of the model's logits, (N, K), in the order of the rows.
 
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
-    in the middle of training changes nothing.
+    in the middle of training changes nothing. ``shared`` as in ``in_batches``.
     """
     device = device_of(model)
     dtype = runtime.precision(device, precision)
@@ -41,7 +47,7 @@ def outputs(
         with runtime.autocast(device, dtype):
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
-    return in_batches(model, encoded, tokenizer, kept)
+    return in_batches(model, encoded, tokenizer, kept, shared=shared)
 
 
 def _in_bfloat16(model: nn.Module) -> nn.Module:
@@ -56,22 +62,31 @@ def _in_bfloat16(model: nn.Module) -> nn.Module:
 
 
 def in_batches(
-    model: nn.Module, encoded: Encoded, tokenizer: Any, compute: Callable[[Batch], torch.Tensor]
+    model: nn.Module,
+    encoded: Encoded,
+    tokenizer: Any,
+    compute: Callable[[Batch], torch.Tensor],
+    *,
+    shared: bool = False,
 ) -> np.ndarray:
     """What ``compute`` makes of each batch, (B, K), in the order of the rows, (N, K).
 
     Rows of like length go together; gradients are off, and the model is in evaluation mode.
+    With ``shared`` each of the ranks computes some of the batches and all get the whole: only
+    where all ranks ask together, and with the same weights.
     """
     was_training = model.training
     model.eval()
-    results: list[np.ndarray | None] = [None] * len(encoded)
-    with torch.inference_mode():
-        for rows in by_length(encoded.lengths, BATCH_SIZE):
+    batches, done = by_length(encoded.lengths, BATCH_SIZE), {}
+    with runtime.kept_memory(), parallel.asked_only(model):
+        for number, rows in parallel.dealt(batches) if shared else enumerate(batches):
             batch = collate(encoded, rows, tokenizer).to(device_of(model))
-            for row, values in zip(rows, compute(batch).cpu(), strict=True):
-                results[row] = values.numpy()
+            done[number] = compute(batch).cpu().numpy()
     model.train(was_training)
-    return np.stack(results)
+    for others in parallel.gather(done) if shared else ():
+        done |= others
+    order = np.argsort([row for rows in batches for row in rows])
+    return np.concatenate([done[number] for number in range(len(batches))])[order]
 
 
 def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:
@@ -87,12 +102,17 @@ def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -
     return table.join(pd.DataFrame(softmax(kept, -1), columns=list(labels))) if labels else table
 
 
-def evaluate(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> Report:
-    """Predict every row of a data set and report on it."""
+def evaluate(
+    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, shared: bool = False
+) -> Report:
+    """Predict every row of a data set and report on it.
+
+    With ``shared`` the ranks that train together share the work, and each gets the whole report;
+    all of them must ask.
+    """
     encoded = task.encode(dataset, tokenizer)
-    return Report(
-        task, dataset, outputs(model, encoded, task, tokenizer), _targets(encoded.targets)
-    )
+    kept = outputs(model, encoded, task, tokenizer, shared=shared)
+    return Report(task, dataset, kept, _targets(encoded.targets))
 
 
 def _targets(targets: Sequence[Any]) -> np.ndarray:

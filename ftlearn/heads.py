@@ -16,7 +16,7 @@ from ftlearn.evaluation import in_batches
 
 
 def solve(
-    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, penalty: float = 0.1
+    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, penalty: float = 0.01
 ) -> nn.Module:
     """Set the model's last linear layer, in place, to the best one for its frozen features.
 

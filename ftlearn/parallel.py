@@ -54,7 +54,8 @@ def started() -> Iterator[None]:
     else:
         neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(max(1, _cores() // neighbours))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    # NCCL knows of tensors on GPUs only; gloo carries those of a model that is still on the CPU.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
     finally:
@@ -91,6 +92,19 @@ def gather(value: Any) -> list[Any]:
     values: list[Any] = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
+
+
+def dealt(things: Sequence[Any]) -> list[tuple[int, Any]]:
+    """This rank's share of some things with their numbers, as many on each rank.
+
+    Where they do not divide, the last one is dealt more than once.
+
+    >>> dealt(["a", "b"])
+    [(0, 'a'), (1, 'b')]
+    """
+    rounds = -(-len(things) // world_size())
+    numbers = [min(at * world_size() + rank(), len(things) - 1) for at in range(rounds)]
+    return [(number, things[number]) for number in numbers]
 
 
 def wait() -> None:
@@ -130,14 +144,8 @@ def shard(model: nn.Module) -> nn.Module:
 
 def _take_from_main(model: nn.Module) -> None:
     """Give all processes the weights that rank 0 has, as DDP does by itself."""
-    device = torch.get_default_device()
-    if dist.get_backend() == "nccl":  # which knows of no tensors elsewhere
-        device = torch.device("cuda", torch.cuda.current_device())
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            moved = tensor.to(device)
-            dist.broadcast(moved, src=0)
-            tensor.copy_(moved)
+    for tensor in model.state_dict().values():
+        dist.broadcast(tensor, src=0)
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -149,6 +157,16 @@ def syncing(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     """A context for one piece of a batch: ranks add their gradients up once, with the last one."""
     held = isinstance(model, DistributedDataParallel) and not last
     return model.no_sync() if held else nullcontext()
+
+
+@contextmanager
+def asked_only(model: nn.Module) -> Iterator[None]:
+    """A context in which the model is only asked: no gradients, and sharded again at the end."""
+    # FSDP2 keeps what it gathers; from inference mode that could never be trained again.
+    with torch.no_grad() if is_sharded(model) else torch.inference_mode():
+        yield
+    if is_sharded(model):
+        model.reshard()  # its outermost weights stay whole after a forward pass
 
 
 def gathered(model: nn.Module) -> nn.Module | None:
@@ -163,25 +181,30 @@ def gathered(model: nn.Module) -> nn.Module | None:
     """
     if not is_sharded(model):
         return model
-    weights = collected(model.state_dict(keep_vars=True))
-    return _rebuilt(model, weights, "") if is_main() else None
+    model.reshard()
+    parameters = dict(model.named_parameters())
+    whole = {
+        id(parameters[name]): nn.Parameter(tensor, parameters[name].requires_grad)
+        for name, tensor in collected(parameters).items()
+    }
+    return _rebuilt(model, whole) if is_main() else None
 
 
-def _rebuilt(module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str) -> nn.Module:
-    """A copy of a module without its hooks, of the class it had before it was sharded."""
+def _rebuilt(module: nn.Module, whole: Mapping[int, nn.Parameter]) -> nn.Module:
+    """A copy of a module of the class it had before it was sharded, without FSDP's hooks.
+
+    ``whole`` holds the new parameter for the id of each old one, so that tied ones stay tied.
+    """
     kind = type(module).__mro__[2] if is_sharded(module) else type(module)
     twin = kind.__new__(kind)
     twin.__dict__.update(module.__dict__)
     twin._forward_pre_hooks, twin._forward_hooks = OrderedDict(), OrderedDict()
-    twin._parameters = {
-        name: each if each is None else nn.Parameter(weights[prefix + name], each.requires_grad)
-        for name, each in module._parameters.items()
-    }
+    twin._parameters = {name: whole.get(id(each)) for name, each in module._parameters.items()}
     twin._buffers = {
         name: each if each is None else each.cpu() for name, each in module._buffers.items()
     }
     twin._modules = {
-        name: each if each is None else _rebuilt(each, weights, f"{prefix}{name}.")
+        name: each if each is None else _rebuilt(each, whole)
         for name, each in module._modules.items()
     }
     return twin

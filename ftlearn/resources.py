@@ -15,7 +15,12 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    initialization,
+)
 
 from ftlearn import architecture, optimisation, runtime
 
@@ -174,12 +179,14 @@ class _Passing(TorchDispatchMode):
 
 def _same_shape(model: nn.Module) -> nn.Module:
     """A new model of the same architecture with the same parts frozen, in training mode."""
-    if isinstance(model, architecture.PooledClassifier):
-        encoder = type(model.base_model)(model.config)
-        outputs = model.classifier.out_features
-        copy = architecture.PooledClassifier(encoder, outputs, model.pooling, seed=0)
-    else:
-        copy = type(model)(model.config)
+    with initialization.no_init_weights():  # some models ask for the values that they have drawn
+        if isinstance(model, architecture.PooledClassifier):
+            encoder = type(model.base_model)(model.config)
+            outputs = model.classifier.out_features
+            copy = architecture.PooledClassifier(encoder, outputs, model.pooling, seed=0)
+        else:
+            copy = type(model)(model.config)
+    getattr(copy, "tie_weights", lambda: None)()  # left out with the drawing
     moves = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     for name, parameter in copy.named_parameters():
         parameter.requires_grad_(moves[name])

@@ -90,14 +90,20 @@ def autocast(on: torch.device, dtype: torch.dtype) -> torch.autocast:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from <malloc.h>
 
 
+class _Kept:
+    """How many contexts want memory kept: the allocator is the process's, and so is this count."""
+
+    contexts = 0
+
+
 @contextmanager
 def kept_memory() -> Iterator[None]:
     """A context in which freed memory stays with this process instead of going to the system.
 
     A training step frees and takes again hundreds of large tensors. glibc gives such blocks back
     to the kernel and pays with page faults for each new one: on two CPU cores that took a quarter
-    to a third of a MiniLM step. Does nothing where the C library is not glibc. At the end the
-    allocator is as it settles by itself, and what is free goes back.
+    to a third of a MiniLM step. Does nothing where the C library is not glibc. At the end of the
+    outermost context the allocator is as it settles by itself, and what is free goes back.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt"):
@@ -105,12 +111,15 @@ def kept_memory() -> Iterator[None]:
         return
     library.mallopt(M_MMAP_THRESHOLD, 2**30)
     library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    _Kept.contexts += 1
     try:
         yield
     finally:
-        library.mallopt(M_MMAP_THRESHOLD, 2**25)  # the largest that glibc chooses by itself
-        library.mallopt(M_TRIM_THRESHOLD, 2**26)
-        library.malloc_trim(0)
+        _Kept.contexts -= 1
+        if not _Kept.contexts:
+            library.mallopt(M_MMAP_THRESHOLD, 2**25)  # the largest that glibc chooses by itself
+            library.mallopt(M_TRIM_THRESHOLD, 2**26)
+            library.malloc_trim(0)
 
 
 def seed_everything(seed: int) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import platform
 import random
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +109,88 @@ def test_available_memory_respects_the_container(monkeypatch: pytest.MonkeyPatch
 )
 def test_sizes_are_read_in_powers_of_a_thousand(count: float, text: str):
     assert runtime.read_size(count) == text
+
+
+def faults(megabytes: int, rounds: int = 4) -> float:
+    """The share of a tensor's pages that the kernel handed out anew each time it was taken."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(rounds):
+        torch.ones(megabytes * 250_000)
+    pages = rounds * megabytes * 1e6 / resource.getpagesize()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / pages
+
+
+def settled() -> None:
+    """Inside, memory is kept: after a few times no page is handed out anew."""
+    assert any(faults(40) < 0.05 for _ in range(5))
+
+
+def given_back() -> None:
+    """Outside, a block that is larger than any hole in the heap goes and comes each time."""
+    assert faults(300) > 0.9
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
+class TestKeptMemory:
+    """glibc by itself keeps blocks of up to 32 MB; those here are larger."""
+
+    def test_inside_pages_are_handed_out_once_and_outside_each_time(self):
+        given_back()
+        with runtime.kept_memory():
+            settled()
+        given_back()
+
+    def test_at_the_end_what_is_free_goes_back(self):
+        with runtime.kept_memory():
+            torch.ones(50_000_000)  # 200 MB
+            inside = runtime.memory_used()
+        assert inside - runtime.memory_used() > 150e6
+
+    def test_after_an_error(self):
+        with pytest.raises(KeyError), runtime.kept_memory():
+            raise KeyError
+        given_back()
+
+    def test_after_a_generator_that_was_left(self):
+        def walk() -> Iterator[int]:
+            with runtime.kept_memory():
+                yield from range(9)
+
+        steps = walk()
+        next(steps)
+        settled()
+        steps.close()
+        given_back()
+
+    def test_one_within_another(self):
+        with runtime.kept_memory():
+            with runtime.kept_memory():
+                settled()
+            settled()
+        given_back()
+
+
+@pytest.mark.parametrize("where", ["another C library", "another system"])
+def test_kept_memory_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch, where: str):
+    if where == "another system":
+        monkeypatch.setattr(runtime.sys, "platform", "darwin")
+        monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
+    else:
+        monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: object())
+    with runtime.kept_memory():
+        inside = [1]
+    assert inside
+
+
+def test_the_random_state_outlives_json():
+    def draw() -> list[float]:
+        numbers = [random.gauss(0, 1), np.random.normal(), torch.randn(()).item()]  # noqa: NPY002
+        return [*numbers, *torch.rand(3).tolist()]
+
+    runtime.seed_everything(3)
+    draw()  # leaves the second half of a Gaussian pair in two of the generators
+    state = json.loads(json.dumps(runtime.random_state()))
+    first = draw()
+    draw()
+    runtime.set_random_state(state)
+    assert draw() == first

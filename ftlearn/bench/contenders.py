@@ -20,7 +20,8 @@ from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 from ftlearn import heads, models, training
 from ftlearn.bench.work import Work
 
-FEW_SHOT_EPOCHS = 6
+FEW_SHOT_EXAMPLES = 144
+"""Rows that the few-shot recipe trains on in all, but no fewer than three passes."""
 
 
 class Prepared(NamedTuple):
@@ -119,23 +120,26 @@ def ftlearn_loop(
     return Prepared(model, run)
 
 
-def recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
+def recipe(work: Work, **changes: Any) -> tuple[nn.Module, Iterator[Any]]:
     """ftlearn's way to an accurate model: mean pooling, the head solved, then all fine-tuned.
 
     The iterator does a little with each ``next``, the head first; all that it does is timed.
+    ``changes`` are other settings of its TrainConfig.
     """
+    config = replace(work.config, **changes)
     model, tokenizer = models.load(
         work.folder, work.task, seed=work.seed, pooling="mean", device=work.device
     )
-    batches = work.task.batches(work.train, tokenizer, work.config)
+    batches = work.task.batches(work.train, tokenizer, config)
 
     def learn() -> Iterator[Any]:
         yield heads.solve(model, work.train, work.task, tokenizer)
-        yield from training.steps(model, batches, work.task.loss, work.config)
+        yield from training.steps(model, batches, work.task.loss, config)
 
     return model, learn()
 
 
 def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
-    """ftlearn's way with a handful of labels: the same, with more passes over them."""
-    return recipe(replace(work, epochs=FEW_SHOT_EPOCHS))
+    """ftlearn's way with a handful of labels: the same at half the rate, with more passes."""
+    epochs = max(3, FEW_SHOT_EXAMPLES // len(work.train))
+    return recipe(replace(work, epochs=epochs), learning_rate=5e-5)

@@ -101,7 +101,11 @@ def _telling(history: History) -> Iterator[None]:
 
 def _scorer(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> Scorer | None:
     valid = data.get("valid") if isinstance(data, DatasetDict) else None
-    return None if valid is None else lambda: evaluate(model, valid, task, tokenizer).scores
+    return (
+        None
+        if valid is None
+        else lambda: evaluate(model, valid, task, tokenizer, shared=True).scores
+    )
 
 
 class _Validation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from tqdm.auto import tqdm
@@ -36,7 +36,8 @@ def awaited() -> Iterator[Interrupt]:
         if interrupt.asked:
             raise KeyboardInterrupt
         interrupt.asked = True
-        tqdm.write("stopping after this update; once more to abort")
+        with suppress(OSError, RuntimeError):  # a pipe whose reader went, too; a print at work
+            tqdm.write("stopping after this update; once more to abort")
 
     if threading.current_thread() is not threading.main_thread():
         yield interrupt

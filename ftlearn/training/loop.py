@@ -116,12 +116,12 @@ class Run(Iterator[Step]):
             try:
                 return accumulate(self.replica, pieces, self.loss, self.dtype, self.scaler)
             except MemoryError:
+                self.optimizer.zero_grad()  # of the pieces that did fit
                 smaller = self.batches.halved(pieces)
                 if len(smaller) == len(pieces) or parallel.world_size() > 1:
                     raise
                 pieces = smaller
             self.halvings += 1
-            self.optimizer.zero_grad()
             runtime.set_random_state(before)
             warnings.warn(
                 f"a piece did not fit in memory: batches are now cut into {len(pieces)} pieces; "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import platform
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import datasets
 import torch
 import transformers
+from torch import nn
 
 from ftlearn import parallel, runtime
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
@@ -26,6 +28,7 @@ class Keeper:
 
     def __init__(self, store: Store, run: Run, history: History) -> None:
         self.store, self.run, self.history = store, run, history
+        self.identity = _identity(run)  # once: it reads all data
         self.written = time.monotonic()
 
     @property
@@ -36,6 +39,7 @@ class Keeper:
     def write(self, *, best: bool = False) -> None:
         """Write where the run is; warn, and go on training, when the disk refuses."""
         tensors, state = _tensors(self.run), _state(self.run, self.history)
+        state["run"] = self.identity
         if parallel.is_main():
             try:
                 self.store.write(self.run.number, tensors, state, best=best)
@@ -50,7 +54,7 @@ class Keeper:
         Raises CheckpointError when the folder cannot be used, holds another run's checkpoints,
         or holds damaged ones only.
         """
-        self.store.prepare()
+        _on_main(self.store.prepare)
         if not resume:
             if self.store:
                 raise CheckpointError(
@@ -59,6 +63,7 @@ class Keeper:
                 )
             return None
         newest = self.store.newest()
+        _check_seen_alike(newest, self.store)
         if newest is None:
             warnings.warn(
                 f"there is no checkpoint in {str(self.store.folder)!r}: the run starts from the "
@@ -66,13 +71,36 @@ class Keeper:
                 stacklevel=3,
             )
             return None
-        _check_same(newest, self.run)
+        _check_same(newest, self.run, self.identity)
         _restore(self.run, newest)
         self.history.steps = [Step(**step) for step in newest.state["steps"]]
         self.history.evaluations = newest.state["evaluations"]
         if newest.state["stopped"] != INTERRUPTED:
             self.history.stopped = newest.state["stopped"]
         return newest
+
+
+def _on_main(do: Callable[[], None]) -> None:
+    """Have the main rank do something; what fails there fails on every rank."""
+    error = None
+    if parallel.is_main():
+        try:
+            do()
+        except CheckpointError as failed:
+            error = failed
+    error = parallel.gather(error)[0]
+    if error is not None:
+        raise error
+
+
+def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
+    """Ranks that went on from different checkpoints would train different models."""
+    names = parallel.gather(newest and newest.folder.name)
+    if len(set(names)) > 1:
+        raise CheckpointError(
+            f"the processes see different checkpoints in {str(store.folder)!r} "
+            f"({', '.join(map(str, names))}): choose a folder that all machines share"
+        )
 
 
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
@@ -96,7 +124,7 @@ def _state(run: Run, history: History) -> dict[str, Any]:
         "halvings": run.halvings,
         "scaler": run.scaler.state_dict(),
         "random": parallel.gather(runtime.random_state()),
-        "run": _identity(run),
+        "trained": _trained(run.model),
         "machine": _machine(run),
         "steps": [asdict(step) for step in history.steps],
         "evaluations": history.evaluations,
@@ -106,7 +134,14 @@ def _state(run: Run, history: History) -> dict[str, Any]:
 
 def _identity(run: Run) -> dict[str, Any]:
     """What must be equal for a run to be the same run."""
-    return {**asdict(run.config), "data": run.batches.encoded.fingerprint()}
+    shares = {module.p for module in run.model.modules() if isinstance(module, nn.Dropout)}
+    data = run.batches.encoded.fingerprint()
+    return {**asdict(run.config), "dropout": sorted(shares), "data": data}
+
+
+def _trained(model: nn.Module) -> list[str]:
+    """Names of the parameters that are not frozen."""
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def _machine(run: Run) -> dict[str, Any]:
@@ -115,6 +150,7 @@ def _machine(run: Run) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "ranks": parallel.world_size(),
         "device": run.device.type,
+        "processor": torch.backends.cpu.get_cpu_capability(),
         "number format": str(run.dtype),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -123,9 +159,9 @@ def _machine(run: Run) -> dict[str, Any]:
     }
 
 
-def _check_same(checkpoint: Checkpoint, run: Run) -> None:
+def _check_same(checkpoint: Checkpoint, run: Run, here: dict[str, Any]) -> None:
     """Refuse another run; warn where only the rounding will differ."""
-    there, here = checkpoint.state["run"], _identity(run)
+    there = checkpoint.state["run"]
     changed = [
         f"{name} was {there.get(name)!r} and is {value!r}"
         for name, value in here.items()
@@ -137,7 +173,11 @@ def _check_same(checkpoint: Checkpoint, run: Run) -> None:
             f"{'; '.join(changed)}. Use the same settings and data, or another folder"
         )
     there, here = checkpoint.state["machine"], _machine(run)
-    changed = [f"{name} {there[name]} → {here[name]}" for name in here if there[name] != here[name]]
+    changed = [
+        f"{name} {there.get(name)} → {value}"
+        for name, value in here.items()
+        if there.get(name) != value
+    ]
     if changed:
         warnings.warn(
             f"the run goes on under other conditions ({', '.join(changed)}): its results will not "
@@ -147,12 +187,17 @@ def _check_same(checkpoint: Checkpoint, run: Run) -> None:
 
 
 def _restore(run: Run, checkpoint: Checkpoint) -> None:
-    run.model.load_state_dict(weights_of(checkpoint, run.model))
+    weights = weights_of(checkpoint, run.model)
+    _check_trained(checkpoint, run.model)
+    run.model.load_state_dict(weights)
     parameters = dict(run.model.named_parameters())
     for key, value in checkpoint.tensors("optimizer").items():
         name, _, what = key.rpartition("/")
-        memory = run.optimizer.state[parameters[name]]
-        memory[what] = parallel.like(value, parameters[name]) if value.ndim else value
+        parameter = parameters[name]
+        memory = run.optimizer.state[parameter]
+        # A fused optimizer wants its counters, too, where the weights are.
+        single = value.ndim == 0
+        memory[what] = value.to(parameter.device) if single else parallel.like(value, parameter)
     state = checkpoint.state
     run.number, run.examples = state["number"], state["examples"]
     run.seconds, run.halvings = state["seconds"], state["halvings"]
@@ -160,10 +205,23 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     run.random = state["random"][parallel.rank() % len(state["random"])]
 
 
-def weights_of(checkpoint: Checkpoint, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def _check_trained(checkpoint: Checkpoint, model: nn.Module) -> None:
+    odd = sorted(set(checkpoint.state["trained"]) ^ set(_trained(model)))
+    if odd:
+        raise CheckpointError(
+            f"the checkpoint {str(checkpoint.folder)!r} belongs to a run in which other parts were "
+            f"frozen: they differ in {len(odd)} tensors such as {odd[0]!r}"
+        )
+
+
+def weights_of(checkpoint: Checkpoint, model: nn.Module) -> dict[str, torch.Tensor]:
     """A checkpoint's weights as the model holds its own; CheckpointError for another model's."""
     own, saved = model.state_dict(), checkpoint.tensors("model")
-    odd = sorted(set(own) ^ set(saved)) or [n for n in own if own[n].shape != saved[n].shape]
+    odd = sorted(set(own) ^ set(saved)) or [
+        name
+        for name in own
+        if (own[name].shape, own[name].dtype) != (saved[name].shape, saved[name].dtype)
+    ]
     if odd:
         raise CheckpointError(
             f"the checkpoint {str(checkpoint.folder)!r} is of another model: they differ in "

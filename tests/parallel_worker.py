@@ -1,0 +1,237 @@
+"""What each process of ``tests/test_parallel.py`` runs: many scenarios in one launch.
+
+    python -m torch.distributed.run --nproc-per-node 2 tests/parallel_worker.py FOLDER
+
+FOLDER holds the checkpoints ``bert`` and ``gpt2``, and ``one`` with those of an interrupted run
+of one process. The main process leaves each scenario's final weights in ``NAME.safetensors``,
+and each process what it saw in ``seen-RANK.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from safetensors.torch import save_file
+from torch import nn
+
+from ftlearn import checkpoints, evaluation, models, parallel, saved, tasks, training
+from ftlearn.history import History
+from ftlearn.training import TrainConfig
+
+WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
+TEXTS = [" ".join(WORDS[(row + at) % 9] for at in range(2 + row % 7)) for row in range(80)]
+ROWS = Dataset.from_dict({"text": TEXTS, "label": [f"label {row % 3}" for row in range(80)]})
+PARTS = DatasetDict(train=ROWS.select(range(22)), valid=ROWS.select(range(22, 80)))
+LABELS = tasks.classification(PARTS, max_length=32)
+TOKENS = tasks.language_modelling(max_length=32)
+PLAIN = {"optimizer": "momentum", "learning_rate": 0.05}
+"""Adam divides by the size of the gradient: where that is zero but for rounding, as for the bias
+of attention's keys, it would turn the rounding into whole steps."""
+
+EXACT: dict[str, dict[str, Any]] = {
+    # 22 rows in sixes: a last batch of 4. Then in threes: 2 and 1 a rank, and a last batch of one.
+    "whole": {"settings": {"batch_size": 6}},
+    "pieces": {"settings": {"batch_size": 3, "accumulate": 2}},
+    "one row": {"settings": {"batch_size": 3}},
+    "tokens": {"settings": {"batch_size": 3}, "task": TOKENS, "folder": "gpt2"},
+    "pooled": {"settings": {"batch_size": 3}, "pooling": "mean"},
+}
+OVERFIT = TrainConfig(epochs=12, batch_size=4, learning_rate=2e-2, schedule="constant")
+RESUMED = TrainConfig(epochs=2, batch_size=4)
+
+
+def load(
+    root: Path, task: Any = LABELS, folder: str = "bert", pooling: str = "pretrained", **more: Any
+) -> tuple[nn.Module, Any]:
+    """A model on the CPU, and its tokenizer."""
+    return models.load(root / folder, task, pooling=pooling, device="cpu", **more)
+
+
+def exact(root: Path, name: str, prepare: Callable[[nn.Module], nn.Module]) -> tuple:
+    """One epoch of a case of ``EXACT``: the model, and its losses and gradient norms."""
+    case = dict(EXACT[name])
+    config, task = TrainConfig(epochs=1, **PLAIN, **case.pop("settings")), case.get("task", LABELS)
+    model, tokenizer = load(root, **case)
+    batches = task.batches(PARTS["train"], tokenizer, config)
+    run = list(training.steps(prepare(model), batches, task.loss, config))
+    return model, [[step.loss, step.gradient_norm, step.examples] for step in run]
+
+
+def interrupted(task: Any, number: int) -> Any:
+    """The task, with Ctrl-C pressed while the given piece of a batch is at work."""
+    left = [number]
+
+    class Interrupting(type(task)):
+        def loss(self, logits: Any, targets: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(logits, targets)
+
+    return Interrupting(**asdict(task))
+
+
+def resumable(
+    root: Path, folder: Path, prepare: Callable[[nn.Module], nn.Module], **how: Any
+) -> tuple[nn.Module, History]:
+    """A run of ``RESUMED`` with dropout and a checkpoint each epoch; ``task`` as it may be."""
+    config, task = how.pop("config", RESUMED), how.pop("task", LABELS)
+    model, tokenizer = load(root, dropout=how.pop("dropout", 0.1))
+    prepare(model)
+    history = training.fit(model, PARTS, task, tokenizer, config, checkpoints=folder, **how)
+    return model, history
+
+
+def told(history: History) -> dict[str, Any]:
+    """What of a history does not depend on the clock."""
+    losses = [step.loss for step in history.steps]
+    return {"losses": losses, "evaluations": history.evaluations, "stopped": history.stopped}
+
+
+class Scenarios:
+    """All scenarios for one way of sharing a model; ``seen`` is what this rank saw."""
+
+    def __init__(self, root: Path, way: str) -> None:
+        self.root, self.way, self.seen = root, way, {}
+        self.prepare = parallel.shard if way == "fsdp" else lambda model: model
+
+    def keep(self, name: str, model: nn.Module, seen: Any) -> None:
+        """Note what was seen, and have the main process write the weights."""
+        self.seen[name] = seen
+        whole = parallel.gathered(model)
+        if parallel.is_main():
+            weights = {key: each.clone() for key, each in whole.state_dict().items()}
+            save_file(weights, self.root / f"{self.way} {name}.safetensors")
+
+    def exact(self) -> None:
+        for name in EXACT:
+            self.keep(name, *exact(self.root, name, self.prepare))
+
+    def twice(self) -> None:
+        """A second run of the same model must not trip over what the first left on it.
+
+        The processes come with heads of their own, of which that of the main one counts.
+        """
+        model, tokenizer = load(self.root, seed=parallel.rank())
+        self.prepare(model)
+        config = TrainConfig(epochs=1, batch_size=6, **PLAIN)
+        for _ in range(2):
+            training.fit(model, PARTS["train"], LABELS, tokenizer, config)
+        self.keep("twice", model, None)
+
+    def best(self) -> None:
+        """Evaluation inside ``fit``, early stopping, and the best weights at the end.
+
+        Checkpoints are written after evaluations that were not the best, too.
+        """
+        model, tokenizer = load(self.root)
+        self.prepare(model)
+        more = {"patience": 2, "checkpoints": self.root / f"{self.way} best"}
+        history = training.fit(model, PARTS, LABELS, tokenizer, OVERFIT, **more)
+        report = evaluation.evaluate(model, PARTS["valid"], LABELS, tokenizer)
+        self.keep("best", model, {**told(history), "at the end": report.scores})
+
+    def evaluated(self) -> None:
+        """58 rows are two batches; 80 are three, which do not divide between two ranks."""
+        model, tokenizer = load(self.root)
+        self.prepare(model)
+        calls: list[int] = []
+        model.register_forward_hook(lambda *_: calls.append(1))
+        for name, part in (("two", PARTS["valid"]), ("three", ROWS)):
+            calls.clear()
+            alone = evaluation.evaluate(model, part, LABELS, tokenizer).outputs
+            forwards = [len(calls)]
+            calls.clear()
+            ours = evaluation.evaluate(model, part, LABELS, tokenizer, shared=True).outputs
+            same = np.array_equal(alone, ours)
+            self.seen[f"evaluated {name}"] = {"same": same, "forwards": [*forwards, len(calls)]}
+            np.save(self.root / f"{self.way} {name} {parallel.rank()}.npy", ours)
+
+    def resumed(self) -> None:
+        """Undisturbed; then with Ctrl-C on rank 1 in the eighth update, and taken up again."""
+        folder = self.root / f"{self.way} checkpoints"
+        model, history = resumable(self.root, folder / "undisturbed", self.prepare)
+        self.keep("undisturbed", model, told(history))
+        task = interrupted(LABELS, 8) if parallel.rank() == 1 else LABELS
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _, history = resumable(self.root, folder / "cut", self.prepare, task=task)
+        warned = [str(each.message) for each in caught]
+        self.seen["cut"] = {"updates": len(history.steps), **told(history), "warned": warned}
+        model, history = resumable(self.root, folder / "cut", self.prepare, resume=True)
+        self.keep("resumed", model, told(history))
+
+    def taken_over(self) -> None:
+        """A run that one process began; the folder is copied, for a run writes into its own."""
+        folder = self.root / f"{self.way} one"
+        config = TrainConfig(epochs=2, batch_size=4, **PLAIN)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model, history = resumable(
+                self.root, folder, self.prepare, config=config, dropout=0.0, resume=True
+            )
+        warned = [str(each.message) for each in caught]
+        self.keep("taken over", model, {**told(history), "warned": warned})
+
+    def handed_over(self) -> None:
+        """A run that one process will go on with."""
+        config = TrainConfig(epochs=2, batch_size=4, **PLAIN)
+        resumable(
+            self.root, self.root / f"{self.way} handed", self.prepare, config=config, dropout=0.0,
+            task=interrupted(LABELS, 8),
+        )  # fmt: skip
+
+    def refused(self) -> None:
+        """A file in the way on one machine must end the run on all, and none may hang."""
+        for name, folder in (
+            ("file in the way", self.root / "bert" / "config.json"),
+            ("not shared", self.root / f"{self.way} checkpoints" / f"private {parallel.rank()}"),
+        ):
+            if name == "not shared" and parallel.is_main():
+                checkpoints.Store(folder).write(1, {}, {})
+            try:
+                resumable(self.root, folder, self.prepare, resume=True)
+            except checkpoints.CheckpointError as error:
+                self.seen[name] = str(error)
+
+    def written(self) -> None:
+        """The whole model, tied weights and pooled heads included, as a plain folder."""
+        for name, more in (("bert", {}), ("gpt2", {"task": TOKENS, "folder": "gpt2"}),
+                           ("pooled", {"pooling": "mean"})):  # fmt: skip
+            model, tokenizer = load(self.root, **more)
+            self.prepare(model)
+            task = more.get("task", LABELS)
+            report = evaluation.evaluate(model, PARTS["valid"], task, tokenizer, shared=True)
+            whole = parallel.gathered(model)
+            if parallel.is_main():
+                # The copy answers by itself: the other process does not take part.
+                again = evaluation.evaluate(whole, PARTS["valid"], task, tokenizer)
+                np.testing.assert_allclose(again.outputs, report.outputs, atol=1e-5)
+                saved.save(whole, tokenizer, task, self.root / f"{self.way} written {name}")
+                np.save(self.root / f"{self.way} written {name}.npy", report.outputs)
+
+
+def main(root: Path) -> None:
+    """Carry out every scenario in both ways."""
+    seen = {}
+    with parallel.started():
+        for way in ("ddp", "fsdp"):
+            scenarios = Scenarios(root, way)
+            for name in ("exact", "twice", "best", "evaluated", "resumed", "taken_over",
+                         "handed_over", "refused", "written"):  # fmt: skip
+                getattr(scenarios, name)()
+            seen[way] = scenarios.seen
+        (root / f"seen-{parallel.rank()}.json").write_text(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,68 @@
+"""The pages in docs: their code runs, and their tables hold what it computes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.notebooks import ROOT
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+MANY_DEVICES = ROOT / "docs" / "many_devices.md"
+
+
+def computed(page: Path) -> dict[str, Any]:
+    """The names that the Python blocks of a page leave behind, run one after the other."""
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        exec(block, names)
+    return names
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of all rows of all tables of a page."""
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def number(cell: str) -> float:
+    """A cell as a number; sizes in bytes."""
+    units = {"MB": 1e6, "GB": 1e9}
+    value, _, unit = cell.replace(",", "").partition(" ")
+    return float(value) * units.get(unit, 1)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page: Path):
+    computed(page)
+
+
+def test_the_tables_on_many_devices_hold_what_the_code_computes():
+    names, seen = computed(MANY_DEVICES), rows(MANY_DEVICES)
+    plans = [(devices, *plan) for devices, plan in names["plans"].items()]
+    traffic = [names["traffic"][name] + names["waits"][name] for name in names["MODELS"]]
+    room = [names["room"][name] + [names["shared_traffic"][name]] for name in names["MODELS"]]
+    tables = {
+        "devices": plans,
+        "sent an update by each of 2": traffic,
+        "one device, or each of many under DDP": room,
+    }
+    for head, expected in tables.items():
+        start = next(at for at, row in enumerate(seen) if head in row[:2]) + 1
+        for cells, values in zip(seen[start : start + 3], expected, strict=True):
+            shown = [number(cell) for cell in cells[-len(values) :]]
+            assert shown == pytest.approx(list(values), rel=0.06), cells
+
+
+def test_the_sentences_on_many_devices_hold_what_the_code_computes():
+    names, text = computed(MANY_DEVICES), MANY_DEVICES.read_text("utf-8")
+    for value in names["checkpoint"].values():
+        size = f"{value / 1e6:.0f} MB" if value < 1e9 else f"{value / 1e9:.2g} GB"
+        assert size in text
+    assert names["fits_80_gb"] == {"MiniLM": True, "BERT-base": True, "7B": False}
+    for hours in names["one_second"].values():
+        assert f"{hours:.1f}" in text
+    assert f"{names['plans'][64][1]:,} updates are few" in text
