@@ -103,7 +103,7 @@ class Store:
                 shutil.rmtree(old)
             temporary.rename(place)
             _flush(self.folder)
-            self._prune(number)
+            self.tidy(number)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CheckpointError(
@@ -127,6 +127,11 @@ class Store:
                 "delete the folder to start afresh, or restore it from a copy"
             )
         return None
+
+    def tidy(self, number: int) -> None:
+        """Remove what a killed process left, and all but what ``write(number)`` would keep."""
+        self._sweep()
+        self._prune(number)
 
     def best(self) -> Checkpoint | None:
         """The newest trustworthy checkpoint that was the best when it was written, if any."""

@@ -15,12 +15,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    PretrainedConfig,
-    initialization,
-)
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
+from transformers.initialization import no_init_weights
 
 from ftlearn import architecture, optimisation, runtime
 
@@ -179,7 +175,7 @@ class _Passing(TorchDispatchMode):
 
 def _same_shape(model: nn.Module) -> nn.Module:
     """A new model of the same architecture with the same parts frozen, in training mode."""
-    with initialization.no_init_weights():  # some models ask for the values that they have drawn
+    with no_init_weights():  # some models ask for the values that they have drawn
         if isinstance(model, architecture.PooledClassifier):
             encoder = type(model.base_model)(model.config)
             outputs = model.classifier.out_features

@@ -333,7 +333,6 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bo
     [
         (levers.without_buckets, batching, "plan"),
         (levers.without_fused_optimizer, optimisation, "optimizer"),
-        (levers.without_kept_memory, runtime, "kept_memory"),
     ],
 )
 def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module: Any, name: str):

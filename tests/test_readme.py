@@ -1,12 +1,16 @@
 """What the README shows runs as it stands there."""
 
 import csv
+import json
 import re
+import shlex
+import shutil
 import warnings
 
 import pytest
 from transformers import pipeline
 
+from ftlearn.cli import main
 from tools.notebooks import ROOT
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
@@ -26,6 +30,20 @@ def letters(tmp_path, monkeypatch):
             for number in range(24):
                 sentence = sentences[number % 4]
                 writer.writerow([f"Letter {number} of {department[0]}: {sentence}", department])
+
+
+def test_the_command_line_runs_as_shown(letters, tmp_path):
+    text = (ROOT / "README.md").read_text("utf-8")
+    commands = re.findall(r"^ftlearn (.*)$", text.partition("## Your own data")[2], re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["fit", "evaluate", "predict"]
+    shutil.copy("letters.csv", "newer_letters.csv")
+    (tmp_path / "unread.txt").write_text("My kettle leaks.\nI was charged twice.\n")
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+    answers = (tmp_path / "answers.jsonl").read_text("utf-8").splitlines()
+    model = pipeline("text-classification", model=str(tmp_path / "run" / "model"))
+    there = model(["My kettle leaks.", "I was charged twice."])
+    assert [json.loads(line)["label"] for line in answers] == [each["label"] for each in there]
 
 
 def test_your_own_data_and_the_loop_run_as_shown(letters, tmp_path):

@@ -262,27 +262,31 @@ def test_patience_without_validation_data_is_refused(loaded, task):
         fit(model, ROWS, task, tokenizer, TrainConfig(), patience=1)
 
 
-def interrupting(task, *calls):
-    """The task's loss, with Ctrl-C pressed in the given calls."""
+def interrupting(task, *calls, number=signal.SIGINT):
+    """The task's loss, with a signal (Ctrl-C) arriving in the given calls."""
     numbers = itertools.count(1)
 
     def loss(logits, targets):
         if next(numbers) in calls:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return task.loss(logits, targets)
 
     return loss
 
 
-def test_an_interrupt_finishes_the_update_and_returns_the_history(loaded, task, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_finishes_the_update_and_returns_the_history(
+    loaded, task, monkeypatch, number
+):
     model, tokenizer = loaded
+    before = signal.getsignal(number)
     monkeypatch.setattr(fitting, "steps", lambda model, batches, loss, config: training.steps(
-        model, batches, interrupting(task, 3), config))  # fmt: skip
+        model, batches, interrupting(task, 3, number=number), config))  # fmt: skip
     with pytest.warns(UserWarning, match="interrupted"):
         history = fit(model, ROWS, task, tokenizer, TrainConfig(epochs=1, batch_size=4))
     assert len(history.steps) == 3
     assert history.stopped == "interrupted"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) is before
 
 
 def test_a_second_interrupt_aborts(loaded, task, monkeypatch):

@@ -139,6 +139,11 @@ def recipe(work: Work, **changes: Any) -> tuple[nn.Module, Iterator[Any]]:
     return model, learn()
 
 
+def quick_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's way to be accurate soon: the same at twice the rate, in two passes."""
+    return recipe(replace(work, epochs=2), learning_rate=2e-4)
+
+
 def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
     """ftlearn's way with a handful of labels: the same at half the rate, with more passes."""
     epochs = max(3, FEW_SHOT_EXAMPLES // len(work.train))

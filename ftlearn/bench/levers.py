@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -33,11 +33,6 @@ def without_fused_optimizer() -> AbstractContextManager:
         return torch.optim.AdamW(groups, lr=learning_rate, fused=False)
 
     return patch.object(optimisation, "optimizer", plain)
-
-
-def without_kept_memory() -> AbstractContextManager:
-    """The C library's allocator as it is by itself."""
-    return patch.object(runtime, "kept_memory", nullcontext)
 
 
 def freeze_embeddings(model: nn.Module) -> None:
@@ -74,7 +69,6 @@ def levers(work: Work) -> dict[str, Entry]:
         "no buckets by length": lever(within=without_buckets),
         "dropout 0.1": lever(dropout=0.1),
         "AdamW not fused": lever(within=without_fused_optimizer),
-        "freed memory given back": lever(within=without_kept_memory),
         f"attention {attention}": lever(
             change=lambda model: model.set_attn_implementation(attention)
         ),

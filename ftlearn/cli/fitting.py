@@ -88,6 +88,15 @@ class ModelGiven:
     max_length: Annotated[
         int, option("Tokens (about 3/4 of a word) read of each text; the rest is cut.", MODEL)
     ] = 128
+    shard: Annotated[
+        bool,
+        option(
+            "For a model that does not fit one device: under torchrun, spread its weights over "
+            "all of them (FSDP2).",
+            MODEL,
+            flag="--shard",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

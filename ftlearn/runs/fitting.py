@@ -56,7 +56,8 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
         task = _task(plan, parts)
         _tell_data(plan, parts, task, tell)
         if resume and folder.finished:
-            folder.begin(_asked(plan))
+            if parallel.is_main():
+                folder.begin(_asked(plan))
             return Outcome(FINISHED_BEFORE)
         model, tokenizer = _load(plan, task, tell)
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
@@ -65,12 +66,16 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
         history = training.fit(*given, patience=plan.patience, **saving)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
-        valid, test = (evaluate(model, parts.data[p], task, tokenizer) for p in ("valid", "test"))
+        valid, test = (
+            evaluate(model, parts.data[part], task, tokenizer, shared=True)
+            for part in ("valid", "test")
+        )
+        whole = parallel.gathered(model)
         if not parallel.is_main():
             return Outcome(DONE, history, test)
         result = Result(plan, parts, task, runtime.device_of(model), history, valid, test, notes)
         facts = summary(result, start=start, resumed=resumed)
-        saved.save(model, tokenizer, task, folder.model)
+        saved.save(whole, tokenizer, task, folder.model)
         _write(folder, facts, history, test)
         return Outcome(DONE, history, test, facts)
 
@@ -93,9 +98,13 @@ def _task(plan: Plan, parts: Parts) -> Task:
 
 
 def _load(plan: Plan, task: Task, tell: Teller) -> tuple[nn.Module, Any]:
+    # A sharded model is loaded beside the devices, whose memory may not hold all of it.
+    place = "cpu" if plan.shard else plan.device
     model, tokenizer = models.load(
-        plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=plan.device
+        plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=place
     )
+    if plan.shard:
+        parallel.shard(model)
     device = runtime.device_of(model)
     numbers = str(runtime.precision(device)).removeprefix("torch.")
     millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()

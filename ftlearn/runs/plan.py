@@ -66,6 +66,7 @@ class Plan:
                 the saved model
     max_length  tokens that are read of each text
     patience    evaluations without a better one before training stops early; None never stops
+    shard       under ``torchrun``, spread the weights over the devices instead of copying them
 
     >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
     Traceback (most recent call last):
@@ -79,6 +80,7 @@ class Plan:
     max_length: int = 128
     patience: int | None = None
     device: str | None = None
+    shard: bool = False
     config: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:

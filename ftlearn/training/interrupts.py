@@ -1,4 +1,4 @@
-"""Ctrl-C and the notebook's stop button: end in order; a second one aborts."""
+"""Ctrl-C, the notebook's stop button, a cluster's SIGTERM: end in order; a second one aborts."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def awaited() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

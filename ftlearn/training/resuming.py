@@ -72,6 +72,7 @@ class Keeper:
             )
             return None
         _check_same(newest, self.run, self.identity)
+        _on_main(lambda: self.store.tidy(newest.state["number"]))
         _restore(self.run, newest)
         self.history.steps = [Step(**step) for step in newest.state["steps"]]
         self.history.evaluations = newest.state["evaluations"]
