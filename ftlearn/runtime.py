@@ -178,8 +178,9 @@ def memory_growth(function: Callable[[], Any]) -> int:
 
     For a true figure run it in a fresh process: memory that was freed before is used again.
 
-    >>> held = []
-    >>> memory_growth(lambda: held.append(torch.ones(20_000_000))) > 70_000_000
+    >>> import mmap
+    >>> block = mmap.mmap(-1, 80_000_000)
+    >>> memory_growth(lambda: block.write(bytes(80_000_000))) > 70_000_000
     True
     """
     before, done, seen = memory_used(), threading.Event(), [memory_used()]

@@ -42,6 +42,7 @@ def tear():
 
 
 interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
+HANDLER = signal.getsignal(signal.SIGINT)  # in the background of a shell it is another
 
 
 @pytest.fixture(autouse=True)
@@ -389,7 +390,7 @@ def test_ctrl_c_saves_and_returns_and_is_resumed_to_the_same_bits(
     assert stopped["stopped"] == "interrupted"
     assert stopped["last"].startswith(f"{number:08d}")
     assert stopped["steps"] == undisturbed["steps"][:number]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is HANDLER
     with only():
         assert train(tiny_bert, tmp_path / "run", resume=True) == undisturbed
 
@@ -409,14 +410,14 @@ def test_a_second_ctrl_c_aborts_even_a_write_and_what_was_whole_is_found(
     monkeypatch.setattr(os, "fsync", lambda handle: (now(), real(handle)))
     with pytest.raises(KeyboardInterrupt):
         train(tiny_bert, tmp_path / "run")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is HANDLER
     with only():
         assert train(tiny_bert, tmp_path / "run", resume=True) == undisturbed
 
 
 def test_the_handler_is_put_back_after_an_error(tiny_bert, tmp_path):
     torn(tiny_bert, tmp_path / "run", 1)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is HANDLER
 
 
 def test_a_notice_that_cannot_be_printed_does_not_break_the_run(tiny_bert, tmp_path, monkeypatch):
