@@ -9,7 +9,6 @@ its manifest. No pickle is written or read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from ftlearn.files import sha256
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -186,7 +187,7 @@ def damage(folder: Path) -> str | None:
             size = (folder / name).stat().st_size
             if size != written["size"]:
                 return f"{name} has {size} bytes, {written['size']} were written"
-            if _sha256(folder / name) != written["sha256"]:
+            if sha256(folder / name) != written["sha256"]:
                 return f"{name} has changed since it was written (sha256 differs)"
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
@@ -217,15 +218,10 @@ def _seal(folder: Path) -> None:
     files = {}
     for path in sorted(folder.iterdir()):
         _flush(path)
-        files[path.name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+        files[path.name] = {"size": path.stat().st_size, "sha256": sha256(path)}
     (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
     _flush(folder / MANIFEST)
     _flush(folder)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from transformers import (
 )
 
 from ftlearn import architecture, runtime
+from ftlearn.files import sha256
 from ftlearn.known import KNOWN
 from ftlearn.pooling import HEAD_FILE, read_pooled
 
@@ -127,7 +127,7 @@ def _from_package() -> Path | None:
     if spec is None or spec.origin is None:
         return None
     folder = Path(spec.origin).parent / "model"
-    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    found = sha256(folder / "model.safetensors")
     if found != MINILM_SHA256:
         raise ModelError(
             f"the weights in {MINILM_PACKAGE} have sha256 {found}, expected {MINILM_SHA256}: "

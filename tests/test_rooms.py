@@ -15,7 +15,17 @@ from tools.notebooks import ROOT
 PACKAGE = ROOT / "ftlearn"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"batching", "checkpoints", "data", "interpolation", "known", "losses", "metrics", "parallel"}
+    {
+        "batching",
+        "checkpoints",
+        "data",
+        "files",
+        "interpolation",
+        "known",
+        "losses",
+        "metrics",
+        "parallel",
+    }
     | {"pooling", "runtime", "showing"},
     {"architecture", "config", "models", "optimisation", "resources", "tasks"},
     {"baselines", "doctor", "evaluation", "heads", "history", "saved", "training"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 
 from ftlearn.config import TrainConfig
 from ftlearn.data.errors import close_match
+from ftlearn.files import sha256
 from ftlearn.pooling import POOLINGS
 
 KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
@@ -53,7 +53,7 @@ class Files:
 
     def sha256(self) -> dict[str, str]:
         """The fingerprint of each file, by part."""
-        return {part: _sha256(path) for part, path in self.given.items()}
+        return {part: sha256(path) for part, path in self.given.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +127,3 @@ def check_device(name: str | None) -> None:
     )
     if lacking:
         raise ValueError(f"there is no device {name!r} here: leave it out to take the best one")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

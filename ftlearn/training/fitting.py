@@ -22,7 +22,6 @@ from ftlearn.checkpoints import Store
 from ftlearn.config import TrainConfig
 from ftlearn.evaluation import evaluate
 from ftlearn.history import History, Step
-from ftlearn.runtime import device_of
 from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts
 from ftlearn.training.loop import DivergedError, Run, steps
@@ -184,13 +183,13 @@ def _require_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> 
         optimizer=config.optimizer,
     )
     # The weights are in memory already.
-    free = runtime.memory_available(device_of(model)) + needed.weights
+    free = runtime.memory_available(runtime.device_of(model)) + needed.weights
     resources.require_memory(needed, available=free)
 
 
 def _with_bar(run: Run) -> Iterator[Step]:
-    alone = {"disable": not parallel.is_main(), "leave": False}
-    with tqdm(total=run.total, initial=run.number, desc="training", unit="update", **alone) as bar:
+    shown = {"desc": "training", "unit": "update", "leave": False}
+    with tqdm(total=run.total, initial=run.number, disable=not parallel.is_main(), **shown) as bar:
         for step in run:
             bar.update()
             bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
