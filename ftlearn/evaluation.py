@@ -55,10 +55,11 @@ def _in_bfloat16(model: nn.Module) -> nn.Module:
 
     Buffers, such as the angles of rotary positions, keep their precision.
     """
-    light = copy.deepcopy(model)
-    for parameter in light.parameters():
-        parameter.data = parameter.data.to(torch.bfloat16)
-    return light
+    light = {
+        id(each): nn.Parameter(each.detach().to(torch.bfloat16), requires_grad=False)
+        for each in model.parameters()
+    }
+    return copy.deepcopy(model, light)  # takes those for copies, and so copies no fp32 weight
 
 
 def in_batches(

@@ -32,13 +32,13 @@ def optimizer(name: str, parameters: Iterable[dict], learning_rate: float) -> to
     raise ValueError(f"unknown optimizer {name!r}: use {', '.join(OPTIMIZERS)}")
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:
     """Trainable parameters in two groups: matrices decay, biases and norm gains do not.
 
-    >>> [len(group["params"]) for group in decay_groups(nn.Linear(2, 2), 0.01)]
+    >>> [len(group["params"]) for group in decay_groups(nn.Linear(2, 2).parameters(), 0.01)]
     [1, 1]
     """
-    moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    moving = [parameter for parameter in parameters if parameter.requires_grad]
     if not moving:
         raise ValueError("every parameter is frozen: nothing to train; unfreeze a part first")
     return [

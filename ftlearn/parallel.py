@@ -19,6 +19,9 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+COMPOSED = "__composable_api_state_key"
+"""How the attributes begin by which torch ties a module to FSDP."""
+
 
 def world_size() -> int:
     """How many processes train together.
@@ -197,7 +200,8 @@ def _rebuilt(module: nn.Module, whole: Mapping[int, nn.Parameter]) -> nn.Module:
     """
     kind = type(module).__mro__[2] if is_sharded(module) else type(module)
     twin = kind.__new__(kind)
-    twin.__dict__.update(module.__dict__)
+    own = {key: each for key, each in vars(module).items() if not key.startswith(COMPOSED)}
+    twin.__dict__.update(own, _load_state_dict_post_hooks=OrderedDict())
     twin._forward_pre_hooks, twin._forward_hooks = OrderedDict(), OrderedDict()
     twin._parameters = {name: whole.get(id(each)) for name, each in module._parameters.items()}
     twin._buffers = {

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.initialization import no_init_weights
 
 from ftlearn import architecture, optimisation, runtime
+from ftlearn.narrowing import narrow_stream
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """fp32 copies of each trainable number that an optimiser keeps."""
@@ -88,15 +89,17 @@ def estimate(
     tokens: int,
     optimizer: str = "adamw",
     precision: str = "auto",
+    left_out: int = 0,
 ) -> Estimate:
     """Memory and arithmetic of training a model on batches of ``batch_size`` × ``tokens``.
 
-    ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient
-    and no optimiser state. Activations are counted exactly as autograd saves them, in a dry run
-    on tensors that have shapes but no memory; the dry run also counts what passes through, and
-    the floating-point operations forward and backward.
+    ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient and
+    no optimiser state, nor have ``left_out`` others (see ``tables``). Activations are counted as
+    autograd saves them, in a dry run on tensors that have shapes but no memory; it also counts
+    what passes through, and the floating-point operations forward and backward.
     """
     total, moving = architecture.count_parameters(model)
+    moving -= left_out
     where = runtime.device_of(model)
     dtype = runtime.precision(runtime.device() if where.type == "meta" else where, precision)
     saved, passing, flops = _dry_run(model, batch_size, tokens, dtype)
@@ -135,7 +138,8 @@ def _dry_run(
         with torch.no_grad(), numbers, _Passing(copy) as passing:
             copy(**inputs)
         with counter:
-            with saved_tensors_hooks(pack, lambda tensor: tensor), numbers:
+            narrow = narrow_stream(copy, dtype)
+            with saved_tensors_hooks(pack, lambda tensor: tensor), numbers, narrow:
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
@@ -183,9 +187,8 @@ def _same_shape(model: nn.Module) -> nn.Module:
         else:
             copy = type(model)(model.config)
     getattr(copy, "tie_weights", lambda: None)()  # left out with the drawing
-    moves = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    for name, parameter in copy.named_parameters():
-        parameter.requires_grad_(moves[name])
+    for mine, other in zip(copy.parameters(), model.parameters(), strict=True):
+        mine.requires_grad_(other.requires_grad)
     return copy.train()
 
 
@@ -199,13 +202,13 @@ def seconds_per_update(
     device, was_training = runtime.device_of(model), model.training
     dtype = runtime.precision(device, precision)
     ids = torch.full((batch_size, tokens), 5, device=device)
-    groups = optimisation.decay_groups(model, weight_decay=0.0)
+    groups = optimisation.decay_groups(model.parameters(), weight_decay=0.0)
     optimizer = optimisation.optimizer("adamw", groups, learning_rate=0.0)
     model.train()
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        with runtime.autocast(device, dtype):
+        with runtime.autocast(device, dtype), narrow_stream(model, dtype):
             total = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum()
         total.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()  # waits for a GPU to finish
@@ -217,15 +220,11 @@ def seconds_per_update(
 
 
 def require_memory(needed: Estimate, *, available: int | None = None) -> None:
-    """Raise TooLargeError, naming smaller choices, when a run would not fit.
-
-    ``available`` is in bytes; None asks the machine.
-    """
+    """Raise TooLargeError, with smaller choices, where ``available`` bytes (None asks) are few."""
     free = runtime.memory_available() if available is None else available
     if needed.memory <= free:
         return
-    fixed = needed.memory - needed.activations
-    if fixed < free:
+    if (fixed := needed.memory - needed.activations) < free:
         pieces = -(-needed.activations // max(1, free - fixed))
         remedy = f"cut the batch into {pieces} pieces with TrainConfig(accumulate={pieces})"
     else:
@@ -246,5 +245,5 @@ def plan_time(model: nn.Module, lengths: list[int], *, config: Any) -> float:
     """
     mean = max(1, round(sum(lengths) / len(lengths)))
     rows = -(-config.batch_size // config.accumulate)
-    one = seconds_per_update(model, batch_size=rows, tokens=mean)
-    return one * config.epochs * len(lengths) / rows
+    updates = config.epochs * len(lengths) / rows
+    return seconds_per_update(model, batch_size=rows, tokens=mean) * updates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,23 @@ from hypothesis import settings
 from matplotlib import pyplot as plt
 from torch import nn
 
-from ftlearn import data, models
+from ftlearn import data, models, runtime
 
 mpl.use("Agg")
 settings.register_profile("ftlearn", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("ftlearn")
+os.environ["FTLEARN_PROGRESS"] = ""  # tests keep no progress where learners keep theirs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_arithmetic_everywhere() -> Iterator[None]:
+    """Tests compute in fp32 by default, also where the processor has units for bf16 (AMX).
+
+    What those change is tested where the number format is named.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "has_amx", lambda: False)
+        yield
 
 
 @pytest.fixture(autouse=True)

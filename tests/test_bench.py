@@ -369,7 +369,7 @@ def test_levers_change_what_they_name(work: Work):
     (number,) = [name for name in formats if name.startswith("precision")]
     assert {formats["default"], formats[number]} == {torch.float32, torch.bfloat16}
     with levers.without_fused_optimizer():
-        groups = optimisation.decay_groups(nn.Linear(1, 1), 0.0)
+        groups = optimisation.decay_groups(nn.Linear(1, 1).parameters(), 0.0)
         assert not optimisation.optimizer("adamw", groups, 1e-3).defaults["fused"]
 
 

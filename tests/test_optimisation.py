@@ -62,7 +62,7 @@ def test_matrices_decay_and_biases_and_norms_do_not(tiny_checkpoints, shape: str
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     decayed, spared = (
         {names[id(parameter)] for parameter in group["params"]}
-        for group in decay_groups(model, 0.3)
+        for group in decay_groups(model.parameters(), 0.3)
     )
     norms = {
         f"{owner}.{name}"
@@ -80,7 +80,7 @@ def test_matrices_decay_and_biases_and_norms_do_not(tiny_checkpoints, shape: str
 def test_groups_carry_the_decay_and_leave_frozen_parameters_out():
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
     model[0].requires_grad_(False)
-    decayed, spared = decay_groups(model, 0.3)
+    decayed, spared = decay_groups(model.parameters(), 0.3)
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
     assert decayed["params"] == [model[1].weight]
     assert spared["params"] == [model[1].bias]
@@ -88,7 +88,7 @@ def test_groups_carry_the_decay_and_leave_frozen_parameters_out():
 
 def test_nothing_to_train_is_refused():
     with pytest.raises(ValueError, match=r"every parameter is frozen: .* unfreeze a part first"):
-        decay_groups(nn.Linear(2, 2).requires_grad_(False), 0.01)
+        decay_groups(nn.Linear(2, 2).requires_grad_(False).parameters(), 0.01)
 
 
 @given(st.sampled_from(SCHEDULES), totals, shares)

@@ -88,6 +88,14 @@ def test_weights_gradients_and_moments_take_four_bytes_a_number(optimizer: str, 
     assert found.optimizer == copies * 4 * count
 
 
+def test_what_is_left_out_has_neither_gradient_nor_moments():
+    model = small_bert()
+    count = architecture.count_parameters(model).total
+    found = resources.estimate(model, batch_size=2, tokens=8, left_out=100)
+    assert found.weights == 4 * count
+    assert (found.gradients, found.optimizer) == (4 * (count - 100), 8 * (count - 100))
+
+
 def test_a_frozen_body_keeps_gradients_and_moments_of_the_head_only():
     model = architecture.freeze(small_bert(num_labels=3), "body")
     found = resources.estimate(model, batch_size=2, tokens=8)
@@ -243,16 +251,18 @@ import torch
 from ftlearn import architecture, models, resources, runtime, tasks
 from ftlearn.batching import Batches, Encoded
 from ftlearn.training import TrainConfig, steps
+from ftlearn.training.loop import used_tables
 
 rows, tokens, frozen = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 task = tasks.Classification(labels=("a", "b", "c"))
 model, tokenizer = models.load("minilm", task, device="cpu")
 if frozen:
     architecture.freeze(model, frozen)
-found = resources.estimate(model, batch_size=rows, tokens=tokens)
 ids = torch.randint(1000, 20000, (2 * rows, tokens)).tolist()
 texts = Encoded({"input_ids": ids}, [0] * len(ids), tokens)
 batches, config = Batches(texts, tokenizer, rows), TrainConfig(epochs=1, batch_size=rows)
+left_out = sum(rows.left_out for rows in used_tables(model, batches, config))
+found = resources.estimate(model, batch_size=rows, tokens=tokens, left_out=left_out)
 grown = runtime.memory_growth(lambda: list(steps(model, batches, task.loss, config)))
 print(json.dumps({"estimate": found.memory, "weights": found.weights, "grown": grown}))
 """

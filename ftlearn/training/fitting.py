@@ -24,7 +24,7 @@ from ftlearn.evaluation import evaluate
 from ftlearn.history import History, Step
 from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts
-from ftlearn.training.loop import DivergedError, Run, steps
+from ftlearn.training.loop import DivergedError, Run, steps, used_tables
 from ftlearn.training.resuming import INTERRUPTED, Keeper, weights_of
 
 Scorer = Callable[[], dict[str, float]]
@@ -181,6 +181,7 @@ def _require_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> 
         batch_size=-(-config.batch_size // (config.accumulate * parallel.world_size())),
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
+        left_out=sum(rows.left_out for rows in used_tables(model, batches, config)),
     )
     # The weights are in memory already.
     free = runtime.memory_available(runtime.device_of(model)) + needed.weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from torch.amp import GradScaler
 
-from ftlearn import optimisation, parallel, runtime
+from ftlearn import optimisation, parallel, runtime, tables
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
 from ftlearn.history import Step
 from ftlearn.losses import LossSum
+from ftlearn.narrowing import narrow_stream
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 
@@ -55,7 +56,9 @@ class Run(Iterator[Step]):
         self.model = model
         self.replica = parallel.replicate(model)
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
-        groups = optimisation.decay_groups(model, config.weight_decay)
+        self.tables = used_tables(model, batches, config)
+        self.trained = _trained(model, self.tables)
+        groups = optimisation.decay_groups(self.trained.values(), config.weight_decay)
         self.optimizer = optimisation.optimizer(config.optimizer, groups, config.learning_rate)
         self.total = config.epochs * len(batches)
         self.factor = optimisation.schedule(config.schedule, total=self.total, warmup=config.warmup)
@@ -78,7 +81,10 @@ class Run(Iterator[Step]):
         else:
             runtime.set_random_state(self.random)
         done, skip = divmod(self.number, len(self.batches))
-        with runtime.kept_memory():
+        for rows in self.tables:
+            rows.read()  # a checkpoint or the notebook may have changed the model since
+        narrow = narrow_stream(self.model, self.dtype)
+        with runtime.kept_memory(), tables.all_lent(self.tables), narrow:
             for epoch in range(done, self.config.epochs):
                 for pieces in self.batches.epoch(epoch, skip=skip if epoch == done else 0):
                     yield self.update(pieces)
@@ -92,13 +98,15 @@ class Run(Iterator[Step]):
         self.model.train()
         value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.trained.values(), self.config.clip_norm)
         norm = parallel.full(norm).item()
         where = f"update {self.number + 1} of {self.total}, learning rate {rate:g}"
         _check_finite(value, norm, self.scaler, where)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
+        for rows in self.tables:
+            rows.write(decay=rate * self.config.weight_decay)
         self.number += 1
         self.examples += round(
             sum(parallel.sums([len(piece.rows) for piece in pieces], self.device))
@@ -114,7 +122,8 @@ class Run(Iterator[Step]):
         while True:
             before = runtime.random_state()
             try:
-                return accumulate(self.replica, pieces, self.loss, self.dtype, self.scaler)
+                given = self.replica, pieces, self.loss, self.dtype, self.scaler
+                return accumulate(*given, self.trained.values())
             except MemoryError:
                 self.optimizer.zero_grad()  # of the pieces that did fit
                 smaller = self.batches.halved(pieces)
@@ -131,9 +140,17 @@ class Run(Iterator[Step]):
 
 
 def accumulate(
-    model: nn.Module, pieces: list[Batch], loss: Loss, dtype: torch.dtype, scaler: GradScaler
+    model: nn.Module,
+    pieces: list[Batch],
+    loss: Loss,
+    dtype: torch.dtype,
+    scaler: GradScaler,
+    trained: Collection[nn.Parameter] = (),
 ) -> float:
-    """Put the gradient of the mean loss over all pieces into ``.grad``; return that mean."""
+    """Put the gradient of the mean loss over all pieces into ``.grad``; return that mean.
+
+    ``trained`` are the parameters that learn, the model's own unless given.
+    """
     summed, count = 0.0, 0
     for piece in pieces:
         with memory_advice(piece), parallel.syncing(model, piece is pieces[-1]):
@@ -143,9 +160,8 @@ def accumulate(
     summed, count = parallel.sums([summed, count], runtime.device_of(model))
     if count == 0:
         raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
-    for parameter in model.parameters():
-        if parameter.grad is not None:
-            parameter.grad /= count / parallel.world_size()  # ranks bring the mean of their sums
+    for gradient in [each.grad for each in trained or model.parameters() if each.grad is not None]:
+        gradient /= count / parallel.world_size()  # ranks bring the mean of their sums
     return summed / count
 
 
@@ -180,6 +196,25 @@ class memory_advice:  # noqa: N801 - a context manager, read like a function
                 "TrainConfig.accumulate (the result stays the same), lower batch_size or the "
                 "task's max_length, or freeze a part of the model"
             ) from error
+
+
+def used_tables(model: nn.Module, batches: Any, config: TrainConfig) -> list[tables.Rows]:
+    """Tables of which only the used rows need to be trained, where that changes nothing.
+
+    It would where weight decay is a part of the gradient (Adam, momentum), or where other ranks
+    have other rows.
+    """
+    decoupled = config.optimizer == "adamw" or config.weight_decay == 0
+    if not decoupled or parallel.world_size() > 1 or not isinstance(batches, Batches):
+        return []
+    padding = [batches.tokenizer.pad_token_id]  # no text holds it, and every batch may
+    return tables.sparse(model, [*batches.encoded.inputs["input_ids"], padding])
+
+
+def _trained(model: nn.Module, left_out: list[tables.Rows]) -> dict[str, nn.Parameter]:
+    """The parameters that learn, by name; of some tables only the rows that are used."""
+    moving = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    return moving | {rows.name: rows.parameter for rows in left_out}
 
 
 def _check_finite(loss: float, norm: float, scaler: GradScaler, where: str) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 from ftlearn import parallel, runtime
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.history import History, Step
+from ftlearn.tables import Rows
 from ftlearn.training.loop import Run
 
 INTERRUPTED = "interrupted"
@@ -106,15 +107,31 @@ def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
 
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
     """Weights and the optimiser's memory by parameter name, whole on the main rank."""
-    names = {parameter: name for name, parameter in run.model.named_parameters()}
+    names = {parameter: name for name, parameter in run.trained.items()}
     optimizer = {
-        f"{names[parameter]}/{key}": value
+        f"{names[parameter]}/{key}": _whole(run, names[parameter], value)
         for parameter, memory in run.optimizer.state.items()
         for key, value in memory.items()
         if value is not None
     }
     weights = run.model.state_dict()
     return {"model": parallel.collected(weights), "optimizer": parallel.collected(optimizer)}
+
+
+def _whole(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
+    """What the optimiser knows of a parameter, as if it had trained all of its rows."""
+    rows = _left_out(run).get(name)
+    return value if rows is None or value.ndim == 0 else rows.spread(value)
+
+
+def _part(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
+    """What a checkpoint knows of a parameter, of the rows that this run trains."""
+    rows = _left_out(run).get(name)
+    return value if rows is None or value.ndim == 0 else rows.picked(value)
+
+
+def _left_out(run: Run) -> dict[str, Rows]:
+    return {rows.name: rows for rows in run.tables}
 
 
 def _state(run: Run, history: History) -> dict[str, Any]:
@@ -191,10 +208,9 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     weights = weights_of(checkpoint, run.model)
     _check_trained(checkpoint, run.model)
     run.model.load_state_dict(weights)
-    parameters = dict(run.model.named_parameters())
     for key, value in checkpoint.tensors("optimizer").items():
         name, _, what = key.rpartition("/")
-        parameter = parameters[name]
+        parameter, value = run.trained[name], _part(run, name, value)
         memory = run.optimizer.state[parameter]
         # A fused optimizer wants its counters, too, where the weights are.
         single = value.ndim == 0

@@ -1,0 +1,147 @@
+"""Leaving out the unused rows of a table changes nothing but time and memory."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel
+
+from ftlearn import evaluate, models, tables, tasks
+from ftlearn.tables import Rows, sparse
+from ftlearn.training import TrainConfig, loop, steps
+
+WORDS = ["ball", "code", "heart", "run"]
+ROWS = Dataset.from_dict(
+    {
+        "text": [" ".join(WORDS[(row + at) % 4] for at in range(2 + row % 3)) for row in range(24)],
+        "label": [["cold", "warm"][row % 2] for row in range(24)],
+    }
+)
+TASK = tasks.classification(ROWS, max_length=16)
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """The loop as it would be if every row took part."""
+
+    def switch(on: bool) -> None:
+        monkeypatch.setattr(loop.tables, "sparse", (lambda *_: []) if on else sparse)
+
+    return switch
+
+
+def trained(folder, **changes) -> tuple[dict, list[float], int]:
+    """Final weights, losses, and how many numbers the optimiser moved."""
+    model, tokenizer = models.load(folder, TASK, device="cpu")
+    config = TrainConfig(**{"epochs": 3, "batch_size": 4, "learning_rate": 1e-2, **changes})
+    run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config, precision="fp32")
+    losses = [step.loss for step in run]
+    groups = run.optimizer.param_groups
+    return model.state_dict(), losses, sum(p.numel() for g in groups for p in g["params"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.3}, {"optimizer": "momentum"}])
+def test_weights_and_losses_are_those_of_the_whole_table(tiny_bert, whole, monkeypatch, settings):
+    monkeypatch.setattr(tables, "WORTH", 1.0)  # the tiny vocabulary is used up by half
+    whole(True)
+    expected, curve, moved = trained(tiny_bert, **settings)
+    whole(False)
+    found, losses, fewer = trained(tiny_bert, **settings)
+    assert losses == pytest.approx(curve, abs=1e-6)
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, atol=2e-6, rtol=0, msg=name)
+    # Momentum with weight decay moves every row by its memory, so there nothing is left out.
+    assert (fewer < moved) == ("optimizer" not in settings)
+
+
+def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
+    monkeypatch.setattr(tables, "WORTH", 1.0)
+    model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+    before = model.get_input_embeddings().weight.detach().clone()
+    config = TrainConfig(epochs=1, batch_size=24, schedule="constant", warmup=0.0, weight_decay=0.5)
+    batches = TASK.batches(ROWS, tokenizer, config)
+    run = steps(model, batches, TASK.loss, config, precision="fp32")
+    list(run)
+    (rows,) = run.tables
+    after = model.get_input_embeddings().weight.detach()
+    unused = torch.ones(len(after), dtype=torch.bool)
+    unused[rows.used] = False
+    torch.testing.assert_close(after[unused], before[unused] * (1 - 1e-4 * 0.5))
+    held = torch.tensor(sorted({i for ids in batches.encoded.inputs["input_ids"] for i in ids}))
+    assert (after[held] != before[held]).any(-1).all()
+
+
+def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert, monkeypatch):
+    monkeypatch.setattr(tables, "WORTH", 1.0)
+    model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+    config = TrainConfig(epochs=1, batch_size=8, learning_rate=1e-2)
+    run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
+    next(run)
+    twin = models.load(tiny_bert, TASK, device="cpu")[0]
+    twin.load_state_dict(model.state_dict())
+    others = ROWS.map(lambda row: {"text": row["text"] + " chip server"})
+    ours, theirs = (evaluate(each, others, TASK, tokenizer).outputs for each in (model, twin))
+    assert (ours == theirs).all()
+    assert model.get_input_embeddings().weight.requires_grad
+    run.close()
+    assert not model.get_input_embeddings()._forward_hooks
+
+
+def test_an_id_that_no_training_text_holds_is_named():
+    table = nn.Embedding(10, 2)
+    with Rows("words.weight", table, [1, 2]).lent():
+        table(torch.tensor([[1, 2]])).sum().backward()
+        with pytest.raises(ValueError, match=r"words\.weight is asked for id 7"):
+            table(torch.tensor([[1, 7]]))
+        with torch.no_grad():
+            assert table(torch.tensor([7])).equal(table.weight[[7]])
+    assert table.weight.grad is None
+
+
+def test_spread_and_picked_are_inverse():
+    rows = Rows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2, 5])
+    values = torch.randn(3, 3)
+    assert rows.picked(rows.spread(values)).equal(values)
+    assert rows.spread(values)[[1, 3, 4]].eq(0).all()
+
+
+def test_padding_gets_no_gradient():
+    rows = Rows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2])
+    with rows.lent():
+        rows.table(torch.tensor([0, 2])).sum().backward()
+    assert rows.parameter.grad.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def small(**changes) -> BertForSequenceClassification:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    return BertForSequenceClassification(
+        BertConfig(vocab_size=40, intermediate_size=8, **sizes, **changes)
+    )
+
+
+def test_tables_that_something_else_reads_or_that_hardly_save_stay_whole():
+    tied = GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=8, n_embd=8, n_layer=1, n_head=2))
+    assert sparse(tied, [[1, 2]]) == []
+    assert sparse(nn.Linear(2, 2), [[1, 2]]) == []
+    frozen = small()
+    frozen.get_input_embeddings().weight.requires_grad_(False)
+    assert sparse(frozen, [[1, 2]]) == []
+    assert sparse(small(), [range(1, 30)]) == []
+    (rows,) = sparse(small(), [[1, 2], [7]])
+    assert rows.used.tolist() == [0, 1, 2, 7]
+    assert rows.name == "bert.embeddings.word_embeddings.weight"
+
+
+def test_a_deep_copy_in_the_middle_is_usable(tiny_bert, monkeypatch):
+    monkeypatch.setattr(tables, "WORTH", 1.0)
+    model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+    config = TrainConfig(epochs=1, batch_size=8)
+    run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
+    next(run)
+    snapshot = copy.deepcopy(model)
+    list(run)
+    assert evaluate(snapshot, ROWS, TASK, tokenizer).outputs.shape == (24, 2)
