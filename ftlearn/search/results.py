@@ -1,0 +1,109 @@
+"""What a search has found so far: a table, the best, the curve, and which settings mattered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from ftlearn.search import ledger
+
+
+class SearchError(RuntimeError):
+    """A search that cannot give an answer: every trial failed."""
+
+
+class Best(NamedTuple):
+    """The best trial: its settings, its value, and its row in the table."""
+
+    settings: dict[str, Any]
+    value: float
+    row: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """The trials of a search. ``study`` is Optuna's, with all that Optuna does.
+
+    trials   the budget: how many trials were asked for
+    stopped  why the search ended before its budget; empty when it did not
+    """
+
+    study: Study
+    trials: int
+    stopped: str = ""
+
+    def finished(self) -> list[FrozenTrial]:
+        """Trials that count, in the order of their settings: complete, pruned and failed ones."""
+        trials = filter(ledger.counts, ledger.all_trials(self.study))
+        return sorted(trials, key=ledger.origin)
+
+    def table(self) -> pd.DataFrame:
+        """One row a trial: its settings, value, state, steps, seconds and error.
+
+        The value of a pruned trial is the last one that it reached.
+        """
+        return pd.DataFrame([_row(trial) for trial in self.finished()])
+
+    @property
+    def best(self) -> Best:
+        """The complete trial with the lowest value; raises SearchError where none is complete."""
+        values = self._values()
+        if values.isna().all():
+            raise SearchError("no trial is complete yet, so there is no best one: run more trials")
+        row = int(values.idxmin())
+        return Best(dict(self.finished()[row].params), float(values[row]), row)
+
+    def best_so_far(self) -> pd.Series:
+        """The lowest value of complete trials after 1, 2, ... trials, NaN before the first."""
+        values = self._values().cummin().ffill()
+        return values.set_axis(range(1, len(values) + 1))
+
+    def _values(self) -> pd.Series:
+        """The values of complete trials, NaN for others."""
+        complete = TrialState.COMPLETE
+        values = [t.value if t.state is complete else None for t in self.finished()]
+        return pd.Series(values, dtype=float)
+
+    def importance(self, *, seed: int = 0) -> pd.Series:
+        """The share of the variance of the values that each setting explains, fANOVA.
+
+        A random forest stands for the objective over the whole space (Hutter et al. 2014,
+        ICML); trees are drawn from ``seed``. Shares of single settings sum to 1: what they
+        explain together is left out. Raises ValueError for fewer than two complete trials.
+        """
+        complete = [t for t in self.finished() if t.state is TrialState.COMPLETE]
+        if len(complete) < 2:
+            raise ValueError(f"{len(complete)} trials are complete: importance needs at least two")
+        evaluator = FanovaImportanceEvaluator(seed=seed)
+        return pd.Series(get_param_importances(self.study, evaluator=evaluator), name="share")
+
+    def __repr__(self) -> str:
+        states = Counter(_state(trial) for trial in self.finished())
+        said = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
+        best = f", best {self.best.value:.4g} in row {self.best.row}" if states["complete"] else ""
+        ended = f", stopped: {self.stopped}" if self.stopped else ""
+        return f"Search({states.total()} of {self.trials} trials: {said}{best}{ended})"
+
+
+def _state(trial: FrozenTrial) -> str:
+    return "failed" if trial.state is TrialState.FAIL else trial.state.name.lower()
+
+
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    reached = trial.intermediate_values
+    last = reached[max(reached)] if reached else float("nan")
+    seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
+    return {
+        **trial.params,
+        "value": last if trial.value is None else trial.value,
+        "state": _state(trial),
+        "steps": len(reached),
+        "seconds": seconds,
+        "error": trial.user_attrs.get(ledger.ERROR, ""),
+    }

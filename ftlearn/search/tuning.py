@@ -1,0 +1,56 @@
+"""A ready objective: fine-tune with the settings, and say after each epoch how good it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from ftlearn.search.running import Objective
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+    from torch import nn
+
+    from ftlearn.config import TrainConfig
+
+
+def fine_tuning(
+    make_model: Callable[[], nn.Module],
+    data: DatasetDict,
+    task: Any,
+    tokenizer: Any,
+    config: TrainConfig,
+) -> Objective:
+    """An objective that trains a fresh model with settings that replace those of ``config``.
+
+    The settings are fields of ``TrainConfig``. After each epoch it yields the lowest loss on the
+    part ``valid`` so far, which is the loss of the weights that ``fit`` would keep. A run that
+    diverges is a failed trial. Raises KeyError for data without a part ``train`` or ``valid``;
+    the objective raises ValueError for a setting that is none.
+    """
+    # Here, so that a worker whose objective needs no torch does not load it.
+    from ftlearn.evaluation import evaluate
+    from ftlearn.training import TrainConfig, steps
+
+    for part in ("train", "valid"):
+        if part not in data:
+            raise KeyError(f"the data has no part {part!r}; it has: {', '.join(data)}")
+    known = [each.name for each in fields(TrainConfig)]
+
+    def objective(**settings: Any) -> Iterator[float]:
+        unknown = [name for name in settings if name not in known]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no training setting: use {', '.join(known)}")
+        chosen, model, best = replace(config, **settings), make_model(), math.inf
+        batches = task.batches(data["train"], tokenizer, chosen)
+        with closing(steps(model, batches, task.loss, chosen)) as run:
+            for step in run:
+                if step.ends_epoch:
+                    scores = evaluate(model, data["valid"], task, tokenizer).scores
+                    best = min(best, scores[task.criterion])
+                    yield best
+
+    return objective
