@@ -152,6 +152,28 @@ def resample(
     return np.array([score(*(column[pick] for column in columns)) for pick in picks])
 
 
+def crossed(
+    values: np.ndarray, *, draws: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """The mean of values (S, N) over S seeds and N test rows, and its interval with both resampled.
+
+    Several models scored on the same rows are lucky or not in two ways, by their seeds and by the
+    rows: seeds and rows are each drawn with replacement (Owen 2007, "The pigeonhole bootstrap").
+
+    >>> crossed(np.ones((3, 5)))
+    Interval(value=1.0, low=1.0, high=1.0)
+    """
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"values have shape {values.shape}: give one row a seed, (S, N)")
+    random, (seeds, rows) = np.random.default_rng(seed), values.shape
+    means = [
+        values[random.integers(0, seeds, seeds)][:, random.integers(0, rows, rows)].mean()
+        for _ in range(draws)
+    ]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
 class McNemar(NamedTuple):
     """How often only the first or only the second model was right, and the exact p-value."""
 

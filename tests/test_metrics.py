@@ -285,6 +285,28 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 0.83 < hits / 300 < 0.95
 
 
+def test_crossed_is_as_wide_as_the_variance_of_both_kinds_of_luck():
+    random = np.random.default_rng(0)
+    seeds, rows = random.normal(0, 2, (30, 1)), random.normal(0, 3, (1, 200))
+    values = seeds + rows  # no noise of its own: the variances of the two means add up
+    found = metrics.crossed(values, draws=4000)
+    expected = 1.96 * np.sqrt(seeds.var() / 30 + rows.var() / 200)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
+
+
+def test_crossed_with_one_seed_is_the_bootstrap_of_its_rows():
+    values = np.random.default_rng(0).normal(size=300)
+    one, other = metrics.crossed(values[None], draws=4000), metrics.bootstrap(np.mean, values)
+    assert one.value == pytest.approx(other.value)
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.02)
+
+
+def test_crossed_refuses_values_without_seeds():
+    with pytest.raises(ValueError, match=r"\(5,\).*\(S, N\)"):
+        metrics.crossed(np.ones(5))
+
+
 def test_columns_are_resampled_together():
     column = np.arange(50.0)
     same = metrics.resample(

@@ -7,14 +7,17 @@ Weights of whole models:
 - ``merging``: soups, task vectors, TIES, DARE, SLERP
 - ``informed``: merging that looks at data, Fisher-weighted and RegMean
 - ``averaging``: averages over a training run, EMA and SWA
+- ``anchoring``: a pull back to the weights that training began with, L2-SP
 - ``folders``: merging saved models, one tensor in memory at a time
 
 What models say: ``predictions`` (with ``ngrams`` and ``neighbours``). What they are told:
-``targets``. Where tokens stand: ``positions``.
+``targets``. Where tokens stand: ``positions``. What is exact: ``shrinkage``, how much n labels
+weigh against a prior, and ``kernels``, with which a nearly linear model joins its examples.
 """
 
 from __future__ import annotations
 
+from .anchoring import Anchor
 from .averaging import Average, ema, swa
 from .geometry import Plane, barrier, inner_products, plane
 from .informed import fisher, fisher_from_gradients, fisher_mean, grams, regmean
@@ -22,6 +25,7 @@ from .merging import Soup, add_vectors, dare, greedy_soup, slerp, soup, task_vec
 from .weights import combine, interpolate, placing, restored, scale_adapter, sweep, write
 
 __all__ = [
+    "Anchor",
     "Average",
     "Plane",
     "Soup",

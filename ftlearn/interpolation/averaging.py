@@ -82,7 +82,7 @@ def ema(decay: float, *, bias_corrected: bool = False) -> Average:
 def swa() -> Average:
     """The plain mean of all models taken in, each with weight 1/t.
 
-    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407, algorithm 1): take one
-    model in at the end of each cycle or epoch of the late part of a run.
+    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407): take one model
+    in at the end of each cycle or epoch of the late part of a run.
     """
     return Average(lambda t: 1 / t)

@@ -1,4 +1,7 @@
-"""Lengths and angles between models, the plane through three of them, and how high a path rises."""
+"""Lengths and angles between models, the plane through three of them, and how high a path rises.
+
+Also whether a point is a mean of others: ``inside_hull``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.optimize import linprog
 
 from .states import Source, check_alike, floating, state_of
 
@@ -50,7 +54,7 @@ class Plane:
 
 
 def plane(first: Source, second: Source, third: Source) -> Plane:
-    """The plane through three models (Garipov et al. 2018, arXiv 1802.10026, appendix A.1).
+    """The plane through three models (Garipov et al. 2018, arXiv 1802.10026).
 
     Raises ValueError when the three lie on one line.
 
@@ -92,3 +96,26 @@ def barrier(alphas: Sequence[float], values: Sequence[float], *, better: str = "
             f"alphas {list(alphas)} must hold 0, 1 and a point between: a barrier lies between ends"
         )
     return max(at[alpha] - (1 - alpha) * at[0.0] - alpha * at[1.0] for alpha in inside)
+
+
+def inside_hull(point: np.ndarray, cloud: np.ndarray) -> bool:
+    """Whether a point (D,) is a weighted mean of the points of a cloud (N, D): in its convex hull.
+
+    Looks for weights w ≥ 0 with Σw = 1 and Σ_i w_i x_i = point, a linear programme. Raises
+    RuntimeError where the solver ends without an answer.
+
+    >>> corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> inside_hull(np.array([0.2, 0.2]), corners), inside_hull(np.array([0.6, 0.6]), corners)
+    (True, False)
+    """
+    if cloud.ndim != 2 or point.shape != cloud.shape[1:]:
+        raise ValueError(
+            f"a point (D,) and a cloud (N, D) are needed, not {point.shape} and {cloud.shape}"
+        )
+    equations = np.vstack([cloud.T, np.ones(len(cloud))])
+    found = linprog(
+        np.zeros(len(cloud)), A_eq=equations, b_eq=np.append(point, 1), bounds=(0, None)
+    )
+    if found.status not in (0, 2):  # solved, infeasible
+        raise RuntimeError(f"the linear programme was not decided: {found.message}")
+    return bool(found.status == 0)

@@ -24,7 +24,7 @@ def fisher_mean(
     """Σ_k w_k F_k θ_k / Σ_k w_k F_k entry by entry: who is sure of an entry decides it.
 
     The product of K Laplace approximations has its peak there (Matena and Raffel 2021, arXiv
-    2111.09832, equation 3); equal Fishers give the plain mean. So does an entry about which no
+    2111.09832); equal Fishers give the plain mean. So does an entry about which no
     model knows anything, F_k = 0 for all k, and a floating tensor without a Fisher (a buffer).
 
     >>> models = [{"w": torch.tensor([0.0, 0.0])}, {"w": torch.tensor([4.0, 4.0])}]
@@ -128,8 +128,8 @@ def regmean(
     """Each linear layer as the least-squares fit to what K layers answer on their own inputs.
 
     Wᵀ = (Σ_k G_k)⁻¹ Σ_k G_k W_kᵀ with G_k = X_kᵀX_k (D, D), whose off-diagonal entries are first
-    scaled by ``off_diagonal`` (RegMean, Jin et al. 2022, arXiv 2212.09849, equation 2 and section
-    4.2). ``grams`` hold G_k under the name of the weight W_k (outputs, D), as ``grams`` collects
+    scaled by ``off_diagonal`` (RegMean, Jin et al. 2022, arXiv 2212.09849).
+    ``grams`` hold G_k under the name of the weight W_k (outputs, D), as ``grams`` collects
     them. All other tensors, and directions in which no input was seen, get the plain mean.
     """
     equal = shares(len(sources))

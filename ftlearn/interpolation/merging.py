@@ -46,7 +46,7 @@ def greedy_soup(sources: Sequence[Source], score: Callable[[dict], float]) -> So
     """Best model first, each next one is kept if the mean with it scores at least as well.
 
     ``score(state)`` is measured on held-out data, higher is better (Wortsman et al. 2022, arXiv
-    2203.05482, recipe 1). The soup is never worse on that data than the best single model.
+    2203.05482). The soup is never worse on that data than the best single model.
 
     >>> models = [{"w": torch.tensor([w])} for w in (0.0, 9.0, 4.0)]
     >>> made = greedy_soup(models, lambda state: -abs(state["w"].item() - 3))
@@ -140,7 +140,7 @@ def ties(
 ) -> dict[str, torch.Tensor]:
     """One vector of several: trim each, elect a sign for each entry, average those that agree.
 
-    TIES, Yadav et al. 2023, arXiv 2306.01708, algorithm 1. The sign is that of the sum; an entry
+    TIES, Yadav et al. 2023, arXiv 2306.01708. The sign is that of the sum; an entry
     whose sum is 0 stays 0. Add the result with ``add_vectors``.
 
     >>> several = [{"w": torch.tensor([4.0, 1.0])}, {"w": torch.tensor([-1.0, 3.0])}]
@@ -160,7 +160,7 @@ def _agreeing_mean(rows: torch.Tensor) -> torch.Tensor:
 def dare(vector: State, drop: float, *, seed: int) -> dict[str, torch.Tensor]:
     """Each entry is dropped with probability ``drop``, the others are divided by 1 − drop.
 
-    The mean over seeds is the vector itself (DARE, Yu et al. 2023, arXiv 2311.03099, equation 2).
+    The mean over seeds is the vector itself (DARE, Yu et al. 2023, arXiv 2311.03099).
 
     >>> kept = dare({"w": torch.ones(1000)}, 0.75, seed=0)["w"]
     >>> sorted(set(kept.tolist())), round(kept.mean().item(), 1)

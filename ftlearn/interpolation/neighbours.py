@@ -4,8 +4,8 @@ Khandelwal et al. 2019, arXiv 1911.00172: every training example is stored as th
 hidden vector f(x) and what followed, y. The k entries nearest to a new f(x) vote, with weights
 that fall with distance d, and the vote is mixed with the model's own prediction:
 
-    p_kNN(y | x) ∝ Σ_(k_i, v_i) [v_i = y] exp(−d(k_i, f(x)) / T)             (equation 2)
-    p(y | x) = λ p_kNN(y | x) + (1 − λ) p_model(y | x)                       (equation 3)
+    p_kNN(y | x) ∝ Σ_(k_i, v_i) [v_i = y] exp(−d(k_i, f(x)) / T)
+    p(y | x) = λ p_kNN(y | x) + (1 − λ) p_model(y | x)
 
 The temperature T came with kNN-MT (Khandelwal et al. 2020, arXiv 2010.00710); at first it was 1.
 The vote is ``Datastore.log_probabilities``, the mixture ``predictions.mixture``.

@@ -47,7 +47,7 @@ def interpolated(width: int, scale: float, *, base: float = BASE) -> torch.Tenso
 def ntk_aware(width: int, scale: float, *, base: float = BASE) -> torch.Tensor:
     """θ_j with the base b s^(W/(W−2)): the last pair is slowed by s, the first stays.
 
-    Peng et al. 2023 (YaRN, arXiv 2309.00071), section 3.1.
+    Peng et al. 2023 (YaRN, arXiv 2309.00071).
 
     >>> ntk_aware(4, 2.0)
     tensor([1.0000, 0.0050], dtype=torch.float64)
@@ -83,8 +83,8 @@ def by_parts(
 ) -> torch.Tensor:
     """θ_j / s for pairs with up to ``slow`` turns in L positions, θ_j from ``fast`` turns on.
 
-    Between them a straight line in the number of turns r_j = L θ_j / 2π. Peng et al. 2023 (YaRN),
-    section 3.2, whose α and β are ``slow`` and ``fast``; with 1 and 4 it is what Llama 3.1 uses.
+    Between them a straight line in the number of turns r_j = L θ_j / 2π. In Peng et al. 2023
+    (YaRN) α and β are ``slow`` and ``fast``; with 1 and 4 it is what Llama 3.1 uses.
 
     >>> by_parts(4, 2.0, trained=128)  # 20.4 turns and 0.2 turns
     tensor([0.8124, 0.0050], dtype=torch.float64)

@@ -124,8 +124,8 @@ def guide(conditional: Any, unconditional: Any, scale: float) -> torch.Tensor:
     """log p_u + γ (log p_c − log p_u) − log Z, (..., C): classifier-free guidance at scale γ.
 
     The geometric mixture at weight γ: 0 is unconditional, 1 conditional, beyond 1 extrapolates
-    away from the unconditional prediction. Ho and Salimans 2022 (arXiv 2207.12598, equation 6)
-    write w = γ − 1; for language models Sanchez et al. 2023 (arXiv 2306.17806).
+    away from the unconditional prediction. Ho and Salimans 2022 (arXiv 2207.12598) write
+    w = γ − 1; for language models Sanchez et al. 2023 (arXiv 2306.17806).
 
     >>> with_prompt, without = torch.tensor([0.6, 0.4]).log(), torch.tensor([0.5, 0.5]).log()
     >>> guide(with_prompt, without, 2.0).exp()  # 0.36 : 0.16
