@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint unit lessons browser bench notebooks badges format clean
+.PHONY: help lab test lint unit lessons browser bench notebooks badges student teacher format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,6 +72,12 @@ notebooks: $(VENV)/.test  ## execute all lessons (or NOTEBOOKS="a.ipynb b.ipynb"
 
 badges: $(VENV)/.test  ## write badges and the table of lessons from [tool.ftlearn]
 	$(BIN)/python -m tools.badges
+
+student: $(VENV)/.test  ## build notebooks to hand out, without solutions, in build/student
+	$(OFFLINE) $(BIN)/python -m tools.classroom student $(NOTEBOOKS)
+
+teacher: $(VENV)/.test  ## build notebooks with solutions, mistakes and a plan, in build/teacher
+	$(OFFLINE) $(BIN)/python -m tools.classroom teacher $(NOTEBOOKS)
 
 format: $(VENV)/.test  ## sort imports and format code, notebooks included
 	$(BIN)/ruff check --fix .

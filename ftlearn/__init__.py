@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TrainConfig",
     "architecture",
+    "augmentation",
     "baselines",
     "batching",
     "checkpoints",
@@ -25,6 +26,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "exercises",
+    "experiments",
     "figures",
     "fit",
     "heads",
@@ -39,10 +41,12 @@ __all__ = [
     "runs",
     "runtime",
     "saved",
+    "search",
     "steps",
     "streaming",
     "tasks",
     "training",
+    "views",
     "widgets",
 ]
 

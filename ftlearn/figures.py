@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ftlearn.showing import visible
 
@@ -99,6 +100,11 @@ def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("answer")
     ax.set_ylabel("truth")
     return ax
+
+
+def frame(corner: tuple[float, float]) -> Rectangle:
+    """A frame around one cell of a matrix, by its upper left corner (column, row)."""
+    return Rectangle(corner, 1, 1, fill=False, edgecolor=COLORS[1], linewidth=3)
 
 
 def reliability(table: np.ndarray, *, ax: Axes | None = None) -> Axes:

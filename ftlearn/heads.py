@@ -28,12 +28,28 @@ def solve(
     layer = last_linear(model)
     encoded = task.encode(dataset, tokenizer)
     features = head_inputs(model, layer, encoded, tokenizer)
-    length = float(np.linalg.norm(features, axis=1).mean())
-    weight, bias = _solution(features / length, np.asarray(encoded.targets), layer, penalty)
-    with torch.no_grad():
-        layer.weight.copy_(torch.as_tensor(weight / length))
-        layer.bias.copy_(torch.as_tensor(bias))
+    solve_layer(layer, features, np.asarray(encoded.targets), penalty=penalty)
     return model
+
+
+@torch.no_grad()
+def solve_layer(
+    layer: nn.Linear, features: np.ndarray, targets: np.ndarray, *, penalty: float = 0.01
+) -> nn.Linear:
+    """Set a linear layer, in place, to the best one for features (N, D) and targets (N,).
+
+    A layer with one output is solved by ridge regression, others by logistic regression.
+    ``penalty`` is the weight of the squared norm of the layer, on features of mean length 1.
+
+    >>> layer = solve_layer(nn.Linear(1, 1), np.array([[1.0], [3.0]]), np.array([2.0, 6.0]))
+    >>> bool(layer.weight > 1.9)
+    True
+    """
+    length = float(np.linalg.norm(features, axis=1).mean())
+    weight, bias = _solution(features / length, targets, layer, penalty)
+    layer.weight.copy_(torch.as_tensor(weight / length))
+    layer.bias.copy_(torch.as_tensor(bias))
+    return layer
 
 
 def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any) -> np.ndarray:

@@ -19,6 +19,7 @@ DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x20
 _CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"]
 _UNSHOWN = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *DIRECTION, *range(0xD800, 0xE000))}
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_CASED = {"viewBox"}  # of SVG, where capitals matter
 _VOID = {"br", "col", "hr", "img", "meta"}
 _ADDRESSES = ("#", "https://", "data:image/")
 
@@ -88,7 +89,8 @@ def _check_element(name: str, content: tuple[object, ...]) -> None:
 
 def _attribute(key: str, value: object) -> str:
     name = key.removesuffix("_").replace("_", "-")
-    if not _NAME.fullmatch(name) or name.startswith("on") or name in ("style", "srcdoc"):
+    known = name in _CASED or _NAME.fullmatch(name)
+    if not known or name.startswith("on") or name in ("style", "srcdoc"):
         raise ValueError(f"no attribute can be named {name!r} here: it could run a script")
     if value is None or value is False:
         return ""
@@ -126,3 +128,25 @@ def frame(table: DataFrame) -> Markup:
     """
     shown = table.to_html(escape=True, border=0, max_rows=60, max_cols=20)
     return Markup(visible(shown))
+
+
+class AsHtml:
+    """What a notebook shows as HTML: a subclass says in ``as_html`` what is to be seen.
+
+    Anything but Markup is escaped; None leaves the showing to Markdown or text.
+
+    >>> class Bold(AsHtml):
+    ...     def as_html(self): return tag("b", "a < b")
+    >>> Bold()._repr_html_()
+    '<b>a &lt; b</b>'
+    """
+
+    __slots__ = ()
+
+    def as_html(self) -> Markup | None:
+        """The HTML, or None; a subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is shown as HTML")
+
+    def _repr_html_(self) -> Markup | None:
+        made = self.as_html()
+        return None if made is None else escape(made)

@@ -10,6 +10,7 @@ import warnings
 import pytest
 from transformers import pipeline
 
+from ftlearn import exercises
 from ftlearn.cli import main
 from tools.notebooks import ROOT
 
@@ -47,7 +48,7 @@ def test_the_command_line_runs_as_shown(letters, tmp_path):
 
 
 def test_your_own_data_and_the_loop_run_as_shown(letters, tmp_path):
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
     names: dict = {}
     with warnings.catch_warnings(action="ignore"):
         exec(BLOCKS[0], names)
@@ -56,3 +57,16 @@ def test_your_own_data_and_the_loop_run_as_shown(letters, tmp_path):
     answer = pipeline("text-classification", model=str(tmp_path / "letters-model"))("It leaks.")
     assert answer[0]["label"] in SENTENCES
     assert names["step"].number == names["step"].total
+
+
+def test_progress_is_shown_exported_and_collected_as_shown(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FTLEARN_PROGRESS", str(tmp_path / "progress.json"))
+    exercises.load("00").q2.check(36)
+    (tmp_path / "handed-in").mkdir()
+    show, export, collect = BLOCKS[2].strip().splitlines()[-3:]
+    names: dict = {}
+    exec("from ftlearn import exercises", names)
+    assert eval(show, names).loc["00", "passed"] == 1
+    eval(export, names).rename(tmp_path / "handed-in" / "ada.json")
+    assert eval(collect, names)[["name", "passed"]].to_numpy().tolist() == [["Ada", 1]]

@@ -104,7 +104,16 @@ def test_attributes_say_what_they_mean():
     assert made == '<td class="n" aria-label="a b" hidden colspan="2"></td>'
 
 
-@pytest.mark.parametrize("name", ["onclick", "onError", "style", "srcdoc", "a b", "x>", "", "_"])
+def test_a_drawing_has_its_one_attribute_with_a_capital():
+    made = tag("svg", tag("path", d="M0 0", stroke_width=2), viewBox='0 0 1 1"', role="img")
+    assert made == (
+        '<svg viewBox="0 0 1 1&quot;" role="img"><path d="M0 0" stroke-width="2"></path></svg>'
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["onclick", "onError", "style", "attributeName", "srcdoc", "a b", "x>", "", "_"]
+)
 def test_an_attribute_that_could_run_a_script_is_refused(name: str):
     with pytest.raises(ValueError, match="no attribute can be named"):
         tag("p", **{name: "1"})

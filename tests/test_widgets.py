@@ -41,6 +41,7 @@ API_7_7_1 = {
     "FloatText": TYPED | {"step"},
     "HBox": BASE | {"box_style", "children"},
     "HTML": LABELLED | {"placeholder"},
+    "HTMLMath": LABELLED | {"placeholder"},
     "IntSlider": SLIDER,
     "IntText": TYPED | {"step"},
     "Label": LABELLED | {"placeholder"},

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools import badges, execute, notebooks
+from tools import asking, badges, execute, notebooks
 
 SECONDS, MEMORY_MB, FILE_KB = 90, 1600, 400
 CODE_CELLS = (20, 45)
@@ -128,7 +128,10 @@ def sections(notebook: NotebookNode) -> list[str]:
 
 
 def code(notebook: NotebookNode) -> list[str]:
-    """As many code cells as one sitting holds, short, never many in a row, with assertions."""
+    """As many code cells as one sitting holds, short, never many in a row, with assertions.
+
+    A quiz question is no code to read and is not counted.
+    """
     cells = notebooks.executed_cells(notebook)
     lines = [code_lines(cell) for cell in cells]
     complaints = [
@@ -136,8 +139,9 @@ def code(notebook: NotebookNode) -> list[str]:
         for cell, count in zip(cells, lines, strict=True)
         if count > CODE_LINES
     ]
-    if not CODE_CELLS[0] <= len(cells) <= CODE_CELLS[1]:
-        complaints.append(f"{len(cells)} code cells; {CODE_CELLS[0]} to {CODE_CELLS[1]} are meant")
+    read = sum(not notebooks.has_tag(cell, "quiz") for cell in cells)
+    if not CODE_CELLS[0] <= read <= CODE_CELLS[1]:
+        complaints.append(f"{read} code cells; {CODE_CELLS[0]} to {CODE_CELLS[1]} are meant")
     if lines and statistics.median(lines) > CODE_LINES_MEDIAN:
         complaints.append(
             f"the median code cell has {statistics.median(lines)} lines; at most "
@@ -239,7 +243,8 @@ def main() -> int:
     total = 0
     for path in notebooks.find(sys.argv[1:]):
         notebook = notebooks.read(path)
-        found = [complaint for rule in RULES for complaint in rule(notebook)] + file_size(path)
+        found = [complaint for rule in RULES for complaint in rule(notebook)]
+        found += asking.complaints(notebook) + file_size(path)
         total += len(found)
         print(f"{path.name}: {'keeps every rule' if not found else ''}")
         for complaint in found:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
+
+from ftlearn.exercises import outcome
+from ftlearn.exercises.journal import HINT, SOLUTION
+from ftlearn.exercises.outcome import Outcome, Shown
 
 NOT_ATTEMPTED = Ellipsis
 """What a starter cell holds: ``answer = ...``."""
 
-SHEETS = ("00", "01", "02", "03", "04", "05", "06")
+ASK_AGAIN = "sure? One more try teaches more. Call solution() again to see it."
 
 
 class NotYetError(AssertionError):
     """Raised by a check: the answer is not right yet, and this is probably why."""
 
 
-class Outcome(NamedTuple):
-    """What a check found: passed, not yet, error or not attempted, and a sentence about it."""
-
-    status: str
-    message: str
-
-    def __repr__(self) -> str:
-        return f"{self.status}: {self.message}"
+def forget(event: str) -> None:
+    """Keep no note of an event: what an exercise does that belongs to no sheet."""
 
 
 @dataclass
@@ -33,8 +30,10 @@ class Exercise:
 
     difficulty is 1 to 3, minutes a guess. ``verify`` takes the answer, returns a sentence of
     praise that says what was shown, and raises NotYetError with the likely misconception.
+    ``worked`` is code that runs by itself and leaves ``answer``, its reasons in comments.
     ``example`` is an answer that passes; ``mistakes`` are wrong answers learners give, each with
-    a fragment of the message it must get. Both hold the check to its word in the tests.
+    a fragment of the message it must get. All three hold the check to its word in the tests.
+    ``note`` is told what happens: passed, not yet, error, hint or solution.
     """
 
     name: str
@@ -47,59 +46,44 @@ class Exercise:
     mistakes: tuple[tuple[Any, str], ...] = field(repr=False)
     given: int = field(default=0, repr=False)
     asked: bool = field(default=False, repr=False)
+    note: Callable[[str], None] = field(default=forget, repr=False)
 
     def check(self, answer: Any = NOT_ATTEMPTED) -> Outcome:
         """Judge an answer; never raises because of it."""
         if answer is NOT_ATTEMPTED:
-            return Outcome("not attempted", f"put your answer in place of ... ({self.name})")
-        try:
-            return Outcome("passed", self.verify(answer))
-        except NotYetError as reason:
-            return Outcome("not yet", str(reason))
-        except Exception as error:  # noqa: BLE001 - a learner's function may raise anything
-            return Outcome("error", f"your answer raised {type(error).__name__}: {error}")
+            return Outcome(outcome.NOT_ATTEMPTED, f"put your answer in place of ... ({self.name})")
+        found = judged(self.verify, answer)
+        self.note(found.status)
+        return found
 
-    def hint(self) -> str:
+    def hint(self) -> Shown:
         """The next hint; the last one again when there are no more."""
         at = min(self.given, len(self.hints) - 1)
         self.given += 1
-        return f"hint {at + 1} of {len(self.hints)}: {self.hints[at]}"
+        self.note(HINT)
+        return Shown(f"hint {at + 1} of {len(self.hints)}: {self.hints[at]}")
 
-    def solution(self) -> str:
+    def solution(self) -> Shown:
         """Asks once more, then shows the worked solution."""
         if not self.asked:
             self.asked = True
-            return "sure? One more try teaches more. Call solution() again to see it."
-        return self.worked
+            return Shown(ASK_AGAIN)
+        self.note(SOLUTION)
+        return Shown(self.worked)
 
     def __repr__(self) -> str:
         stars = "★" * self.difficulty + "☆" * (3 - self.difficulty)
         return f"{self.name} {stars} about {self.minutes} min"
 
 
-class ExerciseSheet:
-    """The exercises of one notebook as attributes q1, q2, ..."""
-
-    def __init__(self, exercises: list[Exercise]) -> None:
-        self.exercises = exercises
-        for number, exercise in enumerate(exercises, start=1):
-            setattr(self, f"q{number}", exercise)
-
-    def __repr__(self) -> str:
-        return "\n".join(
-            f"q{number}: {exercise!r}" for number, exercise in enumerate(self.exercises, start=1)
-        )
-
-
-def load(number: str) -> ExerciseSheet:
-    """The exercises of a notebook by its number, freshly made.
-
-    Raises ValueError for a number that has none.
-    """
-    if number not in SHEETS:
-        raise ValueError(f"no exercises for notebook {number!r}: there are {', '.join(SHEETS)}")
-    module = importlib.import_module(f"ftlearn.exercises.sheet_{number}")
-    return ExerciseSheet(module.exercises())
+def judged(verify: Callable[[Any], str], answer: Any) -> Outcome:
+    """What a check says of an answer; an answer that raises, or that leaves, is an error."""
+    try:
+        return Outcome(outcome.PASSED, verify(answer))
+    except NotYetError as reason:
+        return Outcome(outcome.NOT_YET, str(reason))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner's function may raise anything
+        return outcome.failed(error)
 
 
 def close(answer: Any, truth: float, *, tolerance: float = 1e-3) -> bool:

@@ -36,7 +36,11 @@ def _loss_of_a_guess() -> Exercise:
             "With four topics, which probability does a model give that knows nothing?",
             "The loss is minus the natural logarithm of the probability of the right topic.",
         ),
-        worked="math.log(4), about 1.386: each of four topics gets p = 1/4, and -ln(1/4) = ln 4.",
+        worked=(
+            "import math\n\n"
+            "# each of four topics gets p = 1/4, and -ln(1/4) = ln 4, about 1.386\n"
+            "answer = -math.log(1 / 4)"
+        ),
         example=math.log(4),
         mistakes=(
             (math.log(3), "ln 3"),
@@ -67,7 +71,10 @@ def _updates() -> Exercise:
         minutes=2,
         verify=verify,
         hints=("An update uses one batch.", "An epoch uses every article once: 192 / 16 batches."),
-        worked="36: an epoch has 192 / 16 = 12 batches, each gives one update, and there are 3.",
+        worked=(
+            "# an epoch has 192 / 16 = 12 batches, each gives one update, and there are 3\n"
+            "answer = 192 // 16 * 3"
+        ),
         example=36,
         mistakes=((12, "one epoch"), (576, "articles seen"), (64, "192 / 3"), (48, "how many")),
     )
@@ -98,7 +105,8 @@ def _accuracy() -> Exercise:
         worked=(
             "def accuracy(truths, answers):\n"
             "    right = sum(truth == answer for truth, answer in zip(truths, answers))\n"
-            "    return right / len(truths)\n"
+            "    return right / len(truths)\n\n\n"
+            "answer = accuracy"
         ),
         example=_share_right,
         mistakes=(

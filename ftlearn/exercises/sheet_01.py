@@ -45,7 +45,11 @@ def estimate() -> Exercise:
             "first the worth of the prior in measurements: n0 = σ²/τ²",
             "n0 is 8, so the data have the weight w = 24 / (24 + 8)",
         ),
-        worked="n0 = 4 / 0.5 = 8, w = 24 / 32 = 0.75, estimate = 0.75 · 5 + 0.25 · 2 = 4.25",
+        worked=(
+            "n0 = 4 / 0.5  # the prior is worth 8 measurements\n"
+            "w = 24 / (24 + n0)  # 24 of 32 are data: 0.75\n"
+            "answer = w * 5 + (1 - w) * 2  # 4.25"
+        ),
         example=4.25,
         mistakes=(
             (2.75, "the weights are exchanged"),
@@ -80,7 +84,10 @@ def smudged() -> Exercise:
             "the topic is not asked for: sum it out first",
             "p(apple heals) = 0.23 and p(virus heals) = 0.25; one of the two was written",
         ),
-        worked="p(virus | heals) = 0.25 / (0.23 + 0.25) = 0.521",
+        worked=(
+            "# with the topic summed out, p(apple heals) = 0.23 and p(virus heals) = 0.25\n"
+            "answer = 0.25 / (0.23 + 0.25)  # p(virus | heals), about 0.521"
+        ),
         example=25 / 48,
         mistakes=(
             (0.25, "p(x) of the whole text"),
@@ -114,12 +121,14 @@ def spoil() -> Exercise:
             "a label, modulo classes, always changes it; np.array(labels) copies",
         ),
         worked=(
+            "import numpy as np\n\n\n"
             "def spoil(labels, share, classes, random):\n"
-            "    labels = np.array(labels)\n"
+            "    labels = np.array(labels)  # a copy\n"
             "    count = round(share * len(labels))\n"
             "    wrong = random.choice(len(labels), count, replace=False)\n"
             "    labels[wrong] = (labels[wrong] + random.integers(1, classes, count)) % classes\n"
-            "    return labels"
+            "    return labels\n\n\n"
+            "answer = spoil"
         ),
         example=_spoiler(),
         mistakes=(
@@ -195,11 +204,13 @@ def worth() -> Exercise:
             "np.interp stays at the last value beyond the end: test height > second[-1] yourself",
         ),
         worked=(
+            "import numpy as np\n\n\n"
             "def worth(count, counts, first, second):\n"
             "    height = np.interp(np.log(count), np.log(counts), first)\n"
             "    if height > second[-1]:\n"
             "        return np.inf\n"
-            "    return np.exp(np.interp(height, second, np.log(counts)))"
+            "    return np.exp(np.interp(height, second, np.log(counts)))\n\n\n"
+            "answer = worth"
         ),
         example=_reader(),
         mistakes=(

@@ -29,7 +29,10 @@ def _gradient() -> Exercise:
             "softmax of logarithms: e to the power of ln 2 is 2",
             "p = (2, 5, 3) / 10; the gradient is p minus the one-hot vector of the truth",
         ),
-        worked="p = (0.2, 0.5, 0.3), y = (0, 0, 1), so p - y = [0.2, 0.5, -0.7]",
+        worked=(
+            "# p = (2, 5, 3) / 10 and y = (0, 0, 1); the gradient is p - y\n"
+            "answer = [0.2 - 0, 0.5 - 0, 0.3 - 1]  # 0.2, 0.5, -0.7"
+        ),
         example=[0.2, 0.5, -0.7],
         mistakes=(
             ([0.2, 0.5, 0.3], "probabilities themselves"),
@@ -79,7 +82,12 @@ def _mean() -> Exercise:
             "what weight does a piece of one example get beside a piece of eight?",
             "add all sums, add all counts, divide once",
         ),
-        worked="lambda parts: sum(total for total, _ in parts) / sum(count for _, count in parts)",
+        worked=(
+            "def mean(parts):\n"
+            "    # all sums over all counts: every target has the same weight\n"
+            "    return sum(total for total, _ in parts) / sum(count for _, count in parts)\n\n\n"
+            "answer = mean"
+        ),
         example=lambda parts: sum(total for total, _ in parts) / sum(count for _, count in parts),
         mistakes=(
             (_mean_of_means, "as much as a large one"),
@@ -134,7 +142,11 @@ def _floor() -> Exercise:
             "the cross-entropy H(q, p) is lowest at p = q; what is q?",
             "q = (0.85, 0.05, 0.05, 0.05); the floor is its entropy",
         ),
-        worked="-(0.85 * math.log(0.85) + 3 * 0.05 * math.log(0.05))  # 0.5875 nats",
+        worked=(
+            "import math\n\n"
+            "# the floor is the entropy of the target (0.85, 0.05, 0.05, 0.05): 0.5875 nats\n"
+            "answer = -(0.85 * math.log(0.85) + 3 * 0.05 * math.log(0.05))"
+        ),
         example=-(0.85 * math.log(0.85) + 3 * 0.05 * math.log(0.05)),
         mistakes=(
             (0.0, "only for one-hot"),
@@ -178,12 +190,14 @@ def _next_token() -> Exercise:
             "-z_y + a + log(sum(exp(z - a))) with a the largest logit of the row",
         ),
         worked=(
+            "import torch\n\n\n"
             "def loss(logits, ids):\n"
-            "    z, y = logits[:-1], ids[1:]\n"
+            "    z, y = logits[:-1], ids[1:]  # position t predicts ids[t + 1]\n"
             "    z, y = z[y != -100], y[y != -100]\n"
             "    a = z.max(-1, keepdim=True).values\n"
             "    log_sum = a.squeeze(-1) + (z - a).exp().sum(-1).log()\n"
-            "    return (log_sum - z[torch.arange(len(y)), y]).mean()"
+            "    return (log_sum - z[torch.arange(len(y)), y]).mean()\n\n\n"
+            "answer = loss"
         ),
         example=lambda logits, ids: _shifted(logits[:-1], ids[1:]),
         mistakes=(

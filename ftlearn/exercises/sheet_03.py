@@ -29,7 +29,11 @@ def _kappa() -> Exercise:
             "A says urgent for 50 letters, B for 45: by chance both would for 0.5 · 0.45",
             "add the same for not urgent: 0.5 · 0.55; then (p_o - p_e) / (1 - p_e)",
         ),
-        worked="p_o = 0.85, p_e = 0.5 · 0.45 + 0.5 · 0.55 = 0.5, kappa = 0.35 / 0.5 = 0.7",
+        worked=(
+            "observed = (40 + 45) / 100\n"
+            "by_chance = 0.5 * 0.45 + 0.5 * 0.55  # both say urgent, both say not\n"
+            "answer = (observed - by_chance) / (1 - by_chance)  # 0.35 / 0.5 = 0.7"
+        ),
         example=0.7,
         mistakes=(
             (0.85, "observed agreement"),
@@ -74,7 +78,8 @@ def _similarity() -> Exercise:
             "        {t[i : i + n] for i in range(len(t) - n + 1)}\n"
             "        for t in (first.casefold(), second.casefold())\n"
             "    )\n"
-            "    return len(A & B) / len(A | B)"
+            "    return len(A & B) / len(A | B)\n\n\n"
+            "answer = similarity"
         ),
         example=_shared,
         mistakes=(
@@ -151,8 +156,10 @@ def _padding() -> Exercise:
             "all texts together have 168 tokens; count the cells of the three batches",
         ),
         worked=(
-            "cells in order: 80 + 72 + 88 = 240, padding 1 - 168 / 240 = 0.3; "
-            "sorted: 2 · (16 + 36 + 44) = 192, padding 1 - 168 / 192 = 0.125"
+            "tokens = 12 + 40 + 16 + 36 + 20 + 44  # 168\n"
+            "in_order = 2 * (40 + 36 + 44)  # each batch as long as its longest: 240 cells\n"
+            "in_rank = 2 * (16 + 36 + 44)  # 12 and 16, 20 and 36, 40 and 44: 192 cells\n"
+            "answer = 1 - tokens / in_order, 1 - tokens / in_rank  # 0.3 and 0.125"
         ),
         example=(0.3, 0.125),
         mistakes=(
@@ -209,6 +216,7 @@ def _split() -> Exercise:
             "stop as soon as the test part has share · N rows or more",
         ),
         worked=(
+            "import numpy as np\n\n\n"
             "def split_rows(groups, share, seed):\n"
             "    names = sorted(set(groups))\n"
             "    test = []\n"
@@ -216,7 +224,8 @@ def _split() -> Exercise:
             "        if len(test) >= share * len(groups):\n"
             "            break\n"
             "        test += [row for row, g in enumerate(groups) if g == names[at]]\n"
-            "    return sorted(set(range(len(groups))) - set(test)), test"
+            "    return sorted(set(range(len(groups))) - set(test)), test\n\n\n"
+            "answer = split_rows"
         ),
         example=_by_group,
         mistakes=(

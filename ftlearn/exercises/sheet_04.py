@@ -24,7 +24,8 @@ def _layer(width: int, inner: int) -> int:
 
 
 def _verify_count(answer: Any) -> str:
-    truth = _layer(WIDTH, INNER)
+    layer = torch.nn.TransformerEncoderLayer(WIDTH, 12, INNER, device="meta")
+    truth = sum(parameter.numel() for parameter in layer.parameters())
     reasons = {
         truth - 4 * WIDTH: "that lacks the two layer norms, each with a gain and a bias of D",
         4 * WIDTH**2 + 2 * WIDTH * INNER: "those are the matrices alone: every one has a bias",
@@ -54,7 +55,13 @@ def _count_layer() -> Exercise:
             "Write down the shape of each matrix: D × D four times, then D × F and F × D.",
             "A linear layer from a to b has a·b + b parameters; a layer norm has 2 D.",
         ),
-        worked="D, F = 768, 3072\n4 * (D * D + D) + (D * F + F) + (F * D + D) + 2 * 2 * D",
+        worked=(
+            "D, F = 768, 3072\n"
+            "attention = 4 * (D * D + D)  # query, key, value, output, each with a bias\n"
+            "feed_forward = (D * F + F) + (F * D + D)\n"
+            "norms = 2 * 2 * D  # two layer norms, each a gain and a bias\n"
+            "answer = attention + feed_forward + norms  # 7,087,872"
+        ),
         example=right,
         mistakes=(
             (right - 4 * WIDTH, "layer norms"),
@@ -107,7 +114,8 @@ def _pool_max() -> Exercise:
         worked=(
             "def pool_max(hidden, attention_mask):\n"
             "    padding = attention_mask.unsqueeze(-1) == 0\n"
-            "    return hidden.masked_fill(padding, float('-inf')).max(1).values"
+            '    return hidden.masked_fill(padding, float("-inf")).max(1).values\n\n\n'
+            "answer = pool_max"
         ),
         example=right,
         mistakes=(
@@ -163,10 +171,12 @@ def _decoder_mask() -> Exercise:
             "Padding is a property of the column: combine the triangle with attention_mask.bool().",
         ),
         worked=(
+            "import torch\n\n\n"
             "def may_look(attention_mask):\n"
             "    size = len(attention_mask)\n"
             "    past = torch.ones(size, size, dtype=torch.bool).tril()\n"
-            "    return past & attention_mask.bool()  # broadcast over the columns"
+            "    return past & attention_mask.bool()  # broadcast over the columns\n\n\n"
+            "answer = may_look"
         ),
         example=lambda mask: square(mask).tril() & mask.bool(),
         mistakes=(
@@ -209,7 +219,12 @@ def _training_bytes() -> Exercise:
             "Four things of 4 bytes: the weight, its gradient, and AdamW's two moments.",
             "Which of the four does a frozen weight need?",
         ),
-        worked="def training_bytes(total, moving):\n    return 4 * total + 3 * 4 * moving",
+        worked=(
+            "def training_bytes(total, moving):\n"
+            "    # every weight, and for each that moves a gradient and two moments\n"
+            "    return 4 * total + 3 * 4 * moving\n\n\n"
+            "answer = training_bytes"
+        ),
         example=lambda total, moving: 4 * total + 12 * moving,
         mistakes=(
             (lambda total, moving: 16 * total, "no gradient and no moments"),

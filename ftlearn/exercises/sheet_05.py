@@ -28,7 +28,10 @@ def _rate() -> Exercise:
             "9 of the 45 updates rise; how many are left to fall, and how many of them are done?",
             "update 27 is the number 26 when counting from 0, so 26 - 9 = 17 of 36 are done",
         ),
-        worked="2e-4 * (1 - (26 - 9) / 36) = 1.056e-4",
+        worked=(
+            "# 26 updates are done, 9 of them rose; 17 of the 36 that fall are behind us\n"
+            "answer = 2e-4 * (1 - (26 - 9) / 36)  # 1.056e-4"
+        ),
         example=2e-4 * (1 - 17 / 36),
         mistakes=(
             (1e-4, "counted from 0"),
@@ -75,7 +78,8 @@ def _clip() -> Exercise:
         worked=(
             "def clip(gradients, limit):\n"
             "    length = sum((g**2).sum() for g in gradients) ** 0.5\n"
-            "    return [g * min(1.0, limit / length) for g in gradients]"
+            "    return [g * min(1.0, limit / length) for g in gradients]\n\n\n"
+            "answer = clip"
         ),
         example=_clip_right,
         mistakes=(
@@ -113,12 +117,20 @@ def _verify_clip(answer: Any) -> str:
         getattr(each, "shape", None) for each in result
     ] != [each.shape for each in gradients]:
         raise NotYetError("return as many tensors as you were given, in the same shapes")
-    if not _same(result, _clip_right(gradients, long)):
+    if not _same(result, _clipped_by_torch(gradients, long), tolerance=1e-5):
         raise NotYetError(_clip_reason(result, gradients, long))
     short = _length(gradients) * 2
     if not _same(answer([each.clone() for each in gradients], short), gradients):
         raise NotYetError("a gradient that is already short must stay as it is")
     return "right: one factor for all tensors, so the direction of the step is kept"
+
+
+def _clipped_by_torch(gradients: list[torch.Tensor], limit: float) -> list[torch.Tensor]:
+    parameters = [nn.Parameter(torch.zeros_like(each)) for each in gradients]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient.clone()
+    nn.utils.clip_grad_norm_(parameters, limit)
+    return [parameter.grad for parameter in parameters]
 
 
 def _clip_reason(result: list, gradients: list[torch.Tensor], limit: float) -> str:
@@ -148,7 +160,8 @@ def _loop() -> Exercise:
             "    for inputs, targets in batches:\n"
             "        loss(model(inputs), targets).backward()\n"
             "        optimizer.step()\n"
-            "        optimizer.zero_grad()"
+            "        optimizer.zero_grad()\n\n\n"
+            "answer = train"
         ),
         example=_train_right,
         mistakes=(
@@ -201,7 +214,7 @@ def _verify_loop(answer: Any) -> str:
     require_function(answer, "model, batches, loss and optimizer")
     seed = torch.Generator().seed() % 2**31
     result = _trained(answer, seed)
-    if _same([result], [_trained(_train_right, seed)]):
+    if _same([result], [_by_formula(seed)]):
         return "right: backward, step, zero_grad, once a batch, in this order"
     known = (
         (_train_erased, "the model has not moved: the gradient is zeroed before the step uses it"),
@@ -217,19 +230,30 @@ def _verify_loop(answer: Any) -> str:
 
 def _trained(train: Callable, seed: int) -> torch.Tensor:
     """The weights (1, 3) of a small linear model after ``train``, the same for a seed."""
-    draw = torch.Generator().manual_seed(seed)
+    start, batches = _start_and_batches(seed)
     model = nn.Linear(3, 1, bias=False).double()
     with torch.no_grad():
-        model.weight.copy_(torch.randn(1, 3, generator=draw))
-    batches = [
-        (
-            torch.randn(4, 3, generator=draw, dtype=torch.float64),
-            torch.randn(4, 1, generator=draw, dtype=torch.float64),
-        )
-        for _ in range(4)
-    ]
+        model.weight.copy_(start)
     train(model, batches, nn.MSELoss(), torch.optim.SGD(model.parameters(), lr=0.1))
     return model.weight.detach()
+
+
+def _by_formula(seed: int) -> torch.Tensor:
+    """The same weights without autograd: the gradient of squared error is 2 (Xw - y)ᵀX / B."""
+    weight, batches = _start_and_batches(seed)
+    for inputs, targets in batches:
+        error = inputs @ weight.T - targets
+        weight = weight - 0.1 * 2 * error.T @ inputs / len(inputs)
+    return weight
+
+
+def _start_and_batches(seed: int) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draw, dtype=torch.float64)
+
+    return normal(1, 3), [(normal(4, 3), normal(4, 1)) for _ in range(4)]
 
 
 def _adam() -> Exercise:
@@ -247,7 +271,8 @@ def _adam() -> Exercise:
             "    mean = 0.9 * mean + 0.1 * gradient\n"
             "    square = 0.999 * square + 0.001 * gradient**2\n"
             "    root = (square / (1 - 0.999**t)).sqrt()\n"
-            "    return weight - rate * mean / (1 - 0.9**t) / (root + 1e-8), mean, square"
+            "    return weight - rate * mean / (1 - 0.9**t) / (root + 1e-8), mean, square\n\n\n"
+            "answer = update"
         ),
         example=_adam_right,
         mistakes=(
@@ -313,7 +338,8 @@ def _verify_adam(answer: Any) -> str:
         optimizer.step()
         if not _same([result[0]], [oracle.detach()], 1e-7):
             raise NotYetError(_adam_reason(result[0], before))
-        weight, mean, square = _adam_right(*before)
+        weight, kept = oracle.detach().clone(), optimizer.state[oracle]
+        mean, square = kept["exp_avg"].clone(), kept["exp_avg_sq"].clone()
         if not _same(list(result[1:]), [mean, square]):
             raise NotYetError("the weight is right but the returned means are wrong")
     return "right: the same numbers as torch.optim.Adam over five updates"

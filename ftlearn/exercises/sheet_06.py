@@ -137,7 +137,10 @@ def _rows_needed() -> Exercise:
             "the standard deviation of an accuracy a on n rows is sqrt(a (1 − a) / n)",
             "95 % of a bell curve lie within 1.96 standard deviations; one point is 0.01",
         ),
-        worked="n = 1.96² · 0.9 · 0.1 / 0.01² = 3457, so about 3,460 rows",
+        worked=(
+            "# solve 1.96 * sqrt(a * (1 - a) / n) = 0.01 for n, with a = 0.9\n"
+            "answer = 1.96**2 * 0.9 * 0.1 / 0.01**2  # about 3,460 rows"
+        ),
         example=3457,
         mistakes=(
             (1764, "squared too"),
@@ -219,9 +222,10 @@ def _paired_bootstrap() -> Exercise:
             "how often are row numbers drawn, and how often should they be?",
         ),
         worked=(
+            "import numpy as np\n\n\n"
             "def answer(first_right, second_right, draws, seed):\n"
             "    rng, n = np.random.default_rng(seed), len(first_right)\n"
-            "    picks = rng.integers(0, n, (draws, n))\n"
+            "    picks = rng.integers(0, n, (draws, n))  # the same rows for both models\n"
             "    return first_right[picks].mean(1) - second_right[picks].mean(1)"
         ),
         example=_paired,
@@ -264,7 +268,10 @@ def _mcnemar() -> Exercise:
             "which rows does McNemar's test look at?",
             "binomtest(16, 20, 0.5) before; and after?",
         ),
-        worked="1: only the 20 rows on which exactly one model is right count, before and after",
+        worked=(
+            "# only the 20 rows on which exactly one model is right count, before and after\n"
+            "answer = 1"
+        ),
         example=1,
         mistakes=(
             (0.04, "differ on some"),

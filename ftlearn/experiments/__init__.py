@@ -1,0 +1,24 @@
+"""A workbench for training runs: named, kept side by side, rewound and branched.
+
+settings ──begin──▶ Record ──train──▶ steps, evaluations, snapshots ──▶ compare, code, CSV
+                       ▲                                   │
+                       └───────────── branch ◀─────────────┘
+"""
+
+from __future__ import annotations
+
+from ftlearn.experiments.control import Control
+from ftlearn.experiments.record import Record, Stage
+from ftlearn.experiments.snapshot import Shelf, Snapshot, resume, snapshot
+from ftlearn.experiments.workbench import Workbench
+
+__all__ = [
+    "Control",
+    "Record",
+    "Shelf",
+    "Snapshot",
+    "Stage",
+    "Workbench",
+    "resume",
+    "snapshot",
+]

@@ -1,0 +1,175 @@
+"""What one run was asked to do and what came of it, kept as a JSON file."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftlearn.config import TrainConfig
+from ftlearn.history import History, Step
+
+TRAINING, FINISHED, STOPPED, FAILED = "training", "finished", "stopped", "failed"
+INTERRUPTED = "interrupted"
+"""The kernel ended while the run was training."""
+
+NAME = re.compile(r"\w[\w .-]{0,38}\w|\w")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The settings that hold after ``start`` updates."""
+
+    start: int
+    config: TrainConfig
+
+
+@dataclass
+class Record:
+    """A run: its settings by stage, its steps and evaluations, and how it ended.
+
+    A run that was never branched has one stage, from update 0. ``rows`` is the number of
+    training rows, ``every`` the number of updates from one evaluation to the next.
+    """
+
+    name: str
+    checkpoint: str
+    rows: int
+    every: int
+    total: int
+    stages: list[Stage]
+    parent: str = ""
+    status: str = TRAINING
+    error: str = ""
+    steps: list[Step] = field(default_factory=list)
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    evaluating: float = 0.0
+    """Seconds spent in evaluations."""
+    doing: str = field(default="", compare=False)
+    """What a run at work is doing now."""
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings of the last stage."""
+        return self.stages[-1].config
+
+    @property
+    def start(self) -> int:
+        """The update after which this run left its parent; 0 without one."""
+        return self.stages[-1].start
+
+    def history(self, criterion: str) -> History:
+        """The run as ``fit`` would have told it."""
+        stopped = "" if self.status == FINISHED else self.error or self.status
+        return History(self.config, criterion, self.steps, self.evaluations, stopped)
+
+    def best(self, criterion: str) -> dict[str, float] | None:
+        """The evaluation with the lowest criterion, if there was any."""
+        return self.history(criterion).best
+
+    def seconds_left(self) -> float | None:
+        """How long the run will take from here, judged by its last 20 updates."""
+        last = self.steps[-21:]
+        if len(last) < 2:
+            return None
+        pace = (last[-1].seconds - last[0].seconds) / (len(last) - 1)
+        done = last[-1].number
+        waiting = sum(
+            at % self.every == 0 or at == self.total for at in range(done + 1, self.total + 1)
+        )
+        each = self.evaluating / max(1, len(self.evaluations))
+        return pace * (self.total - done) + each * waiting
+
+    def stages_until(self, number: int) -> list[Stage]:
+        """The settings that led to an update."""
+        return [stage for stage in self.stages if stage.start < number]
+
+
+def check_name(name: str) -> str:
+    """A name that is also a folder's; raise ValueError for one that is not.
+
+    >>> check_name("rate 1e-3")
+    'rate 1e-3'
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"a run cannot be named {name!r}: use 1 to 40 letters, digits, spaces, dots, hyphens "
+            "and underscores, with a letter or digit at both ends"
+        )
+    return name
+
+
+def write(record: Record, file: Path) -> None:
+    """Write a record; a file of that name is replaced only when the new one is whole."""
+    content = {name: value for name, value in asdict(record).items() if name != "doing"}
+    fresh = file.with_name(f".{file.name}.writing")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with fresh.open("w", encoding="utf-8") as handle:
+        json.dump(_strict(content), handle, ensure_ascii=False, allow_nan=False, indent=1)
+        handle.flush()
+        os.fsync(handle.fileno())
+    fresh.replace(file)
+
+
+def read(file: Path) -> Record:
+    """Read what ``write`` wrote; raise ValueError for anything else."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        content["stages"] = [
+            Stage(stage["start"], TrainConfig(**_numbers(stage["config"])))
+            for stage in content["stages"]
+        ]
+        content["steps"] = [Step(**_numbers(step)) for step in content["steps"]]
+        content["evaluations"] = [_numbers(scores) for scores in content["evaluations"]]
+        record = Record(**content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{file.name} of {file.parent.name!r} holds no run ({kind})") from error
+    if record.status == TRAINING:
+        record.status = INTERRUPTED
+    return record
+
+
+def read_all(folder: Path, fingerprint: str) -> dict[str, Record]:
+    """The runs of earlier workbenches, oldest first; a new folder is marked with its data.
+
+    Raises ValueError when the folder is for other data; a file that holds no run is passed over
+    with a warning.
+    """
+    mark, files = folder / "data.txt", list(folder.glob("*/run.json"))
+    if not files:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(fingerprint, encoding="utf-8")
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != fingerprint:
+        raise ValueError(
+            f"the folder {str(folder)!r} holds runs on other data or another task, which cannot "
+            "be compared with these: choose another folder"
+        )
+    found = {}
+    for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
+        try:
+            run = read(file)
+        except ValueError as error:
+            warnings.warn(f"a run is passed over: {error}", stacklevel=3)
+        else:
+            found[run.name] = run
+    return found
+
+
+def _strict(value: Any) -> Any:
+    """A value with numbers that JSON lacks as text."""
+    if isinstance(value, dict):
+        return {key: _strict(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(inside) for inside in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    odd = {"inf", "-inf", "nan"}
+    return {key: float(value) if value in odd else value for key, value in values.items()}

@@ -1,0 +1,137 @@
+"""The way of a run from its checkpoint to any update: through snapshots, or made again."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+from torch import nn
+
+from ftlearn.evaluation import evaluate
+from ftlearn.experiments.record import Record, Stage
+from ftlearn.experiments.snapshot import Shelf, resume, snapshot
+from ftlearn.tasks.base import training_part
+from ftlearn.training import Run, steps
+
+
+class StoppedError(Exception):
+    """The person at the run stopped it on the way."""
+
+
+class Route:
+    """What all runs of a workbench share: data, task, and how a model is built."""
+
+    def __init__(self, data: DatasetDict, task: Any, load: Callable[..., Any]) -> None:
+        self.task, self.load = task, load
+        training_part(data)
+        if "valid" not in data:
+            raise KeyError(f"the data has no part 'valid'; it has: {', '.join(data)}")
+        self.data = data
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of texts, targets and task."""
+        task = self.task
+        names = [task.text] if isinstance(task.text, str) else list(task.text)
+        parts = [self.data["train"], self.data["valid"]]
+        columns = [list(part[name]) for part in parts for name in dict.fromkeys(names)]
+        targets = [list(task.targets(part)) for part in parts]
+        content = json.dumps([columns, targets, repr(task)])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def check_rows(self, rows: int | None) -> int:
+        """The number of training rows; ValueError where there are not as many."""
+        have = len(self.data["train"])
+        if rows is None:
+            return have
+        if not 1 <= rows <= have:
+            raise ValueError(f"rows is {rows}: the training part has between 1 and {have}")
+        return rows
+
+    def rows(self, count: int) -> Dataset:
+        """The first rows of the shuffled training part; a smaller number begins a larger one."""
+        whole = self.data["train"]
+        return whole if count == len(whole) else whole.shuffle(seed=0).select(range(count))
+
+    def scores(self, model: nn.Module, tokenizer: Any) -> dict[str, float]:
+        """The metrics on the part valid."""
+        return evaluate(model, self.data["valid"], self.task, tokenizer).scores
+
+    def reach(
+        self, record: Record, number: int, shelf: Shelf, may_go_on: Callable[[], bool]
+    ) -> Run:
+        """A run that has made ``number`` updates and goes on under the settings that follow.
+
+        It begins at the last snapshot on the way, or at the checkpoint, and makes the updates in
+        between again, which gives the same to the last bit. Raises StoppedError when it may not
+        go on.
+        """
+        record.doing = "loading"
+        seed = record.stages[0].config.seed
+        model, tokenizer = self.load(record.checkpoint, self.task, seed=seed)
+        rows = self.rows(record.rows)
+        batches = {
+            stage: self.task.batches(rows, tokenizer, stage.config) for stage in record.stages
+        }
+        run = self._enter(record, number, shelf, model, batches)
+        try:
+            while run.number < number:
+                record.doing = f"repeating update {run.number + 1} of {number}"
+                if not may_go_on():
+                    raise StoppedError
+                next(run)
+                run = self._changed(record, run, batches)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    def shelve(self, record: Record, run: Run, shelf: Shelf) -> None:
+        """Keep a snapshot of a run where it is."""
+        shelf.put(self._key(record, run.number), snapshot(run))
+
+    def _enter(
+        self, record: Record, number: int, shelf: Shelf, model: nn.Module, batches: dict
+    ) -> Run:
+        """A run at the last snapshot at or before an update, or at the checkpoint."""
+        evaluated = [round(scores["step"]) for scores in record.evaluations]
+        for at in reversed([at for at in evaluated if at <= number]):
+            taken = shelf.get(self._key(record, at))
+            if taken is not None:
+                stage = _stage_after(record, at)
+                return resume(taken, model, batches[stage], self.task.loss, stage.config)
+        first = record.stages[0]
+        return steps(model, batches[first], self.task.loss, first.config)
+
+    def _changed(self, record: Record, run: Run, batches: dict) -> Run:
+        """The run under new settings where a stage begins; otherwise as it is."""
+        stage = _stage_after(record, run.number)
+        if run.config == stage.config:
+            return run
+        run.close()
+        return resume(snapshot(run), run.model, batches[stage], self.task.loss, stage.config)
+
+    def _key(self, record: Record, number: int) -> str:
+        """All that an update depends on, so that runs of one beginning share its snapshots."""
+        stages = [asdict(stage) for stage in record.stages_until(number)]
+        how = [self.fingerprint, record.checkpoint, record.rows, number, stages]
+        return json.dumps([*how, _source(self.load)])
+
+
+def _stage_after(record: Record, number: int) -> Stage:
+    """The settings under which the update after this one is made."""
+    return [stage for stage in record.stages if stage.start <= number][-1]
+
+
+def _source(load: Callable[..., Any]) -> str:
+    """The code that builds the model: under the same name it may have been changed."""
+    try:
+        return inspect.getsource(load)
+    except (OSError, TypeError):  # not written in a file or cell
+        return repr(load)

@@ -1,0 +1,121 @@
+"""The training panel in JupyterLab: it trains, the curve moves, and Stop stops, always."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Locator, Page, expect
+
+from tools import notebooks
+
+pytestmark = pytest.mark.browser
+
+SETUP = """
+import time
+import warnings
+from datasets import DatasetDict
+from ftlearn import TrainConfig, data, models, tasks, widgets
+from ftlearn.experiments import Workbench
+
+warnings.simplefilter("ignore")
+topics = data.load("topics")
+parts = {{part: data.subset(topics[part], per_class=15, seed=0) for part in ("train", "valid")}}
+task = tasks.classification(topics, max_length=32)
+
+def tiny(name, task, *, seed):
+    return models.load({folder!r}, task, seed=seed, device="cpu")
+
+bench = Workbench(DatasetDict(parts), task, folder="runs", load=tiny)
+"""
+PANEL = """
+config = TrainConfig(epochs=2000, batch_size=8, learning_rate=1e-3, schedule="constant")
+panel = widgets.training_panel(bench, config, rows=[40], every=100)
+panel
+"""
+# Run for the second time, there are runs in the folder: then one trains while this cell blocks.
+BUSY = """
+if bench.records:
+    panel.start()
+    end = time.time() + 12
+    while time.time() < end:
+        time.sleep(0.02)
+"""
+
+
+def lesson(folder: Path, checkpoint: Path) -> Path:
+    """A notebook with a panel over a small model."""
+    sources = SETUP.format(folder=str(checkpoint)), PANEL, BUSY
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    notebooks.normalise(notebook)
+    notebooks.write(notebook, folder / "panel.ipynb")
+    return folder / "panel.ipynb"
+
+
+def errors_of(page: Page) -> list[str]:
+    """A list that fills with what the page complains of."""
+    found: list[str] = []
+    page.on("console", lambda said: found.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+def status(page: Page) -> Locator:
+    return page.locator(".jp-OutputArea-output [role=status]")
+
+
+def drawn(page: Page) -> str:
+    return page.locator(".jp-OutputArea-output svg[role=img]").inner_html()
+
+
+def stops_at_once(page: Page) -> None:
+    """Press Stop; the run says within two seconds that it has stopped."""
+    start = time.monotonic()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(status(page)).to_contain_text("stopped after update", timeout=2000)
+    assert time.monotonic() - start < 2
+
+
+def test_the_panel_trains_and_stops(lab, tmp_path: Path, tiny_bert: Path):
+    page, errors = lab.page, errors_of(lab.page)
+    lab.run_all(lesson(tmp_path, tiny_bert))
+    assert lab.problems() == []
+    expect(status(page)).to_contain_text("Choose settings and press Run.")
+    for name in ("learning rate", "epochs", "batch size", "training rows", "start from", "name"):
+        expect(page.get_by_label(name, exact=True)).to_be_visible()
+
+    # A cell is free: Run by the keyboard, the curve moves at least four times a second, Stop.
+    page.get_by_role("button", name="Run", exact=True).press("Enter")
+    expect(status(page)).to_contain_text("run 1 is training. Update 100", timeout=20000)
+    seen, end = set(), time.monotonic() + 2
+    while time.monotonic() < end:
+        seen.add(drawn(page))
+        page.wait_for_timeout(40)
+    assert len(seen) >= 8
+    stops_at_once(page)
+
+    # Back to the first evaluation, chosen by its number in the list, with another rate.
+    page.get_by_label("start from", exact=True).select_option(index=1)
+    expect(status(page)).to_contain_text("Back at update 100 of run 1")
+    page.get_by_label("learning rate", exact=True).select_option("0.0001")
+    page.get_by_role("button", name="Branch", exact=True).press("Enter")
+    expect(status(page)).to_contain_text("run 2 is training. Update 200", timeout=20000)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(status(page)).to_contain_text("run 2 is paused")
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(status(page)).to_contain_text("run 2 is training")
+    stops_at_once(page)
+    page.get_by_role("button", name="Show code", exact=True).click()
+    expect(page.locator(".jp-OutputArea-output pre", has_text="run = resume(taken")).to_be_visible()
+    lab.screenshot("training_panel")
+
+    # Run All again: the runs are there from the folder, and a third trains while a cell blocks.
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    expect(status(page)).to_contain_text("run 3 is training. Update 100", timeout=30000)
+    expect(page.locator(".jp-InputPrompt", has_text="[*]")).to_have_count(1)  # a cell blocks
+    expect(page.locator(".jp-OutputArea-output table")).to_contain_text("run 2")
+    stops_at_once(page)
+    expect(page.locator(".jp-InputPrompt", has_text="[*]")).to_have_count(1)
+    assert errors == []

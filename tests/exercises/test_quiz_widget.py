@@ -1,0 +1,118 @@
+"""The form over a quiz: every kind can be answered, is named, and is told what was found."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+
+import ipywidgets
+import pytest
+from test_widgets import API_7_7_1, LAYOUT, STYLES
+
+from ftlearn import widgets
+from ftlearn.exercises import ExerciseSheet
+from ftlearn.exercises.quiz import Choice, multiple, number, order, single
+
+HOSTILE = '<img src=x onerror="alert(1)"></script>'
+
+
+@pytest.fixture
+def sheet() -> ExerciseSheet:
+    return ExerciseSheet(
+        [],
+        [
+            single("One?", Choice("no", why="**not** $x$"), Choice("yes", right=True, why="so")),
+            multiple(
+                "Two of `three`?",
+                Choice("$a$", right=True, why="so"),
+                Choice("$b$", why="not b"),
+                Choice("$c$", right=True, why="so too"),
+            ),
+            number("Twice 2?", truth=4, tolerance=0, why="four"),
+            order("Count.", items=("one", "two", "three"), why="1, 2, 3"),
+        ],
+    )
+
+
+def part(box: ipywidgets.VBox, at: int):
+    text, control, button, status = box.children[at].children
+    return control, button, status, text
+
+
+def test_every_kind_is_answered_with_its_own_control(sheet: ExerciseSheet):
+    box = widgets.quiz(sheet)
+    radio, boxes, field, letters = (part(box, at)[0] for at in range(4))
+    for at in range(4):
+        assert "not attempted" in part(box, at)[2].value
+    radio.value = "b"
+    boxes.children[0].value = boxes.children[2].value = True
+    field.value, letters.value = "4", sheet.quiz4.right
+    for at in range(4):
+        part(box, at)[1].click()
+        assert "passed" in part(box, at)[2].value
+
+
+def test_a_wrong_answer_is_told_why_and_an_empty_one_is_not_judged(sheet: ExerciseSheet):
+    told = []
+    for question in sheet.questions:
+        question.note = told.append
+    box = widgets.quiz(sheet)
+    radio, button, status, _ = part(box, 0)
+    for at in range(4):
+        part(box, at)[1].click()
+    assert "choose or type first" in status.value
+    assert told == []
+    radio.value = "a"
+    button.click()
+    assert "not yet</strong>: <strong>not</strong> $x$" in status.value
+    assert told == ["not yet"]
+
+
+def test_controls_are_named_and_the_status_is_spoken(sheet: ExerciseSheet):
+    box = widgets.quiz(sheet)
+    radio, button, status, _ = part(box, 0)
+    assert radio.value is None
+    assert dict(radio.options) == {"a · no": "a", "b · yes": "b"}
+    assert button.description == "Check answer 1"
+    assert 'role="status" aria-live="polite"' in status.value
+    boxes, _, _, text = part(box, 1)
+    assert [each.description for each in boxes.children] == ["a", "b", "c"]
+    assert "<code>three</code>" in text.value
+    assert "<li><strong>b</strong> · $b$</li>" in text.value  # a label shows no formula
+
+
+def test_a_sheet_without_questions_is_refused():
+    with pytest.raises(ValueError, match="no quiz questions"):
+        widgets.quiz(ExerciseSheet([], []))
+
+
+def test_hostile_answers_and_questions_are_escaped():
+    question = single(HOSTILE, Choice(HOSTILE, why=HOSTILE), Choice("b", right=True, why="b"))
+    typed = number("?", truth=1, tolerance=0, why="one")
+    box = widgets.quiz(ExerciseSheet([], [question, typed]))
+    radio, button, status, text = part(box, 0)
+    radio.value = "a"
+    button.click()
+    field, enter, said, _ = part(box, 1)
+    field.value = HOSTILE
+    enter.click()
+    assert "<img" not in status.value + text.value + said.value
+
+
+def test_only_arguments_of_ipywidgets_7_are_used(
+    sheet: ExerciseSheet, monkeypatch: pytest.MonkeyPatch
+):
+    def old(name: str):
+        def construct(*given, **arguments):
+            assert set(arguments) <= API_7_7_1[name], name
+            assert set(arguments.get("style", ())) <= STYLES
+            assert set(arguments.get("layout", ())) <= LAYOUT
+            return getattr(ipywidgets, name)(*given, **arguments)
+
+        return construct
+
+    module = importlib.import_module("ftlearn.widgets.quiz")
+    monkeypatch.setattr(
+        module, "ipywidgets", SimpleNamespace(**{name: old(name) for name in API_7_7_1})
+    )
+    assert len(widgets.quiz(sheet).children) == 4

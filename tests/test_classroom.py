@@ -1,0 +1,167 @@
+"""Students get no solution, teachers get solutions that pass, and both come from one source."""
+
+from __future__ import annotations
+
+import copy
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from ftlearn import exercises
+from tools import classroom, notebooks, plan, rules
+from tools.classroom import BEGIN, END, ClassroomError
+
+PATHS = notebooks.find()
+LESSONS = [
+    pytest.param(notebooks.read(path), id=path.stem)
+    for path in PATHS
+    if path.stem[:2] in exercises.numbers()
+]
+
+
+@pytest.fixture(scope="module")
+def taught() -> dict[str, NotebookNode]:
+    """The teacher's notebook of each lesson, built once."""
+    return {}
+
+
+def teacher_of(lesson: NotebookNode, taught: dict[str, NotebookNode]) -> NotebookNode:
+    number, _ = notebooks.title(lesson)
+    if number not in taught:
+        taught[number] = classroom.teacher(lesson)
+    return taught[number]
+
+
+def codes(notebook: NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_exercise_and_question_has_its_cell(lesson: NotebookNode):
+    number, _ = notebooks.title(lesson)
+    classroom.complain(lesson, exercises.load(number, record=False))
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_students_get_all_code_and_no_outputs_and_no_solutions(lesson: NotebookNode):
+    handed = classroom.student(lesson)
+    nbformat.validate(copy.deepcopy(handed))
+    assert codes(handed) == codes(lesson)  # so it runs from top to bottom as the lesson does
+    assert not any(cell.get("outputs") for cell in handed.cells)
+    number, _ = notebooks.title(lesson)
+    texts = "\n".join(cell.source for cell in handed.cells)
+    for exercise in exercises.load(number, record=False).exercises:
+        assert exercise.worked.strip() not in texts
+        assert not any(hint in texts for hint in exercise.hints)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_going_through_the_teachers_notebook_changes_nothing(lesson: NotebookNode, taught):
+    again = classroom.student(teacher_of(lesson, taught))
+    assert again == classroom.student(lesson)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_teachers_solutions_pass_and_nothing_is_missing(lesson: NotebookNode, taught):
+    built = teacher_of(lesson, taught)
+    nbformat.validate(copy.deepcopy(built))
+    number, _ = notebooks.title(lesson)
+    sheet = exercises.load(number, record=False)
+    solved = [cell for cell in built.cells if notebooks.has_tag(cell, "exercise")]
+    assert len(solved) == len(sheet.exercises)
+    for cell in solved:
+        namespace = {"ex": sheet}
+        exec(cell.source.rpartition("\n")[0], namespace)
+        assert eval(cell.source.rpartition("\n")[2], namespace).status == "passed"
+        assert cell.outputs[0].data["text/plain"].startswith("passed")
+    ids = [cell.id for cell in built.cells]
+    assert {f"teacher-{name}" for name, _ in sheet.items()} | {"teacher-note"} <= set(ids)
+    kept = {cell.id: cell.get("outputs") for cell in built.cells}
+    for cell in lesson.cells:
+        if not notebooks.has_tag(cell, "exercise"):
+            assert kept[cell.id] == cell.get("outputs")
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_plan_fills_ninety_minutes_with_every_section(lesson: NotebookNode):
+    number, _ = notebooks.title(lesson)
+    sheet = exercises.load(number, record=False)
+    table = plan.timetable(lesson, sheet)
+    times = [row.split("|")[1].split(" to ") for row in table.splitlines() if " to " in row]
+    starts, ends = ([int(time[at]) for time in times if len(time) == 2] for at in (0, 1))
+    assert starts[0] == 0
+    assert starts[1:] == ends[:-1]
+    assert ends[-1] == plan.MINUTES
+    assert all(f"| {name} |" in table for name, _ in plan.sections(lesson))
+
+
+def sample(*cells: NotebookNode) -> NotebookNode:
+    opening = new_markdown_cell("# 00 · A sample?", id="title")
+    return new_notebook(cells=[opening, *cells])
+
+
+def complete() -> list[NotebookNode]:
+    tags = {"exercise": "answer = ...\nex.{}.check(answer)", "quiz": "ex.{}.check(...)"}
+    return [
+        new_code_cell(tags[kind].format(name), id=name, metadata={"tags": [kind]})
+        for name, _ in exercises.load("00", record=False).items()
+        for kind in ["quiz" if name.startswith("quiz") else "exercise"]
+    ]
+
+
+def test_marked_and_tagged_solutions_are_taken_out():
+    source = f"def f(x):\n    {BEGIN}\n    answer = x\n    {END}\n    return answer"
+    handed = classroom.student(
+        sample(
+            new_code_cell(source, id="inside"),
+            new_code_cell("secret", id="one", metadata={"tags": ["solution"]}),
+            new_markdown_cell("secret", id="two", metadata={"tags": ["teacher"]}),
+        )
+    )
+    assert [cell.id for cell in handed.cells] == ["title", "inside"]
+    assert handed.cells[1].source == "def f(x):\n    answer = ...\n    return answer"
+
+
+def test_a_lesson_that_does_not_fit_its_sheet_is_named():
+    assert classroom.teacher(sample(*complete()))
+    with pytest.raises(ClassroomError, match="the sheet has"):
+        classroom.teacher(sample(*complete()[1:]))
+    spoilt = complete()
+    spoilt[0].source = "answer = 1.386\nex.q1.check(answer)"  # an author's answer left behind
+    with pytest.raises(ClassroomError, match="cell q1 is tagged exercise and must read"):
+        classroom.teacher(sample(*spoilt))
+
+
+def test_questions_are_not_counted_as_code_to_read():
+    cells = [new_code_cell("assert True", id=f"c{n}") for n in range(rules.CODE_CELLS[1])]
+    questions = complete()
+    for cell in questions:
+        cell.metadata["tags"] = ["quiz"]
+    counted = [words for words in rules.code(sample(*cells, *questions)) if "code cells;" in words]
+    assert counted == []
+    questions[0].metadata["tags"] = []
+    assert "46 code cells; 20 to 45 are meant" in rules.code(sample(*cells, *questions))
+
+
+def test_a_worked_solution_that_fails_stops_the_build():
+    exercise = exercises.load("00", record=False).q1
+    for worked, said in (("answer = 3", "does not pass"), ("ln 4", "does not run"), ("", "pass")):
+        exercise.worked = worked
+        with pytest.raises(ClassroomError, match=said):
+            classroom.outcome_of("q1", exercise)
+
+
+def test_the_tool_builds_into_its_folder_and_counts_failures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(classroom, "BUILD", notebooks.ROOT / "build" / "tests")
+    monkeypatch.setattr(classroom, "build", lambda kind, path: notebooks.ROOT / kind / path.name)
+    assert classroom.main(["student", "00"]) == 0
+    assert "student/00_start_here.ipynb" in capsys.readouterr().out
+
+    def fail(kind, path):
+        raise ClassroomError("no cell for q1")
+
+    monkeypatch.setattr(classroom, "build", fail)
+    assert classroom.main(["teacher", "00"]) == 1
+    assert "no cell for q1" in capsys.readouterr().err

@@ -1,0 +1,397 @@
+"""The workbench: rewinding, branching and code give the same run to the last bit."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from datasets import DatasetDict
+from matplotlib import pyplot as plt
+
+from ftlearn import TrainConfig, data, evaluate, models, steps, tables, tasks
+from ftlearn.experiments import Control, Record, Workbench, record, resume, snapshot
+from ftlearn.history import Step
+
+pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
+CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=3e-3)
+ROWS = 40  # 5 updates an epoch, 10 in all
+
+
+@pytest.fixture(scope="module")
+def small(topics: DatasetDict) -> DatasetDict:
+    """A few of the articles."""
+    parts = {
+        "train": data.subset(topics["train"], per_class=20, seed=0),
+        "valid": data.subset(topics["valid"], per_class=6, seed=0),
+    }
+    return DatasetDict(parts)
+
+
+@pytest.fixture(scope="module")
+def task(topics: DatasetDict) -> tasks.Task:
+    return tasks.classification(topics, max_length=32)
+
+
+@pytest.fixture
+def bench(small: DatasetDict, task: tasks.Task, tmp_path: Path, tiny_bert: Path) -> Workbench:
+    """A workbench on the small model with dropout, so that random numbers matter."""
+    return Workbench(small, task, folder=tmp_path / "runs", load=noisy(tiny_bert))
+
+
+def noisy(folder: Path) -> Callable:
+    """Loads the small model whatever the name."""
+
+    def load(name: str, task: tasks.Task, *, seed: int):
+        return models.load(folder, task, seed=seed, dropout=0.2, device="cpu")
+
+    return load
+
+
+def trained(bench: Workbench, name: str = "a", config: TrainConfig = CONFIG, **more) -> Record:
+    run = bench.run(name, config, rows=ROWS, every=3, **more)
+    assert (run.status, run.error) == ("finished", "")
+    return run
+
+
+def losses(run: Record) -> list[float]:
+    return [step.loss for step in run.steps]
+
+
+def bare(bench: Workbench, config: TrainConfig = CONFIG) -> tuple[list[float], torch.nn.Module]:
+    """The same run by the loop alone."""
+    model, tokenizer = bench.route.load("minilm", bench.route.task, seed=config.seed)
+    batches = bench.route.task.batches(bench.route.rows(ROWS), tokenizer, config)
+    return [step.loss for step in steps(model, batches, bench.route.task.loss, config)], model
+
+
+def same_weights(left: torch.nn.Module, right: torch.nn.Module) -> bool:
+    pairs = zip(left.state_dict().values(), right.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_run_is_the_bare_loop_with_evaluations(bench: Workbench):
+    run = trained(bench)
+    expected, model = bare(bench)
+    assert losses(run) == expected
+    assert [scores["step"] for scores in run.evaluations] == [3, 6, 9, 10]
+    tokenizer = bench.model("a")[1]
+    scores = evaluate(model, bench.route.data["valid"], bench.route.task, tokenizer).scores
+    assert {name: run.evaluations[-1][name] for name in scores} == scores
+    assert same_weights(bench.model("a")[0], model)
+
+
+@pytest.mark.parametrize("share", [0.0, math.inf], ids=["repeated", "from snapshots"])
+@pytest.mark.parametrize("at", [3, 9, 10])
+def test_a_branch_without_changes_is_the_undisturbed_run(bench: Workbench, share, at: int):
+    bench.share = share
+    longer = replace(CONFIG, epochs=3)
+    trained(bench, "a", longer)
+    shelved = [path for path in bench.shelf.folder.glob("*/*") if path.is_dir()]
+    assert len(shelved) == (5 if share else 0)
+    branch = bench.branch("a", at if at < 10 else 12, "b")
+    assert branch.status == "finished", branch.error
+    assert losses(branch) == losses(bench["a"])
+    assert branch.evaluations == bench["a"].evaluations
+    assert same_weights(bench.model("a")[0], bench.model("b")[0])
+
+
+def test_a_branch_takes_the_new_settings_from_there(bench: Workbench):
+    bench.share = math.inf
+    trained(bench)
+    branch = bench.branch("a", 6, "b", learning_rate=1e-5, weight_decay=0.5)
+    assert losses(branch)[:7] == losses(bench["a"])[:7]  # the seventh is taken before its update
+    assert losses(branch)[7:] != losses(bench["a"])[7:]
+    rates = [step.learning_rate for step in branch.steps]
+    assert rates[:6] == [step.learning_rate for step in bench["a"].steps][:6]
+    assert max(rates[6:]) <= 1e-5
+    # By hand, with another implementation: train six, change the optimiser's groups, train on.
+    model, tokenizer = bench.route.load("", bench.route.task, seed=0)
+    batches = bench.route.task.batches(bench.route.rows(ROWS), tokenizer, CONFIG)
+    run = steps(model, batches, bench.route.task.loss, CONFIG)
+    by_hand = [next(run).loss for _ in range(6)]
+    run.config = branch.config
+    for group in run.optimizer.param_groups:
+        group["weight_decay"] = 0.5 if group["weight_decay"] else 0.0
+    assert losses(branch) == by_hand + [step.loss for step in run]
+
+
+def test_a_branch_of_a_branch_is_reached_from_the_beginning(bench: Workbench):
+    bench.share = 0.0
+    trained(bench)
+    bench.branch("a", 3, "b", learning_rate=1e-4)
+    last = bench.branch("b", 6, "c", optimizer="sgd", learning_rate=0.1, epochs=3)
+    assert last.status == "finished", last.error
+    assert [(stage.start, stage.config.optimizer) for stage in last.stages] == [
+        (0, "adamw"),
+        (3, "adamw"),
+        (6, "sgd"),
+    ]
+    assert last.total == len(last.steps) == 15
+    again = bench.branch("c", 9, "d")
+    assert losses(again) == losses(last)
+    assert bench.branch("b", 3, "e").stages[1:] == [record.Stage(3, CONFIG)]
+
+
+@pytest.mark.parametrize("decays", [(0.0, 0.1), (0.1, 0.0)], ids=str)
+def test_a_branch_may_train_more_rows_of_the_word_table(bench: Workbench, decays, monkeypatch):
+    """Without decay Adam trains only the rows in use; to train all rows must come to the same."""
+    bench.share = math.inf
+    adam = replace(CONFIG, optimizer="adam", weight_decay=decays[0])
+    trained(bench, "a", adam)
+    branch = bench.branch("a", 6, "b", weight_decay=decays[1])
+    monkeypatch.setattr(tables, "WORTH", -1.0)
+    bench.share = 0.0
+    trained(bench, "whole", replace(adam, clip_norm=0.999999))  # other snapshots than those of a
+    whole = bench.branch("whole", 6, "d", weight_decay=decays[1])
+    assert losses(branch) == pytest.approx(losses(whole), rel=1e-3)
+    assert losses(branch) != losses(bench["a"])
+
+
+def test_runs_of_one_beginning_share_snapshots(bench: Workbench):
+    bench.share = math.inf
+    trained(bench, "a")
+    count = len(list(bench.shelf.folder.iterdir()))
+    trained(bench, "same")
+    assert len(list(bench.shelf.folder.iterdir())) == count
+    trained(bench, "other", replace(CONFIG, seed=1))
+    assert len(list(bench.shelf.folder.iterdir())) == 2 * count
+
+
+def test_the_oldest_snapshots_go_when_space_is_full(bench: Workbench):
+    bench.share = math.inf
+    trained(bench)
+    bench.shelf.space = int(2.5 * bench.shelf.folder_size()) // 4
+    trained(bench, "b", replace(CONFIG, seed=1))
+    assert bench.shelf.folder_size() <= bench.shelf.space
+    assert losses(bench.branch("a", 3, "c")) == losses(bench["a"])
+
+
+def test_a_damaged_snapshot_is_not_used(bench: Workbench):
+    bench.share = math.inf
+    trained(bench)
+    for file in bench.shelf.folder.rglob("memory.safetensors"):
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+    with pytest.warns(UserWarning, match="memory.safetensors has changed"):
+        assert losses(bench.branch("a", 6, "b")) == losses(bench["a"])
+
+
+def test_the_code_of_a_run_gives_its_losses(bench: Workbench, monkeypatch):
+    trained(bench)
+    bench.branch("a", 3, "b", learning_rate=1e-4, clip_norm=math.inf)
+    bench.branch("b", 6, "c", seed=5, batch_size=4)
+    for name in "abc":
+        given = {"articles": bench.route.data, "load": bench.route.load}
+        exec(bench.code(name), given)
+        assert given["losses"] == losses(bench[name])
+        scores = [
+            {name: score for name, score in each.items() if name not in ("step", "epoch")}
+            for each in bench[name].evaluations
+        ]
+        assert given["scores"] == scores
+
+
+def test_the_code_names_what_the_workbench_was_given_by_name(task, tmp_path: Path):
+    bench = Workbench("topics", task, folder=tmp_path)
+    run = bench.begin("a", TrainConfig(epochs=1, learning_rate=2e-5), rows=96)
+    bench.records["a"] = run
+    assert bench.code("a") == (
+        "from ftlearn import TrainConfig, data, evaluate, models, steps\n"
+        "from ftlearn.tasks import Classification\n\n"
+        'articles = data.load("topics")\n'
+        "task = Classification(text='text', target='label', max_length=32, "
+        "labels=('technology', 'health', 'sports'), label_smoothing=0.0)\n\n"
+        'train = articles["train"].shuffle(seed=0).select(range(96))\n'
+        "losses, scores = [], []\n\n"
+        "config = TrainConfig(epochs=1, learning_rate=2e-05)\n"
+        'model, tokenizer = models.load("minilm", task, seed=0)\n'
+        "run = steps(model, task.batches(train, tokenizer, config), task.loss, config)\n"
+        "for step in run:\n"
+        "    losses.append(step.loss)\n"
+        "    if step.number % 6 == 0 or step.number == step.total:\n"
+        '        scores.append(evaluate(model, articles["valid"], task, tokenizer).scores)\n'
+    )
+
+
+def test_a_new_workbench_on_the_folder_has_the_runs(bench: Workbench, small, task, tiny_bert):
+    bench.share = math.inf
+    trained(bench, "first", replace(CONFIG, clip_norm=math.inf))
+    bench.branch("first", 3, "second", learning_rate=1e-4)
+    again = Workbench(small, task, folder=bench.folder, load=bench.route.load)
+    assert list(again.records) == ["first", "second"]
+    for name, run in bench.records.items():
+        assert again[name] == run
+    assert losses(again.branch("first", 6, "third")) == losses(bench["first"])
+    pd.testing.assert_frame_equal(again.compare().iloc[:2], bench.compare(), check_dtype=False)
+
+
+def test_a_run_cut_off_by_the_end_of_the_kernel_is_interrupted(bench: Workbench, small, task):
+    run = trained(bench)
+    run.status = "training"
+    record.write(run, bench.folder / "a" / "run.json")
+    again = Workbench(small, task, folder=bench.folder, load=bench.route.load)
+    assert again["a"].status == "interrupted"
+    assert losses(again.branch("a", 9, "b")) == losses(run)
+
+
+def test_a_file_that_holds_no_run_is_passed_over(bench: Workbench, small, task):
+    trained(bench)
+    for name, content in {"x": "{", "y": "[]", "z": '{"name": "z"}'}.items():
+        (bench.folder / name).mkdir()
+        (bench.folder / name / "run.json").write_text(content)
+    with pytest.warns(UserWarning, match="passed over: run.json of '.' holds no run"):
+        assert list(Workbench(small, task, folder=bench.folder).records) == ["a"]
+
+
+def test_a_folder_of_runs_on_other_data_is_refused(bench: Workbench, small, task):
+    trained(bench)
+    with pytest.raises(ValueError, match="holds runs on other data or another task"):
+        Workbench(small, replace(task, max_length=16), folder=bench.folder)
+
+
+def test_without_a_folder_nothing_stays(small, task, tiny_bert: Path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench = Workbench(small, task, folder=None, load=noisy(tiny_bert))
+    trained(bench)
+    folder = bench.folder
+    assert folder.is_dir()
+    del bench
+    assert not folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pause_resume_and_stop_from_another_thread(bench: Workbench):
+    control, run = Control(), bench.begin("a", replace(CONFIG, epochs=400), rows=ROWS, every=3000)
+    thread = threading.Thread(target=bench.train, args=(run, control))
+    thread.start()
+    waited(lambda: len(run.steps) > 3)
+    control.pause()
+    time.sleep(0.3)
+    count = len(run.steps)
+    time.sleep(0.2)
+    assert (len(run.steps), control.paused) == (count, True)
+    with pytest.raises(RuntimeError, match="'a' is training: stop it"):
+        bench.run("b")
+    control.resume()
+    waited(lambda: len(run.steps) > count + 3)
+    control.pause()
+    control.stop()
+    thread.join(2)
+    assert not thread.is_alive()
+    assert (run.status, bench.current) == ("stopped", None)
+    assert json.loads((bench.folder / "a" / "run.json").read_text())["status"] == "stopped"
+
+
+def waited(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_run_in_a_thread_is_the_run_in_the_main_thread(bench: Workbench):
+    trained(bench)
+    thread = threading.Thread(target=trained, args=(bench, "b"))
+    thread.start()
+    thread.join()
+    assert losses(bench["b"]) == losses(bench["a"])
+
+
+def test_errors_are_kept_in_the_record(bench: Workbench, monkeypatch):
+    run = bench.run("wild", replace(CONFIG, learning_rate=1e30, clip_norm=math.inf), rows=ROWS)
+    assert run.status == "failed"
+    assert "DivergedError: training diverged at update" in run.error
+    assert run.steps
+    monkeypatch.setattr(bench.route, "scores", lambda *_: 1 / 0)
+    assert bench.run("broken", CONFIG, rows=ROWS).error == "ZeroDivisionError: division by zero"
+    monkeypatch.undo()
+    trained(bench, "fine")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": "../a"}, "a run cannot be named '../a'"),
+        ({"name": ""}, "a run cannot be named ''"),
+        ({"name": "a" * 41}, "a run cannot be named"),
+        ({"name": "A"}, "the name 'A' is taken"),
+        ({"name": "snapshots"}, "the name 'snapshots' is taken"),
+        ({"rows": 0}, "rows is 0: the training part has between 1 and 60"),
+        ({"rows": 61}, "rows is 61"),
+        ({"every": 0}, "every is 0: evaluate after at least 1 update"),
+    ],
+)
+def test_what_cannot_begin_is_refused_with_a_remedy(bench: Workbench, given, message: str):
+    bench.records["a"] = bench.begin("a", CONFIG)
+    with pytest.raises(ValueError, match=message):
+        bench.begin(**given)
+
+
+def test_what_cannot_branch_is_refused(bench: Workbench):
+    trained(bench)
+    with pytest.raises(ValueError, match="not evaluated at update 4; it was at: 3, 6, 9, 10"):
+        bench.branch("a", 4)
+    with pytest.raises(ValueError, match="ends after 10 updates, and 10 are done: give more"):
+        bench.branch("a", 10)
+    with pytest.raises(KeyError, match="no run 'z' on this workbench; there are: 'a'"):
+        bench.branch("z", 3)
+    assert bench.free_name() == "run 2"
+
+
+def test_data_without_a_valid_part_is_refused(small: DatasetDict, task):
+    with pytest.raises(KeyError, match="no part 'valid'; it has: train"):
+        Workbench(DatasetDict({"train": small["train"]}), task, folder=None)
+
+
+def test_a_snapshot_of_another_model_is_refused(bench: Workbench, tiny_checkpoints):
+    model, tokenizer = models.load(tiny_checkpoints["bert"], bench.route.task, device="cpu")
+    other, _ = models.load(tiny_checkpoints["distilbert"], bench.route.task, device="cpu")
+    task = bench.route.task
+    batches = task.batches(bench.route.rows(ROWS), tokenizer, CONFIG)
+    taken = snapshot(steps(model, batches, task.loss, CONFIG))
+    with pytest.raises(ValueError, match="a model in which other weights train"):
+        resume(taken, other, batches, task.loss, CONFIG)
+
+
+def test_time_left_is_the_pace_of_the_last_updates_and_the_evaluations():
+    made = [Step(n, n / 10, 1.0, 0.1, 1.0, n, 2.0 * n, 40) for n in range(1, 31)]
+    run = Record("a", "minilm", 100, 4, 40, [record.Stage(0, CONFIG)], steps=made[:1])
+    assert run.seconds_left() is None
+    run.steps, run.evaluations, run.evaluating = made, [{}] * 7, 7.0
+    assert run.seconds_left() == pytest.approx(10 * 2 + 3 * 1)  # after 32, 36 and 40
+
+
+def test_table_figure_and_csv_hold_the_same(bench: Workbench, tmp_path: Path):
+    a = trained(bench, "a")
+    b = bench.branch("a", 6, "b", learning_rate=1e-4)
+    table = bench.compare()
+    assert {"from", "learning_rate", "status", "updates", "best at", "log_loss"} <= set(table)
+    assert not {"epochs", "rows", "checkpoint", "seed"} & set(table.columns)
+    assert list(table["from"]) == ["beginning", "a, update 6"]
+    best = min(scores["log_loss"] for scores in a.evaluations)
+    assert table.loc["a", "log_loss"] == best
+    long = pd.read_csv(bench.to_csv(tmp_path / "all.csv"))
+    found = long[(long["run"] == "b") & (long["what"] == "loss")]["value"]
+    assert found.tolist() == losses(b)
+    ax = bench.figure()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    marked = [line for line in ax.lines if line.get_marker() not in ("None", None)]
+    assert marked[1].get_ydata().tolist() == [scores["log_loss"] for scores in b.evaluations]
+    assert {line.get_linestyle() for line in marked} <= {"-", "--", ":"}
+    plt.close("all")
+
+
+def test_what_is_written_is_read_again():
+    config = replace(CONFIG, clip_norm=math.inf)
+    run = Record("a", "m", 9, 2, 4, [record.Stage(0, config)], evaluations=[{"step": 2}])
+    run.evaluations[0]["log_loss"] = math.inf
+    assert "Infinity" not in json.dumps(record._strict(asdict(run)), allow_nan=False)

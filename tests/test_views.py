@@ -1,0 +1,193 @@
+"""What explorers show, against numbers that were computed another way."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import pyplot as plt
+from transformers import AutoTokenizer
+
+from ftlearn import batching, tasks, views
+from ftlearn.evaluation import Report
+from ftlearn.views import CleaningReport, View, rates, thresholds
+from ftlearn.views.rates import descend
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+TEXTS = ["a cat", "a dog", HOSTILE, "two cats", "two dogs", "no cat"]
+TASK = tasks.Classification(labels=("cat", "dog"))
+TARGETS = np.array([0, 1, 1, 0, 1, 0])
+LOGITS = np.array([[2, 0], [0, 3], [1, 0], [1, 0], [0, 0.5], [0, 4]], dtype=np.float32)
+
+
+@pytest.fixture
+def report() -> Report:
+    """Six texts; the third and the last one are answered wrongly."""
+    labels = [TASK.labels[target] for target in TARGETS]
+    return Report(TASK, Dataset.from_dict({"text": TEXTS, "label": labels}), LOGITS, TARGETS)
+
+
+@pytest.fixture
+def tokenizer(tiny_bert):
+    return AutoTokenizer.from_pretrained(tiny_bert)
+
+
+def test_a_view_is_a_sentence_and_escaped_tables_and_closed_figures(report):
+    view = views.confusion(report, "dog", "cat")
+    shown = view._repr_html_()
+    assert shown.startswith('<p role="status" aria-live="polite">1 of 3 texts on dog were answered')
+    assert "<img src=x" not in shown
+    assert "&lt;img src=x" in shown
+    picture = shown.split("base64,")[1].split('"')[0]
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+    assert plt.get_fignums() == []
+    assert HOSTILE in repr(view)
+
+
+# tokens
+
+
+def test_pieces_are_the_tokenizers_own(tokenizer):
+    text = "the doctor ran unbelievablyqq fast"
+    (table,) = views.tokens(tokenizer, text, max_length=64).shows
+    assert table["id"].tolist() == tokenizer(text)["input_ids"]
+    assert tokenizer.convert_tokens_to_ids(table["piece"].tolist()) == table["id"].tolist()
+    assert table["note"].tolist()[0] == table["note"].tolist()[-1] == "special"
+
+
+@given(window=st.integers(3, 12))
+def test_what_is_cut_off_is_what_a_longer_window_would_have(tokenizer_of, window):
+    text = "a team ran to the doctor and back to the match"
+    view = views.tokens(tokenizer_of, text, max_length=window)
+    (table,) = view.shows
+    kept = table[table["note"] != "cut off"]["id"].tolist()
+    assert kept == tokenizer_of(text, truncation=True, max_length=window)["input_ids"]
+    inner = table[table["note"] != "special"]["id"].tolist()
+    assert inner == tokenizer_of(text, add_special_tokens=False)["input_ids"]
+    assert ("nothing is cut off" in view.says) == (len(table) == len(kept))
+
+
+@pytest.fixture(scope="module")
+def tokenizer_of(tiny_checkpoints):
+    return AutoTokenizer.from_pretrained(tiny_checkpoints["bert"])
+
+
+def test_a_window_without_room_is_refused(tokenizer):
+    with pytest.raises(ValueError, match="max_length is 2: no piece of the text would fit in"):
+        views.tokens(tokenizer, "the doctor", max_length=2)
+
+
+def test_unknown_pieces_are_named(tokenizer):
+    (table,) = views.tokens(tokenizer, "☃").shows
+    assert table["note"].tolist() == ["special", "unknown", "special"]
+
+
+# softmax
+
+
+@given(st.lists(st.floats(-8, 8), min_size=3, max_size=3), st.integers(0, 2))
+def test_loss_and_gradient_are_autograds(logits, truth):
+    leaf = torch.tensor([logits], dtype=torch.float64, requires_grad=True)
+    loss = F.cross_entropy(leaf, torch.tensor([truth]))
+    loss.backward()
+    view = views.softmax(*logits, truth=("first", "second", "third")[truth])
+    table, _ = view.shows
+    np.testing.assert_allclose(table["gradient p − y"], leaf.grad[0], atol=5.1e-5)
+    assert f"Loss {loss.item():.3f} nats" in view.says
+    plt.close("all")
+
+
+def test_an_unknown_truth_is_named():
+    with pytest.raises(ValueError, match="the truth is 'fourth': use first, second, third"):
+        views.softmax(truth="fourth")
+
+
+# cleaning
+
+
+def test_every_row_has_a_reason_and_records_are_shown_before_and_after():
+    texts = ["<p>one</p>", "two", "two", HOSTILE + "three", "  four  "]
+    report = CleaningReport(texts, ["A", "a ", "a", "?", None], ["A", "B"])
+    rows = sorted({row for rows in report.reasons.values() for row in rows})
+    assert rows == list(range(5))
+    assert report.reasons["copy of an earlier record"] == [2]
+    assert report.reasons["label unknown"] == [3]
+    assert report.reasons["label missing"] == [4]
+    view = report.show("html", 2)
+    counts, table = view.shows
+    assert table.loc["text"].tolist() == [HOSTILE + "three", "three"]
+    assert counts.loc["html", "records"] == 2
+    assert report.show("html", 4).says == view.says  # begins anew
+    assert "<img" not in view._repr_html_()
+    with pytest.raises(ValueError, match=r"no record has the reason 'zeal': use \['html'"):
+        report.show("zeal")
+
+
+def test_clean_records_are_said_to_be_clean():
+    report = CleaningReport(["one", "two"], ["a", "b"], ["a", "b"])
+    assert report.counts()["records"].to_dict() == {"nothing to do": 2}
+
+
+# thresholds, confusion
+
+
+def test_threshold_scores_are_those_counted_by_hand(report):
+    chance = np.exp(LOGITS[:, 1]) / np.exp(LOGITS).sum(1)
+    answered, truth = chance >= 0.6, TARGETS == 1
+    hits, alarms = (answered & truth).sum(), (answered & ~truth).sum()
+    misses = (~answered & truth).sum()
+    says = thresholds(report, "dog", threshold=0.6, miss=5).says
+    precision, recall = hits / (hits + alarms), hits / truth.sum()
+    assert f"precision {precision:.2f}, recall {recall:.2f}, cost {alarms + 5 * misses}" in says
+    with pytest.raises(ValueError, match="no label 'cow': use cat, dog"):
+        thresholds(report, "cow")
+
+
+def test_texts_behind_a_cell_are_the_confused_ones(report):
+    _, table = views.confusion(report, "cat", "dog").shows
+    assert table["text"].tolist() == ["no cat"]
+    assert views.confusion(report, "cat", "cat", count=1).shows[1]["text"].tolist() == ["two cats"]
+    (figure,) = views.confusion(report, "dog", "dog", count=5).shows[:1]
+    assert figure.patches[0].get_xy() == (0.5, 0.5)
+    with pytest.raises(ValueError, match="no label 'cow'"):
+        views.confusion(report, "cow", "cat")
+
+
+# rates
+
+
+def test_descent_is_autograds():
+    random = np.random.default_rng(0)
+    features, targets = random.normal(size=(12, 4)), np.arange(12) % 3
+    weight = torch.zeros(4, 3, dtype=torch.float64, requires_grad=True)
+    curve = []
+    for _ in range(6):
+        loss = F.cross_entropy(torch.tensor(features) @ weight, torch.tensor(targets))
+        curve.append(loss.item())
+        (slope,) = torch.autograd.grad(loss, weight)
+        weight = (weight - 0.7 * slope).detach().requires_grad_()
+    np.testing.assert_allclose(descend(features, targets, 0.7, 5), curve, rtol=1e-12)
+    assert "falls" in rates(features, targets, 0.1).says
+    assert "does not fall" in rates(features, targets, 1e4, steps=5).says
+
+
+# batches
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+def test_padding_is_that_of_the_plan(lengths, size, bucketed):
+    order = batching.plan(lengths, size, seed=0, epoch=0, bucketed=bucketed)
+    cells = sum(max(lengths[row] for row in rows) * len(rows) for rows in order)
+    view = views.batches(lengths, size, bucketed=bucketed)
+    assert f"{1 - sum(lengths) / cells:.0%}".replace("%", " %") in view.says
+    plt.close("all")
+
+
+def test_a_bare_view_needs_no_table():
+    assert repr(View("nothing to see")) == "nothing to see"

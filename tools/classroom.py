@@ -1,0 +1,177 @@
+"""Builds the students' and the teacher's notebooks from the lessons and the exercise sheets.
+
+    python -m tools.classroom student             # all lessons, into build/student
+    python -m tools.classroom teacher 03          # one, into build/teacher
+
+A lesson holds its exercises unanswered; solutions and their reasons live once, in
+`ftlearn/exercises/`, where tests hold them. The students' notebooks have no outputs, no cell
+tagged `solution` or `teacher`, and nothing between nbgrader's marks BEGIN SOLUTION and END
+SOLUTION. The teacher's have the outputs, worked solutions that were run against their checks,
+typical mistakes, answers to the quiz, and a plan for the lesson in front.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_output
+
+from ftlearn import exercises
+from ftlearn.exercises import Exercise, ExerciseSheet, Outcome, Question
+from ftlearn.exercises.question import LETTERS
+from tools import mistakes, notebooks, plan
+from tools.asking import STARTER, ClassroomError, asked, complain
+
+BUILD = notebooks.ROOT / "build"
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+LEFT_OUT = ("solution", "teacher")
+
+_SOLUTION = re.compile(rf"^( *){BEGIN}\n.*?^ *{END}$", re.MULTILINE | re.DOTALL)
+
+
+def student(notebook: NotebookNode) -> NotebookNode:
+    """The notebook to hand out: without outputs, solutions and what is for the teacher."""
+    handed = copy.deepcopy(notebook)
+    handed.cells = [cell for cell in handed.cells if not for_teacher(cell)]
+    handed.metadata.pop("ftlearn", None)  # what was measured belongs to the outputs
+    for cell in handed.cells:
+        if cell.cell_type == "code":
+            cell.source, cell.outputs, cell.execution_count = cleared(cell.source), [], None
+    return handed
+
+
+def for_teacher(cell: NotebookNode) -> bool:
+    """Whether a cell is left out of the students' notebooks."""
+    return any(notebooks.has_tag(cell, tag) for tag in LEFT_OUT)
+
+
+def cleared(source: str) -> str:
+    """Code with the starter in place of each solution between nbgrader's marks.
+
+    >>> print(cleared("### BEGIN SOLUTION\\nanswer = 4\\n### END SOLUTION\\ncheck(answer)"))
+    answer = ...
+    check(answer)
+    """
+    return _SOLUTION.sub(lambda match: match[1] + STARTER, source)
+
+
+def teacher(notebook: NotebookNode) -> NotebookNode:
+    """The notebook to teach from: with outputs, solutions, mistakes, answers and a plan.
+
+    Raises ClassroomError where an exercise or a question has no cell of its own, or where a
+    worked solution does not pass its check.
+    """
+    kept = copy.deepcopy(notebook)
+    number, _ = notebooks.title(kept)
+    sheet = exercises.load(number, record=False)
+    complain(kept, sheet)
+    first, *rest = kept.cells
+    kept.cells = [first, marked("teacher-note", plan.note(notebook, sheet))]
+    for cell in rest:
+        kept.cells += [cell, *told(cell, sheet)]
+    return kept
+
+
+def told(cell: NotebookNode, sheet: ExerciseSheet) -> Iterator[NotebookNode]:
+    """What the teacher reads after a cell; a cell that holds an exercise gets its solution."""
+    for name in asked(cell):
+        item = getattr(sheet, name)
+        if isinstance(item, Exercise):
+            solve(cell, name, item)
+            yield marked(f"teacher-{name}", about_exercise(name, item))
+        else:
+            yield marked(f"teacher-{name}", about_question(name, item))
+
+
+def marked(cell_id: str, text: str) -> NotebookNode:
+    """A Markdown cell for the teacher's eyes."""
+    return new_markdown_cell(text, id=cell_id, metadata={"tags": ["teacher"]})
+
+
+def solve(cell: NotebookNode, name: str, exercise: Exercise) -> None:
+    """Put the worked solution into a cell, between nbgrader's marks, with what the check says.
+
+    Raises ClassroomError where the solution does not run by itself or does not pass.
+    """
+    outcome = outcome_of(name, exercise)
+    solution = f"{BEGIN}\n{exercise.worked.rstrip()}\n{END}"
+    cell.source = cell.source.replace(STARTER, solution, 1)
+    data = {"text/html": str(outcome.as_html()), "text/plain": repr(outcome)}
+    count = cell.execution_count
+    cell.outputs = [new_output("execute_result", data, execution_count=count)]
+
+
+def outcome_of(name: str, exercise: Exercise) -> Outcome:
+    """What the check says of the worked solution. Raises ClassroomError unless it passes."""
+    namespace: dict[str, object] = {}
+    try:
+        exec(compile(exercise.worked, f"worked solution of {name}", "exec"), namespace)  # noqa: S102
+    except Exception as error:
+        raise ClassroomError(f"the worked solution of {name} does not run: {error!r}") from error
+    outcome = exercise.check(namespace.get("answer", ...))
+    if outcome.status != "passed":
+        raise ClassroomError(f"the worked solution of {name} does not pass: {outcome!r}")
+    return outcome
+
+
+def about_exercise(name: str, exercise: Exercise) -> str:
+    """Difficulty, minutes, hints and typical mistakes, as Markdown."""
+    stars = "★" * exercise.difficulty + "☆" * (3 - exercise.difficulty)
+    lines = [
+        f"> **For the teacher, {name}:** *{exercise.name}*, {stars}, {exercise.minutes} min.  "
+    ]
+    lines += [f"> Hint {at}: {hint}  " for at, hint in enumerate(exercise.hints, start=1)]
+    rows = [
+        f"> | {mistakes.code(answer)} | {mistakes.message(exercise, answer)} |"
+        for answer, _ in exercise.mistakes
+    ]
+    return "\n".join(
+        [*lines, ">", "> | typical mistake | what the check says |", "> |---|---|", *rows]
+    )
+
+
+def about_question(name: str, question: Question) -> str:
+    """The right answer, and the reason for each choice, as Markdown."""
+    right = f"`{question.right!r}`"
+    if question.kind == "order":
+        shown = [question.choices[LETTERS.index(letter)].text for letter in question.right]
+        right += f" ({'; '.join(shown)})"
+    reasons = "\n".join(f"> {line}" for line in question.reasons().splitlines())
+    return f"> **For the teacher, {name}:** the answer is {right}.\n>\n{reasons}"
+
+
+BUILDS: dict[str, Callable[[NotebookNode], NotebookNode]] = {"student": student, "teacher": teacher}
+
+
+def build(kind: str, path: Path) -> Path:
+    """Build one notebook of a kind from a lesson; where it lies."""
+    target = BUILD / kind / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    notebooks.write(BUILDS[kind](notebooks.read(path)), target)
+    return target
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the named lessons; the number of those that failed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("kind", choices=sorted(BUILDS))
+    parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
+    options = parser.parse_args(arguments)
+    failures = 0
+    for path in notebooks.find(options.names):
+        try:
+            print(build(options.kind, path).relative_to(notebooks.ROOT))
+        except ValueError as error:
+            failures += 1
+            print(f"{path.name}: {error}", file=sys.stderr)
+    return failures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
