@@ -1,6 +1,6 @@
 """Copies the README's figure out of the lesson that draws it.
 
-python -m tools.picture            # write docs/learning_curve.png
+python -m tools.picture            # write docs/shrinkage.png
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tools import notebooks
 
-LESSON, CELL = "01", "curve"
-PICTURE = notebooks.ROOT / "docs" / "learning_curve.png"
+LESSON, CELL = "09", "shrinkage-figure"
+PICTURE = notebooks.ROOT / "docs" / "shrinkage.png"
 
 
 def pixels(path: Path, cell_id: str) -> bytes:
