@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image  # comes with matplotlib
 
 from ftlearn.showing import visible
 
@@ -160,11 +161,16 @@ def predicted(predictions: np.ndarray, truths: np.ndarray, *, ax: Axes | None = 
 
 
 def png(drawing: Axes | Figure, *, dpi: int = 90) -> bytes:
-    """A figure as the bytes of a PNG file; it is closed, so that no notebook shows it again."""
-    figure, buffer = drawing.get_figure() or drawing, io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    """A figure as the bytes of a PNG file; it is closed, so that no notebook shows it again.
+
+    256 colours are plenty for a chart, and make the file a third of the size.
+    """
+    figure, drawn, small = drawing.get_figure() or drawing, io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
     plt.close(figure)
-    return buffer.getvalue()
+    palette = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    palette.save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def _names(values: Iterable[object]) -> list[str]:

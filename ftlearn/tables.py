@@ -126,7 +126,7 @@ def sparse(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[Rows]:
 def _words(model: nn.Module) -> tuple[str, nn.Embedding] | None:
     """The trainable table of words with its name, unless something else reads it too."""
     try:
-        table = model.get_input_embeddings()
+        table = getattr(model, "base_model", model).get_input_embeddings()
     except (AttributeError, NotImplementedError):
         return None
     plain = type(table) is nn.Embedding and table.max_norm is None

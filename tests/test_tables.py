@@ -136,6 +136,13 @@ def test_tables_that_something_else_reads_or_that_hardly_save_stay_whole():
     assert rows.name == "bert.embeddings.word_embeddings.weight"
 
 
+def test_a_pooled_encoder_leaves_out_rows_too(tiny_bert):
+    model, _ = models.load(tiny_bert, TASK, device="cpu", pooling="mean")
+    (rows,) = sparse(model, [[1, 2], [7]])
+    assert rows.name == "base_model.embeddings.word_embeddings.weight"
+    assert rows.name in dict(model.named_parameters())
+
+
 def test_a_deep_copy_in_the_middle_is_usable(tiny_bert, monkeypatch):
     monkeypatch.setattr(tables, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")

@@ -81,7 +81,7 @@ class CleaningReport:
         table = pd.DataFrame(
             {
                 "before": [self.texts[row], "(none)" if label is None else label],
-                "after": [self.repaired[row], self.known[row] or "(none: left out)"],
+                "after": [self.repaired[row], self.known[row] or "(names no class)"],
             },
             index=["text", "label"],
         )

@@ -24,9 +24,10 @@ def confusion(report: Report, truth: str, answer: str, *, count: int = 5) -> Vie
     worst = chosen.sort_values("loss", ascending=False, kind="stable").head(count)
     number, total = len(chosen), int(counts.loc[truth].sum())
     says = f"{number} of {total} texts on {truth} were answered {answer}"
-    says += f"; the {len(worst)} with the largest loss are shown." if number else "."
+    shown = f"the {len(worst)} with the largest loss are" if len(worst) > 1 else "the worst is"
+    says += f"; {shown} shown." if number else "."
     ax = figures.confusion(counts)
     at = labels.index(answer) - 0.5, labels.index(truth) - 0.5
     ax.add_patch(figures.frame(at))
-    shown = worst.drop(columns=["truth", "answer"]).round({"loss": 2, "probability": 2})
-    return View(says, (ax, shown) if number else (ax,))
+    texts = worst.drop(columns=["truth", "answer"]).round({"loss": 2, "probability": 2})
+    return View(says, (ax, texts) if number else (ax,))

@@ -20,10 +20,10 @@ def rates(features: np.ndarray, targets: np.ndarray, rate: float = 1.0, *, steps
     says = (
         f"At rate {rate:g} the loss {verdict}: {start:.3f} nats at first, {end:.3g} after {steps}."
     )
-    top = 2 * start
-    shown = {name: np.minimum(curve, top) for name, curve in curves.items()}
-    ax = figures.lines(range(steps + 1), shown, xlabel="steps", ylabel="loss (nats)")
-    ax.set_ylim(0, top)
+    ax = figures.lines(range(steps + 1), curves, xlabel="steps", ylabel="loss (nats)", log="y")
+    for line, style in zip(ax.lines, (":", "-", "--"), strict=True):
+        line.set_linestyle(style)
+    ax.legend(frameon=False)
     return View(says, (ax,))
 
 

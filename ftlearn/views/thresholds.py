@@ -39,8 +39,9 @@ def thresholds(
     curves = np.array([_scores(chance >= at, truth, miss) for at in GRID])
     precision, recall, cost = _scores(chance >= threshold, truth, miss)
     error = metrics.calibration_error(logits, report.targets)
+    right = f"precision {precision:.2f}" if precision >= 0 else "never answered"
     says = (
-        f"{label} from {threshold:g} on: precision {precision:.2f}, recall {recall:.2f}, cost "
+        f"{label} from {threshold:g} on: {right}, recall {recall:.2f}, cost "
         f"{cost:.0f}; least cost {curves[:, 2].min():.0f} at {GRID[curves[:, 2].argmin()]:.2f}. "
         f"Calibration error {error:.3f} at temperature {temperature:g}."
     )
@@ -48,9 +49,9 @@ def thresholds(
 
 
 def _scores(answered: np.ndarray, truth: np.ndarray, miss: float) -> tuple[float, float, float]:
-    """Precision, recall, and the cost of false alarms and misses."""
+    """Precision (nan where nothing was answered), recall, the cost of false alarms and misses."""
     precision, recall, _, _ = precision_recall_fscore_support(
-        truth, answered, average="binary", zero_division=0
+        truth, answered, average="binary", zero_division=np.nan
     )
     return precision, recall, (answered & ~truth).sum() + miss * (~answered & truth).sum()
 
@@ -61,6 +62,8 @@ def _figure(
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
     named = {"precision": curves[:, 0], "recall": curves[:, 1]}
     figures.lines(GRID, named, xlabel="threshold", ylabel="share", ax=left)
+    left.lines[1].set_linestyle("--")
+    left.legend(frameon=False)
     left.axvline(threshold, color="black", linewidth=1, linestyle=":")
     figures.reliability(metrics.reliability(logits, targets), ax=right)
     return figure

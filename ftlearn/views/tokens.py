@@ -44,4 +44,5 @@ def _sentence(tokenizer: Any, count: int, window: int, cut: list[int]) -> str:
     if not cut:
         return f"{start}; nothing is cut off."
     lost = tokenizer.convert_tokens_to_string(tokenizer.convert_ids_to_tokens(cut))
-    return f"{start}; {len(cut)} more are cut off, and the model never sees: {lost}"
+    more = "1 more is" if len(cut) == 1 else f"{len(cut)} more are"
+    return f"{start}; {more} cut off, and the model never sees: {lost}"

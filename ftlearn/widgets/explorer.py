@@ -36,7 +36,8 @@ def explore(
     slider beside a number. The function returns what is to be shown: a view, a table, matplotlib
     Axes, or anything else by its repr. It runs once at once, so that a notebook that is run from
     top to bottom does the same without a hand on it, and an error then is raised. When a later
-    choice fails, the error is shown in place of the result.
+    choice fails, the error is shown in place of the result. By keyboard, Tab goes from control to
+    control, and Space opens a list, whose entries are chosen with arrows or letters and Enter.
 
     >>> box = explore(lambda power: 2**power, power=[3, 4])
     >>> box.children[-1].value
@@ -57,6 +58,7 @@ def explorer(
     controls = {name: _control(name, values) for name, values in choices.items()}
     values = {name: _valued(control) for name, control in controls.items()}
     call, result = ipywidgets.HTML(), ipywidgets.HTML()
+    result.add_class("jp-RenderedHTMLCommon")  # tables look as in the output of a cell
 
     def show() -> None:
         arguments = {name: control.value for name, control in values.items()}
@@ -130,8 +132,17 @@ def _drag(drag: Drag, look: Mapping[str, Any]) -> ipywidgets.HBox:
     number = ipywidgets.BoundedFloatText(**bounds, **look, layout={"width": "11em"})
     slider = ipywidgets.FloatSlider(**bounds, readout=False, layout={"width": "11em"})
     number.observe(lambda change: setattr(slider, "value", change["new"]), names="value")
-    slider.observe(lambda change: setattr(number, "value", change["new"]), names="value")
+    slider.observe(lambda change: setattr(number, "value", plain(change["new"])), names="value")
     return ipywidgets.HBox([number, slider])
+
+
+def plain(number: float) -> float:
+    """A number without the rounding of a browser.
+
+    >>> plain(0.30000000000000004)
+    0.3
+    """
+    return float(f"{number:.10g}")
 
 
 def _valued(control: ipywidgets.Widget) -> ipywidgets.ValueWidget:
