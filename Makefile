@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint unit lessons browser bench notebooks badges student teacher format clean
+.PHONY: help lab test lint unit colab lessons browser bench notebooks badges student teacher format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +32,7 @@ lab: $(VENV)/.lab  ## install if needed and open the first lesson in JupyterLab
 	$(call say,opening JupyterLab on notebooks/00_start_here.ipynb; stop it with Ctrl-C)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit lessons browser  ## run every check: lint, unit tests, all lessons, the browser
+test: lint unit colab lessons browser  ## run every check: lint, unit tests, all lessons, the browser
 	@if [ -n "$(CHROMIUM)" ]; then printf '\nAll checks passed.\n'; \
 	else printf '\nAll checks passed, but the browser tests were left out: no Chromium was found.\n'; fi
 
@@ -44,6 +44,12 @@ lint: $(VENV)/.test  ## check style and formatting, notebooks included
 unit: $(VENV)/.test  ## run the tests of the package and of the repository, with the network off
 	$(call say,unit tests)
 	$(OFFLINE) $(BIN)/python -m pytest -m "not browser" $(ARGS)
+
+colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
+	$(call say,widgets under ipywidgets 7.7.1)
+	$(OFFLINE) PYTHONPATH="$(CURDIR)/$(VENV)/widgets7" $(BIN)/python -m pytest \
+		tests/test_widgets.py tests/test_explorers.py tests/test_panel.py \
+		tests/exercises/test_quiz_widget.py
 
 lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, one after the other
 	$(call say,lessons under nbval)
@@ -98,6 +104,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(call say,installing the course and its test tools into $(VENV))
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test]"
 	@touch $@ $(VENV)/.lab
+
+$(VENV)/widgets7/.installed: $(VENV)/.test
+	$(BIN)/python -m pip install $(PIP_ARGS) --quiet --no-deps --upgrade \
+		--target $(VENV)/widgets7 ipywidgets==7.7.1 ipython-genutils==0.2.0
+	@touch $@
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \

@@ -31,8 +31,7 @@ FLOORS = [
     | {"pooling", "runtime", "showing", "tables"},
     {"architecture", "config", "models", "optimisation", "resources", "tasks"},
     {"baselines", "doctor", "evaluation", "heads", "history", "saved", "training"},
-    {"experiments", "figures", "paths", "search", "serving", "streaming"}
-    | {"views"},
+    {"experiments", "figures", "paths", "search", "serving", "streaming"} | {"views"},
     {"bench", "exercises", "pages", "runs", "widgets"},
     {"__main__", "cli"},
 ]

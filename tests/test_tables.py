@@ -87,8 +87,40 @@ def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert,
     ours, theirs = (evaluate(each, others, TASK, tokenizer).outputs for each in (model, twin))
     assert (ours == theirs).all()
     assert model.get_input_embeddings().weight.requires_grad
-    run.close()
     assert not model.get_input_embeddings()._forward_hooks
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_loop_left_by_break_leaves_nothing_on_the_model(tiny_bert, monkeypatch, precision):
+    monkeypatch.setattr(tables, "WORTH", 1.0)
+    model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+    config = TrainConfig(epochs=1, batch_size=8)
+    batches = TASK.batches(ROWS, tokenizer, config)
+    for _ in steps(model, batches, TASK.loss, config, precision=precision):
+        break
+    assert not any(module._forward_hooks for module in model.modules())
+    others = TASK.encode_texts(["chip server"], tokenizer)
+    ids = torch.tensor(others.inputs["input_ids"])
+    assert model.train()(input_ids=ids).logits.dtype is torch.float32
+
+
+def test_what_is_changed_between_two_updates_stays(tiny_bert, whole, monkeypatch):
+    monkeypatch.setattr(tables, "WORTH", 1.0)
+
+    def pulled() -> torch.Tensor:
+        model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+        config = TrainConfig(epochs=1, batch_size=8, learning_rate=1e-2)
+        table = model.get_input_embeddings().weight
+        batches = TASK.batches(ROWS, tokenizer, config)
+        for _ in steps(model, batches, TASK.loss, config, precision="fp32"):
+            with torch.no_grad():
+                table.mul_(0.5)
+        return table.detach()
+
+    whole(True)
+    expected = pulled()
+    whole(False)
+    torch.testing.assert_close(pulled(), expected, atol=2e-6, rtol=0)
 
 
 def test_an_id_that_no_training_text_holds_is_named():

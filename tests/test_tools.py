@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lesson import ALT, NAME, lesson, opening_cell, parameters_cell
+from matplotlib import pyplot as plt
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from tools import badges, execute, notebooks
 
@@ -53,6 +58,23 @@ def test_execute_keeps_cell_ids_and_drops_widget_state(executed):
 def test_execute_gives_images_their_alternative_text(executed):
     images = [o for o in executed.cells[3].outputs if "image/png" in o.get("data", {})]
     assert [image.metadata["image/png"]["alt"] for image in images] == [ALT]
+
+
+def test_a_picture_takes_less_room_and_looks_the_same():
+    figure, ax = plt.subplots()
+    ax.plot(np.sin(np.linspace(0, 9, 200)), color="#0072B2")
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png")
+    output = new_output("display_data", {"image/png": base64.b64encode(whole.getvalue()).decode()})
+    cell = new_code_cell("", outputs=[output])
+    execute.lighten(cell)
+    light = base64.b64decode(cell.outputs[0].data["image/png"])
+    assert len(light) < len(whole.getvalue())
+    first, second = (
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)
+        for png in (whole.getvalue(), light)
+    )
+    assert abs(first - second).max() <= 8
 
 
 def test_execute_replaces_a_widget_and_drops_a_progress_bar(executed):

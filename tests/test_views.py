@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from ftlearn import batching, tasks, views
 from ftlearn.evaluation import Report
 from ftlearn.views import CleaningReport, View, rates, thresholds
 from ftlearn.views.rates import descend
+from ftlearn.views.view import table
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 TEXTS = ["a cat", "a dog", HOSTILE, "two cats", "two dogs", "no cat"]
@@ -191,3 +193,24 @@ def test_padding_is_that_of_the_plan(lengths, size, bucketed):
 
 def test_a_bare_view_needs_no_table():
     assert repr(View("nothing to see")) == "nothing to see"
+
+
+def test_tables_name_rows_and_columns_and_set_texts_left():
+    frame = pd.DataFrame({"a": [1.5, 2.0], "b": [HOSTILE, "c"], "d": [3, 4]}, index=["x", "y"])
+    shown = table(frame)
+    assert shown.count('scope="col"') == 3
+    assert shown.count('scope="row"') == 2
+    assert shown.count('align="left"') == 3  # the name of the column and its two texts
+    assert "<td>1.5</td>" in shown
+    assert "<td>2.0</td>" in shown  # as many decimals as the others
+    assert "<td>3</td>" in shown
+    assert "<img" not in shown
+
+
+def test_a_label_that_is_never_answered_has_no_precision(report):
+    says = thresholds(report, "dog", threshold=1.0).says
+    assert "never answered, recall 0.00" in says
+
+
+def test_one_is_singular(report):
+    assert views.confusion(report, "cat", "cat", count=1).says.endswith("; the worst is shown.")

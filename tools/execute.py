@@ -13,6 +13,8 @@ machine, is left as it was.
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import os
 import re
 import sys
@@ -23,6 +25,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+from PIL import Image
 
 from tools import badges, notebooks
 
@@ -59,6 +62,7 @@ def execute(path: Path, keep_going: bool = False) -> NotebookNode:
     notebooks.normalise(notebook)
     for cell in notebooks.executed_cells(notebook):
         still(cell)
+        lighten(cell)
         describe(cell)
     badges.update(notebook, path.name)
     leaks = notebooks.leaked_paths(notebook)
@@ -130,6 +134,18 @@ def still(cell: NotebookNode) -> None:
             output["data"] = {"text/html": f"<em>{TOUCH}</em>", "text/plain": TOUCH}
         kept.append(output)
     cell.outputs = kept
+
+
+def lighten(cell: NotebookNode) -> None:
+    """Stores the cell's images with a palette of 256 colours where that takes less room."""
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if "image/png" in data:
+            whole = base64.b64decode(data["image/png"])
+            light = io.BytesIO()
+            Image.open(io.BytesIO(whole)).convert("RGB").quantize(256).save(light, "png")
+            if len(light.getvalue()) < len(whole):
+                data["image/png"] = base64.b64encode(light.getvalue()).decode()
 
 
 def describe(cell: NotebookNode) -> None:

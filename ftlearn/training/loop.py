@@ -81,10 +81,7 @@ class Run(Iterator[Step]):
         else:
             runtime.set_random_state(self.random)
         done, skip = divmod(self.number, len(self.batches))
-        for rows in self.tables:
-            rows.read()  # a checkpoint or the notebook may have changed the model since
-        narrow = narrow_stream(self.model, self.dtype)
-        with runtime.kept_memory(), tables.all_lent(self.tables), narrow:
+        with runtime.kept_memory():
             for epoch in range(done, self.config.epochs):
                 for pieces in self.batches.epoch(epoch, skip=skip if epoch == done else 0):
                     yield self.update(pieces)
@@ -96,7 +93,11 @@ class Run(Iterator[Step]):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        value = self._accumulate(pieces)
+        for rows in self.tables:
+            rows.read()  # whoever came in between may have changed the model
+        # Not longer than this: a loop that is left by break is never closed.
+        with tables.all_lent(self.tables), narrow_stream(self.model, self.dtype):
+            value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.trained.values(), self.config.clip_norm)
         norm = parallel.full(norm).item()

@@ -23,7 +23,7 @@ def rates(features: np.ndarray, targets: np.ndarray, rate: float = 1.0, *, steps
     ax = figures.lines(range(steps + 1), curves, xlabel="steps", ylabel="loss (nats)", log="y")
     for line, style in zip(ax.lines, (":", "-", "--"), strict=True):
         line.set_linestyle(style)
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return View(says, (ax,))
 
 

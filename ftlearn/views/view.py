@@ -33,7 +33,9 @@ class View(AsHtml):
         return showing.join(sentence, *(drawn(each, alt=self.says) for each in self.shows))
 
     def __repr__(self) -> str:
-        tables = [each.to_string() for each in self.shows if isinstance(each, DataFrame)]
+        tables = [
+            each.to_string(max_colwidth=60) for each in self.shows if isinstance(each, DataFrame)
+        ]
         return "\n\n".join([self.says, *tables])
 
 

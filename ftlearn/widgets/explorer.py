@@ -58,7 +58,8 @@ def explorer(
     controls = {name: _control(name, values) for name, values in choices.items()}
     values = {name: _valued(control) for name, control in controls.items()}
     call, result = ipywidgets.HTML(), ipywidgets.HTML()
-    result.add_class("jp-RenderedHTMLCommon")  # tables look as in the output of a cell
+    for look in ("jp-OutputArea-output", "jp-RenderedHTMLCommon"):
+        result.add_class(look)  # tables look as in the output of a cell
 
     def show() -> None:
         arguments = {name: control.value for name, control in values.items()}
