@@ -20,7 +20,7 @@ CONFIG = TrainConfig(epochs=2, batch_size=16, learning_rate=0.02, optimizer="mom
 @pytest.fixture(autouse=True)
 def _no_dry_run(monkeypatch):
     """The memory estimate takes longer than these runs."""
-    monkeypatch.setattr(fitting, "_require_memory", lambda *_: None)
+    monkeypatch.setattr(fitting, "check_memory", lambda *_: None)
 
 
 def small(bert, rows: int, *, dropout: float = 0.0, error=torch.OutOfMemoryError, first: int = 0):

@@ -48,7 +48,7 @@ HANDLER = signal.getsignal(signal.SIGINT)  # in the background of a shell it is 
 @pytest.fixture(autouse=True)
 def _no_dry_run(monkeypatch):
     """The memory estimate takes longer than these runs."""
-    monkeypatch.setattr(fitting, "_require_memory", lambda *_: None)
+    monkeypatch.setattr(fitting, "check_memory", lambda *_: None)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -97,7 +97,7 @@ def only(*messages: str) -> Iterator[None]:
 def undisturbed(tiny_bert, tmp_path_factory):
     """What a run of 16 updates comes to, with checkpoints and without trouble."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "_require_memory", lambda *_: None)
+        patch.setattr(fitting, "check_memory", lambda *_: None)
         return train(tiny_bert, tmp_path_factory.mktemp("undisturbed"))
 
 
@@ -105,7 +105,7 @@ def undisturbed(tiny_bert, tmp_path_factory):
 def torn_run(tiny_bert, tmp_path_factory):
     """A run that was torn in update 11: checkpoints 9 and 10, and the best so far."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "_require_memory", lambda *_: None)
+        patch.setattr(fitting, "check_memory", lambda *_: None)
         return torn(tiny_bert, tmp_path_factory.mktemp("torn") / "run", 10)
 
 

@@ -222,7 +222,7 @@ class Workbench:
         self._keep(run)
         spent, began = 0.0, time.perf_counter()
         with closing(self.route.reach(run, run.start, self.shelf, may_go_on)) as steps:
-            fitting._require_memory(steps.model, steps.batches, steps.config)
+            fitting.check_memory(steps.model, steps.batches, steps.config)
             run.doing = "training"
             while steps.number < run.total:
                 if not may_go_on():

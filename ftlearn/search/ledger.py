@@ -9,7 +9,7 @@ trials without an error, and count for nothing.
 from __future__ import annotations
 
 import os
-import socket
+import platform
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -74,7 +74,7 @@ def is_spare(study: Study, trial: FrozenTrial, budget: int) -> bool:
 def this_worker() -> dict[str, Any]:
     """Who runs a trial: host, process, and when it began, since numbers of processes return."""
     process = psutil.Process(os.getpid())
-    return {"host": socket.gethostname(), "pid": process.pid, "began": process.create_time()}
+    return {"host": platform.node(), "pid": process.pid, "began": process.create_time()}
 
 
 def is_dead(trial: FrozenTrial) -> bool:
@@ -86,7 +86,7 @@ def is_dead(trial: FrozenTrial) -> bool:
     worker = trial.user_attrs.get(WORKER)
     if worker is None:
         return datetime.now() - trial.datetime_start > SILENCE
-    if worker["host"] != socket.gethostname():
+    if worker["host"] != platform.node():
         return False
     try:
         process = psutil.Process(worker["pid"])

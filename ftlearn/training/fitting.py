@@ -57,7 +57,7 @@ def fit(
     in the model.
     """
     batches = task.batches(training_part(data), tokenizer, config)
-    _require_memory(model, batches, config)
+    check_memory(model, batches, config)
     history = History(config, task.criterion)
     run = steps(model, batches, task.loss, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
@@ -173,7 +173,8 @@ def _agreed(run: Run, *wishes: bool) -> list[bool]:
     return [wished > 0 for wished in parallel.sums(wishes, run.device)]
 
 
-def _require_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
+def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
+    """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free."""
     if not isinstance(model, PreTrainedModel | PooledClassifier) or parallel.is_sharded(model):
         return  # the dry run knows how to rebuild only these
     needed = resources.estimate(
