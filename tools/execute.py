@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import io
 import os
 import re
 import sys
@@ -25,8 +24,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from PIL import Image
 
+from ftlearn import figures
 from tools import badges, notebooks
 
 CELL_SECONDS = 300
@@ -142,10 +141,9 @@ def lighten(cell: NotebookNode) -> None:
         data = output.get("data", {})
         if "image/png" in data:
             whole = base64.b64decode(data["image/png"])
-            light = io.BytesIO()
-            Image.open(io.BytesIO(whole)).convert("RGB").quantize(256).save(light, "png")
-            if len(light.getvalue()) < len(whole):
-                data["image/png"] = base64.b64encode(light.getvalue()).decode()
+            light = figures.lighter(whole)
+            if len(light) < len(whole):
+                data["image/png"] = base64.b64encode(light).decode()
 
 
 def describe(cell: NotebookNode) -> None:

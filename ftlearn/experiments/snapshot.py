@@ -16,8 +16,8 @@ from ftlearn import runtime
 from ftlearn.batching import Batches
 from ftlearn.checkpoints import CheckpointError, Store
 from ftlearn.config import TrainConfig
-from ftlearn.tables import Rows
 from ftlearn.training import Loss, Run, steps
+from ftlearn.training.memory import memory_of, remember
 
 Tensors = dict[str, torch.Tensor]
 
@@ -43,13 +43,7 @@ class Snapshot:
 
 def snapshot(run: Run) -> Snapshot:
     """Copy where a run is."""
-    names = {parameter: name for name, parameter in run.trained.items()}
-    memory = {
-        f"{names[parameter]}/{kind}": _whole(run, names[parameter], value).detach().clone()
-        for parameter, known in run.optimizer.state.items()
-        for kind, value in known.items()
-        if value is not None
-    }
+    memory = {key: value.detach().clone() for key, value in memory_of(run).items()}
     weights = {name: value.detach().clone() for name, value in _moving(run.model).items()}
     state = {
         "number": run.number,
@@ -79,11 +73,7 @@ def resume(
     run = steps(model, batches, loss, config)
     _load(model, taken.weights)
     if config.optimizer == taken.state["optimizer"]:
-        for key, value in taken.memory.items():
-            name, _, kind = key.rpartition("/")
-            parameter = run.trained[name]
-            known = _part(run, name, value).to(parameter.device, copy=True)
-            run.optimizer.state[parameter][kind] = known
+        remember(run, {key: value.clone() for key, value in taken.memory.items()})
     run.number, run.examples = taken.state["number"], taken.state["examples"]
     run.seconds, run.halvings = taken.state["seconds"], taken.state["halvings"]
     run.scaler.load_state_dict(taken.state["scaler"])
@@ -106,23 +96,6 @@ def _load(model: nn.Module, weights: Tensors) -> None:
             f"tensors such as {odd[0]!r}. Build the model as it was built for the run"
         )
     model.load_state_dict(weights, strict=False)
-
-
-def _whole(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    """What the optimiser knows of a parameter, as if it had trained all rows of it."""
-    rows = _used_rows(run, name, value)
-    return value if rows is None else rows.spread(value)
-
-
-def _part(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    """What is known of a parameter, of the rows that this run trains."""
-    rows = _used_rows(run, name, value)
-    return value if rows is None else rows.picked(value)
-
-
-def _used_rows(run: Run, name: str, value: torch.Tensor) -> Rows | None:
-    found = [rows for rows in run.tables if rows.name == name and value.ndim]
-    return found[0] if found else None
 
 
 class Shelf:

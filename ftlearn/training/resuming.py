@@ -17,8 +17,8 @@ from torch import nn
 from ftlearn import parallel, runtime
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.history import History, Step
-from ftlearn.tables import Rows
 from ftlearn.training.loop import Run
+from ftlearn.training.memory import memory_of, remember
 
 INTERRUPTED = "interrupted"
 """Why a run stopped that waits to be continued."""
@@ -107,31 +107,8 @@ def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
 
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
     """Weights and the optimiser's memory by parameter name, whole on the main rank."""
-    names = {parameter: name for name, parameter in run.trained.items()}
-    optimizer = {
-        f"{names[parameter]}/{key}": _whole(run, names[parameter], value)
-        for parameter, memory in run.optimizer.state.items()
-        for key, value in memory.items()
-        if value is not None
-    }
     weights = run.model.state_dict()
-    return {"model": parallel.collected(weights), "optimizer": parallel.collected(optimizer)}
-
-
-def _whole(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    """What the optimiser knows of a parameter, as if it had trained all of its rows."""
-    rows = _left_out(run).get(name)
-    return value if rows is None or value.ndim == 0 else rows.spread(value)
-
-
-def _part(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    """What a checkpoint knows of a parameter, of the rows that this run trains."""
-    rows = _left_out(run).get(name)
-    return value if rows is None or value.ndim == 0 else rows.picked(value)
-
-
-def _left_out(run: Run) -> dict[str, Rows]:
-    return {rows.name: rows for rows in run.tables}
+    return {"model": parallel.collected(weights), "optimizer": parallel.collected(memory_of(run))}
 
 
 def _state(run: Run, history: History) -> dict[str, Any]:
@@ -208,13 +185,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     weights = weights_of(checkpoint, run.model)
     _check_trained(checkpoint, run.model)
     run.model.load_state_dict(weights)
-    for key, value in checkpoint.tensors("optimizer").items():
-        name, _, what = key.rpartition("/")
-        parameter, value = run.trained[name], _part(run, name, value)
-        memory = run.optimizer.state[parameter]
-        # A fused optimizer wants its counters, too, where the weights are.
-        single = value.ndim == 0
-        memory[what] = value.to(parameter.device) if single else parallel.like(value, parameter)
+    remember(run, checkpoint.tensors("optimizer"))
     state = checkpoint.state
     run.number, run.examples = state["number"], state["examples"]
     run.seconds, run.halvings = state["seconds"], state["halvings"]

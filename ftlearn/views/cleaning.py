@@ -8,7 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from ftlearn.data import exact_duplicates, normalise_label, repair_text
+from ftlearn.data import Repair, exact_duplicates, normalise_label, repair_text
 from ftlearn.views.view import View
 
 UNCHANGED = "nothing to do"
@@ -32,9 +32,9 @@ class CleaningReport:
     aliases: Mapping[str, str] | None = None
 
     @cached_property
-    def repaired(self) -> list[str]:
-        """Every text after its repairs."""
-        return [repair_text(text).text for text in self.texts]
+    def repairs(self) -> list[Repair]:
+        """Every text after its repairs, with their names."""
+        return [repair_text(text) for text in self.texts]
 
     @cached_property
     def known(self) -> list[str | None]:
@@ -45,10 +45,11 @@ class CleaningReport:
     def reasons(self) -> dict[str, list[int]]:
         """The rows that each reason touches; a row may have several."""
         found: dict[str, list[int]] = {}
-        for row, text in enumerate(self.texts):
-            for reason in (*repair_text(text).changes, *self._label(row)):
+        for row, repair in enumerate(self.repairs):
+            for reason in (*repair.changes, *self._label(row)):
                 found.setdefault(reason, []).append(row)
-        copies = [row for group in exact_duplicates(self.repaired) for row in sorted(group)[1:]]
+        groups = exact_duplicates([repair.text for repair in self.repairs])
+        copies = [row for group in groups for row in sorted(group)[1:]]
         if copies:
             found["copy of an earlier record"] = sorted(copies)
         touched = {row for rows in found.values() for row in rows}
@@ -81,7 +82,7 @@ class CleaningReport:
         table = pd.DataFrame(
             {
                 "before": [self.texts[row], "(none)" if label is None else label],
-                "after": [self.repaired[row], self.known[row] or "(names no class)"],
+                "after": [self.repairs[row].text, self.known[row] or "(names no class)"],
             },
             index=["text", "label"],
         )

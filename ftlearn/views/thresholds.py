@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib import pyplot as plt
 from scipy.special import softmax
 from sklearn.metrics import precision_recall_fscore_support
@@ -67,11 +66,3 @@ def _figure(
     left.axvline(threshold, color="black", linewidth=1, linestyle=":")
     figures.reliability(metrics.reliability(logits, targets), ax=right)
     return figure
-
-
-def table(report: Report, label: str, *, miss: float = 1.0) -> pd.DataFrame:
-    """Precision, recall and cost at a few thresholds, to read without the figure."""
-    at = list(report.task.labels).index(label)
-    chance, truth = softmax(report.outputs, -1)[:, at], report.targets == at
-    rows = {value: _scores(chance >= value, truth, miss) for value in (0.2, 0.35, 0.5, 0.65, 0.8)}
-    return pd.DataFrame(rows, index=["precision", "recall", "cost"]).T.rename_axis("threshold")
