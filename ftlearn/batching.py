@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -88,30 +88,43 @@ def plan(
     return [batches[at] for at in random.permutation(len(batches))]
 
 
-def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Batches for prediction: longest first, so that a lack of memory shows at once.
+def by_length(lengths: Sequence[int], positions: int) -> list[list[int]]:
+    """Batches for prediction, of so many positions (B × T) with padding, or of a single row.
 
-    >>> by_length([3, 9, 4], 2)
-    [[1, 2], [0]]
+    Longest first, so that a lack of memory shows at once.
+
+    >>> by_length([3, 9, 4, 2], 9)
+    [[1], [2, 0], [3]]
     """
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    batches, at = [], 0
+    while at < len(order):
+        rows = max(1, positions // max(1, lengths[order[at]]))
+        batches.append(order[at : at + rows])
+        at += rows
+    return batches
 
 
-def collate(encoded: Encoded, rows: list[int], tokenizer: Any) -> Batch:
+def collate(encoded: Encoded, rows: list[int], tokenizer: Any, *, step: int = 1) -> Batch:
     """Pad the given rows to the longest of them and stack them into tensors (B, T).
 
-    Padding is on the right whatever the tokenizer prefers: on the left it would shift the
-    positions of the tokens, and have a language model predict the first one from padding.
+    T is a multiple of ``step`` where the window allows it. Padding is on the right whatever the
+    tokenizer prefers: on the left it would shift the positions of the tokens, and have a language
+    model predict the first one from padding.
     """
-    features = {name: [ids[row] for row in rows] for name, ids in encoded.inputs.items()}
-    inputs = dict(tokenizer.pad(features, padding_side="right", return_tensors="pt"))
+    longest = max(len(encoded.inputs["input_ids"][row]) for row in rows)
+    width = max(longest, min(-(-longest // step) * step, encoded.max_length))
+
+    def stacked(lists: Mapping[str, list[list[int]]]) -> dict[str, torch.Tensor]:
+        how = {"padding": "max_length", "max_length": width, "padding_side": "right"}
+        return dict(tokenizer.pad(lists, return_tensors="pt", **how))
+
+    inputs = stacked({name: [ids[row] for row in rows] for name, ids in encoded.inputs.items()})
     targets = [encoded.targets[row] for row in rows]
     if isinstance(targets[0], list):  # a target for every token: the ids, padding ignored
-        padded = tokenizer.pad({"input_ids": targets}, padding_side="right", return_tensors="pt")
-        return Batch(
-            inputs, padded["input_ids"].masked_fill(padded["attention_mask"] == 0, IGNORED), rows
-        )
+        padded = stacked({"input_ids": targets})
+        ignored = padded["attention_mask"] == 0
+        return Batch(inputs, padded["input_ids"].masked_fill(ignored, IGNORED), rows)
     kind = torch.float32 if isinstance(targets[0], float) else torch.long
     return Batch(inputs, torch.tensor(targets, dtype=kind), rows)
 

@@ -17,11 +17,19 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ftlearn import metrics, parallel, runtime
+from ftlearn.architecture import body
 from ftlearn.batching import Batch, Encoded, by_length, collate
+from ftlearn.last_layer import first_token_only
 from ftlearn.metrics import Interval
 from ftlearn.runtime import device_of
 
-BATCH_SIZE = 32
+POSITIONS = {"cpu": 3072, "cuda": 16_384}
+"""Positions (B × T) of one batch, padding included: what a processor's cache likes was measured,
+a GPU only has to be kept busy."""
+
+BF16_STEP = 8
+"""Texts are padded to a multiple of so many tokens in bf16: torch's attention on a CPU takes half
+the time where they are, and the padding costs less."""
 
 
 def outputs(
@@ -38,28 +46,33 @@ def outputs(
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
     in the middle of training changes nothing. ``shared`` as in ``in_batches``.
     """
-    device = device_of(model)
-    dtype = runtime.precision(device, precision)
-    if dtype is torch.bfloat16 and not parallel.is_sharded(model):
-        model, dtype = _in_bfloat16(model), torch.float32  # no casts left to be done on the way
+    model, dtype = light(model, precision)
 
     def kept(batch: Batch) -> torch.Tensor:
-        with runtime.autocast(device, dtype):
+        with runtime.autocast(device_of(model), dtype):
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
-    return in_batches(model, encoded, tokenizer, kept, shared=shared)
+    with first_token_only(model):
+        return in_batches(model, encoded, tokenizer, kept, shared=shared)
 
 
-def _in_bfloat16(model: nn.Module) -> nn.Module:
-    """A copy with bf16 weights: autocast would convert them anew for each batch.
+def light(model: nn.Module, precision: str = "auto") -> tuple[nn.Module, torch.dtype]:
+    """The model as it answers soonest here, and the number format for ``runtime.autocast``.
 
-    Buffers, such as the angles of rotary positions, keep their precision.
+    For bf16 it is a copy with weights in bf16, which autocast would convert anew for each batch,
+    and with the attention that is fastest without a backward pass. Buffers, such as the angles
+    of rotary positions, keep their precision.
     """
-    light = {
+    dtype = runtime.precision(device_of(model), precision)
+    if dtype is not torch.bfloat16 or parallel.is_sharded(model):
+        return model, dtype
+    weights = {
         id(each): nn.Parameter(each.detach().to(torch.bfloat16), requires_grad=False)
         for each in model.parameters()
     }
-    return copy.deepcopy(model, light)  # takes those for copies, and so copies no fp32 weight
+    model = copy.deepcopy(model, weights)  # takes those for copies, and so copies no fp32 weight
+    body(model).set_attn_implementation("sdpa")
+    return model, torch.float32  # no casts left to be done on the way
 
 
 def in_batches(
@@ -76,12 +89,13 @@ def in_batches(
     With ``shared`` each of the ranks computes some of the batches and all get the whole: only
     where all ranks ask together, and with the same weights.
     """
-    was_training = model.training
+    was_training, weight = model.training, next(model.parameters())
     model.eval()
-    batches, done = by_length(encoded.lengths, BATCH_SIZE), {}
+    batches = by_length(encoded.lengths, POSITIONS.get(weight.device.type, POSITIONS["cuda"]))
+    step, done = BF16_STEP if weight.dtype is torch.bfloat16 else 1, {}
     with runtime.kept_memory(), parallel.asked_only(model):
         for number, rows in parallel.dealt(batches) if shared else enumerate(batches):
-            batch = collate(encoded, rows, tokenizer).to(device_of(model))
+            batch = collate(encoded, rows, tokenizer, step=step).to(weight.device)
             done[number] = compute(batch).cpu().numpy()
     model.train(was_training)
     for others in parallel.gather(done) if shared else ():

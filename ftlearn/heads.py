@@ -10,9 +10,11 @@ from datasets import Dataset
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
+from ftlearn import runtime
 from ftlearn.architecture import last_linear
 from ftlearn.batching import Batch, Encoded
-from ftlearn.evaluation import in_batches
+from ftlearn.evaluation import in_batches, light
+from ftlearn.last_layer import first_token_only
 
 
 def solve(
@@ -53,16 +55,22 @@ def solve_layer(
 
 
 def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any) -> np.ndarray:
-    """What enters a linear layer for each text, (N, D), in evaluation mode."""
+    """What enters a linear layer of the model for each text, (N, D), in evaluation mode."""
+    name = next(name for name, module in model.named_modules() if module is layer)
+    asked, dtype = light(model)
     entering: list[torch.Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: entering.append(inputs[0]))
+    hook = asked.get_submodule(name).register_forward_pre_hook(
+        lambda _, inputs: entering.append(inputs[0])
+    )
 
     def run(batch: Batch) -> torch.Tensor:
-        model(**batch.inputs)
+        with runtime.autocast(runtime.device_of(asked), dtype):
+            asked(**batch.inputs)
         return entering.pop().float()
 
     try:
-        return in_batches(model, encoded, tokenizer, run)
+        with first_token_only(asked):
+            return in_batches(asked, encoded, tokenizer, run)
     finally:
         hook.remove()
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
+from ftlearn import parallel
+
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
 
@@ -73,3 +75,22 @@ def schedule(name: str, *, total: int, warmup: float) -> Callable[[int], float]:
         }[name]
 
     return factor
+
+
+def clip(parameters: Iterable[nn.Parameter], limit: float) -> float:
+    """Scale all gradients, in place, to a joint norm of at most ``limit``; returns what it was.
+
+    Where it was no more they are left alone: even to multiply them by 1 would take a fiftieth of
+    an update (Pascanu et al. 2012, arXiv 1211.5063).
+
+    >>> weight = nn.Parameter(torch.zeros(2))
+    >>> weight.grad = torch.tensor([3.0, 4.0])
+    >>> clip([weight], 1.0), weight.grad
+    (5.0, tensor([0.6000, 0.8000]))
+    """
+    parameters = list(parameters)
+    norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+    before = parallel.full(norm).item()
+    if before > limit:
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return before

@@ -156,6 +156,15 @@ def is_sharded(model: nn.Module) -> bool:
     return isinstance(model, FSDPModule)
 
 
+def kind(module: nn.Module) -> type:
+    """The class of a module, the one it had before where it was sharded.
+
+    >>> kind(nn.Linear(1, 1)) is nn.Linear
+    True
+    """
+    return type(module).__mro__[2] if is_sharded(module) else type(module)
+
+
 def syncing(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     """A context for one piece of a batch: ranks add their gradients up once, with the last one."""
     held = isinstance(model, DistributedDataParallel) and not last
@@ -198,8 +207,8 @@ def _rebuilt(module: nn.Module, whole: Mapping[int, nn.Parameter]) -> nn.Module:
 
     ``whole`` holds the new parameter for the id of each old one, so that tied ones stay tied.
     """
-    kind = type(module).__mro__[2] if is_sharded(module) else type(module)
-    twin = kind.__new__(kind)
+    plain = kind(module)
+    twin = plain.__new__(plain)
     own = {key: each for key, each in vars(module).items() if not key.startswith(COMPOSED)}
     twin.__dict__.update(own, _load_state_dict_post_hooks=OrderedDict())
     twin._forward_pre_hooks, twin._forward_hooks = OrderedDict(), OrderedDict()

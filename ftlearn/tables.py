@@ -51,7 +51,7 @@ class Rows:
 
     def picked(self, whole: torch.Tensor) -> torch.Tensor:
         """The used rows (U, D) of something as large as the table, (V, D)."""
-        return whole[self.used]
+        return whole.index_select(0, self.used)
 
     def spread(self, rows: torch.Tensor) -> torch.Tensor:
         """The used rows (U, D) among zeros, (V, D)."""
@@ -60,7 +60,7 @@ class Rows:
     @torch.no_grad()
     def read(self) -> None:
         """Take the rows from the table."""
-        self.parameter.copy_(self.picked(self.table.weight))
+        torch.index_select(self.table.weight, 0, self.used, out=self.parameter)
 
     @torch.no_grad()
     def write(self, *, decay: float = 0.0) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,7 @@ def test_bucketed_batches_hold_rows_of_similar_length():
     shuffled = plan(LONG_TAIL, 16, seed=0, epoch=0, bucketed=False)
     assert padding_share(LONG_TAIL, bucketed) < 0.15
     assert padding_share(LONG_TAIL, shuffled) > 0.5
-    assert padding_share(LONG_TAIL, by_length(LONG_TAIL, 16)) < 0.04
+    assert padding_share(LONG_TAIL, by_length(LONG_TAIL, 2000)) < 0.04
 
 
 def test_bucketed_batches_do_not_come_sorted_by_length():
@@ -92,6 +94,15 @@ def test_prediction_batches_hold_every_row_once_longest_first(tokens, size):
     order = [row for rows in by_length(tokens, size) for row in rows]
     assert sorted(order) == list(range(len(tokens)))
     assert [tokens[row] for row in order] == sorted(tokens, reverse=True)
+
+
+@given(lengths, st.integers(1, 300))
+def test_prediction_batches_are_as_large_as_their_positions_allow(tokens, positions):
+    batches = by_length(tokens, positions)
+    for rows, following in zip(batches, [*batches[1:], None], strict=True):
+        width = max(1, *(tokens[row] for row in rows), 1)
+        assert len(rows) == 1 or len(rows) * width <= positions
+        assert following is None or (len(rows) + 1) * width > positions
 
 
 @given(lengths, batch_sizes)
@@ -116,6 +127,14 @@ def test_collate_pads_on_the_right_whatever_the_tokenizer_prefers(tokenizer, sid
     assert batch.inputs["token_type_ids"].tolist() == [[0, 0, 0], [0, 0, 0]]
     assert batch.rows == [0, 2]
     assert tokenizer.padding_side == side
+
+
+@pytest.mark.parametrize(("window", "width"), [(9, 8), (8, 8), (7, 7), (5, 6)])
+def test_collate_pads_to_whole_steps_within_the_window(tokenizer, window: int, width: int):
+    rows = replace(encoded([0] * 9), max_length=window)
+    plain, stepped = (collate(rows, [1, 5], tokenizer, step=step) for step in (1, 4))
+    assert stepped.inputs["input_ids"].shape == (2, width)
+    assert stepped.inputs["attention_mask"].sum() == plain.inputs["attention_mask"].sum()
 
 
 def test_collate_pads_only_to_the_longest_of_its_rows(tokenizer):

@@ -1,5 +1,7 @@
 """Predictions do not depend on their neighbours, and reports count rightly."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,25 @@ def test_outputs_are_those_of_each_text_alone_in_the_order_of_the_rows(loaded, r
     with torch.no_grad():
         alone = [model(**tokenizer(text, return_tensors="pt")).logits[0].numpy() for text in TEXTS]
     np.testing.assert_allclose(report.outputs, np.stack(alone), atol=1e-5)
+
+
+def test_in_half_precision_a_light_copy_answers_and_the_model_stays(loaded, report):
+    model, tokenizer = loaded
+    encoded = TASK.encode(ROWS, tokenizer)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    light, dtype = evaluation.light(model, "bf16")
+    assert dtype is torch.float32
+    assert {weight.dtype for weight in light.parameters()} == {torch.bfloat16}
+    outputs = evaluation.outputs(model, encoded, TASK, tokenizer, precision="bf16")
+    assert not np.array_equal(outputs, report.outputs)
+    np.testing.assert_allclose(outputs, report.outputs, atol=0.05)
+    for name, weight in model.state_dict().items():
+        assert weight.equal(before[name]), name
+    slow = copy.deepcopy(model)
+    slow.set_attn_implementation("eager")
+    assert evaluation.light(slow, "bf16")[0].config._attn_implementation == "sdpa"
+    assert slow.config._attn_implementation == "eager"
+    assert evaluation.light(slow, "fp32") == (slow, torch.float32)
 
 
 def test_evaluating_leaves_mode_and_random_state_alone(loaded):

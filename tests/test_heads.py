@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset
 
-from ftlearn import heads, models, tasks
+from ftlearn import heads, models, runtime, tasks
 from ftlearn.architecture import last_linear
 from ftlearn.evaluation import evaluate
 
@@ -49,6 +49,19 @@ def test_the_slope_of_the_penalised_loss_is_zero(tiny_bert, pooling, classes):
         name for name, each in model.state_dict().items() if not torch.equal(each, body[name])
     }
     assert changed == {"classifier.weight", "classifier.bias"}
+
+
+def test_features_in_half_precision_are_those_of_the_exact_pass(tiny_bert, monkeypatch):
+    data = rows([f"class {row % 3}" for row in range(9)])
+    task = tasks.classification(data)
+    model, tokenizer = models.load(tiny_bert, task, pooling="first", device="cpu")
+    given = model, last_linear(model), task.encode(data, tokenizer), tokenizer
+    exact = heads.head_inputs(*given)
+    monkeypatch.setattr(runtime, "has_amx", lambda: True)
+    rough = heads.head_inputs(*given)
+    assert not np.array_equal(rough, exact)
+    np.testing.assert_allclose(rough, exact, atol=0.06)
+    assert not last_linear(model)._forward_pre_hooks
 
 
 def test_a_smaller_penalty_fits_closer(tiny_bert):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import AutoModel, get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from ftlearn.optimisation import OPTIMIZERS, SCHEDULES, decay_groups, optimizer, schedule
+from ftlearn.optimisation import OPTIMIZERS, SCHEDULES, clip, decay_groups, optimizer, schedule
 
 RATE, DECAY = 0.1, 0.05
 totals = st.integers(1, 200)
@@ -135,3 +135,25 @@ def test_after_warm_up_it_is_transformers_schedule(name: str, theirs):
 def test_an_unknown_schedule_is_answered_with_the_known():
     with pytest.raises(ValueError, match="unknown schedule 'step': use constant, linear, cosine"):
         schedule("step", total=10, warmup=0.1)
+
+
+@pytest.mark.parametrize("limit", [0.5, 5.0, 1e3])
+def test_clipping_is_that_of_torch(limit: float):
+    def with_gradients() -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 2), nn.Linear(2, 2))
+        (30 * model[1](model[0](torch.randn(4, 5)))).sum().backward()  # the last has no gradient
+        return model
+
+    ours, theirs = with_gradients(), with_gradients()
+    norm = nn.utils.clip_grad_norm_(theirs.parameters(), limit).item()
+    assert clip(ours.parameters(), limit) == pytest.approx(norm, rel=1e-6)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert (mine.grad is None) == (other.grad is None)
+        assert other.grad is None or torch.equal(mine.grad, other.grad)
+
+
+def test_a_gradient_that_is_no_number_is_told():
+    weight = nn.Parameter(torch.zeros(2))
+    weight.grad = torch.tensor([math.nan, 1.0])
+    assert math.isnan(clip([weight], 1.0))

@@ -23,6 +23,7 @@ FLOORS = [
         "files",
         "interpolation",
         "known",
+        "last_layer",
         "losses",
         "metrics",
         "narrowing",

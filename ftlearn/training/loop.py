@@ -17,6 +17,7 @@ from ftlearn import optimisation, parallel, runtime, tables
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
 from ftlearn.history import Step
+from ftlearn.last_layer import first_token_only
 from ftlearn.losses import LossSum
 from ftlearn.narrowing import narrow_stream
 
@@ -96,11 +97,11 @@ class Run(Iterator[Step]):
         for rows in self.tables:
             rows.read()  # whoever came in between may have changed the model
         # Not longer than this: a loop that is left by break is never closed.
-        with tables.all_lent(self.tables), narrow_stream(self.model, self.dtype):
+        narrow, first = narrow_stream(self.model, self.dtype), first_token_only(self.model)
+        with tables.all_lent(self.tables), narrow, first:
             value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.trained.values(), self.config.clip_norm)
-        norm = parallel.full(norm).item()
+        norm = optimisation.clip(self.trained.values(), self.config.clip_norm)
         where = f"update {self.number + 1} of {self.total}, learning rate {rate:g}"
         _check_finite(value, norm, self.scaler, where)
         self.scaler.step(self.optimizer)
@@ -152,17 +153,19 @@ def accumulate(
 
     ``trained`` are the parameters that learn, the model's own unless given.
     """
-    summed, count = 0.0, 0
+    summed, count, whole = 0.0, 0, len(pieces) == parallel.world_size() == 1
     for piece in pieces:
         with memory_advice(piece), parallel.syncing(model, piece is pieces[-1]):
             total, number = loss_sum(model, piece, loss, dtype)
-            scaler.scale(total).backward()
+            # In one piece, one number is divided in place of all gradients.
+            scaler.scale(total / max(1, number) if whole else total).backward()
         summed, count = summed + total.item(), count + number
     summed, count = parallel.sums([summed, count], runtime.device_of(model))
     if count == 0:
         raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
-    for gradient in [each.grad for each in trained or model.parameters() if each.grad is not None]:
-        gradient /= count / parallel.world_size()  # ranks bring the mean of their sums
+    for each in () if whole else trained or model.parameters():
+        if each.grad is not None:
+            each.grad /= count / parallel.world_size()  # ranks bring the mean of their sums
     return summed / count
 
 

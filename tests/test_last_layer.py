@@ -1,0 +1,129 @@
+"""The last layer for the first token alone: the same answers and gradients, less arithmetic."""
+
+from __future__ import annotations
+
+import contextlib
+
+import checkpoints
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    CamembertConfig,
+    CamembertForSequenceClassification,
+    ElectraConfig,
+    ElectraForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+    XLMRobertaConfig,
+    XLMRobertaForSequenceClassification,
+)
+
+from ftlearn import models, tasks
+from ftlearn.architecture import with_pooling
+from ftlearn.last_layer import first_token_only
+from ftlearn.training import TrainConfig, loop, steps
+
+KINDS = {
+    "bert": (BertForSequenceClassification, BertConfig),
+    "roberta": (RobertaForSequenceClassification, RobertaConfig),
+    "xlm-roberta": (XLMRobertaForSequenceClassification, XLMRobertaConfig),
+    "camembert": (CamembertForSequenceClassification, CamembertConfig),
+    "electra": (ElectraForSequenceClassification, ElectraConfig),
+}
+IDS = torch.tensor([[0, 7, 9, 5, 2], [0, 8, 2, 1, 1], [0, 2, 1, 1, 1]])
+MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0]])
+
+
+def built(kind: str, attention: str = "eager", **changes) -> nn.Module:
+    """A small model with weights large enough that a wrong input shows."""
+    model, config = KINDS[kind]
+    size = {"vocab_size": 12, "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
+    size |= {"intermediate_size": 32, "initializer_range": 0.4, "num_labels": 3, "pad_token_id": 1}
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    torch.manual_seed(0)
+    return model(config(**size | off | changes, attn_implementation=attention))
+
+
+def answered(model: nn.Module, context) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+    """Logits, gradients of their squares and forward arithmetic of a model in training."""
+    model.zero_grad()
+    with context(model), FlopCounterMode(display=False) as counter:
+        logits = model.train()(input_ids=IDS, attention_mask=MASK).logits
+    logits.square().sum().backward()
+    gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    return logits.detach(), gradients, counter.get_total_flops()
+
+
+def agrees(model: nn.Module) -> float:
+    """Check logits and gradients against the whole layer's; the arithmetic over the whole one's."""
+    logits, gradients, whole = answered(model, contextlib.nullcontext)
+    found, ours, less = answered(model, first_token_only)
+    torch.testing.assert_close(found, logits, atol=1e-5, rtol=1e-5)
+    assert ours.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(ours[name], gradient, atol=1e-4, rtol=1e-4, msg=name)
+    return less / whole
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention):
+    assert agrees(built(kind, attention)) < 0.85
+
+
+def test_a_pooled_classifier_that_reads_the_first_token_saves_too():
+    assert agrees(with_pooling(built("bert"), "first", seed=0)) < 0.8
+
+
+def test_who_reads_all_tokens_computes_all():
+    assert agrees(with_pooling(built("bert"), "mean", seed=0)) == 1
+
+
+@pytest.mark.parametrize("shape", ["distilbert", "modernbert"])
+def test_layers_of_other_kinds_are_left_alone(model):
+    with first_token_only(model):
+        assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_a_class_of_ones_own_is_left_alone():
+    class BertForSequenceClassification(KINDS["bert"][0]):  # may read whatever it likes
+        pass
+
+    model = BertForSequenceClassification(built("bert").config)
+    with first_token_only(model):
+        assert "forward" not in vars(model.bert.encoder.layer[-1])
+
+
+def test_dropout_still_drops():
+    model = built("bert", hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.5).train()
+    with first_token_only(model):
+        first, second = (model(input_ids=IDS, attention_mask=MASK).logits for _ in range(2))
+        assert not torch.allclose(first, second)
+        model.eval()
+        assert torch.equal(model(IDS).logits, model(IDS).logits)
+
+
+def test_the_layer_is_whole_again_even_after_an_error(model):
+    whole = model.base_model(**checkpoints.WHOLE).last_hidden_state
+    with pytest.raises(RuntimeError), first_token_only(model):
+        raise RuntimeError
+    assert model.base_model(**checkpoints.WHOLE).last_hidden_state.equal(whole)
+
+
+def test_the_loss_curve_is_that_of_the_whole_layer(tiny_bert, topics, monkeypatch):
+    rows = topics["train"].shuffle(seed=0).select(range(48))
+    task = tasks.classification(topics, max_length=32)
+    config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3)
+
+    def curve() -> list[float]:
+        model, tokenizer = models.load(tiny_bert, task, device="cpu")
+        run = steps(model, task.batches(rows, tokenizer, config), task.loss, config)
+        return [step.loss for step in run]
+
+    less = curve()
+    monkeypatch.setattr(loop, "first_token_only", lambda _: contextlib.nullcontext())
+    assert curve() == pytest.approx(less, abs=1e-5)
