@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -115,16 +115,20 @@ def collate(encoded: Encoded, rows: list[int], tokenizer: Any, *, step: int = 1)
     longest = max(len(encoded.inputs["input_ids"][row]) for row in rows)
     width = max(longest, min(-(-longest // step) * step, encoded.max_length))
 
-    def stacked(lists: Mapping[str, list[list[int]]]) -> dict[str, torch.Tensor]:
-        how = {"padding": "max_length", "max_length": width, "padding_side": "right"}
-        return dict(tokenizer.pad(lists, return_tensors="pt", **how))
+    def stacked(lists: Sequence[list[int]], filler: int) -> torch.Tensor:
+        table = np.full((len(rows), width), filler, np.int64)
+        for at, row in enumerate(rows):
+            table[at, : len(lists[row])] = lists[row]
+        return torch.from_numpy(table)
 
-    inputs = stacked({name: [ids[row] for row in rows] for name, ids in encoded.inputs.items()})
+    fillers = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+    inputs = {
+        name: stacked(ids, fillers.get(name, 0))  # the mask is 0 where nothing is to be seen
+        for name, ids in encoded.inputs.items()
+    }
     targets = [encoded.targets[row] for row in rows]
-    if isinstance(targets[0], list):  # a target for every token: the ids, padding ignored
-        padded = stacked({"input_ids": targets})
-        ignored = padded["attention_mask"] == 0
-        return Batch(inputs, padded["input_ids"].masked_fill(ignored, IGNORED), rows)
+    if isinstance(targets[0], list):  # a target for every token
+        return Batch(inputs, stacked(encoded.targets, IGNORED), rows)
     kind = torch.float32 if isinstance(targets[0], float) else torch.long
     return Batch(inputs, torch.tensor(targets, dtype=kind), rows)
 

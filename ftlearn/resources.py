@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.initialization import no_init_weights
 
 from ftlearn import architecture, optimisation, runtime
+from ftlearn.last_layer import first_token_only
 from ftlearn.narrowing import narrow_stream
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -138,8 +139,8 @@ def _dry_run(
         with torch.no_grad(), numbers, _Passing(copy) as passing:
             copy(**inputs)
         with counter:
-            narrow = narrow_stream(copy, dtype)
-            with saved_tensors_hooks(pack, lambda tensor: tensor), numbers, narrow:
+            saving = saved_tensors_hooks(pack, lambda tensor: tensor)
+            with saving, numbers, narrow_stream(copy, dtype), first_token_only(copy):
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
@@ -208,10 +209,10 @@ def seconds_per_update(
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        with runtime.autocast(device, dtype), narrow_stream(model, dtype):
+        with runtime.autocast(device, dtype), narrow_stream(model, dtype), first_token_only(model):
             total = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum()
         total.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()  # waits for a GPU to finish
+        optimisation.clip(model.parameters(), 1.0)  # waits for a GPU to finish
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter() - start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -11,12 +11,13 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from ftlearn import architecture, batching, models, optimisation, runtime
+from ftlearn import architecture, batching, models, optimisation, runtime, tables
 from ftlearn.bench import contenders, peak
 from ftlearn.bench.part import Part
 from ftlearn.bench.rounds import Tell, spread
 from ftlearn.bench.speed import Amount, Comparison, Entry, compare, name_of
 from ftlearn.bench.work import Work
+from ftlearn.training import loop
 
 DEFAULT = "default"
 
@@ -33,6 +34,21 @@ def without_fused_optimizer() -> AbstractContextManager:
         return torch.optim.AdamW(groups, lr=learning_rate, fused=False)
 
     return patch.object(optimisation, "optimizer", plain)
+
+
+def with_whole_last_layer() -> AbstractContextManager:
+    """The last layer for all tokens, also where the head reads the first one only."""
+    return patch.object(loop, "first_token_only", lambda model: nullcontext())
+
+
+def with_whole_table() -> AbstractContextManager:
+    """Gradients and moments for all rows of the table of words, also the unused ones."""
+    return patch.object(tables, "sparse", lambda model, ids: [])
+
+
+def with_wide_stream() -> AbstractContextManager:
+    """Hidden states in fp32 between the layers, as autocast alone has them."""
+    return patch.object(loop, "narrow_stream", lambda model, dtype: nullcontext())
 
 
 def freeze_embeddings(model: nn.Module) -> None:
@@ -69,6 +85,9 @@ def levers(work: Work) -> dict[str, Entry]:
         "no buckets by length": lever(within=without_buckets),
         "dropout 0.1": lever(dropout=0.1),
         "AdamW not fused": lever(within=without_fused_optimizer),
+        "last layer for all tokens": lever(within=with_whole_last_layer),
+        "all rows of the word table": lever(within=with_whole_table),
+        "hidden states in fp32": lever(within=with_wide_stream),
         f"attention {attention}": lever(
             change=lambda model: model.set_attn_implementation(attention)
         ),

@@ -19,9 +19,9 @@ def train(work: Work, settings: Settings, tell: Tell) -> Part:
 
 
 def predict(work: Work, settings: Settings, tell: Tell) -> Part:
-    """Prediction speed beside transformers.pipeline."""
+    """Prediction speed beside transformers.pipeline, on four times as many texts: it is quicker."""
     return predicting.prediction_speed(
-        work, examples=settings.examples, rounds=settings.rounds, tell=tell
+        work, examples=4 * settings.examples, rounds=settings.rounds, tell=tell
     )
 
 

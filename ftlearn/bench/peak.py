@@ -41,10 +41,11 @@ def product_rate(
 
 
 def forward_flops(config: PretrainedConfig, lengths: Sequence[int]) -> float:
-    """Floating-point operations of the forward pass over texts of so many tokens, unpadded.
+    """Floating-point operations that the logits of texts of so many tokens need, unpadded.
 
-    The count of one text is c + aT + bT² (head, matrices, attention); three dry runs of the
-    shapes alone give the three numbers.
+    What the last layer makes of tokens that the head does not read is not needed. The count of
+    one text is c + aT + bT² (head, matrices, attention); three dry runs of the shapes alone give
+    the three numbers.
 
     >>> from transformers import BertConfig
     >>> small = BertConfig(num_hidden_layers=1, hidden_size=96, intermediate_size=128)

@@ -22,6 +22,14 @@ class Source:
     text: Annotated[str, Option(help="Column with the texts.")] = "text"
     label: Annotated[str, Option(help="Column with the labels.")] = "label"
     max_length: Annotated[int, Option(min=8, help="Tokens at which texts are cut.")] = 128
+    tokens: Annotated[
+        int,
+        Option(
+            min=0,
+            help="Cut and join texts to so many tokens on average, spread as in short news. "
+            "0 leaves them as they are.",
+        ),
+    ] = 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,12 @@ class Settings:
     checkpoint: Annotated[str, Option(help="Name or folder of the model.")] = "minilm"
     rounds: Annotated[int, Option(min=1, help="Rounds that count; one before them warms up.")] = 5
     examples: Annotated[
-        int, Option(min=1, help="Texts a round and contender; 'accuracy' trains on twice as many.")
+        int,
+        Option(
+            min=1,
+            help="Texts a round and contender; 'accuracy' trains on twice as many, and 'predict' "
+            "asks for four times as many.",
+        ),
     ] = 256
     batch_size: Annotated[int, Option(min=1, help="Texts in one update.")] = 16
     shots: Annotated[str, Option(help="Labels a class in 'few', with commas.")] = "8,32"

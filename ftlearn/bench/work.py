@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from ftlearn import data, evaluation, models, runtime, tasks
 from ftlearn.batching import Encoded
+from ftlearn.bench.lengths import like_news
 from ftlearn.bench.settings import Settings, Source
 from ftlearn.config import TrainConfig
 
@@ -53,7 +54,10 @@ class Work:
         """The pretrained model as transformers loads it, in fp32, with a new head."""
         runtime.seed_everything(self.seed)
         return AutoModelForSequenceClassification.from_pretrained(
-            self.folder, dtype=torch.float32, **self.task.head_arguments()
+            self.folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            **self.task.head_arguments(),
         )
 
     def accuracy(self, model: torch.nn.Module) -> float:
@@ -84,6 +88,9 @@ def open_work(source: Source, settings: Settings, scratch: Path) -> Work:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device is cuda, and torch finds no CUDA device here: use --device cpu")
     _, tokenizer = models.load(settings.checkpoint, task, device="cpu")
+    if source.tokens:
+        change = partial(like_news, task=task, tokenizer=tokenizer, mean=source.tokens)
+        parts = {name: change(rows, seed=at) for at, (name, rows) in enumerate(parts.items())}
     return Work(
         folder=models.find(settings.checkpoint),
         task=task,
