@@ -17,7 +17,6 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ftlearn import metrics, parallel, runtime
-from ftlearn.architecture import body
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.last_layer import first_token_only
 from ftlearn.metrics import Interval
@@ -71,7 +70,9 @@ def light(model: nn.Module, precision: str = "auto") -> tuple[nn.Module, torch.d
         for each in model.parameters()
     }
     model = copy.deepcopy(model, weights)  # takes those for copies, and so copies no fp32 weight
-    body(model).set_attn_implementation("sdpa")
+    pretrained = getattr(model, "base_model", model)
+    if getattr(pretrained, "_supports_sdpa", False):
+        pretrained.set_attn_implementation("sdpa")
     return model, torch.float32  # no casts left to be done on the way
 
 

@@ -1,11 +1,13 @@
 """Predictions do not depend on their neighbours, and reports count rightly."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from torch import nn
 from transformers import pipeline
 
 from ftlearn import evaluate, evaluation, models, predict, tasks
@@ -57,6 +59,27 @@ def test_in_half_precision_a_light_copy_answers_and_the_model_stays(loaded, repo
     assert evaluation.light(slow, "bf16")[0].config._attn_implementation == "sdpa"
     assert slow.config._attn_implementation == "eager"
     assert evaluation.light(slow, "fp32") == (slow, torch.float32)
+
+
+def test_a_network_of_ones_own_answers_in_half_precision_too(loaded):
+    class Own(nn.Module):
+        """Looks at nothing but the number of tokens."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 3)
+
+        def forward(self, input_ids, attention_mask, **_):
+            counts = attention_mask.sum(1, keepdim=True).to(self.layer.weight.dtype)
+            return SimpleNamespace(logits=self.layer(counts))
+
+    encoded = TASK.encode(ROWS, loaded[1])
+    rough, exact = (
+        evaluation.outputs(model, encoded, TASK, loaded[1], precision=precision)
+        for model in [Own()]
+        for precision in ("bf16", "fp32")
+    )
+    np.testing.assert_allclose(rough, exact, rtol=0.02, atol=0.02)
 
 
 def test_evaluating_leaves_mode_and_random_state_alone(loaded):
