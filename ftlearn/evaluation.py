@@ -15,6 +15,7 @@ from datasets import Dataset
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 from torch import nn
+from tqdm import tqdm
 
 from ftlearn import metrics, parallel, runtime
 from ftlearn.batching import Batch, Encoded, by_length, collate
@@ -39,11 +40,12 @@ def outputs(
     *,
     precision: str = "auto",
     shared: bool = False,
+    progress: bool = False,
 ) -> np.ndarray:
     """What the task keeps of the model's logits, (N, K), in the order of the rows.
 
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
-    in the middle of training changes nothing. ``shared`` as in ``in_batches``.
+    in the middle of training changes nothing. ``shared`` and ``progress`` as in ``in_batches``.
     """
     model, dtype = light(model, precision)
 
@@ -52,7 +54,7 @@ def outputs(
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
     with first_token_only(model):
-        return in_batches(model, encoded, tokenizer, kept, shared=shared)
+        return in_batches(model, encoded, tokenizer, kept, shared=shared, progress=progress)
 
 
 def light(model: nn.Module, precision: str = "auto") -> tuple[nn.Module, torch.dtype]:
@@ -83,19 +85,23 @@ def in_batches(
     compute: Callable[[Batch], torch.Tensor],
     *,
     shared: bool = False,
+    progress: bool = False,
 ) -> np.ndarray:
     """What ``compute`` makes of each batch, (B, K), in the order of the rows, (N, K).
 
     Rows of like length go together; gradients are off, and the model is in evaluation mode.
     With ``shared`` each of the ranks computes some of the batches and all get the whole: only
-    where all ranks ask together, and with the same weights.
+    where all ranks ask together, and with the same weights. With ``progress`` a bar is on standard
+    error, where that is a terminal.
     """
     was_training, weight = model.training, next(model.parameters())
     model.eval()
     batches = by_length(encoded.lengths, POSITIONS.get(weight.device.type, POSITIONS["cuda"]))
     step, done = BF16_STEP if weight.dtype is torch.bfloat16 else 1, {}
+    mine = parallel.dealt(batches) if shared else list(enumerate(batches))
+    shown = {"desc": "evaluating", "unit": "batch", "leave": False}
     with runtime.kept_memory(), parallel.asked_only(model):
-        for number, rows in parallel.dealt(batches) if shared else enumerate(batches):
+        for number, rows in tqdm(mine, **shown, disable=None if progress else True):
             batch = collate(encoded, rows, tokenizer, step=step).to(weight.device)
             done[number] = compute(batch).cpu().numpy()
     model.train(was_training)
@@ -119,15 +125,21 @@ def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -
 
 
 def evaluate(
-    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, shared: bool = False
+    model: nn.Module,
+    dataset: Dataset,
+    task: Any,
+    tokenizer: Any,
+    *,
+    shared: bool = False,
+    progress: bool = False,
 ) -> Report:
     """Predict every row of a data set and report on it.
 
     With ``shared`` the ranks that train together share the work, and each gets the whole report;
-    all of them must ask.
+    all of them must ask. ``progress`` shows a bar.
     """
     encoded = task.encode(dataset, tokenizer)
-    kept = outputs(model, encoded, task, tokenizer, shared=shared)
+    kept = outputs(model, encoded, task, tokenizer, shared=shared, progress=progress)
     return Report(task, dataset, kept, _targets(encoded.targets))
 
 

@@ -1,6 +1,7 @@
 """Predictions do not depend on their neighbours, and reports count rightly."""
 
 import copy
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,6 +81,23 @@ def test_a_network_of_ones_own_answers_in_half_precision_too(loaded):
         for precision in ("bf16", "fp32")
     )
     np.testing.assert_allclose(rough, exact, rtol=0.02, atol=0.02)
+
+
+def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def shown(file: io.StringIO, **options) -> str:
+        monkeypatch.setattr("sys.stderr", file)
+        evaluate(loaded[0], ROWS, TASK, loaded[1], **options)
+        return file.getvalue()
+
+    monkeypatch.setitem(evaluation.POSITIONS, "cpu", 200)
+    batches = len(evaluation.by_length(TASK.encode(ROWS, loaded[1]).lengths, 200))
+    assert f"/{batches} [" in shown(Terminal(), progress=True)
+    assert shown(Terminal()) == ""
+    assert shown(io.StringIO(), progress=True) == ""
 
 
 def test_evaluating_leaves_mode_and_random_state_alone(loaded):

@@ -57,7 +57,7 @@ def evaluate(
     from ftlearn.runs.scoring import as_json
 
     given = {"text": labelled.text or (), "label": labelled.label, **vars(reading), **vars(device)}
-    found = runs.evaluate(saved.folder, labelled.files, **given)
+    found = runs.evaluate(saved.folder, labelled.files, **given, progress=True)
     for scored in found:
         for line in evaluation_lines(scored, result.errors):
             typer.echo(line)

@@ -43,11 +43,13 @@ def evaluate(
     delimiter: str | None = None,
     encoding: str | None = None,
     device: str | None = None,
+    progress: bool = False,
 ) -> list[Scored]:
     """Score the model that ``fit`` saved (or any saved classifier) on labelled files.
 
     ``text`` and ``label`` name the columns where they are called otherwise than in training.
-    Raises ModelError, DataError, and ValueError for labels that the model does not know.
+    ``progress`` shows a bar on a terminal. Raises ModelError, DataError, and ValueError for labels
+    that the model does not know.
     """
     check_device(device)
     model, tokenizer, task = saved.load(folder, device)
@@ -55,7 +57,8 @@ def evaluate(
     found = []
     for path in map(Path, paths):
         dataset, read = read_for(task, path, delimiter=delimiter, encoding=encoding)
-        found.append(Scored(path, read, evaluation.evaluate(model, dataset, task, tokenizer)))
+        report = evaluation.evaluate(model, dataset, task, tokenizer, progress=progress)
+        found.append(Scored(path, read, report))
     return found
 
 
