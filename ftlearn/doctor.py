@@ -1,4 +1,4 @@
-"""Is this machine ready for the course? Checks in plain words, each with its remedy."""
+"""Is this machine ready, and what can it run? Checks in plain words, each with its remedy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,34 @@ import sys
 from typing import NamedTuple
 
 import torch
+from transformers import BertConfig
 
-from ftlearn import models, runtime
+from ftlearn import models, resources, runtime
+from ftlearn.config import TrainConfig
 
 NEEDED_MEMORY = 1.6e9
 """Bytes: what a notebook of the course takes at most."""
 NEEDED_DISK = 1e9
-LIBRARIES = ("torch", "transformers", "datasets", "ipywidgets")
+LIBRARIES = ("torch", "transformers", "datasets")
+NOTEBOOKS_ONLY = "ipywidgets"
+TOKENS = 128
+"""Tokens of a long text, as ``ftlearn fit`` cuts them without ``--max-length``."""
+
+
+class Shape(NamedTuple):
+    """What tells how large a BERT is; all of these have its vocabulary of 30,522 words."""
+
+    layers: int
+    width: int
+    heads: int
+
+
+SHAPES = {
+    "minilm": Shape(6, 384, 12),
+    "bert-base": Shape(12, 768, 12),
+    "bert-large": Shape(24, 1024, 16),
+}
+"""Models to measure a machine by, the smallest first."""
 
 
 class Finding(NamedTuple):
@@ -32,12 +53,12 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Check Python, libraries, processor, memory, disk and the offline model.
+    """Check Python, libraries, processor, memory, what fits in it, disk and the offline model.
 
     >>> [finding.subject for finding in examine()][:2]
     ['Python', 'libraries']
     """
-    return [_python(), _libraries(), _processor(), _memory(), _disk(), _model()]
+    return [_python(), _libraries(), _processor(), _memory(), _training(), _disk(), _model()]
 
 
 def _python() -> Finding:
@@ -50,6 +71,9 @@ def _libraries() -> Finding:
     versions = {name: _version(name) for name in LIBRARIES}
     found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
     missing = [name for name, version in versions.items() if version is None]
+    widgets = _version(NOTEBOOKS_ONLY)
+    told = widgets or f"missing (only notebooks need it: pip install {NOTEBOOKS_ONLY})"
+    found += f", {NOTEBOOKS_ONLY} {told}"
     return Finding("libraries", found, not missing, f"pip install {' '.join(missing)}")
 
 
@@ -77,6 +101,39 @@ def _memory() -> Finding:
         free > NEEDED_MEMORY,
         f"close other programs: a notebook takes up to {runtime.read_size(NEEDED_MEMORY)}",
     )
+
+
+def _training() -> Finding:
+    free = runtime.memory_available(runtime.device())
+    needs = {name: memory_needed(shape) for name, shape in SHAPES.items()}
+    sizes = {name: f"{name} (needs {runtime.read_size(need)})" for name, need in needs.items()}
+    fits = [sizes[name] for name, need in needs.items() if need <= free]
+    too_large = [sizes[name] for name, need in needs.items() if need > free]
+    found = ", ".join(fits) or "none of these"
+    if too_large:
+        found += f"; too large here: {', '.join(too_large)}, with {runtime.read_size(free)} free"
+    found += f"; in batches of {TrainConfig().batch_size} texts of {TOKENS} tokens"
+    remedy = "close other programs, or give fit a smaller --batch-size or --max-length"
+    return Finding("can train", found, bool(fits), remedy)
+
+
+def memory_needed(shape: Shape) -> int:
+    """Bytes that ``ftlearn fit`` needs at its defaults for a model of this shape, weights included.
+
+    Worked out from the shape alone: nothing is downloaded or loaded.
+    """
+    on_amx = runtime.device().type == "cpu" and runtime.has_amx()
+    config = BertConfig(
+        num_hidden_layers=shape.layers,
+        hidden_size=shape.width,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.width,
+        hidden_dropout_prob=0.0,  # as models.load does, like the attention below
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="eager" if on_amx else "sdpa",
+    )
+    model, rows = resources.skeleton(config), TrainConfig().batch_size
+    return resources.estimate(model, batch_size=rows, tokens=TOKENS).memory
 
 
 def _disk() -> Finding:

@@ -1,13 +1,15 @@
 """Small runs to be killed, interrupted and damaged, and what two runs must agree in.
 
-    python tests/lives.py FOLDER
+    python tests/lives.py FOLDER [command]
 
-kills a run again and again and prints what came of it (for ``tests/test_resume.py``). One process
-imports everything and never computes; each life is a fork of it.
+kills a run, or the whole command ``ftlearn fit``, again and again and prints what came of it (for
+``tests/test_resume.py``). One process imports everything and never computes; each life is a fork
+of it.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -18,6 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,10 @@ import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
 
-from ftlearn import checkpoints, models, tasks
+from ftlearn import checkpoints, cli, models, saved, tasks, training
 from ftlearn.checkpoints import Store
+from ftlearn.files import sha256
+from ftlearn.runs import fitting as whole_runs
 from ftlearn.training import History, TrainConfig, fit, fitting
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
@@ -46,6 +51,18 @@ CONFIG = TrainConfig(
 )
 UPDATES = 16
 KILLS, SEED = 40, 5
+STAGES = {
+    "training": (training, "fit", 14),
+    "model": (saved, "save", 8),
+    "report": (whole_runs, "_write", 8),
+}
+"""Parts of ``ftlearn fit``: what does them, and up to which of their writes a kill may come."""
+PLANS = [
+    ["training", "training", "model", "report"],
+    ["timed", "timed", "model", "report"],
+    ["training", "model", "model", "report"],
+]
+"""Where runs of the command are killed, one after the other, before they may end."""
 
 
 def load(folder: Path, task: Any = LABELS, dropout: float = 0.1) -> tuple[nn.Module, Any]:
@@ -105,6 +122,7 @@ class Point:
         self._wrap(checkpoints, "save_file", lambda group, path: os.truncate(path, 100))
         self._wrap(Path, "write_text", lambda path, *rest, **more: os.truncate(path, 10))
         self._wrap(Path, "rename", lambda *rest: None)
+        self._wrap(Path, "replace", lambda *rest: None)
         self._wrap(os, "fsync", lambda handle: None)
         self._wrap(shutil, "rmtree", _rest_of_it)
 
@@ -129,8 +147,8 @@ class Point:
 
 
 def _rest_of_it(folder: Path, **more: Any) -> None:
-    """Half of a folder is gone."""
-    for path in sorted(folder.iterdir())[::2]:
+    """Half of a folder, if there is one, is gone."""
+    for path in sorted(folder.glob("*"))[::2]:
         path.unlink()
 
 
@@ -157,20 +175,16 @@ class Lives:
 
     def live(self, *, point: bool = False, after: float | None = None) -> None:
         """One life, killed at a point, or after a share of the time of a run, or at its end."""
-        folder, (hears, told) = self.root / f"run-{self.run}", os.pipe()
+        folder = self.root / f"run-{self.run}"
         before = _unfinished(folder)
         number, how = self.random.randint(1, 60), self.random.choice(["before", "half", "after"])
-        child = os.fork()
-        if child == 0:
-            os.close(hears)
-            _until_the_end(lambda: self._train(folder, told, (number, how) if point else None))
-        os.close(told)
-        if after is not None:
-            time.sleep(after * self.seconds)
-            os.kill(child, signal.SIGKILL)
-        with os.fdopen(hears) as told_by_child:
-            heard = told_by_child.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        def waited() -> bool:
+            time.sleep((after or 0) * self.seconds)
+            return after is not None
+
+        plan = (number, how) if point else None
+        status, heard = forked(lambda told: self._train(folder, told, plan), waited)
         if status == 0:
             self.ends.append(json.loads(heard))
             self.run += 1
@@ -190,6 +204,127 @@ class Lives:
             warnings.filterwarnings("ignore", message="there is no checkpoint")
             history = fit(model, PARTS, LABELS, tokenizer, CONFIG, checkpoints=store, resume=True)
         os.write(told, json.dumps(outcome(model, history, store)).encode())
+
+
+class Commands:
+    """Runs of ``ftlearn fit`` that are killed as planned, and what they left at their end."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.random = root, random.Random(SEED)
+        self.deaths: list[dict[str, Any]] = []
+        rows = [f"{text} {row},{row % 3}\n" for row, text in enumerate(TEXTS * 2)]
+        (root / "rows.csv").write_text("text,label\n" + "".join(rows))
+
+    def all(self) -> dict[str, Any]:
+        """An undisturbed run, and one for each of ``PLANS``."""
+        start = time.monotonic()
+        ends = [self.end("whole")]
+        self.seconds = time.monotonic() - start
+        for number, stages in enumerate(PLANS):
+            for stage in stages:
+                if not self.die(f"run-{number}", stage):
+                    break
+            ends.append(self.end(f"run-{number}"))
+        return {"ends": ends, "deaths": self.deaths}
+
+    def end(self, name: str) -> dict[str, Any]:
+        """A life that nothing disturbs."""
+        status, heard = forked(lambda told: self._command(name, told))
+        if status:
+            raise SystemExit(f"{name} ended with {status}: {heard}")
+        return json.loads(heard)
+
+    def die(self, name: str, stage: str) -> bool:
+        """A life that is killed: at a point of a stage, or some time after the run has begun.
+
+        False for one that was sooner than the time.
+        """
+        timed = stage == "timed"
+        share = self.random.uniform(0, 0.5)
+
+        def waited() -> bool:
+            while not (self.root / name / "run.json").exists():
+                time.sleep(0.001)
+            time.sleep(share * self.seconds)
+            return True
+
+        arm = int if timed else self._armed(stage)
+        kill = waited if timed else bool
+        status, heard = forked(lambda told: self._command(name, told, arm), kill)
+        if timed and status == 0:
+            return False
+        if status != -signal.SIGKILL:
+            raise SystemExit(f"{name} was to die in {stage} and ended with {status}: {heard}")
+        self.deaths.append({"run": name, "stage": stage, "point": heard})
+        return True
+
+    def _armed(self, stage: str) -> Callable[[int], None]:
+        """What makes a process die in one of the writes of a stage."""
+        owner, name, most = STAGES[stage]
+        number, how = self.random.randint(1, most), self.random.choice(["before", "half", "after"])
+
+        def arm(told: int) -> None:
+            real = getattr(owner, name)
+
+            def entered(*rest: Any, **more: Any) -> Any:
+                Point(number, how, told)
+                real(*rest, **more)
+                os.write(told, b"end of the stage")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            setattr(owner, name, entered)
+
+        return arm
+
+    def _command(self, name: str, told: int, arm: Callable = int) -> None:
+        arm(told)
+        columns = ["--text", "text", "--label", "label", "--max-length", "16", "--device", "cpu"]
+        how = ["--epochs", "3", "--batch-size", "8", "--learning-rate", "0.01", "--resume"]
+        where = ["--checkpoint", str(self.root / "bert"), "--out", str(self.root / name)]
+        with redirect_stdout(sys.stderr):
+            status = cli.main(["fit", str(self.root / "rows.csv"), *columns, *how, *where])
+        if status:
+            raise SystemExit(status)
+        os.write(told, json.dumps(left_by(self.root / name)).encode())
+
+
+def left_by(run: Path) -> dict[str, Any]:
+    """What two runs of the command must agree in: all but times, memory and interruptions."""
+    report = json.loads((run / "report.json").read_text())
+    resumed = report["training"].pop("resumed")
+    for name in ("seconds", "examples_per_second", "peak_memory_bytes", "notes"):
+        del report[name]
+    with (run / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = {"seconds", "examples_per_second"}
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    return {
+        "model": sha256(run / "model" / "model.safetensors"),
+        "report": report,
+        "history": [{name: row[name] for name in row.keys() - times} for row in rows],
+        "page": (run / "report.html").stat().st_size > 10_000,
+        # Killed behind its report, a finished run still has its checkpoints.
+        "files": sorted(name for name in files if not name.startswith("checkpoints")),
+        "resumed": resumed,
+    }
+
+
+def forked(do: Callable[[int], None], kill: Callable[[], bool] = bool) -> tuple[int, str]:
+    """Do something in a fork, killed when ``kill`` says True: how it ended, and what it told.
+
+    ``do`` gets the handle to tell something by.
+    """
+    hears, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(hears)
+        _until_the_end(lambda: do(told))
+    os.close(told)
+    if kill():
+        os.kill(child, signal.SIGKILL)
+    with os.fdopen(hears) as told_by_child:
+        heard = told_by_child.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), heard
 
 
 def _until_the_end(do: Callable[[], None]) -> None:
@@ -215,4 +350,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     fitting.check_memory = lambda *_: None  # it takes longer than these runs
     root = Path(sys.argv[1])
-    print(json.dumps(Lives(root, root / "bert").all()))
+    lives = Commands(root) if sys.argv[2:] == ["command"] else Lives(root, root / "bert")
+    print(json.dumps(lives.all()))

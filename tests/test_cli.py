@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from test_runs import interrupt_after
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from ftlearn import cli, doctor, runs
@@ -148,6 +152,82 @@ def test_predict_answers_standard_input_on_standard_output(fitted):
     assert run.stderr == "2 of 3 rows answered; the others have their error in their place\n"
 
 
+def test_the_epoch_is_chosen_by_the_valid_file(tiny_bert, tmp_path):
+    train = table(tmp_path / "notes.csv", rows(60))
+    contrary = [(text, LABELS[(LABELS.index(label) + 1) % 4]) for text, label in rows(12)]
+    valid = table(tmp_path / "valid.csv", contrary)
+    more = ("--checkpoint", str(tiny_bert), *FITTING)
+    assert fit(train, tmp_path / "run", *more, "--valid", str(valid)) == 0
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["data"]["rows"] == {"train": 54, "valid": 12, "test": 6}
+    assert [each["name"] for each in report["data"]["files"]] == ["notes.csv", "valid.csv"]
+    with (tmp_path / "run" / "history.csv").open(newline="", encoding="utf-8") as file:
+        losses = [float(row["valid_log_loss"] or "nan") for row in csv.DictReader(file)]
+    losses = [loss for loss in losses if loss == loss]
+    best = losses.index(min(losses))
+    assert best < len(losses) - 1  # what is learnt is wrong there, so that an early epoch is best
+    assert report["training"]["best_epoch"] == best + 1
+    (scored,) = runs.evaluate(tmp_path / "run", [valid], device="cpu")
+    assert scored.report.scores["log_loss"] == pytest.approx(min(losses), abs=1e-6)
+    assert report["valid"] == json.loads(json.dumps(scored.summary()["test"]))
+
+
+def test_nothing_is_cut_off_where_both_files_are_given(tiny_bert, tmp_path, capsys):
+    train, valid, test = (
+        table(tmp_path / f"{name}.csv", [(f"{name} {text}", label) for text, label in rows(count)])
+        for name, count in (("train", 40), ("valid", 8), ("test", 12))
+    )
+    files = ("--valid", str(valid), "--test", str(test), "--checkpoint", str(tiny_bert))
+    assert fit(train, tmp_path / "run", *files, *FITTING, "--epochs", "1") == 0
+    assert "rows: 40 train, 8 valid, 12 test\n" in capsys.readouterr().out
+
+
+def test_predict_reads_json_lines(fitted, tmp_path):
+    texts = [text for text, _ in rows(6)]
+    lines = [json.dumps({"Text": text, "more": 1}, ensure_ascii=False) for text in texts]
+    source = tmp_path / "new.jsonl"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    assert predicted(fitted, source) == predicted(fitted, listed(texts, tmp_path))
+
+
+@pytest.mark.parametrize("format_", ["csv", "tsv", "jsonl", "txt"])
+def test_predict_takes_the_format_it_is_told(fitted, tmp_path, format_: str):
+    texts = SUBJECTS[:3]
+    lines = {
+        "csv": ["Text,more", *(f'"{text}",1' for text in texts)],
+        "tsv": ["Text\tmore", *(f"{text}\t1" for text in texts)],
+        "jsonl": [json.dumps({"Text": text}) for text in texts],
+        "txt": texts,
+    }
+    source = tmp_path / "export.dat"
+    source.write_text("\n".join(lines[format_]) + "\n", encoding="utf-8")
+    told = predicted(fitted, source, "--format", format_)
+    assert told == predicted(fitted, listed(texts, tmp_path))
+    assert all(each["label"] in LABELS for each in told)
+
+
+def listed(texts: Sequence[str], folder: Path) -> Path:
+    """The texts as a CSV."""
+    return table(folder / "texts.csv", [(text,) for text in texts], ("Text",))
+
+
+def predicted(run: Path, source: Path, *more: str) -> list[dict]:
+    target = source.with_name("answers.jsonl")
+    arguments = ["predict", str(run), "--input", str(source), "--output", str(target)]
+    assert cli.main([*arguments, *more]) == 0
+    return answers(target)
+
+
+def test_a_format_that_nothing_tells_is_asked_for(fitted, tmp_path, capsys):
+    source = tmp_path / "export.dat"
+    source.write_text("a text\n", encoding="utf-8")
+    arguments = ["predict", str(fitted), "--input", str(source), "--output", "-"]
+    assert cli.main(arguments) == 2
+    assert "export.dat" in capsys.readouterr().err
+    assert cli.main([*arguments, "--format", "doc"]) == 2
+    assert "'doc' is not a known format; there are txt, csv" in capsys.readouterr().err
+
+
 def test_evaluate_shows_a_table_for_each_file_and_the_errors(fitted, tmp_path, capsys):
     good, odd = table(tmp_path / "good.csv", rows(20)), table(tmp_path / "odd.csv", rows(8))
     out = tmp_path / "scores.json"
@@ -227,6 +307,12 @@ def test_bad_input_ends_with_two_and_one_line(
     assert not (tmp_path / "o").exists()
 
 
+def test_a_seed_below_zero_is_bad_input_before_anything_is_written(train, tmp_path, capsys):
+    assert fit(train, tmp_path / "o", "--seed", "-1") == 2
+    assert "Invalid value for '--seed'" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_taken_folder_is_refused_and_a_finished_run_is_told(fitted, tiny_bert, capsys):
     arguments = (fitted.parent / "notes.csv", fitted, "--checkpoint", str(tiny_bert), *FITTING)
     assert fit(*arguments) == 2
@@ -255,6 +341,119 @@ def test_the_unexpected_ends_with_one_and_debug_shows_where(train, tmp_path, mon
         fit(train, tmp_path / "o", "--debug")
 
 
+def refusal() -> KeyError:
+    return KeyError("mend it")
+
+
+def missing_key():
+    return {}["x"]
+
+
+def sum_with_nothing():
+    return (
+        None
+        + 1
+    )  # fmt: skip
+
+
+def no_number():
+    return int("x")
+
+
+def unlike_lengths():
+    return list(zip([1], [], strict=True))
+
+
+def slip_handed_on():
+    try:
+        return {}["x"]
+    except KeyError:
+        raise
+
+
+def slip_while_refusing():
+    raise ValueError("no " + None)
+
+
+def in_one_line():
+    raise ValueError("mend it")
+
+
+def in_many_lines():
+    raise ValueError(
+        "mend "
+        f"{'it'}"
+    )  # fmt: skip
+
+
+def instead_of_a_slip():
+    try:
+        return {}["x"]
+    except KeyError:
+        raise ValueError("mend it") from None
+
+
+def with_its_cause():
+    try:
+        return int("x")
+    except ValueError as error:
+        raise RuntimeError("mend it") from error
+
+
+def made_by_another():
+    raise refusal()
+
+
+def refusal_handed_on():
+    try:
+        planted(in_one_line)()
+    except ValueError:
+        raise
+
+
+def with_something_after_it():
+    try:
+        raise TypeError("mend it")
+    finally:
+        len("")
+
+
+SLIPS = (missing_key, sum_with_nothing, no_number, unlike_lengths)
+SLIPS += (slip_handed_on, slip_while_refusing)
+REFUSALS = (in_one_line, in_many_lines, instead_of_a_slip, with_its_cause)
+REFUSALS += (made_by_another, refusal_handed_on, with_something_after_it)
+
+
+def planted(fault: Callable) -> Callable:
+    """The function as if its lines stood in a module of the package."""
+    module = str(Path(runs.__file__).with_name("planted.py"))
+    code = fault.__code__.replace(co_filename=module)
+    inside = FunctionType(code, globals())
+    return lambda *given, **more: inside()
+
+
+@pytest.mark.parametrize("fault", SLIPS)
+def test_a_slip_of_the_package_is_unexpected(train, tmp_path, monkeypatch, capsys, fault: Callable):
+    monkeypatch.setattr(runs.fitting, "read_parts", planted(fault))
+    assert fit(train, tmp_path / "o") == 1
+    assert capsys.readouterr().err.startswith("unexpected ")
+
+
+def test_a_slip_in_a_true_line_of_the_package_is_unexpected(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs.fitting, "read_parts", lambda *given, **more: SimpleNamespace(data={}))
+    assert fit(train, tmp_path / "o") == 1
+    assert capsys.readouterr().err.startswith("unexpected KeyError: 'train'")
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_a_refusal_of_the_package_is_bad_input(
+    train, tmp_path, monkeypatch, capsys, fault: Callable
+):
+    monkeypatch.setattr(runs.fitting, "read_parts", planted(fault))
+    assert fit(train, tmp_path / "o") == 2
+    assert capsys.readouterr().err == "error: mend it\n"
+
+
 def test_an_interrupt_ends_with_130_and_says_how_to_go_on(train, tmp_path, monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
@@ -269,10 +468,34 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(train, tmp_path, monke
     assert cli.main(["evaluate", "a", "b"]) == 130
 
 
+@pytest.mark.filterwarnings("ignore:training was interrupted")
+def test_control_c_in_training_ends_with_130_and_resume_completes(
+    fitted, tiny_bert, tmp_path, monkeypatch, capsys
+):
+    train = table(tmp_path / "notes.csv", rows(60))
+    given = (train, tmp_path / "run", "--checkpoint", str(tiny_bert), *FITTING)
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 9)
+        assert fit(*given) == 130
+    told = capsys.readouterr().err
+    assert "stopped after update 9 of 24" in told
+    assert "the same command with --resume goes on from there" in told
+    assert not (tmp_path / "run" / "model").exists()
+    assert fit(*given, "--resume") == 0
+    report, whole = (
+        json.loads((out / "report.json").read_text()) for out in (tmp_path / "run", fitted)
+    )
+    assert (report["training"]["resumed"], whole["training"]["resumed"]) == (1, 0)
+    assert report["test"] == whole["test"]
+    weights = [out / "model" / "model.safetensors" for out in (tmp_path / "run", fitted)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
 # Doctor, help, and the program itself
 
 
-def test_doctor_ends_well_here(capsys: pytest.CaptureFixture[str]):
+def test_doctor_ends_well_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(doctor, "memory_needed", functools.cache(doctor.memory_needed))
     assert cli.main(["doctor"]) == 0
     told = capsys.readouterr().out.splitlines()
     subjects = [finding.subject for finding in doctor.examine()]
@@ -301,6 +524,20 @@ def test_a_wrong_command_ends_with_two(arguments: list[str], capsys: pytest.Capt
 def test_each_command_teaches_with_an_example(command: str, capsys):
     assert cli.main([command, "--help"]) == 0
     assert f"ftlearn {command}" in capsys.readouterr().out.split("Example", 1)[1]
+
+
+def test_bench_teaches_through_the_program_itself():
+    run = subprocess.run(
+        [sys.executable, "-m", "ftlearn", "bench", "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    for part in ("Usage: ftlearn bench", "--train", "--test", "--device", "--output", "--only"):
+        assert part in run.stdout
+    assert run.stderr == ""
 
 
 def test_every_option_says_what_it_does(capsys):

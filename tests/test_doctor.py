@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from ftlearn import doctor, models, runtime
+from ftlearn import doctor, models, resources, runs, runtime, tasks
 from ftlearn.doctor import Finding, examine
 
-SUBJECTS = ["Python", "libraries", "device", "memory", "free disk", "offline model"]
+SUBJECTS = ["Python", "libraries", "device", "memory", "can train", "free disk", "offline model"]
+
+MEMORY_NEEDED = doctor.memory_needed
+once = functools.cache(MEMORY_NEEDED)
+
+
+@pytest.fixture(autouse=True)
+def worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory that models need is worked out once for all tests, as it takes two seconds."""
+    monkeypatch.setattr(doctor, "memory_needed", once)
 
 
 def finding(subject: str) -> Finding:
@@ -26,7 +37,7 @@ def test_everything_is_fine_here():
 
 
 def test_versions_are_those_installed():
-    for name in ("torch", "transformers", "datasets"):
+    for name in ("torch", "transformers", "datasets", "ipywidgets"):
         assert f"{name} {importlib.metadata.version(name)}" in finding("libraries").found
 
 
@@ -40,22 +51,103 @@ def test_a_missing_model_is_told_with_the_command(monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_a_missing_library_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):
+def leave_out(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
+    """Libraries that are not installed; all others have version 1.0."""
+
     def version(name: str) -> str:
-        if name in ("datasets", "ipywidgets"):
+        if name in missing:
             raise importlib.metadata.PackageNotFoundError(name)
         return "1.0"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
+
+
+def test_a_missing_library_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):
+    leave_out(monkeypatch, "datasets", "ipywidgets")
     told = str(finding("libraries"))
     assert told.startswith("FIX  libraries: torch 1.0, ")
-    assert "ipywidgets missing" in told
-    assert told.endswith("→ pip install datasets ipywidgets")
+    assert "datasets missing" in told
+    assert told.endswith("→ pip install datasets")
+
+
+def test_a_plain_install_without_the_notebooks_is_fine(monkeypatch: pytest.MonkeyPatch):
+    leave_out(monkeypatch, "ipywidgets")
+    assert str(finding("libraries")) == (
+        "ok   libraries: torch 1.0, transformers 1.0, datasets 1.0, "
+        "ipywidgets missing (only notebooks need it: pip install ipywidgets)"
+    )
+
+
+# What fits
+
+
+def needing(monkeypatch: pytest.MonkeyPatch, free: int) -> Finding:
+    """What the doctor says of models that need 1, 3 and 9 GB where this much is free."""
+    needs = dict(zip(doctor.SHAPES.values(), (1e9, 3e9, 9e9), strict=True))
+    monkeypatch.setattr(doctor, "memory_needed", needs.get)
+    monkeypatch.setattr(runtime, "memory_available", lambda on=None: free)
+    return finding("can train")
+
+
+def test_models_that_fit_stand_apart_from_those_too_large(monkeypatch: pytest.MonkeyPatch):
+    assert str(needing(monkeypatch, 3_000_000_000)) == (
+        "ok   can train: minilm (needs 1.00 GB), bert-base (needs 3.00 GB); too large here: "
+        "bert-large (needs 9.00 GB), with 3.00 GB free; in batches of 16 texts of 128 tokens"
+    )
+
+
+def test_nothing_is_called_too_large_where_all_fits(monkeypatch: pytest.MonkeyPatch):
+    found = needing(monkeypatch, 10_000_000_000).found
+    assert "bert-large (needs 9.00 GB); in batches" in found
+    assert "too large" not in found
+
+
+def test_no_room_even_for_the_smallest_is_told_with_a_remedy(monkeypatch: pytest.MonkeyPatch):
+    found = needing(monkeypatch, 900_000_000)
+    assert not found.fine
+    assert found.found.startswith("none of these; too large here: minilm (needs 1.00 GB), bert-b")
+    assert "smaller --batch-size" in str(found)
+
+
+@pytest.mark.parametrize("matrix_units", [False, True])
+def test_the_memory_told_is_that_of_the_real_model(
+    monkeypatch: pytest.MonkeyPatch, matrix_units: bool
+):
+    monkeypatch.setattr(runtime, "has_amx", lambda: matrix_units)
+    monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu"))
+    two = tasks.Classification(labels=("no", "yes"))
+    model, _ = models.load("minilm", two)
+    plan = runs.Plan(files=runs.Files(train="a"), out="b")
+    given = {"batch_size": plan.config.batch_size, "tokens": plan.max_length}
+    needed = resources.estimate(model, **given).memory
+    assert MEMORY_NEEDED(doctor.SHAPES["minilm"]) == needed
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("minilm", 22.7), ("bert-base", 109.5), ("bert-large", 335.1)]
+)
+def test_shapes_have_as_many_parameters_as_the_models_published(
+    monkeypatch: pytest.MonkeyPatch, name: str, millions: float
+):
+    seen = []
+    monkeypatch.setattr(
+        resources,
+        "estimate",
+        lambda model, **given: seen.append(model) or SimpleNamespace(memory=0),
+    )
+    MEMORY_NEEDED(doctor.SHAPES[name])
+    (model,) = seen
+    assert sum(each.numel() for each in model.parameters()) / 1e6 == pytest.approx(
+        millions, abs=0.06
+    )
+
+
+# What is short
 
 
 @pytest.mark.parametrize(("used", "fine"), [(0, False), (2e9, True)])
 def test_little_memory_is_told(monkeypatch: pytest.MonkeyPatch, used: float, fine: bool):
-    monkeypatch.setattr(runtime, "memory_available", lambda: 300_000_000)
+    monkeypatch.setattr(runtime, "memory_available", lambda on=None: 300_000_000)
     monkeypatch.setattr(runtime, "memory_used", lambda: used)
     found = finding("memory")
     assert found.fine is fine

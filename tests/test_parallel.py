@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -17,19 +18,26 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, pipeline
 
-from ftlearn import checkpoints, evaluation, parallel, saved, training
+from ftlearn import checkpoints, cli, evaluation, parallel, saved, training
 from ftlearn.training import TrainConfig
 from tools.notebooks import ROOT
 
 TOGETHER = 1e-5
 """Two sums of floating-point numbers that were added up in another order may differ by this."""
 PLAIN_RUN = TrainConfig(epochs=2, batch_size=4, **worker.PLAIN)
+LABELLED = list(zip(worker.TEXTS[:30], worker.ROWS["label"][:30], strict=True))
+TWO = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+EXACT_AT_START = "from ftlearn import runtime\nruntime.has_amx = lambda: False\n"
+"""Python runs a ``sitecustomize.py`` first: so commands, too, compute in fp32 everywhere."""
 
 
-def launch(*command: Any) -> None:
-    """Run a command over the loopback interface with one thread a process; show what it said."""
+def launch(*command: Any, start: Path = ROOT) -> str:
+    """Run a command over the loopback interface with one thread a process; what it printed.
+
+    ``start`` is a folder for Python to import from, beside the repository.
+    """
     alone = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    paths = {"PYTHONPATH": str(ROOT)}
+    paths = {"PYTHONPATH": os.pathsep.join([str(start), str(ROOT)])}
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],
         env={**os.environ, **alone, **paths},
@@ -39,6 +47,7 @@ def launch(*command: Any) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
 
 
 def alone(model: torch.nn.Module) -> torch.nn.Module:
@@ -59,8 +68,7 @@ def root(tiny_checkpoints, tmp_path_factory) -> Path:
         )  # fmt: skip
     for way in ("ddp", "fsdp"):
         shutil.copytree(root / "one", root / f"{way} one")
-    two = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2)
-    launch(*two, Path(worker.__file__), root)
+    launch(*TWO, Path(worker.__file__), root)
     return root
 
 
@@ -81,10 +89,14 @@ def plain(root) -> tuple[dict[str, torch.Tensor], list[float]]:
 each_way = pytest.mark.parametrize("way", ["ddp", "fsdp"])
 
 
-def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """The same weights but for rounding."""
+def assert_close(
+    found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], without: str = " "
+) -> None:
+    """The same weights but for rounding; those with a certain ending are left out."""
     assert set(found) == set(expected)
     for name, weight in expected.items():
+        if name.endswith(without):
+            continue
         torch.testing.assert_close(found[name], weight, atol=TOGETHER, rtol=0, msg=name)
 
 
@@ -96,7 +108,10 @@ def test_two_processes_train_as_one(root, seen, way, name):
         root, **{key: each for key, each in worker.EXACT[name].items() if key != "settings"}
     )
     found = load_file(root / f"{way} {name}.safetensors")
-    assert_close(found, model.state_dict())
+    # The softmax takes the bias of the keys out again: its gradient is rounding, of which Adam
+    # makes whole steps. In all other weights 2e-7 was measured.
+    without = "attention.self.key.bias" if name == "adamw" else " "
+    assert_close(found, model.state_dict(), without)
     moved = max((found[key] - each).abs().max() for key, each in before.state_dict().items())
     assert moved > 1000 * TOGETHER, "a run that stands still would agree with anything"
     for rank in seen:
@@ -231,6 +246,59 @@ def test_the_example_runs_under_accelerate(root, tmp_path):
     model, tokenizer, task = saved.load(out, device="cpu")
     assert task.labels == ("technology", "health", "sports")
     assert len(evaluation.predict(model, ["A new chip."], task, tokenizer)) == 1
+
+
+@pytest.fixture(scope="module")
+def commanded(tiny_bert, tmp_path_factory) -> Path:
+    """A folder with ``notes.csv``, and ``alone`` as ``ftlearn fit`` of one process left it."""
+    folder = tmp_path_factory.mktemp("command")
+    shutil.copytree(tiny_bert, folder / "bert")
+    (folder / "sitecustomize.py").write_text(EXACT_AT_START)
+    with (folder / "notes.csv").open("w", newline="") as file:
+        rows = [(f"{text} {row}", label) for row, (text, label) in enumerate(LABELLED)]
+        csv.writer(file).writerows([("text", "label"), *rows])
+    assert cli.main(list(map(str, fitting(folder, "alone")))) == 0
+    return folder
+
+
+def fitting(folder: Path, name: str) -> list[Any]:
+    """``ftlearn fit`` on 24 rows in fives: 3 and 2 a rank, and 2 and 2 at the end of an epoch."""
+    return [
+        "fit", folder / "notes.csv", "--text", "text", "--label", "label",
+        "--checkpoint", folder / "bert", "--device", "cpu", "--max-length", 32, "--epochs", 3,
+        "--batch-size", 5, "--learning-rate", 0.001, "--out", folder / name,
+    ]  # fmt: skip
+
+
+def found_in(run: Path) -> tuple[dict[str, Any], list[float], np.ndarray]:
+    """The report of a run, its losses, and what its model answers to all rows."""
+    report = json.loads((run / "report.json").read_text("utf-8"))
+    with (run / "history.csv").open(newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    model, tokenizer, task = saved.load(run, device="cpu")
+    rows = worker.ROWS.rename_columns({"text": task.text, "label": task.target})
+    return report, losses, evaluation.evaluate(model, rows, task, tokenizer).outputs
+
+
+@pytest.mark.parametrize("more", [(), ("--shard",)], ids=["ddp", "fsdp"])
+def test_the_command_under_torchrun_ends_as_that_of_one_process(commanded, more):
+    name = "-".join(("two", *more))
+    told = launch(*TWO, "-m", "ftlearn", *fitting(commanded, name), *more, start=commanded)
+    assert told.count("task: text → label") == told.count("report.html") == 1
+    names = {path.name for path in (commanded / name).iterdir()}
+    assert names == {"model", "report.json", "report.html", "history.csv", "run.json"}
+    report, losses, answers = found_in(commanded / name)
+    expected, losses_alone, answers_alone = found_in(commanded / "alone")
+    assert report["precision"] == expected["precision"] == "float32"
+    assert report["training"]["resumed"] == 0, "only one process may begin the run"
+    assert report["data"]["rows"]["train"] == 24
+    assert len(losses) == 15
+    np.testing.assert_allclose(losses, losses_alone, atol=TOGETHER, rtol=0)
+    np.testing.assert_allclose(answers, answers_alone, atol=TOGETHER, rtol=0)  # 3e-7 measured
+    for part in ("test", "valid"):
+        for metric, score in expected[part].items():
+            assert report[part][metric] == pytest.approx(score, abs=TOGETHER), metric
+    assert min(answers.std(axis=0)) > 1000 * TOGETHER, "equal answers to all would agree, too"
 
 
 def test_alone_nothing_is_shared():

@@ -72,9 +72,11 @@ def test_bert_costs_its_matrices_and_its_attention():
     layers, width, inner, rows, tokens = 2, 32, 64, 3, 16
     model = small_bert(attn_implementation="sdpa", num_labels=3)
     found = resources.estimate(model, batch_size=rows, tokens=tokens, precision="fp32")
-    matrices = layers * (4 * width**2 + 2 * width * inner) * rows * tokens
+    # In the last layer all tokens give keys and values, and the rest is for the first one alone.
+    below, kept, first = layers - 1, 2 * width**2, 2 * width**2 + 2 * width * inner
+    matrices = ((below * (kept + first) + kept) * tokens + first) * rows
     head = (width**2 + 3 * width) * rows
-    attention = layers * rows * tokens**2 * width
+    attention = (below * tokens**2 + tokens) * width * rows
     # attention is two products forward; backward five, one of them made a second time
     assert found.flops == 3 * 2 * (matrices + head) + (4 + 10) * attention
 

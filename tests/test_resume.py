@@ -14,19 +14,25 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import datasets
 import lives
+import numpy as np
 import pytest
+import tokenizers
 import torch
+import transformers
 from datasets import DatasetDict
 from lives import CONFIG, LABELS, PARTS, UPDATES, at_call, hooked, outcome
 from safetensors import SafetensorError
 
+import ftlearn
 from ftlearn import architecture, checkpoints, models, tasks
 from ftlearn.checkpoints import CheckpointError, Store
 from ftlearn.evaluation import evaluate
@@ -127,17 +133,21 @@ def test_the_runs_here_are_worth_their_name(undisturbed, torn_run):
     assert len(names) == 3
 
 
-@pytest.fixture(scope="module")
-def killed(tiny_bert, tmp_path_factory):
+def lived(bert, root, *what: str) -> dict:
     """What came of the runs of ``tests/lives.py``."""
-    root = tmp_path_factory.mktemp("lives")
-    shutil.copytree(tiny_bert, root / "bert")
+    shutil.copytree(bert, root / "bert")
     done = subprocess.run(
-        [sys.executable, lives.__file__, str(root)], capture_output=True, text=True, timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        [sys.executable, lives.__file__, str(root), *what], capture_output=True, text=True,
+        timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def killed(tiny_bert, tmp_path_factory):
+    """Runs of ``fit`` that were killed forty times."""
+    return lived(tiny_bert, tmp_path_factory.mktemp("lives"))
 
 
 def test_killed_forty_times_a_run_ends_with_the_same_bits(killed):
@@ -160,6 +170,19 @@ def test_many_of_the_kills_were_in_the_middle_of_a_write(killed):
     points = {how.split()[0] for how in writing if how is not True}
     assert len(points) >= 4, points
     assert sum(death["timed"] for death in killed["deaths"]) >= 10
+
+
+def test_the_command_killed_in_any_stage_ends_with_the_same_model_and_report(tiny_bert, tmp_path):
+    seen = lived(tiny_bert, tmp_path, "command")
+    whole, *ends = seen["ends"]
+    deaths = Counter(death["run"] for death in seen["deaths"])
+    assert {"training", "model", "report"} <= {death["stage"] for death in seen["deaths"]}
+    assert any("half" in death["point"] for death in seen["deaths"])
+    assert whole["report"]["training"]["updates"] == len(whole["history"]) == 15
+    assert whole.pop("resumed") == 0
+    for number, end in enumerate(ends):
+        assert 1 <= end.pop("resumed") <= deaths[f"run-{number}"]
+        assert [name for name in whole if end[name] != whole[name]] == []
 
 
 @pytest.mark.parametrize("after", [1, 3, 4, 8, 15])
@@ -451,6 +474,16 @@ def test_other_conditions_are_warned_of(tiny_bert, folder, undisturbed, monkeypa
     with only(f"threads 1 → 7, torch {torch.__version__} → 9.9"):
         ended = train(tiny_bert, folder, resume=True)
     assert ended["weights"] == undisturbed["weights"]  # of these, only the names were changed
+
+
+@pytest.mark.parametrize(
+    "library", [ftlearn, torch, transformers, tokenizers, datasets, np], ids=lambda it: it.__name__
+)
+def test_another_version_is_named(tiny_bert, folder, monkeypatch, library):
+    keeper, before = kept(tiny_bert, folder), library.__version__
+    monkeypatch.setattr(library, "__version__", "99.0.0")
+    with only(f"({library.__name__} {before} → 99.0.0)"):
+        assert keeper.begin(resume=True)
 
 
 def test_another_thread_count_is_seen(tiny_bert, folder):

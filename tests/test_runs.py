@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 from datasets import Dataset
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error
+from test_showing import Parsed
 
 from ftlearn import data, runs, tasks, training
 from ftlearn.config import TrainConfig
@@ -124,6 +126,56 @@ def test_the_report_holds_what_was_measured(finished):
     assert set(found["versions"]) == {"python", "torch", "transformers", "ftlearn"}
     assert (found["device"], found["precision"]) == ("cpu", "float32")
     assert found["threads"] >= 1
+
+
+@pytest.fixture(scope="module")
+def page(tiny_bert, tmp_path_factory) -> tuple[dict[str, str], Outcome]:
+    """The sections of the page that a run wrote, by heading, and what it is to show.
+
+    The last test rows have labels that nothing could learn, so that there are errors.
+    """
+    folder = tmp_path_factory.mktemp("page")
+    odd = [(text, "warm") for text, label in notes(90)[60:] if label == "cold"]
+    test = write(folder / "test.jsonl", [*notes(60)[40:], *odd])
+    asked = small(tiny_bert, folder)
+    outcome = runs.fit(replace(asked, files=Files(train=asked.files.train, test=test)))
+    html = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    found = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", html, flags=re.DOTALL)
+    return dict(found), outcome
+
+
+def test_the_page_of_a_run_draws_how_training_went(page):
+    section = page[0]["How training went"]
+    assert len(re.findall(r'<img [^>]*src="data:image/png;base64,', section)) == 1
+    losses = [step.loss for step in page[1].history.steps]
+    assert f"{len(losses)} updates" in Parsed(section).text
+
+
+def test_the_page_of_a_run_counts_every_confusion(page):
+    counts = page[1].report.confusion()
+    section = page[0]["Label by label"]
+    matrix = section[section.index("Confusion matrix") :]
+    found = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>(.*?)</tr>', matrix)
+    shown = {label: [int(each) for each in re.findall(r">(\d+)</td>", row)] for label, row in found}
+    assert shown == {label: list(counts.loc[label]) for label in counts.index}
+    assert sum(map(sum, shown.values())) == len(page[1].report.targets) > 20
+
+
+def test_the_page_of_a_run_says_whether_its_confidence_can_be_believed(page):
+    section, table = page[0]["Can its confidence be believed?"], page[1].report.table()
+    assert len(re.findall(r'<img [^>]*src="data:image/png;base64,', section)) == 1
+    error = f"{table.loc['calibration_error'].iloc[0]:.3f}"
+    assert f"The expected calibration error is {error}" in Parsed(section).text
+
+
+def test_the_page_of_a_run_shows_the_worst_errors_by_their_loss(page):
+    report, section = page[1].report, page[0]["Worst errors"]
+    wrong = [row for row in np.argsort(-report.row_losses) if not report.right[row]]
+    texts = [report.dataset["text"][int(row)] for row in wrong[:20]]
+    shown = [Parsed(item).text for item in re.findall("<li>(.*?)</li>", section, flags=re.DOTALL)]
+    assert len(shown) == len(texts) > 3
+    for said, text in zip(shown, texts, strict=True):
+        assert text.strip() in said
 
 
 def test_refused_rows_are_named_by_line(plan, tmp_path):
@@ -277,6 +329,21 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         return run
 
     monkeypatch.setattr(training.fitting, "steps", interrupted)
+
+
+def test_a_run_killed_as_it_wrote_its_record_can_begin_anew(plan):
+    out = Path(plan.out)
+    out.mkdir()
+    (out / ".run.json.writing").write_text('{"half')
+    assert runs.fit(plan, resume=True).state == "done"
+    assert (out / "report.json").is_file()
+
+
+def test_checkpoints_that_a_finished_run_left_go_when_it_is_resumed(finished):
+    left = Path(finished.plan.out) / "checkpoints"
+    left.mkdir()
+    assert runs.fit(finished.plan, resume=True).state == "finished before"
+    assert not left.exists()
 
 
 @pytest.mark.filterwarnings("ignore:training was interrupted")

@@ -6,6 +6,8 @@ import json
 import platform
 import random
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,13 @@ def test_memory_follows_an_allocation():
     grown = runtime.memory_used() - before
     assert 0.9 * held.nbytes < grown < 1.2 * held.nbytes
     assert runtime.memory_peak() >= runtime.memory_used() * 0.99
+
+
+def test_peak_memory_is_not_that_of_who_started_the_process():
+    ballast = b"x" * 900_000_000
+    asked = "from ftlearn import runtime; print(runtime.memory_peak())"
+    child = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
+    assert 50_000_000 < int(child.stdout) < len(ballast)
 
 
 def test_available_memory_respects_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -320,3 +320,42 @@ def test_no_token_reaches_what_is_said(hub: tuple[str, list[str]], tmp_path: Pat
 
 def test_a_token_that_is_said_is_found(tmp_path: Path):
     assert TOKEN in told(["-c", "import os; print(os.environ['HF_TOKEN'])"], tmp_path)
+
+
+COMMANDS = """
+import shutil, sys
+from ftlearn import cli, runs
+runs.fitting.shutil.rmtree = lambda folder, **more: None  # the checkpoints stay, to be searched
+checkpoint, folder = sys.argv[1:]
+train, run = f"{folder}/train.csv", f"{folder}/run"
+fit = ["fit", train, "--text", "text", "--label", "label", "--epochs", "1", "--device", "cpu"]
+print("code", cli.main([*fit, "--checkpoint", checkpoint, "--out", run]))
+print("code", cli.main(["evaluate", run, train, "--errors", "3", "--json", f"{folder}/all.json"]))
+print("code", cli.main(["predict", run, "--input", train, "--output", f"{folder}/answers.jsonl"]))
+print("code", cli.main(["doctor"]))
+print("code", cli.main([*fit, "--checkpoint", "no/such", "--out", f"{folder}/none"]))
+"""
+WRITTEN = {"report.json", "report.html", "history.csv", "run.json", "model.safetensors"}
+WRITTEN |= {"state.json", "all.json", "answers.jsonl"}
+
+
+def test_no_token_reaches_what_the_commands_say_or_write(
+    tiny_bert: Path, hub: tuple[str, list[str]], tmp_path: Path
+):
+    address, sent = hub
+    rows = [
+        f"text {row} {'sun' if row % 2 else 'snow'},{'warm' if row % 2 else 'cold'}"
+        for row in range(30)
+    ]
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    code = ["-c", COMMANDS, str(tiny_bert), str(tmp_path)]
+    said = told(code, tmp_path / "home", HF_ENDPOINT=address, HF_HUB_OFFLINE="0")
+    assert [line for line in said.splitlines() if line.startswith("code ")] == [
+        *["code 0"] * 4,
+        "code 2",
+    ]
+    assert TOKEN not in said
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= WRITTEN
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+    assert any(TOKEN in each for each in sent)  # it was in use, and could have come out

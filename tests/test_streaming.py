@@ -1,9 +1,8 @@
-"""Predictions of a stream are those of `predict`, row by row, in bounded memory."""
+"""Predictions of a stream are those of `predict`, row by row."""
 
 import io
 import json
 import sys
-import tracemalloc
 import warnings
 
 import numpy as np
@@ -229,22 +228,3 @@ def test_a_bar_is_shown_on_a_terminal_only(
     predict_file(*classes, source, tmp_path / "out", text="body", progress=progress)
     assert shown.replace("1.20k", size) in screen.getvalue()
     assert bool(screen.getvalue()) == bool(shown)
-
-
-def test_memory_does_not_grow_with_the_rows(classes, tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "WINDOW", 100)
-    monkeypatch.setattr(
-        evaluation, "outputs", lambda model, encoded, *_: np.zeros((len(encoded), 3))
-    )
-
-    def peak(rows):
-        source = tmp_path / f"{rows}.txt"
-        source.write_text("".join(f"{TEXTS[row % 50]}\n" for row in range(rows)))
-        tracemalloc.start()
-        assert predict_file(*classes, source, tmp_path / "out").rows == rows
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
-
-    few, many = peak(300), peak(1_200)
-    assert many < 1.2 * few

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from opcode import opmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,8 @@ DONE, UNEXPECTED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PACKAGE = Path(__file__).resolve().parents[1]
 OURS = (ValueError, KeyError, TypeError, MemoryError, RuntimeError)
 """Kinds of errors that this package raises itself; they count only where it raised them."""
+RAISE = opmap["RAISE_VARARGS"]
+"""What a ``raise`` is compiled to, however many lines it has; ``None + 1`` fails without one."""
 
 
 def explain(error: BaseException) -> tuple[str, int]:
@@ -35,9 +37,14 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 
 def raised_here(trace: TracebackType | None) -> bool:
-    """Whether an error was raised by a line of this package, not of a library that it calls."""
-    frames = traceback.extract_tb(trace)
-    return bool(frames) and PACKAGE in Path(frames[-1].filename).resolve().parents
+    """Whether a ``raise`` of this package made an error, not a library and not a slip of ours."""
+    if trace is None:
+        return False
+    while trace.tb_next:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    on_purpose = code.co_code[trace.tb_lasti] == RAISE
+    return on_purpose and PACKAGE in Path(code.co_filename).resolve().parents
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class TrainingGiven:
         ),
     ] = None
     seed: Annotated[
-        int, option("Fixes the cut into parts, the order and the new head.", TRAINING)
+        int, option("Fixes the cut into parts, the order and the new head.", TRAINING, least=0)
     ] = 0
 
 

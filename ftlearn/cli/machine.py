@@ -6,10 +6,10 @@ import typer
 
 
 def doctor() -> None:
-    """Say in plain words whether this machine is ready, and how to get what is missing.
+    """Say in plain words what this machine has and can train, and how to get what is missing.
 
-    Looks at Python, the libraries, the processor, memory, disk and the model that needs no
-    network. Ends with 1 where something must be mended first.
+    Looks at Python, the libraries, the processor, memory and which models fit in it, disk, and
+    the model that needs no network. Ends with 1 where something must be mended first.
 
     Example: `ftlearn doctor`
     """

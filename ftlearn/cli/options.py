@@ -58,11 +58,16 @@ def _default(field: Field) -> Any:
 
 
 def option(
-    explained: str, panel: str, metavar: str | None = None, *, flag: str | None = None
+    explained: str,
+    panel: str,
+    metavar: str | None = None,
+    *,
+    flag: str | None = None,
+    least: int | None = None,
 ) -> Any:
     """A typer option with its help, in a panel; a ``flag`` has no opposite ``--no-flag``."""
     names = (flag,) if flag else ()
-    return typer.Option(*names, help=explained, rich_help_panel=panel, metavar=metavar)
+    return typer.Option(*names, help=explained, rich_help_panel=panel, metavar=metavar, min=least)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +57,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
         if resume and folder.finished:
             if parallel.is_main():
                 folder.begin(_asked(plan))
+                folder.clear()
             return Outcome(FINISHED_BEFORE)
         model, tokenizer = _load(plan, task, tell)
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
@@ -137,4 +137,4 @@ def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Rep
     page = pages.report_page(facts, history, test, title=facts["title"])
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)
-    shutil.rmtree(folder.checkpoints, ignore_errors=True)
+    folder.clear()

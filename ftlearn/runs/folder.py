@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,8 @@ class RunFolder:
         """Raise RunError where ``out`` is taken and not a run to be resumed."""
         if self.out.exists() and not self.out.is_dir():
             raise RunError(f"{self.out} is a file: choose the name of a folder for --out")
-        taken = self.out.is_dir() and any(self.out.iterdir())
+        begun = _unfinished(self.record)  # left where a run was killed as it began
+        taken = self.out.is_dir() and any(each != begun for each in self.out.iterdir())
         if taken and not self.record.is_file():
             raise RunError(f"{self.out} holds other files already: choose a new folder for --out")
         if taken and not resume:
@@ -85,6 +87,10 @@ class RunFolder:
         resumed = before["resumed"] + (not self.finished)
         write_json(self.record, {**asked, "resumed": resumed})
         return resumed
+
+    def clear(self) -> None:
+        """Remove what only an unfinished run needs."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def earlier(self) -> dict[str, Any]:
         """The record of the run; RunError where it cannot be read."""
@@ -132,9 +138,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file; one of that name is replaced only when the new one is whole."""
-    fresh = path.with_name(f".{path.name}.writing")
+    fresh = _unfinished(path)
     with fresh.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def _unfinished(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.name}.writing")

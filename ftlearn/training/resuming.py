@@ -10,10 +10,13 @@ from dataclasses import asdict
 from typing import Any
 
 import datasets
+import numpy as np
+import tokenizers
 import torch
 import transformers
 from torch import nn
 
+import ftlearn
 from ftlearn import parallel, runtime
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.history import History, Step
@@ -148,9 +151,12 @@ def _machine(run: Run) -> dict[str, Any]:
         "processor": torch.backends.cpu.get_cpu_capability(),
         "number format": str(run.dtype),
         "python": platform.python_version(),
+        "ftlearn": ftlearn.__version__,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        "tokenizers": tokenizers.__version__,
         "datasets": datasets.__version__,
+        "numpy": np.__version__,
     }
 
 

@@ -1,0 +1,115 @@
+"""Peak memory of whole runs, each in a fresh process with the real model or the real window."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MB = 1_000_000
+
+TUNE = """
+import json, sys
+from ftlearn import data, models, runtime, tasks
+from ftlearn.training import TrainConfig, fit
+
+precision, max_length = sys.argv[1], int(sys.argv[2])
+found = {"has_amx": runtime.has_amx()}
+if precision == "bf16" and not found["has_amx"]:
+    print(json.dumps(found))
+    sys.exit()
+runtime.has_amx = lambda: precision == "bf16"
+train = data.load("topics")["train"].select(range(4 * 16))
+task = tasks.classification(train, max_length=max_length)
+model, tokenizer = models.load("minilm", task, device="cpu")
+history = fit(model, train, task, tokenizer, TrainConfig(epochs=1))
+found |= {
+    "updates": len(history.steps),
+    "precision": str(runtime.precision(runtime.device_of(model))),
+    "peak": runtime.memory_peak(),
+}
+print(json.dumps(found))
+"""
+
+PREDICT = """
+import io, json, sys
+from pathlib import Path
+from ftlearn import models, runtime, streaming, tasks
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+class Bar(streaming.tqdm):
+    def close(self):
+        if not self.disable:
+            ends.append([self.n, self.total])
+        super().close()
+
+ends, found, streaming.tqdm = [], [], Bar
+task = tasks.Classification(labels=("cold", "mild", "warm"), max_length=16)
+model, tokenizer = models.load(sys.argv[1], task, seed=0, device="cpu")
+screen, sys.stderr = sys.stderr, Screen()
+for source in map(Path, sys.argv[2:]):
+    counts = streaming.predict_file(model, task, tokenizer, source, source.with_suffix(".jsonl"))
+    found.append({"rows": counts.rows, "bar": ends.pop(), "peak": runtime.memory_peak()})
+sys.stderr = screen
+print(json.dumps(found))
+"""
+
+
+def fresh(script: str, *arguments: object) -> Any:
+    """What a script prints as JSON, run in a process of its own.
+
+    A shell stands between: Linux counts the memory of the process that starts another into the
+    other's peak, and that of the tests is large.
+    """
+    done = subprocess.run(
+        ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_minilm_is_fine_tuned_in_less_than_1200_megabytes(precision: str):
+    found = fresh(TUNE, precision, 64)
+    if precision == "bf16" and not found["has_amx"]:
+        pytest.skip("this processor has no matrix units for bf16")
+    assert found["updates"] == 4
+    assert found["precision"] == {"fp32": "torch.float32", "bf16": "torch.bfloat16"}[precision]
+    assert 500 * MB < found["peak"] < 1200 * MB
+
+
+def short_texts(path: Path, rows: int) -> Path:
+    """A file with so many short texts, all different."""
+    words = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
+    with path.open("w") as file:
+        for row in range(rows):
+            file.write(f"{words[row % 9]} {words[row % 7]} {words[row % 5]} number {row}\n")
+    return path
+
+
+def test_three_times_the_texts_are_predicted_in_the_same_memory(tiny_bert: Path, tmp_path: Path):
+    """The peak of the second file is that of the first, and each bar ends at its file's end."""
+    few, many = (
+        short_texts(tmp_path / "few.txt", 20_000),
+        short_texts(tmp_path / "many.txt", 60_000),
+    )
+    first, second = fresh(PREDICT, tiny_bert, few, many)
+    assert (first["rows"], second["rows"]) == (20_000, 60_000)
+    assert first["bar"] == [few.stat().st_size] * 2
+    assert second["bar"] == [many.stat().st_size] * 2
+    assert second["peak"] - first["peak"] < 10 * MB
+    with many.with_suffix(".jsonl").open() as file:
+        assert sum(1 for _ in file) == 60_000
