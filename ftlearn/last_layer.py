@@ -2,7 +2,7 @@
 
 A classifier that reads the first token ([CLS]) throws away what the last layer makes of all
 others. That token needs their keys and values, but neither their queries nor their way through
-the feed-forward network: ten of the twelve parts of the layer's matrix products. Logits and
+the feed-forward network, which are ten twelfths of a BERT layer's matrix products. Logits and
 gradients are the same without them.
 """
 

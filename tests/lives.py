@@ -303,8 +303,7 @@ def left_by(run: Path) -> dict[str, Any]:
         "report": report,
         "history": [{name: row[name] for name in row.keys() - times} for row in rows],
         "page": (run / "report.html").stat().st_size > 10_000,
-        # Killed behind its report, a finished run still has its checkpoints.
-        "files": sorted(name for name in files if not name.startswith("checkpoints")),
+        "files": sorted(files),
         "resumed": resumed,
     }
 

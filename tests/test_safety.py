@@ -324,8 +324,8 @@ def test_a_token_that_is_said_is_found(tmp_path: Path):
 
 COMMANDS = """
 import shutil, sys
-from ftlearn import cli, runs
-runs.fitting.shutil.rmtree = lambda folder, **more: None  # the checkpoints stay, to be searched
+from ftlearn import cli
+shutil.rmtree = lambda folder, **more: None  # the checkpoints stay, to be searched
 checkpoint, folder = sys.argv[1:]
 train, run = f"{folder}/train.csv", f"{folder}/run"
 fit = ["fit", train, "--text", "text", "--label", "label", "--epochs", "1", "--device", "cpu"]

@@ -344,6 +344,7 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
         ("epochs", 0, "epochs is 0"),
         ("epochs", 1.5, "epochs is 1.5"),
         ("batch_size", True, "batch_size is True"),
+        ("seed", -1, "seed is -1: it must be a whole number of at least 0"),
         ("learning_rate", -1, "learning_rate is -1"),
         ("learning_rate", math.nan, "learning_rate is nan"),
         ("warmup", 2, "warmup is 2: it must lie between 0 and 1"),
