@@ -57,7 +57,6 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
         if resume and folder.finished:
             if parallel.is_main():
                 folder.begin(_asked(plan))
-                folder.clear()
             return Outcome(FINISHED_BEFORE)
         model, tokenizer = _load(plan, task, tell)
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0

@@ -84,6 +84,8 @@ class RunFolder:
                 f"--resume goes on with the run in {self.out}, but it was begun differently: "
                 f"{'; '.join(differences)}. Give the same options and data, or another --out"
             )
+        if self.finished:
+            self.clear()
         resumed = before["resumed"] + (not self.finished)
         write_json(self.record, {**asked, "resumed": resumed})
         return resumed

@@ -151,21 +151,20 @@ def accumulate(
 ) -> float:
     """Put the gradient of the mean loss over all pieces into ``.grad``; return that mean.
 
-    ``trained`` are the parameters that learn, the model's own unless given.
+    ``trained`` are the parameters that learn, the model's own unless given. A batch in one whole
+    piece is divided in its loss: one number in place of all gradients.
     """
     summed, count, whole = 0.0, 0, len(pieces) == parallel.world_size() == 1
     for piece in pieces:
         with memory_advice(piece), parallel.syncing(model, piece is pieces[-1]):
             total, number = loss_sum(model, piece, loss, dtype)
-            # In one piece, one number is divided in place of all gradients.
             scaler.scale(total / max(1, number) if whole else total).backward()
         summed, count = summed + total.item(), count + number
     summed, count = parallel.sums([summed, count], runtime.device_of(model))
     if count == 0:
         raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
-    for each in () if whole else trained or model.parameters():
-        if each.grad is not None:
-            each.grad /= count / parallel.world_size()  # ranks bring the mean of their sums
+    for each in [p.grad for p in trained or model.parameters() if not (whole or p.grad is None)]:
+        each /= count / parallel.world_size()  # ranks bring the mean of their sums
     return summed / count
 
 
