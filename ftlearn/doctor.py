@@ -122,7 +122,6 @@ def memory_needed(shape: Shape) -> int:
 
     Worked out from the shape alone: nothing is downloaded or loaded.
     """
-    on_amx = runtime.device().type == "cpu" and runtime.has_amx()
     config = BertConfig(
         num_hidden_layers=shape.layers,
         hidden_size=shape.width,
@@ -130,7 +129,7 @@ def memory_needed(shape: Shape) -> int:
         intermediate_size=4 * shape.width,
         hidden_dropout_prob=0.0,  # as models.load does, like the attention below
         attention_probs_dropout_prob=0.0,
-        attn_implementation="eager" if on_amx else "sdpa",
+        attn_implementation=runtime.attention(runtime.device()),
     )
     model, rows = resources.skeleton(config), TrainConfig().batch_size
     return resources.estimate(model, batch_size=rows, tokens=TOKENS).memory

@@ -73,7 +73,7 @@ def load(
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation="eager" if place.type == "cpu" and runtime.has_amx() else "sdpa",
+            attn_implementation=runtime.attention(place),
         )
     _check_loaded(report, folder)
     _agree(model, tokenizer)
