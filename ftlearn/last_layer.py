@@ -76,7 +76,8 @@ def _first_token(
     **__: Any,
 ) -> torch.Tensor:
     """A BERT layer's forward pass for the first token, (B, T, D) to (B, 1, D)."""
-    own, first = layer.attention.self, hidden_states[:, :1]
+    own = layer.attention.self
+    first = hidden_states[:, :1].contiguous()  # else `linear` copies its weights for each text
 
     def heads(vectors: torch.Tensor) -> torch.Tensor:  # (B, ·, D) to (B, H, ·, D/H)
         return vectors.unflatten(-1, (-1, own.attention_head_size)).transpose(1, 2)

@@ -75,6 +75,14 @@ def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention):
     assert agrees(built(kind, attention)) < 0.85
 
 
+def test_no_weight_matrix_is_copied_for_each_text():
+    model = built("bert", "sdpa").eval()
+    with torch.inference_mode(), first_token_only(model), FlopCounterMode(display=False) as counter:
+        model(input_ids=IDS, attention_mask=MASK)
+    # A product per text is how torch multiplies a slice of the hidden states by a matrix.
+    assert torch.ops.aten.bmm not in counter.get_flop_counts()["Global"]
+
+
 def test_a_pooled_classifier_that_reads_the_first_token_saves_too():
     assert agrees(with_pooling(built("bert"), "first", seed=0)) < 0.8
 
