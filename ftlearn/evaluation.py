@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +19,16 @@ from tqdm import tqdm
 from ftlearn import metrics, parallel, runtime
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.last_layer import first_token_only
+from ftlearn.light import exact_head, light
 from ftlearn.metrics import Interval
 from ftlearn.runtime import device_of
 
 POSITIONS = {"cpu": 3072, "cuda": 16_384}
 """Positions (B × T) of one batch, padding included: what a processor's cache likes was measured,
 a GPU only has to be kept busy."""
+
+LOGITS = 2**28
+"""At most so many logits of a language model at once, 1 GB in fp32: vocabularies may be large."""
 
 BF16_STEP = 8
 """Texts are padded to a multiple of so many tokens in bf16: torch's attention on a CPU takes half
@@ -53,29 +56,16 @@ def outputs(
         with runtime.autocast(device_of(model), dtype):
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
-    with first_token_only(model):
-        return in_batches(model, encoded, tokenizer, kept, shared=shared, progress=progress)
+    options = {"positions": _positions(model, task), "shared": shared, "progress": progress}
+    with first_token_only(model), exact_head(model):
+        return in_batches(model, encoded, tokenizer, kept, **options)
 
 
-def light(model: nn.Module, precision: str = "auto") -> tuple[nn.Module, torch.dtype]:
-    """The model as it answers soonest here, and the number format for ``runtime.autocast``.
-
-    For bf16 it is a copy with weights in bf16, which autocast would convert anew for each batch,
-    and with the attention that is fastest without a backward pass. Buffers, such as the angles
-    of rotary positions, keep their precision.
-    """
-    dtype = runtime.precision(device_of(model), precision)
-    if dtype is not torch.bfloat16 or parallel.is_sharded(model):
-        return model, dtype
-    weights = {
-        id(each): nn.Parameter(each.detach().to(torch.bfloat16), requires_grad=False)
-        for each in model.parameters()
-    }
-    model = copy.deepcopy(model, weights)  # takes those for copies, and so copies no fp32 weight
-    pretrained = getattr(model, "base_model", model)
-    if getattr(pretrained, "_supports_sdpa", False):
-        pretrained.set_attn_implementation("sdpa")
-    return model, torch.float32  # no casts left to be done on the way
+def _positions(model: nn.Module, task: Any) -> int | None:
+    """Positions of a batch whose logits have a reasonable size; None where they are few anyway."""
+    if getattr(task, "head", None) != "causal lm" or not hasattr(model, "config"):
+        return None
+    return LOGITS // model.config.get_text_config().vocab_size
 
 
 def in_batches(
@@ -84,19 +74,22 @@ def in_batches(
     tokenizer: Any,
     compute: Callable[[Batch], torch.Tensor],
     *,
+    positions: int | None = None,
     shared: bool = False,
     progress: bool = False,
 ) -> np.ndarray:
     """What ``compute`` makes of each batch, (B, K), in the order of the rows, (N, K).
 
-    Rows of like length go together; gradients are off, and the model is in evaluation mode.
+    Rows of like length go together, in batches of at most ``positions`` (B × T), if that is
+    given, or of one row; gradients are off, and the model is in evaluation mode.
     With ``shared`` each of the ranks computes some of the batches and all get the whole: only
     where all ranks ask together, and with the same weights. With ``progress`` a bar is on standard
     error, where that is a terminal.
     """
     was_training, weight = model.training, next(model.parameters())
     model.eval()
-    batches = by_length(encoded.lengths, POSITIONS.get(weight.device.type, POSITIONS["cuda"]))
+    most = POSITIONS.get(weight.device.type, POSITIONS["cuda"])
+    batches = by_length(encoded.lengths, most if positions is None else min(most, positions))
     step, done = BF16_STEP if weight.dtype is torch.bfloat16 else 1, {}
     mine = parallel.dealt(batches) if shared else list(enumerate(batches))
     shown = {"desc": "evaluating", "unit": "batch", "leave": False}
@@ -114,14 +107,18 @@ def in_batches(
 def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:
     """Answers for bare texts, one row each; for classification with the probability of each label.
 
-    Columns: text, answer, and one a label. Raises TypeError for a single bare string.
+    Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
+    the two. Raises TypeError for a single bare string.
     """
     if isinstance(texts, str):
         raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
     kept = outputs(model, task.encode_texts(texts, tokenizer), task, tokenizer)
     table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())
-    return table.join(pd.DataFrame(softmax(kept, -1), columns=list(labels))) if labels else table
+    if not labels:
+        return table
+    shares = pd.DataFrame(softmax(kept, -1), columns=list(labels))
+    return table.join(shares, rsuffix=" (label)")
 
 
 def evaluate(
@@ -146,6 +143,15 @@ def evaluate(
 def _targets(targets: Sequence[Any]) -> np.ndarray:
     ragged = isinstance(targets[0], list)  # token targets are already in the kept outputs
     return np.zeros(len(targets)) if ragged else np.asarray(targets)
+
+
+def shown_as(name: str) -> str:
+    """The name of a column of the data in the rows of a report, which have three of their own.
+
+    >>> shown_as("text"), shown_as("answer")
+    ('text', 'answer (data)')
+    """
+    return f"{name} (data)" if name in ("truth", "answer", "loss") else name
 
 
 @dataclass(frozen=True)
@@ -205,8 +211,8 @@ class Report:
     def rows(self, *, columns: Sequence[str] = ()) -> pd.DataFrame:
         """Every row with its text, truth, answer and loss, and other columns of the data."""
         text = self.task.text
-        names = [text] if isinstance(text, str) else list(text)
-        table = pd.DataFrame({name: list(self.dataset[name]) for name in (*names, *columns)})
+        names = [*([text] if isinstance(text, str) else text), *columns]
+        table = pd.DataFrame({shown_as(name): list(self.dataset[name]) for name in names})
         return table.assign(
             truth=self._truth(), answer=self.task.answers(self.outputs), loss=self.row_losses
         )

@@ -67,8 +67,9 @@ def predict_file(
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
     target appears when it is complete: until then results are in the target's name with ".part"
     after it, where they stay, with a warning, when the run breaks off. Raises `DataError` where
-    source or target cannot be used, or the rest of the source cannot be trusted.
+    source or target cannot be used, or are one file, or the rest of the source cannot be trusted.
     """
+    _check_apart(source, target)
     wanted = Wanted.of(text or task.text)
     with opened(source, wanted, file_format or Format()) as found, _written(target) as file:
         windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
@@ -191,13 +192,29 @@ def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> C
     return Counts(counts.rows + len(results), counts.refused + refused)
 
 
+def _check_apart(source: str | Path, target: str | Path) -> None:
+    """Raise DataError where the results would take the place of the rows that they answer."""
+    if STANDARD_OUTPUT in (source, target) or not Path(source).exists():
+        return
+    for written in (Path(target), _part(target)):
+        if written.exists() and written.samefile(source):
+            raise DataError(
+                f"{source} is read, and writing {written} would replace it; name another output."
+            )
+
+
+def _part(target: str | Path) -> Path:
+    """The file that holds the results until they are complete."""
+    return Path(f"{target}.part")
+
+
 @contextmanager
 def _written(target: str | Path) -> Iterator[TextIO]:
     """A file to write the target into, under another name until it is complete."""
     if target == STANDARD_OUTPUT:
         yield sys.stdout
         return
-    part = Path(f"{target}.part")
+    part = _part(target)
     try:
         file = part.open("w", encoding="utf-8", newline="\n")
     except OSError as error:

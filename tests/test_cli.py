@@ -16,14 +16,17 @@ from types import FunctionType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from test_runs import interrupt_after
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from ftlearn import cli, doctor, runs
+from ftlearn import cli, doctor, runs, tasks
 from ftlearn.cli.fitting import ModelGiven, TrainingGiven
 from ftlearn.cli.options import grouped
+from ftlearn.cli.showing import evaluation_lines
 from ftlearn.config import TrainConfig
 from ftlearn.doctor import Finding
+from ftlearn.evaluation import Report
 
 HELP = """
 import sys
@@ -241,6 +244,36 @@ def test_evaluate_shows_a_table_for_each_file_and_the_errors(fitted, tmp_path, c
     assert [(each["file"], each["rows"]) for each in found] == [("good.csv", 20), ("odd.csv", 8)]
     (scored, _) = runs.evaluate(fitted, [good, odd])
     assert found[0]["test"] == json.loads(json.dumps(scored.summary()["test"]))
+
+
+@pytest.mark.parametrize("name", ["truth", "answer", "loss"])
+def test_errors_show_the_text_of_a_column_of_any_name(name: str):
+    data = Dataset.from_dict({name: ["snow and ice", "sun and sand"], "label": ["cold", "warm"]})
+    task = tasks.classification(data, text=name)
+    report = Report(task, data, np.array([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1]))
+    scored = SimpleNamespace(read="2 rows read", report=report, summary=lambda: {"test": {}})
+    assert list(evaluation_lines(scored, 5)) == [
+        "2 rows read",
+        "worst of 1 errors:",
+        "  warm instead of cold (loss 1.31)",
+        "    snow and ice",
+    ]
+
+
+def test_interpolate_reads_a_file_as_evaluate_does(fitted, tmp_path, capsys):
+    dev, out = tmp_path / "dev.csv", tmp_path / "mixed"
+    lines = ["Text;Kind", *(f"{text} café;{label}" for text, label in rows(9) if text.isascii())]
+    dev.write_text("\n".join(lines), encoding="cp1252")
+    arguments = ["interpolate", str(fitted), str(fitted), "--valid", str(dev), "--out", str(out)]
+    arguments += ["--alpha", "0", "--alpha", "1", "--device", "cpu"]
+    assert cli.main(arguments) == 2
+    assert "--encoding cp1252" in capsys.readouterr().err
+    assert cli.main([*arguments, "--encoding", "cp1252"]) == 2
+    assert "--delimiter ';'" in capsys.readouterr().err
+    assert cli.main([*arguments, "--encoding", "cp1252", "--delimiter", ";"]) == 0
+    assert "the model at α = 0 is in" in capsys.readouterr().out
+    assert cli.main([*arguments, "--device", "gpu"]) == 2
+    assert "unknown device 'gpu'" in capsys.readouterr().err
 
 
 def test_a_regression_from_csv_to_pipeline(tiny_bert, tmp_path):

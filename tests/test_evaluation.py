@@ -1,6 +1,5 @@
 """Predictions do not depend on their neighbours, and reports count rightly."""
 
-import copy
 import io
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ from torch import nn
 from transformers import pipeline
 
 from ftlearn import evaluate, evaluation, models, predict, tasks
+from ftlearn.evaluation import Report
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 TEXTS = [" ".join(WORDS[(3 * row + at) % 9] for at in range(1 + 5 * row % 12)) for row in range(70)]
@@ -43,23 +43,12 @@ def test_outputs_are_those_of_each_text_alone_in_the_order_of_the_rows(loaded, r
     np.testing.assert_allclose(report.outputs, np.stack(alone), atol=1e-5)
 
 
-def test_in_half_precision_a_light_copy_answers_and_the_model_stays(loaded, report):
+def test_in_half_precision_outputs_are_nearly_those_of_the_exact_pass(loaded, report):
     model, tokenizer = loaded
     encoded = TASK.encode(ROWS, tokenizer)
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    light, dtype = evaluation.light(model, "bf16")
-    assert dtype is torch.float32
-    assert {weight.dtype for weight in light.parameters()} == {torch.bfloat16}
     outputs = evaluation.outputs(model, encoded, TASK, tokenizer, precision="bf16")
     assert not np.array_equal(outputs, report.outputs)
     np.testing.assert_allclose(outputs, report.outputs, atol=0.05)
-    for name, weight in model.state_dict().items():
-        assert weight.equal(before[name]), name
-    slow = copy.deepcopy(model)
-    slow.set_attn_implementation("eager")
-    assert evaluation.light(slow, "bf16")[0].config._attn_implementation == "sdpa"
-    assert slow.config._attn_implementation == "eager"
-    assert evaluation.light(slow, "fp32") == (slow, torch.float32)
 
 
 def test_a_network_of_ones_own_answers_in_half_precision_too(loaded):
@@ -81,6 +70,21 @@ def test_a_network_of_ones_own_answers_in_half_precision_too(loaded):
         for precision in ("bf16", "fp32")
     )
     np.testing.assert_allclose(rough, exact, rtol=0.02, atol=0.02)
+
+
+def test_a_language_model_is_asked_in_batches_whose_logits_fit(tiny_checkpoints, monkeypatch):
+    task = tasks.language_modelling(max_length=32)
+    model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
+    encoded, sizes = task.encode(ROWS, tokenizer), []
+    model.register_forward_hook(lambda *given: sizes.append(given[-1].logits.numel()))
+    whole, at_once = evaluation.outputs(model, encoded, task, tokenizer), max(sizes)
+    monkeypatch.setattr(evaluation, "LOGITS", 40 * model.config.vocab_size)
+    sizes.clear()
+    outputs = evaluation.outputs(model, encoded, task, tokenizer)
+    assert max(sizes) <= evaluation.LOGITS < at_once
+    np.testing.assert_allclose(outputs, whole, rtol=1e-5)
+    monkeypatch.setattr(evaluation, "LOGITS", 1)  # not enough for one text
+    assert evaluation.outputs(model, encoded, task, tokenizer).shape == whole.shape
 
 
 def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
@@ -123,6 +127,15 @@ def test_predict_gives_answers_and_probabilities(loaded, report):
     assert (table["answer"].to_numpy() == report.rows()["answer"][:5].to_numpy()).all()
 
 
+def test_labels_that_are_called_as_a_column_of_predict_keep_their_probabilities(loaded):
+    task = tasks.Classification(labels=("text", "answer", "other"), max_length=16)
+    table = predict(loaded[0], TEXTS[:5], task, loaded[1])
+    assert list(table.columns) == ["text", "answer", "text (label)", "answer (label)", "other"]
+    assert list(table["text"]) == TEXTS[:5]
+    assert set(table["answer"]) <= set(task.labels)
+    np.testing.assert_allclose(table.select_dtypes("number").sum(axis=1), 1, atol=1e-6)
+
+
 def test_predict_refuses_what_is_no_text(loaded):
     with pytest.raises(ValueError, match=r"row 1 .* holds '  '"):
         predict(loaded[0], ["fine", "  "], TASK, loaded[1])
@@ -141,6 +154,18 @@ def test_errors_come_worst_first_with_the_columns_asked_for(report):
     row = table.index[0]
     assert table["text"][row] == TEXTS[row]
     assert table["truth"][row] == ROWS["label"][row]
+
+
+@pytest.mark.parametrize("name", ["truth", "answer", "loss"])
+def test_a_column_that_is_called_as_one_of_the_report_keeps_its_content(report, name):
+    data = ROWS.rename_columns({"text": name, "kind": "truth" if name == "loss" else "loss"})
+    task = tasks.classification(data, text=name, max_length=16)
+    table = Report(task, data, report.outputs, report.targets).errors(70, columns=["label"])
+    own = report.errors(70)
+    assert list(table[f"{name} (data)"]) == list(own["text"])
+    assert list(table["label"]) == list(own["truth"])
+    for column in ("truth", "answer", "loss"):
+        assert list(table[column]) == list(own[column])
 
 
 def test_confusion_counts_every_row_once(report):

@@ -1,5 +1,6 @@
 """Metrics against scikit-learn and SciPy, closed forms, slow obvious versions, and their laws."""
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -314,6 +315,26 @@ def test_columns_are_resampled_together():
     )
     assert (same == 0).all()
     assert np.ptp(metrics.resample(np.mean, column, draws=20, seed=0)) > 0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 200])
+def test_samples_are_those_of_one_large_draw(rows):
+    values = np.random.default_rng(5).normal(size=rows)
+    picks = np.random.default_rng(3).integers(0, rows, size=(51, rows))
+    expected = [values[pick].mean() for pick in picks]
+    drawn = metrics.resample(np.mean, values, draws=51, seed=3)
+    assert drawn.tolist() == expected
+
+
+def test_a_bootstrap_holds_one_sample_at_a_time():
+    values = np.ones(20_000)
+    tracemalloc.start()
+    try:
+        metrics.resample(np.mean, values, draws=200, seed=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * values.nbytes  # all samples at once are 200 times
 
 
 def test_bootstrap_depends_on_its_seed_alone():

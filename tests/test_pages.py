@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -258,6 +259,17 @@ def test_worst_errors_are_wrong_rows_by_loss():
     wrong = [row for row in np.argsort(-report.row_losses) if not report.right[row]]
     assert shown == [str(row) for row in wrong[: len(shown)]]
     assert 0 < len(shown) == min(20, len(wrong))
+
+
+@pytest.mark.parametrize("name", ["truth", "answer", "loss", "confidence"])
+@pytest.mark.parametrize("kind", [classified, regressed])
+def test_worst_errors_show_the_text_of_a_column_of_any_name(kind, name: str):
+    texts = [f"text {row}" for row in range(60)]
+    plain = kind(["a", "b", "c"], texts) if kind is classified else kind(texts)
+    task = replace(plain.task, text=name)
+    data = plain.dataset.rename_column("text", name)
+    odd = Report(task, data, plain.outputs, plain.targets)
+    assert results.worst_errors(odd) == results.worst_errors(plain)
 
 
 def test_a_perfect_model_has_no_errors():

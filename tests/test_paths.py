@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict
 from matplotlib import image
 
 from ftlearn import evaluate, interpolation, models, paths, saved, tasks
+from ftlearn.data import DataError
 from ftlearn.evaluation import Report
 from ftlearn.metrics import log_losses
 
@@ -211,6 +212,18 @@ def test_refused_rows_of_the_file_are_reported(two_folders, tmp_path):
         file.write("a text without a label,\n")
     with pytest.warns(UserWarning, match="1 refused"):
         paths.interpolate_folders(*two_folders, tmp_path / "valid.csv", tmp_path / "out", [0, 1])
+
+
+def test_a_file_is_read_as_it_is_written(two_folders, walked, tmp_path):
+    place = tmp_path / "valid.csv"
+    place.write_bytes(place.read_bytes().replace(b",", b";"))
+    with pytest.raises(DataError, match="--delimiter ';'"):
+        paths.interpolate_folders(*two_folders, place, tmp_path / "out", ALPHAS)
+    how = {"delimiter": ";", "encoding": "cp1252"}
+    merged = paths.interpolate_folders(
+        *two_folders, place, tmp_path / "out", ALPHAS, reading=how, device="cpu"
+    )
+    assert merged.alpha == walked.best()
 
 
 def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(

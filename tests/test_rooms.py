@@ -31,11 +31,13 @@ FLOORS = [
     }
     | {"pooling", "runtime", "showing", "tables"},
     {"architecture", "config", "models", "optimisation", "resources", "tasks"},
-    {"baselines", "doctor", "evaluation", "heads", "history", "saved", "training"},
+    {"baselines", "doctor", "evaluation", "heads", "history", "light", "saved", "training"},
     {"experiments", "figures", "paths", "search", "serving", "streaming"} | {"views"},
     {"bench", "exercises", "pages", "runs", "widgets"},
     {"__main__", "cli"},
 ]
+IMPORTS = (ast.Import, ast.ImportFrom)
+UNIX_ONLY = {"fcntl", "grp", "pwd", "pty", "resource", "termios", "tty"}
 MODULE_LINES, SHEET_LINES, FUNCTION_LINES, PARAMETERS, IMPORT_SECONDS = 250, 400, 40, 8, 0.3
 
 
@@ -179,6 +181,12 @@ def test_rooms_import_each_other_in_no_circle():
 @each_module
 def test_only_widgets_import_ipywidgets(path: Path):
     assert room(path) == "widgets" or "ipywidgets" not in packages_imported(parsed(path))
+
+
+@each_module
+def test_modules_load_on_windows(path: Path):
+    top = ast.Module([each for each in parsed(path).body if isinstance(each, IMPORTS)], [])
+    assert packages_imported(top).isdisjoint(UNIX_ONLY)
 
 
 @each_module

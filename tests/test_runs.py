@@ -258,6 +258,18 @@ def test_the_cut_is_stratified_and_keeps_equal_texts_together(tmp_path):
     assert all("ftlearn" not in name for name in parts.data["train"].column_names)
 
 
+def test_the_cut_of_repeated_texts_is_the_same_for_any_order_of_the_rows(tmp_path):
+    rows = notes(90)
+    rows += [(text.upper(), label) for text, label in rows[:60]]
+    found = []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        path = write(tmp_path / f"{seed}.jsonl", [rows[row] for row in order])
+        parts = read_parts(Files(train=path), seed=0)
+        found.append({name: set(part["text"]) for name, part in parts.data.items()})
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_given_test_file_is_the_test_part(tmp_path):
     train = write(tmp_path / "train.jsonl", notes(40))
     test = write(tmp_path / "test.jsonl", [("unseen", "hot"), ("seen", "cold")])

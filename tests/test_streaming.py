@@ -14,6 +14,7 @@ import torch
 from ftlearn import evaluation, models, predict, streaming, tasks
 from ftlearn.data import DataError, Refusal
 from ftlearn.data.records import Record
+from ftlearn.data.streams import Format
 from ftlearn.streaming import Counts, predict_file, predict_rows
 from ftlearn.tasks.base import TruncationWarning
 
@@ -192,6 +193,28 @@ def test_a_run_that_cannot_start_leaves_nothing(classes, tmp_path):
     source.write_text("text\nrun\n")
     with pytest.raises(DataError, match="cannot be written: No such file or directory"):
         predict_file(*classes, source, tmp_path / "no" / "out.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a.jsonl", "a.jsonl"),
+        ("a.jsonl", "x/../a.jsonl"),
+        ("a.jsonl", "link.jsonl"),
+        ("link.jsonl", "a.jsonl"),
+        ("a.jsonl.part", "a.jsonl"),
+    ],
+)
+def test_a_file_is_not_replaced_by_its_own_answers(classes, tmp_path, source, target):
+    (tmp_path / "x").mkdir()
+    for name in ("a.jsonl", "a.jsonl.part"):
+        (tmp_path / name).write_text('{"text": "ball"}\n')
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
+    given, how = tmp_path / source, Format("jsonl")
+    with pytest.raises(DataError, match=rf"{source} is read.*name another output"):
+        predict_file(*classes, given, tmp_path / target, file_format=how)
+    assert given.read_text() == '{"text": "ball"}\n'
+    assert predict_file(*classes, given, tmp_path / "b.jsonl", file_format=how) == Counts(1, 0)
 
 
 def test_outputs_that_are_not_finite_are_an_error(tiny_bert):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ftlearn.cli.options import DATA, RUN, grouped, option
+from ftlearn.cli.options import DATA, RUN, DeviceGiven, ReadingGiven, grouped, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,9 @@ class ChoiceGiven:
 
 
 @grouped
-def interpolate(ends: EndsGiven, choice: ChoiceGiven) -> None:
+def interpolate(
+    ends: EndsGiven, choice: ChoiceGiven, reading: ReadingGiven, device: DeviceGiven
+) -> None:
     """Mix the weights of two models of one make: (1 − α) · A + α · B.
 
     With --valid the whole path is measured, written as a table and a figure, and the best point
@@ -53,10 +55,18 @@ def interpolate(ends: EndsGiven, choice: ChoiceGiven) -> None:
     Example: `ftlearn interpolate old/model new/model --valid dev.csv --out mixed`
     """
     from ftlearn import paths
+    from ftlearn.runs.plan import check_device
 
-    alphas = choice.alpha or paths.ALPHAS
+    check_device(device.device)
     merged = paths.interpolate_folders(
-        ends.start, ends.end, choice.valid, choice.out, alphas, by=choice.by
+        ends.start,
+        ends.end,
+        choice.valid,
+        choice.out,
+        choice.alpha or paths.ALPHAS,
+        by=choice.by,
+        reading=vars(reading),
+        device=device.device,
     )
     if merged.walk is not None:
         typer.echo(merged.walk.table.round(4).to_string(index=False))

@@ -48,6 +48,8 @@ def evaluation_lines(scored: Scored, errors: int) -> Iterator[str]:
 
 def _error_lines(report: Report, most: int) -> Iterator[str]:
     """The wrong answers with the highest loss, each with its text."""
+    from ftlearn.evaluation import shown_as
+
     rows = report.rows()
     wrong = rows[rows["truth"] != rows["answer"]].sort_values("loss", ascending=False)
     yield f"worst of {len(wrong)} errors:" if len(wrong) else "no errors"
@@ -55,7 +57,7 @@ def _error_lines(report: Report, most: int) -> Iterator[str]:
     for row in wrong.head(most).to_dict(orient="records"):
         truth, answer = (_answer(row[name]) for name in ("truth", "answer"))
         yield f"  {answer} instead of {truth} (loss {row['loss']:.3g})"
-        yield f"    {_shorten(' | '.join(row[name] for name in names))}"
+        yield f"    {_shorten(' | '.join(row[shown_as(name)] for name in names))}"
 
 
 def _answer(value: Any) -> str:

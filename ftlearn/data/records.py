@@ -19,7 +19,12 @@ import pyarrow.parquet
 
 from .errors import DataError
 
-DELIMITERS = {",": "','", ";": "';'", "\t": "'\\t'", "|": "'|'"}
+DELIMITERS = {  # as Python and a command line name them
+    ",": "delimiter=',' (--delimiter ',')",
+    ";": "delimiter=';' (--delimiter ';')",
+    "\t": "delimiter='\\t' (--delimiter $'\\t')",
+    "|": "delimiter='|' (--delimiter '|')",
+}
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 BARE_RETURN = "a carriage return stands outside quotes; put its field in quotes"
 SPACED_QUOTE = "a field begins with spaces and a quote; take the spaces away, or double the quotes"
@@ -115,7 +120,7 @@ def _mismatch(
 ) -> str:
     others = [] if start > 1 else _other_delimiters(taken[0], delimiter)
     if others and '"' + delimiter not in taken[0]:
-        return f"{place}: its header is not split by {delimiter!r}; try delimiter={others[0]}."
+        return f"{place}: its header is not split by {delimiter!r}; try {others[0]}."
     end = start + len(taken) - 1
     if "field limit" in str(error):
         return (
@@ -144,7 +149,7 @@ def _check_header(header: list[str], delimiter: str, place: str) -> None:
     if len(header) == 1 and others:
         raise DataError(
             f"{place}: one column {header[0]!r} was found with delimiter {delimiter!r}; "
-            f"try delimiter={others[0]}."
+            f"try {others[0]}."
         )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from ftlearn import figures, metrics
-from ftlearn.evaluation import Report
+from ftlearn.evaluation import Report, shown_as
 from ftlearn.pages.parts import (
     LONG_TEXT,
     number,
@@ -149,26 +149,27 @@ def worst_errors(report: Report) -> Markup:
     """The rows on which the model was most certain of a wrong answer, or farthest off."""
     names = report.task.text
     names = [names] if isinstance(names, str) else list(names)
+    rows, sure = report.rows(), None
     if getattr(report.task, "labels", None):
-        rows = report.rows().assign(confidence=softmax(report.outputs, axis=-1).max(-1))
-        rows = rows[~report.right]
-    else:
-        rows = report.rows()
+        rows, sure = rows[~report.right], softmax(report.outputs, axis=-1).max(-1)
     rows = rows.sort_values("loss", ascending=False, kind="stable")[:ERRORS]
     if rows.empty:
         return section("Worst errors", paragraph("No test row was answered wrongly."))
     intro = f"The {len(rows)} wrong test rows with the highest loss, worst first."
-    if "confidence" not in rows:
+    if sure is None:
         intro = f"The {len(rows)} test rows that are farthest off, worst first."
-    items = [_error(row, names) for row in rows.to_dict("records")]
+    items = [
+        _error(row, names, None if sure is None else float(sure[at]))
+        for at, row in zip(rows.index, rows.to_dict("records"), strict=True)
+    ]
     return section("Worst errors", paragraph(intro), tag("ol", *items, class_="errors"))
 
 
-def _error(row: dict[str, Any], names: list[str]) -> Markup:
-    shown = [text(row[name], LONG_TEXT) for name in names]
-    if "confidence" in row:
+def _error(row: dict[str, Any], names: list[str], confidence: float | None) -> Markup:
+    shown = [text(row[shown_as(name)], LONG_TEXT) for name in names]
+    if confidence is not None:
         answer = ("true: ", text(row["truth"]), " · answered: ", text(row["answer"]))
-        verdict = (*answer, f" with {percent(row['confidence'], 0)} certainty")
+        verdict = (*answer, f" with {percent(confidence, 0)} certainty")
     else:
         off = row["answer"] - row["truth"]
         verdict = (f"true: {number(row['truth'])} · answered: {number(row['answer'])}",)

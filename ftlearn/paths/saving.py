@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +34,16 @@ def interpolate_folders(
     alphas: Sequence[float] = ALPHAS,
     *,
     by: str | None = None,
+    reading: Mapping[str, str | None] | None = None,
+    device: str | None = None,
 ) -> Merged:
     """All of ``ftlearn interpolate``: the line between two saved models, and its best point.
 
     With ``valid``, a file or data set with the task's columns, writes out/path.csv, out/path.png
     and, at the α that is best there by a metric (``task.criterion`` unless named), out/model.
-    Without it nothing can choose: give one α, and out/model is written at that.
+    Without it nothing can choose: give one α, and out/model is written at that. ``reading`` holds
+    the ``delimiter`` and ``encoding`` of a file, as ``data.read`` takes them, and ``device`` is
+    where the points are measured, by default the best one.
 
     Raises FileExistsError when ``out`` exists, and ValueError, before anything is measured, when
     the two models are not of one make.
@@ -50,7 +54,7 @@ def interpolate_folders(
     if valid is None and len(alphas) != 1:
         raise ValueError(f"{len(alphas)} alphas and no data to choose by: give data, or one alpha")
     folders.compared(ends)
-    found = None if valid is None else _walk_folders(ends, valid, alphas)
+    found = None if valid is None else _walk_folders(ends, valid, alphas, reading or {}, device)
     alpha = float(alphas[0]) if found is None else found.best(by)
     out.mkdir(parents=True)
     if found is not None:
@@ -61,17 +65,21 @@ def interpolate_folders(
 
 
 def _walk_folders(
-    ends: Sequence[Path], valid: str | Path | Dataset, alphas: Sequence[float]
+    ends: Sequence[Path],
+    valid: str | Path | Dataset,
+    alphas: Sequence[float],
+    reading: Mapping[str, str | None],
+    device: str | None,
 ) -> Walk:
-    (model, tokenizer, task), (other, *_) = (saved.load(folder) for folder in ends)
-    rows = valid if isinstance(valid, Dataset) else _rows(valid, task)
+    (model, tokenizer, task), (other, *_) = (saved.load(folder, device) for folder in ends)
+    rows = valid if isinstance(valid, Dataset) else _rows(valid, task, reading)
     return walk(model, model, other, rows, task, tokenizer, alphas=alphas)
 
 
-def _rows(file: str | Path, task: Task) -> Dataset:
+def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Dataset:
     kind = "number" if isinstance(task, Regression) else "class"
     label = None if isinstance(task, LanguageModelling) else task.target
-    rows, report = data.read(file, text=task.text, label=label, kind=kind)
+    rows, report = data.read(file, text=task.text, label=label, kind=kind, **reading)
     if report.refused:
         warnings.warn(str(report), stacklevel=4)
     return rows

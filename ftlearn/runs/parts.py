@@ -10,7 +10,6 @@ from pathlib import Path
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn.data import ReadReport, split
-from ftlearn.data.duplicates import exact_duplicates
 from ftlearn.data.labels import label_feature
 from ftlearn.data.reading import read_table, to_dataset
 from ftlearn.data.wanted import Wanted
@@ -49,17 +48,17 @@ def read_parts(files: Files, *, seed: int) -> Parts:
     labels = [value for table in tables.values() for value in table.columns[files.label]]
     feature = label_feature(labels, wanted.kind)
     data = {part: to_dataset(table, wanted, feature) for part, table in tables.items()}
-    groups = exact_duplicates(same_texts(data["train"], files.text))
+    together = _repeated(same_texts(data["train"], files.text))
     cut = tuple(part for part in ("valid", "test") if part not in data)
     if cut:
-        data = {**_cut(data["train"], groups, cut, files, seed=seed), **_without(data, "train")}
+        data = {**_cut(data["train"], together, cut, files, seed=seed), **_without(data, "train")}
     _warn_of_leaks(data, files.text, cut)
     order = [part for part in ("train", "valid", "test") if part in data]
     return Parts(
         DatasetDict({part: data[part] for part in order}),
         {part: table.report for part, table in tables.items()},
         cut,
-        sum(map(len, groups)),
+        sum(text is not None for text in together),
     )
 
 
@@ -73,19 +72,28 @@ def same_texts(dataset: Dataset, text: tuple[str, ...]) -> list[str]:
     return ["\n".join(" ".join(value.split()).casefold() for value in row) for row in rows]
 
 
+def _repeated(texts: list[str]) -> list[str | None]:
+    """The texts that stand there more than once, and None for the others.
+
+    A group has the name of its text, not of a row: the cut goes by what a row holds, so with a
+    number it would change with the order of the rows.
+
+    >>> _repeated(["a", "b", "a"])
+    ['a', None, 'a']
+    """
+    times = Counter(texts)
+    return [text if times[text] > 1 else None for text in texts]
+
+
 def _without(data: dict[str, Dataset], name: str) -> dict[str, Dataset]:
     return {part: rows for part, rows in data.items() if part != name}
 
 
 def _cut(
-    dataset: Dataset, groups: list[list[int]], cut: tuple[str, ...], files: Files, *, seed: int
+    dataset: Dataset, together: list[str | None], cut: tuple[str, ...], files: Files, *, seed: int
 ) -> dict[str, Dataset]:
     stratify = files.label if isinstance(dataset.features[files.label], ClassLabel) else None
     _check_enough(dataset, cut, files, stratify)
-    together: list[str | None] = [None] * len(dataset)
-    for rows in groups:
-        for row in rows:
-            together[row] = str(rows[0])
     sizes = [1 - SHARE * len(cut), *(SHARE * (part in cut) for part in ("valid", "test"))]
     parts = split(
         dataset.add_column(GROUP, together),

@@ -1,0 +1,102 @@
+"""Half precision makes a model quick and costs its last layer no digit."""
+
+import copy
+
+import checkpoints
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+from ftlearn import evaluation, light, models, predict, runtime, saved, tasks
+from ftlearn.architecture import last_linear
+
+WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
+TEXTS = [" ".join(WORDS[(3 * row + at) % 9] for at in range(1 + 5 * row % 12)) for row in range(40)]
+PRICES = tasks.regression(
+    Dataset.from_dict({"text": TEXTS, "label": [50_000.0 + 10 * row for row in range(40)]})
+)
+POOLINGS = [("pretrained", shape) for shape in checkpoints.SHAPES] + [("mean", "bert")]
+
+each_head = pytest.mark.parametrize(("pooling", "shape"), POOLINGS, ids=map(" ".join, POOLINGS))
+
+
+def loaded(folder, task, **options):
+    model, tokenizer = models.load(folder, task, seed=0, device="cpu", **options)
+    return model.eval(), tokenizer
+
+
+@each_head
+def test_the_copy_has_narrow_weights_but_for_its_last_layer(tiny_checkpoints, pooling, shape):
+    model, _ = loaded(tiny_checkpoints[shape], checkpoints.CLASSES, pooling=pooling)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    asked, dtype = light.light(model, "bf16")
+    assert dtype is torch.float32
+    kinds = {name: weight.dtype for name, weight in asked.named_parameters()}
+    wide = {name for name, kind in kinds.items() if kind is torch.float32}
+    assert set(kinds.values()) == {torch.bfloat16, torch.float32}
+    assert wide == {
+        name
+        for name, weight in asked.named_parameters()
+        if any(weight is each for each in last_linear(asked).parameters())
+    }
+    for name, weight in model.state_dict().items():
+        assert weight.equal(before[name]), name
+    assert not last_linear(model)._forward_pre_hooks
+
+
+def test_the_copy_has_the_attention_that_is_quick_without_a_backward_pass(tiny_bert):
+    model, _ = loaded(tiny_bert, checkpoints.CLASSES)
+    slow = copy.deepcopy(model)
+    slow.set_attn_implementation("eager")
+    assert light.light(slow, "bf16")[0].config._attn_implementation == "sdpa"
+    assert slow.config._attn_implementation == "eager"
+    assert light.light(slow, "fp32") == (slow, torch.float32)
+
+
+@each_head
+@pytest.mark.filterwarnings("ignore:the head of this model has no bias")
+def test_a_saved_regression_keeps_its_digits_in_half_precision(
+    tiny_checkpoints, tmp_path, monkeypatch, pooling, shape
+):
+    monkeypatch.setattr(runtime, "has_amx", lambda: True)
+    model, tokenizer = loaded(tiny_checkpoints[shape], PRICES, pooling=pooling)
+    own = predict(model, TEXTS, PRICES, tokenizer)["answer"].to_numpy()
+    saved.save(model, tokenizer, PRICES, tmp_path / "model")
+    again, tokenizer, task = saved.load(tmp_path / "model", "cpu")
+    answers = predict(again, TEXTS, task, tokenizer)["answer"].to_numpy()
+    np.testing.assert_allclose(answers, own, rtol=1e-6)
+    assert len(set(answers)) > 5
+    assert (answers % 256 != 0).all()
+
+
+def test_under_autocast_answers_are_not_bounded_by_the_narrow_format(tiny_bert, monkeypatch):
+    model, tokenizer = loaded(tiny_bert, PRICES)
+    with torch.no_grad():
+        last_linear(model).weight *= 1000
+        last_linear(model).bias.fill_(100_000.0)  # fp16 ends at 65,504
+    encoded = PRICES.encode_texts(TEXTS, tokenizer)
+    exact = evaluation.outputs(model, encoded, PRICES, tokenizer)
+    monkeypatch.setattr(runtime, "precision", lambda *_: torch.float16)
+    rough = evaluation.outputs(model, encoded, PRICES, tokenizer)
+    np.testing.assert_allclose(rough, exact, atol=5)
+    assert not np.array_equal(rough, exact)  # the body did compute in fp16
+    assert np.ptp(exact) > 20
+    assert "forward" not in vars(last_linear(model))
+
+
+def test_weights_that_are_narrow_already_answer_in_the_context_too(tiny_bert):
+    model, _ = loaded(tiny_bert, checkpoints.CLASSES)
+    model = model.to(torch.bfloat16)
+    with light.exact_head(model):
+        assert checkpoints.logits(model, checkpoints.WHOLE).dtype is torch.float32
+    asked, _ = light.light(model, "bf16")
+    assert checkpoints.logits(asked, checkpoints.WHOLE).dtype is torch.float32
+
+
+def test_a_language_model_is_narrow_throughout(tiny_checkpoints):
+    model, _ = loaded(tiny_checkpoints["gpt2"], tasks.language_modelling())
+    asked, _ = light.light(model, "bf16")
+    assert {weight.dtype for weight in asked.parameters()} == {torch.bfloat16}
+    with light.exact_head(model):
+        assert not any("forward" in vars(module) for module in model.modules())
