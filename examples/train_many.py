@@ -13,7 +13,10 @@ of one of them, and the folder of ``--checkpoints`` must be one that all see:
     torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \
         examples/train_many.py --out model --batch-size 512 --checkpoints /shared/run --resume
 
-With accelerate instead of torchrun: ``accelerate launch --num_processes 8 examples/train_many.py``.
+With accelerate instead of torchrun:
+
+    accelerate launch --num_processes 8 examples/train_many.py --out model
+
 A model too large for one device: add ``--shard``.
 
 A trial on a laptop, with two processes on the CPU:

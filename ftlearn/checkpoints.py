@@ -228,7 +228,8 @@ def _flush(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows opens no folders; it writes their names on its own
-    handle = os.open(path, os.O_RDONLY)
+    # Windows flushes only what is open for writing, other systems open folders only for reading.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
