@@ -18,14 +18,14 @@ from ftlearn.last_layer import first_token_only
 
 
 def solve(
-    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, penalty: float = 0.01
+    model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, penalty: float = 1.0
 ) -> nn.Module:
     """Set the model's last linear layer, in place, to the best one for its frozen features.
 
     One pass over the texts gives the features that enter the layer; logistic regression
     (classification) or ridge regression gives the layer. Fine-tuning from there moves the body
-    less and keeps more of what it knows (Kumar et al. 2022, arXiv 2202.10054). ``penalty`` is
-    the weight of the squared norm of the layer, on features of mean length 1.
+    less and keeps more of what it knows (Kumar et al. 2022, arXiv 2202.10054). ``penalty`` as
+    in ``solve_layer``.
     """
     layer = last_linear(model)
     encoded = task.encode(dataset, tokenizer)
@@ -36,16 +36,19 @@ def solve(
 
 @torch.no_grad()
 def solve_layer(
-    layer: nn.Linear, features: np.ndarray, targets: np.ndarray, *, penalty: float = 0.01
+    layer: nn.Linear, features: np.ndarray, targets: np.ndarray, *, penalty: float = 1.0
 ) -> nn.Linear:
     """Set a linear layer, in place, to the best one for features (N, D) and targets (N,).
 
-    A layer with one output is solved by ridge regression, others by logistic regression.
-    ``penalty`` is the weight of the squared norm of the layer, on features of mean length 1.
+    A layer with one output is solved by ridge regression, others by logistic regression. On
+    features of mean length 1 the sum of the losses plus ``penalty`` · |W|²/2 is made least, for
+    squared errors their half: a Gaussian prior of variance 1/``penalty``, which n examples
+    outweigh the more the larger n is. 1 was best, or not told from it, with 24 to 512 of the
+    bundled articles.
 
-    >>> layer = solve_layer(nn.Linear(1, 1), np.array([[1.0], [3.0]]), np.array([2.0, 6.0]))
-    >>> bool(layer.weight > 1.9)
-    True
+    >>> given = np.array([[1.0], [3.0]]), np.array([2.0, 6.0])
+    >>> solve_layer(nn.Linear(1, 1), *given, penalty=1e-9).weight.item()  # doctest: +ELLIPSIS
+    2.0...
     """
     length = float(np.linalg.norm(features, axis=1).mean())
     weight, bias = _solution(features / length, targets, layer, penalty)
@@ -79,12 +82,12 @@ def _solution(
     features: np.ndarray, targets: np.ndarray, layer: nn.Linear, penalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
     if layer.out_features == 1:
-        ridge = Ridge(alpha=penalty * len(targets)).fit(features, targets)
+        ridge = Ridge(alpha=penalty).fit(features, targets)
         return ridge.coef_[None], np.array([ridge.intercept_])
     known = np.unique(targets)
     # Two classes come as one row, the log-odds of the second; halves of it have half its norm.
     split = np.array([[-0.5], [0.5]]) if len(known) == 2 else np.eye(len(known))
-    strength = (2 if len(known) == 2 else 1) / (penalty * len(targets))
+    strength = (2 if len(known) == 2 else 1) / penalty
     logistic = LogisticRegression(C=strength, max_iter=1000).fit(features, targets)
     weight = np.zeros((layer.out_features, layer.in_features))
     bias = np.full(layer.out_features, -10.0)  # labels absent from training

@@ -58,7 +58,7 @@ def follow(
 
 
 def time_to_accuracy(work: Work, *, examples: int, seeds: Iterable[int], tell: Tell) -> Part:
-    """Trainer with defaults for three epochs, then ftlearn's recipe, with each seed in turn."""
+    """Trainer with defaults for three epochs, then ftlearn as many, with each seed in turn."""
     failures: dict[str, str] = {}
     rounds: list[dict[str, Any]] = []
     with caught(failures, "warm-up"), hushed():
@@ -70,7 +70,7 @@ def time_to_accuracy(work: Work, *, examples: int, seeds: Iterable[int], tell: T
             rounds.append({"seed": seed, "contender": THEIRS, **vars(theirs)})
             # Without a target there is nothing to reach: one error then stands for both.
             with caught(failures, OURS), hushed():
-                model, learning = contenders.quick_recipe(given)
+                model, learning = contenders.ftlearn_updates(given)
                 ours = follow(model, learning, theirs.accuracy, given.accuracy)
                 rounds.append({"seed": seed, "contender": OURS, **vars(ours)})
         tell(f"  seed {seed} done")
@@ -80,7 +80,7 @@ def time_to_accuracy(work: Work, *, examples: int, seeds: Iterable[int], tell: T
 def _warm_up(work: Work) -> None:
     few = work.drawn(2 * work.batch_size, seed=work.seed)
     contenders.trainer(few).run()
-    model, learning = contenders.quick_recipe(few)
+    model, learning = contenders.ftlearn_updates(few)
     follow(model, learning, 1.0, lambda _: 0.0)
 
 

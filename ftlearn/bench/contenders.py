@@ -120,13 +120,21 @@ def ftlearn_loop(
     return Prepared(model, run)
 
 
-def recipe(work: Work, **changes: Any) -> tuple[nn.Module, Iterator[Any]]:
-    """ftlearn's way to an accurate model: mean pooling, the head solved, then all fine-tuned.
+def ftlearn_updates(work: Work) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's loop at the learning rate of Trainer's defaults, one update with each ``next``."""
+    config = replace(work.config, learning_rate=5e-5)
+    model, tokenizer = models.load(work.folder, work.task, seed=work.seed, device=work.device)
+    batches = work.task.batches(work.train, tokenizer, config)
+    return model, training.steps(model, batches, work.task.loss, config)
 
-    The iterator does a little with each ``next``, the head first; all that it does is timed.
-    ``changes`` are other settings of its TrainConfig.
+
+def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's way with a handful of labels: the head solved, all fine-tuned, solved again.
+
+    The vectors of all tokens are averaged. The iterator does a little with each ``next``, the
+    head first and last; all that it does is timed.
     """
-    config = replace(work.config, **changes)
+    config = replace(work.config, epochs=max(3, FEW_SHOT_EXAMPLES // len(work.train)))
     model, tokenizer = models.load(
         work.folder, work.task, seed=work.seed, pooling="mean", device=work.device
     )
@@ -135,16 +143,7 @@ def recipe(work: Work, **changes: Any) -> tuple[nn.Module, Iterator[Any]]:
     def learn() -> Iterator[Any]:
         yield heads.solve(model, work.train, work.task, tokenizer)
         yield from training.steps(model, batches, work.task.loss, config)
+        # The features have moved, and the head only a little with them.
+        yield heads.solve(model, work.train, work.task, tokenizer)
 
     return model, learn()
-
-
-def quick_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
-    """ftlearn's way to be accurate soon: the same at twice the rate, in two passes."""
-    return recipe(replace(work, epochs=2), learning_rate=2e-4)
-
-
-def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
-    """ftlearn's way with a handful of labels: the same at half the rate, with more passes."""
-    epochs = max(3, FEW_SHOT_EXAMPLES // len(work.train))
-    return recipe(replace(work, epochs=epochs), learning_rate=5e-5)
