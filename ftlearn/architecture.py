@@ -28,7 +28,10 @@ __all__ = [
     "with_pooling",
 ]
 
-HEAD_NAMES = ("classifier", "score", "pre_classifier", "lm_head", "pooler", "head", "cls")
+HEAD_NAMES = (
+    *("classifier", "score", "pre_classifier", "lm_head", "pooler", "head", "cls"),
+    *("sequence_summary", "logits_proj"),  # XLNet, XLM, FlauBERT
+)
 """First part of the parameter names that belong to a head in transformers' models."""
 
 
@@ -107,7 +110,7 @@ def unfreeze(model: nn.Module) -> nn.Module:
 def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
     """Put a freshly drawn linear head with ``outputs`` outputs on the model, in place.
 
-    Weights are drawn from N(0, 0.02²) as in BERT (Devlin et al. 2018, arXiv 1810.04805).
+    Weights are drawn from N(0, 0.02²) as in BERT (modeling.py in github.com/google-research/bert).
     """
     owner, name = _last_linear(model)
     old = getattr(owner, name)
@@ -135,12 +138,13 @@ def last_linear(model: nn.Module) -> nn.Linear:
 
 
 def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
-    for name in ("classifier", "score"):
+    for name in ("classifier", "score", "logits_proj", "sequence_summary"):
         head = getattr(model, name, None)
         if isinstance(head, nn.Linear):
             return model, name
-        if head is not None and isinstance(getattr(head, "out_proj", None), nn.Linear):
-            return head, "out_proj"
+        for last in ("out_proj", "summary"):
+            if isinstance(getattr(head, last, None), nn.Linear):
+                return head, last
     raise ValueError(f"{type(model).__name__} has no linear classification head to replace")
 
 

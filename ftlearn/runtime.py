@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import random
 import re
-import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,11 +21,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def device() -> torch.device:
-    """The best device here: CUDA, then Apple's MPS, then the CPU.
-
-    >>> device().type in {"cuda", "mps", "cpu"}
-    True
-    """
+    """The best device here: CUDA, then Apple's MPS, then the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -72,23 +67,17 @@ def _native(on: torch.device) -> torch.dtype:
     return torch.bfloat16 if on.type == "cpu" and has_amx() else torch.float32
 
 
-def attention(on: torch.device) -> str:
+def attention(on: torch.device) -> str | None:
     """The implementation of attention that trains fastest on a device, by transformers' name.
 
-    The backward pass of torch's own (sdpa) is slow in bf16 on a CPU.
-
-    >>> attention(torch.device("cuda"))
-    'sdpa'
+    None is torch's own (sdpa) wherever the model can use it: named, it is an error for those that
+    cannot, such as DeBERTa. Its backward pass is slow in bf16 on a CPU.
     """
-    return "eager" if on.type == "cpu" and has_amx() else "sdpa"
+    return "eager" if on.type == "cpu" and has_amx() else None
 
 
 def has_amx() -> bool:
-    """Whether the CPU has matrix units (AMX) for bf16.
-
-    >>> isinstance(has_amx(), bool)
-    True
-    """
+    """Whether the CPU has matrix units (AMX) for bf16."""
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
 
@@ -146,32 +135,37 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_state() -> dict[str, Any]:
-    """The state of all generators that ``seed_everything`` sets, as JSON can hold it.
+def random_state(on: torch.device) -> dict[str, Any]:
+    """The state of the generators that a run on a device draws from, as JSON can hold it.
 
-    >>> state = random_state(); first = torch.rand(2)
-    >>> set_random_state(state); bool((torch.rand(2) == first).all())
+    >>> cpu = torch.device("cpu"); state = random_state(cpu); first = torch.rand(2)
+    >>> set_random_state(state, cpu); bool((torch.rand(2) == first).all())
     True
     """
     version, words, gauss = random.getstate()
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
-    cuda = torch.cuda.get_rng_state().tolist() if torch.cuda.is_available() else None
-    return {
+    state = {
         "python": [version, list(words), gauss],
         "numpy": [name, keys.tolist(), *rest],
         "torch": torch.get_rng_state().tolist(),
-        "cuda": cuda,
     }
+    if on.type != "cpu":
+        state[on.type] = torch.get_device_module(on).get_rng_state(on).tolist()
+    return state
 
 
-def set_random_state(state: dict[str, Any]) -> None:
-    """Put all generators back into a state that ``random_state`` gave."""
+def set_random_state(state: dict[str, Any], on: torch.device) -> None:
+    """Put the generators back into a state that ``random_state`` gave.
+
+    A state of another kind of device says nothing of this one's generator, which then stays.
+    """
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8))
+    if state.get(on.type):
+        own = torch.tensor(state[on.type], dtype=torch.uint8)
+        torch.get_device_module(on).set_rng_state(own, on)
 
 
 def memory_used() -> int:
@@ -185,6 +179,11 @@ def memory_peak() -> int:
     high = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
     if high:
         return int(high[1]) * 1024
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):
+        return memory.peak_wset  # Windows
+    import resource  # which Windows does not have
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -219,10 +218,11 @@ def memory_growth(function: Callable[[], Any]) -> int:
 def memory_available(on: torch.device | None = None) -> int:
     """Bytes this process can still take on a device; None is the CPU.
 
-    On the CPU the container's limit (Binder: 2 GB) is respected.
+    On the CPU the container's limit (Binder: 2 GB) is respected; on CUDA what torch keeps is free.
     """
     if on is not None and on.type == "cuda":
-        return torch.cuda.mem_get_info(on)[0]
+        kept = torch.cuda.memory_reserved(on) - torch.cuda.memory_allocated(on)
+        return torch.cuda.mem_get_info(on)[0] + kept
     free = psutil.virtual_memory().available
     return min([free, *(limit - memory_used() for limit in _container_limits())])
 

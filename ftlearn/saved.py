@@ -42,6 +42,8 @@ KINDS = {
     "regression": Regression,
     "language modelling": LanguageModelling,
 }
+SUBFOLDERS = {"additional_chat_templates"}
+"""Folders that a tokenizer's ``save_pretrained`` may make beside its files."""
 DEFAULT_WINDOW = 512
 """Tokens, for a model that does not say how many positions it has."""
 
@@ -55,7 +57,7 @@ def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Pa
     warning says so.) All is written beside ``folder`` first and renamed at the end, so there is
     never half a model.
 
-    Raises ModelError when ``folder`` holds anything else than a saved model.
+    Raises ModelError when ``folder`` holds anything else than what this function wrote.
     """
     folder = Path(folder)
     _check_replaceable(folder)
@@ -147,7 +149,8 @@ def _task_of(folder: Path) -> Task:
             f"the model in {str(folder)!r} gives several labels to one text; ftlearn reads "
             "models that give one"
         )
-    window = getattr(config, "max_position_embeddings", None) or DEFAULT_WINDOW
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no end, says -1
     if config.num_labels == 1:
         return Regression(max_length=window)
     labels = tuple(config.id2label[at] for at in sorted(config.id2label))
@@ -184,10 +187,14 @@ def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
 def _check_replaceable(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{str(folder)!r} is a file: choose the name of a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    strange = sorted({path.name for path in folder.iterdir() if path.is_dir()} - SUBFOLDERS)
+    if strange or not (folder / TASK_FILE).is_file():
+        why = f"the folder {strange[0]!r}" if strange else f"it has no {TASK_FILE}"
         raise ModelError(
-            f"folder {str(folder)!r} holds other things than a model, and saving would replace "
-            "them: choose a new folder"
+            f"folder {str(folder)!r} holds other things than a model that ftlearn saved ({why}), "
+            "and saving would delete them: choose a new folder, or remove that one first"
         )
 
 
@@ -216,7 +223,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 def _flush(folder: Path) -> None:
     """Wait until the files of a folder are on the disk; who may read one may read all."""
     mode = (folder / TASK_FILE).stat().st_mode
-    for path in folder.iterdir():
+    for path in filter(Path.is_file, folder.rglob("*")):
         path.chmod(mode)
-        with path.open("rb") as file:
+        with path.open("rb+") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())

@@ -124,6 +124,13 @@ def test_an_order_is_shown_shuffled_the_same_way_and_says_what_is_inverted():
     assert message == f"{third} does not come before {second}"
 
 
+def test_padding_may_be_masked_before_or_after_the_logarithm():
+    # Steps that may change places are one item: whoever swaps them is right as well.
+    steps = [choice.text for choice in SHEETS["02"].questions[3].choices]
+    (masking,) = [step for step in steps if "padding" in step]
+    assert "log-probability" in masking
+
+
 def test_a_number_may_be_text_but_not_a_truth_value():
     question = number("?", truth=1, tolerance=0.1, why="one")
     assert question.check("1.05").status == "passed"

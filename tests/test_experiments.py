@@ -19,6 +19,7 @@ from matplotlib import pyplot as plt
 from ftlearn import TrainConfig, data, evaluate, models, steps, tables, tasks
 from ftlearn.experiments import Control, Record, Workbench, record, resume, snapshot
 from ftlearn.history import Step
+from ftlearn.training import loop
 
 pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
 CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=3e-3)
@@ -360,6 +361,19 @@ def test_a_snapshot_of_another_model_is_refused(bench: Workbench, tiny_checkpoin
     taken = snapshot(steps(model, batches, task.loss, CONFIG))
     with pytest.raises(ValueError, match="a model in which other weights train"):
         resume(taken, other, batches, task.loss, CONFIG)
+
+
+def test_a_snapshot_without_fp16_is_resumed_in_fp16_with_a_new_scale(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, tiny_bert: Path
+):
+    task = bench.route.task
+    model, tokenizer = models.load(tiny_bert, task, device="cpu")
+    batches = task.batches(bench.route.rows(ROWS), tokenizer, CONFIG)
+    taken = snapshot(steps(model, batches, task.loss, CONFIG))
+    assert taken.state["scaler"] == {}
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    monkeypatch.setattr(loop, "GradScaler", lambda *_, **__: scaler)
+    assert resume(taken, model, batches, task.loss, CONFIG).scaler.get_scale() == 8.0
 
 
 def test_time_left_is_the_pace_of_the_last_updates_and_the_evaluations():

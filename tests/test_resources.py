@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from checkpoints import CLASSES
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config
 
-from ftlearn import architecture, resources, runtime
+from ftlearn import architecture, models, resources, runtime
+from ftlearn.batching import Batches, Encoded
 from ftlearn.resources import Estimate, TooLargeError
+from ftlearn.training import TrainConfig, fitting
+from ftlearn.training.loop import used_tables
 
 MB = 1_000_000
 SMALL = {
@@ -166,6 +175,28 @@ def test_an_estimate_changes_neither_the_model_nor_the_random_numbers():
         assert parameter.grad is None
 
 
+def test_an_estimate_leaves_the_generators_of_an_accelerator_alone(monkeypatch: pytest.MonkeyPatch):
+    """A Mac's cannot be set within the dry run, where only tensors without memory can be copied."""
+    state = torch.zeros(4, dtype=torch.uint8)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
+    monkeypatch.setattr(torch.mps, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda device: state)
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state, device: state.clone())
+    found = resources.estimate(small_bert(), batch_size=2, tokens=8)
+    assert found.activations > 0
+
+
+def test_hidden_states_count_as_narrow_on_a_cpu_only(monkeypatch: pytest.MonkeyPatch):
+    skeleton = resources.skeleton(BertConfig(**SMALL))
+    shape = {"batch_size": 4, "tokens": 16, "precision": "bf16"}
+    found = {}
+    for name in ("cpu", "cuda"):
+        monkeypatch.setattr(runtime, "device", lambda name=name: torch.device(name))
+        found[name] = resources.estimate(skeleton, **shape).activations
+    monkeypatch.setattr(resources, "narrow_stream", lambda model, dtype: nullcontext())
+    assert found["cpu"] < found["cuda"] == resources.estimate(skeleton, **shape).activations
+
+
 # refusals
 
 NEEDED = Estimate(
@@ -190,9 +221,53 @@ def test_a_batch_too_large_is_to_be_cut_into_pieces_that_fit(free: int, pieces: 
     assert 450 * MB + 600 * MB / pieces <= free * MB
 
 
+def test_a_batch_that_is_cut_already_is_to_be_cut_further():
+    with pytest.raises(TooLargeError, match=r"[(]accumulate=6\)"):
+        resources.require_memory(NEEDED, available=850 * MB, accumulate=4)  # 2/3 of a piece fit
+
+
+def test_pieces_hold_whole_rows():
+    """The room is that of 5.3 rows, and three pieces would be 6, 6 and 4 rows."""
+    with pytest.raises(TooLargeError, match=r"[(]accumulate=4\)"):
+        resources.require_memory(NEEDED, available=650 * MB, rows=16)
+
+
+@pytest.mark.parametrize(("free", "told"), [(488, "accumulate=16"), (487, "freeze the body")])
+def test_a_batch_is_not_to_be_cut_finer_than_its_rows(free: int, told: str):
+    with pytest.raises(TooLargeError, match=told):  # a row takes 37.5 MB beside the fixed 450
+        resources.require_memory(NEEDED, available=free * MB, rows=16)
+
+
 def test_a_model_too_large_is_to_be_frozen_cut_or_replaced():
     with pytest.raises(TooLargeError, match=r"450 MB free: freeze the body.*fewer layers.*minilm"):
         resources.require_memory(NEEDED, available=450 * MB)
+
+
+def test_who_trains_minilm_is_not_told_to_load_it():
+    with pytest.raises(TooLargeError, match=r"freeze the body.* or keep fewer layers$"):
+        resources.require_memory(replace(NEEDED, activations=100 * MB), available=300 * MB)
+
+
+@pytest.mark.parametrize("given", [1, 3])
+@pytest.mark.parametrize("fit", [1, 3])
+def test_the_advice_given_before_a_run_makes_it_fit(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, given: int, fit: int
+):
+    """Half a row more than ``fit`` rows has room; the run is cut into ``given`` pieces."""
+    model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
+    texts = Encoded({"input_ids": [[5] * 32] * 16}, [0] * 16, 32)
+    batches, config = Batches(texts, tokenizer, 16), TrainConfig(batch_size=16, accumulate=given)
+    size = math.ceil(16 / given)
+    left_out = sum(rows.left_out for rows in used_tables(model, batches, config))
+    needed = resources.estimate(model, batch_size=size, tokens=32, left_out=left_out)
+    beside = needed.gradients + needed.optimizer + needed.working
+    free = beside + round((fit + 0.5) * needed.activations / size)
+    monkeypatch.setattr(runtime, "memory_available", lambda on: free)
+    with pytest.raises(TooLargeError) as refusal:
+        fitting.check_memory(model, batches, config)
+    advised = int(re.search(r"accumulate=(\d+)", str(refusal.value))[1])
+    assert advised == math.ceil(16 / fit)
+    fitting.check_memory(model, batches, replace(config, accumulate=advised))
 
 
 def test_the_machine_is_asked_when_nothing_is_said(monkeypatch: pytest.MonkeyPatch):

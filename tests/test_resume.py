@@ -47,6 +47,7 @@ def tear():
     raise Torn
 
 
+CPU = torch.device("cpu")
 interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
 HANDLER = signal.getsignal(signal.SIGINT)  # in the background of a shell it is another
 
@@ -599,6 +600,27 @@ def test_the_scale_of_half_precision_comes_back(tiny_bert, tmp_path):
     assert second.begin(resume=True)
     assert second.run.scaler.state_dict() == first.run.scaler.state_dict()
     assert second.run.scaler.state_dict()["scale"] == 1024.0
+
+
+def test_a_run_without_fp16_goes_on_in_fp16_with_a_new_scale(tiny_bert, tmp_path):
+    """Begun in bf16 on a new card and resumed on an old one."""
+    first, second = (kept(tiny_bert, tmp_path / "run") for _ in range(2))
+    first.store.prepare()
+    first.write()
+    second.run.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    second.run.scaler.scale(torch.ones(()))
+    assert second.begin(resume=True).state["scaler"] == {}
+    assert second.run.scaler.state_dict()["scale"] == 8.0
+
+
+def test_the_random_numbers_of_the_runs_device_are_kept(tiny_bert, tmp_path, monkeypatch):
+    keeper, asked = kept(tiny_bert, tmp_path / "run"), []
+    real = resuming.runtime.random_state
+    monkeypatch.setattr(resuming.runtime, "random_state", lambda on: asked.append(on) or real(CPU))
+    keeper.run.device = torch.device("cuda:1")
+    keeper.store.prepare()
+    keeper.write()
+    assert asked == [torch.device("cuda:1")]
 
 
 def test_what_was_resumed_stands_on_its_own(tiny_bert, folder):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -99,6 +100,15 @@ def test_peak_memory_is_not_that_of_who_started_the_process():
     assert 50_000_000 < int(child.stdout) < len(ballast)
 
 
+def test_peak_memory_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(runtime, "Path", lambda _: tmp_path / "missing")
+    assert runtime.memory_peak() >= runtime.memory_used() * 0.9  # as on macOS, by getrusage
+    windows = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=7))
+    monkeypatch.setattr(runtime.psutil, "Process", lambda: windows)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert runtime.memory_peak() == 7
+
+
 def test_available_memory_respects_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(runtime, "memory_used", lambda: 300)
@@ -110,6 +120,13 @@ def test_available_memory_respects_the_container(monkeypatch: pytest.MonkeyPatch
     assert runtime.memory_available() == pytest.approx(machine, rel=0.2)
     limit.unlink()
     assert runtime.memory_available() == pytest.approx(machine, rel=0.2)
+
+
+def test_what_torch_keeps_of_a_graphics_card_is_free_for_it(monkeypatch: pytest.MonkeyPatch):
+    held = {"mem_get_info": (10, 100), "memory_reserved": 60, "memory_allocated": 35}
+    for name, value in held.items():
+        monkeypatch.setattr(torch.cuda, name, lambda on, value=value: value)
+    assert runtime.memory_available(CUDA) == 10 + 60 - 35
 
 
 @pytest.mark.parametrize(
@@ -198,8 +215,51 @@ def test_the_random_state_outlives_json():
 
     runtime.seed_everything(3)
     draw()  # leaves the second half of a Gaussian pair in two of the generators
-    state = json.loads(json.dumps(runtime.random_state()))
+    state = json.loads(json.dumps(runtime.random_state(CPU)))
     first = draw()
     draw()
-    runtime.set_random_state(state)
+    runtime.set_random_state(state, CPU)
     assert draw() == first
+
+
+def generators(monkeypatch: pytest.MonkeyPatch, kind: str) -> dict[int, torch.Generator]:
+    """Two generators in place of those of two devices of a kind; the first is the current one."""
+    known = {index: torch.Generator().manual_seed(index) for index in (0, 1)}
+
+    def of(on: torch.device | str) -> torch.Generator:
+        return known[torch.device(on).index or 0]
+
+    module = getattr(torch, kind)
+    monkeypatch.setattr(module, "is_available", lambda: True)
+    monkeypatch.setattr(module, "get_rng_state", lambda device=kind: of(device).get_state())
+    monkeypatch.setattr(
+        module, "set_rng_state", lambda state, device=kind: of(device).set_state(state)
+    )
+    return known
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
+def test_the_random_state_is_that_of_the_runs_own_device(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    on = torch.device(name)
+    known = generators(monkeypatch, on.type)
+    own, other = known[on.index or 0], known[1 - (on.index or 0)]
+    state = json.loads(json.dumps(runtime.random_state(on)))
+    drawn, there = torch.rand(3, generator=own), torch.rand(3, generator=other)
+    runtime.set_random_state(state, on)
+    assert torch.equal(torch.rand(3, generator=own), drawn)
+    assert not torch.equal(torch.rand(3, generator=other), there)  # it went on undisturbed
+
+
+@pytest.mark.parametrize("cuda", [None, torch.Generator().manual_seed(5).get_state().tolist()])
+def test_random_states_of_older_versions_are_understood(
+    monkeypatch: pytest.MonkeyPatch, cuda: list[int] | None
+):
+    """They had "cuda", of the current device, wherever the run was."""
+    known = generators(monkeypatch, "cuda")
+    state = {**runtime.random_state(CPU), "cuda": cuda}
+    runtime.set_random_state(state, CPU)
+    assert [each.initial_seed() for each in known.values()] == [0, 1]
+    runtime.set_random_state(state, torch.device("cuda:1"))
+    assert [each.initial_seed() for each in known.values()] == [0, 5 if cuda else 1]

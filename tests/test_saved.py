@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -277,3 +278,42 @@ def test_other_peoples_files_are_never_replaced(tiny_bert, tmp_path):
     with pytest.raises(ModelError, match="is a file"):
         saved.save(model, tokenizer, CLASSES, tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "four years"
+
+
+@pytest.mark.parametrize("strange", ["", ".git", "checkpoint-500"])
+def test_only_what_ftlearn_saved_is_replaced(tiny_bert, tmp_path, strange: str):
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    folder = tmp_path / "model"
+    if strange:  # a clone of a repository on the Hub, or where Trainer saved, too
+        saved.save(model, tokenizer, CLASSES, folder)
+        (folder / strange).mkdir()
+    else:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    before = sorted(folder.rglob("*"))
+    named = f"the folder '{strange}'" if strange else "it has no ftlearn_task.json"
+    with pytest.raises(ModelError, match=rf"{named}.* choose a new folder, or remove that one"):
+        saved.save(model, tokenizer, CLASSES, folder)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_tokenizers_folder_of_chat_templates_is_saved_and_replaced(tiny_bert, tmp_path):
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    tokenizer.chat_template = {"default": "{{ messages }}", "rag": "{{ documents }}"}
+    for _ in range(2):
+        saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    assert (tmp_path / "model" / "additional_chat_templates" / "rag.jinja").is_file()
+    assert saved.load(tmp_path / "model", "cpu")[1].chat_template == tokenizer.chat_template
+
+
+def test_every_file_is_flushed_in_a_way_that_windows_has(tiny_bert, tmp_path, monkeypatch):
+    fcntl, real, writable = pytest.importorskip("fcntl"), os.fsync, []
+
+    def fsync(handle: int) -> None:
+        writable.append(fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR)
+        real(handle)
+
+    model, tokenizer = loaded(tiny_bert, CLASSES)
+    monkeypatch.setattr(os, "fsync", fsync)
+    saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    assert writable == [True] * len(list((tmp_path / "model").iterdir()))

@@ -133,6 +133,25 @@ def test_importance_is_the_share_of_the_variance():
     assert share["idle"] < 0.02
 
 
+def test_importance_counts_a_logarithmic_range_on_the_ordinary_scale():
+    # The rate matters in half of the trials, but in a hundredth of its range: there the variance
+    # is 4 · 0.01 · 0.99, beside the 1/12 of x; on the logarithmic scale it would be 1.
+    space = {"rate": search.log_uniform(1e-4, 1), "x": search.uniform(0, 1)}
+    found = search.run(lambda rate, x: 2 * (rate < 0.01) + x, space, method="random", trials=150)
+    assert 0.4 < (found.table()["rate"] < 0.01).mean() < 0.6
+    assert found.importance()["rate"] == pytest.approx(0.32, abs=0.1)
+
+
+def test_importance_leaves_out_what_settings_do_only_together():
+    space = {"x": search.uniform(0, 1), "y": search.uniform(0, 1), "z": search.uniform(0, 1)}
+    found = search.run(
+        lambda x, y, z: 4 * ((x < 0.5) == (y < 0.5)) + z, space, method="random", trials=150
+    )
+    share = found.importance()
+    assert share.sum() == pytest.approx(1)
+    assert share.idxmax() == "z"  # although x and y explain nearly all, together
+
+
 def test_what_optuna_does_stays_in_reach():
     found = search.run(bowl, SPACE, method="random", trials=5)
     assert isinstance(found.study, optuna.Study)
@@ -166,6 +185,21 @@ def test_pruning_stops_bad_trials_early_and_keeps_the_best(rule):
     assert set(table["state"]) == {"complete", "pruned"}
     assert (table.query("state == 'pruned'")["steps"] < 9).all()
     assert table.query("state == 'pruned'")["x"].median() > found.best.settings["x"]
+
+
+def test_the_median_is_over_complete_trials_and_the_first_five_run_to_the_end():
+    starts = [1.0, 2.0, 3.0, 4.0, 5.0, 50.0, 50.0, 50.0, 4.0]
+    coming = iter(starts)
+
+    def objective(x):
+        start = next(coming)
+        yield from (start - 0.01 * step for step in range(4))
+
+    space = {"x": search.uniform(0, 1)}
+    table = search.run(objective, space, method="random", trials=9, prune="median").table()
+    # The last one is better than the median of all, 4.5, and worse than that of the complete, 3.
+    assert np.median(starts[:8]) > 4 > np.median(starts[:5])
+    assert table["steps"].tolist() == [4] * 5 + [1] * 4
 
 
 def test_without_pruning_every_trial_goes_to_its_end():

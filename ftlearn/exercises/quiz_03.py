@@ -40,7 +40,8 @@ def _missed() -> Question:
         "the other 11, and 5 are found by both. How many errors are there in all, after Chapman?",
         truth=19,
         tolerance=0.1,
-        why="$(9+1)(11+1)/(5+1) - 1 = 19$, so about four are still hidden",
+        why="$(9+1)(11+1)/(5+1) - 1 = 19$, four more than were found; give or take three, after "
+        "Seber",
         mistakes=(
             (15, "that is how many were found, $9 + 11 - 5$; some were missed by both"),
             (20, "the $-1$ at the end is missing, or the errors found by both were counted twice"),

@@ -85,8 +85,9 @@ def _choices() -> Question:
         items=(
             "train several models on train",
             "choose among them, and fit the temperature, on valid",
-            "write down what will be compared",
+            "stop changing anything: models, settings and temperature are fixed",
             "score on test, once",
         ),
-        why="every choice is made before test is opened; what is chosen there flatters itself",
+        why="test measures what is fixed already: whoever goes on choosing after a look at it has "
+        "chosen on test, and what is chosen there flatters itself",
     )

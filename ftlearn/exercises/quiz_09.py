@@ -76,10 +76,10 @@ def _exact() -> Question:
             "was derived for squared error and a linear model",
         ),
         Choice(
-            "With squared error and a linear head, stopped descent is a weighted mean of "
-            "$\\theta_P$ and $\\theta^*$ in every eigenvector.",
+            "With squared error, a linear head and a small enough rate, stopped descent is a "
+            "weighted mean of $\\theta_P$ and $\\theta^*$ in every eigenvector.",
             right=True,
-            why="the weights are $1 - (1 - \\eta h_i)^t$",
+            why="the weights are $1 - (1 - \\eta h_i)^t$, between 0 and 1 while $\\eta h_i \\le 1$",
         ),
         Choice(
             "A model that meets every training label does badly on new articles.",

@@ -80,7 +80,8 @@ def _average() -> Question:
         "forward pass. What do you do?",
         Choice(
             "average the five sets of weights",
-            why="units of different starts do not correspond: this soup was far worse than any",
+            why="units of different starts do not correspond: this soup was far worse than its "
+            "members",
         ),
         Choice(
             "take one of them, or train one network on the answers of all five",

@@ -183,10 +183,11 @@ def _judge_stop(given: Any, losses: list[float], patience: int) -> None:
     if pair == (keep, ran):
         return
     where = f"with the losses {losses} and a patience of {patience}"
-    if pair == _stop_without_reset(losses, patience) or pair == _as_given(losses, patience):
+    miscounted = (_stop_without_reset, _stop_first_counted, _stop_never_reset, _as_given)
+    if any(pair == wrong(losses, patience) for wrong in miscounted):
         raise NotYetError(
-            f"{where}: passes without a new best count *in a row*, so a new best sets them back "
-            "to 0, and the run ends when the count reaches the patience"
+            f"{where}: passes without a new best count *in a row*, so every new best, the first "
+            "pass too, sets the count to 0, and the run ends when the count reaches the patience"
         )
     if pair == _stop_late(losses, patience):
         raise NotYetError(f"{where}: it runs one pass too many; it ends at patience, not beyond")
@@ -204,12 +205,15 @@ def _slow_stop(losses: list[float], patience: int) -> tuple[int, int]:
     return int(np.argmin(losses)), len(losses)
 
 
-def _walk(losses: list[float], patience: int, *, reset: bool, late: bool) -> tuple[int, int]:
+def _walk(
+    losses: list[float], patience: int, *, reset: bool, late: bool, first: bool
+) -> tuple[int, int]:
+    """Early stopping with any of three bugs: no reset, a pass too late, the first pass counted."""
     best, waited, epoch = 0, 0, 0
     for epoch, loss in enumerate(losses):
         if loss < losses[best]:
             best, waited = epoch, 0 if reset else waited
-        elif epoch > 0 or not reset:
+        elif epoch > 0 or first:
             waited += 1
         if waited >= patience + late:
             break
@@ -217,24 +221,32 @@ def _walk(losses: list[float], patience: int, *, reset: bool, late: bool) -> tup
 
 
 def _stop(losses: list[float], patience: int) -> tuple[int, int]:
-    return _walk(losses, patience, reset=True, late=False)
+    return _walk(losses, patience, reset=True, late=False, first=False)
 
 
 def _stop_late(losses: list[float], patience: int) -> tuple[int, int]:
-    return _walk(losses, patience, reset=True, late=True)
+    return _walk(losses, patience, reset=True, late=True, first=False)
 
 
 def _stop_without_reset(losses: list[float], patience: int) -> tuple[int, int]:
-    return _walk(losses, patience, reset=False, late=False)
+    return _walk(losses, patience, reset=False, late=False, first=True)
+
+
+def _stop_never_reset(losses: list[float], patience: int) -> tuple[int, int]:
+    return _walk(losses, patience, reset=False, late=False, first=False)
+
+
+def _stop_first_counted(losses: list[float], patience: int) -> tuple[int, int]:
+    return _walk(losses, patience, reset=True, late=False, first=True)
 
 
 def _as_given(losses: list[float], patience: int) -> tuple[int, int]:
-    return _walk(losses, patience, reset=False, late=True)
+    return _walk(losses, patience, reset=False, late=True, first=True)
 
 
 def _stopping() -> Exercise:
     return Exercise(
-        name="two bugs in early stopping",
+        name="three bugs in early stopping",
         difficulty=2,
         minutes=8,
         verify=_verify_stopping,
@@ -259,6 +271,8 @@ def _stopping() -> Exercise:
         mistakes=(
             (_as_given, "in a row"),
             (_stop_without_reset, "in a row"),
+            (_stop_never_reset, "in a row"),
+            (_stop_first_counted, "the first pass too"),
             (_stop_late, "one pass too many"),
             (lambda losses, patience: (_stop(losses, patience)[1] - 1, _stop(losses, patience)[1]),
              "keep the best pass"),
@@ -330,7 +344,7 @@ def _verify_draws(answer: Any) -> str:
     if not 34.5 <= float(answer) <= 38:
         raise NotYetError("solve 1.96 · 0.03 / √n = 0.01 for n")
     return (
-        "right: 35 draws (37 with the quantile of t). Half a point would take four times as many, "
+        "right: 35 draws (38 with the quantile of t). Half a point would take four times as many, "
         "so decide first which difference is worth finding"
     )
 

@@ -51,7 +51,7 @@ def snapshot(run: Run) -> Snapshot:
         "seconds": run.seconds,
         "halvings": run.halvings,
         "scaler": run.scaler.state_dict(),
-        "random": runtime.random_state(),
+        "random": runtime.random_state(run.device),
         "optimizer": run.config.optimizer,
         "seed": run.config.seed,
     }
@@ -76,7 +76,8 @@ def resume(
         remember(run, {key: value.clone() for key, value in taken.memory.items()})
     run.number, run.examples = taken.state["number"], taken.state["examples"]
     run.seconds, run.halvings = taken.state["seconds"], taken.state["halvings"]
-    run.scaler.load_state_dict(taken.state["scaler"])
+    if taken.state["scaler"]:  # a run without fp16 has no scale to go on with
+        run.scaler.load_state_dict(taken.state["scaler"])
     run.random = taken.state["random"] if config.seed == taken.state["seed"] else None
     return run
 

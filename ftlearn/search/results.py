@@ -74,8 +74,10 @@ class Search:
         """The share of the variance of the values that each setting explains, fANOVA.
 
         A random forest stands for the objective over the whole space (Hutter et al. 2014,
-        ICML); trees are drawn from ``seed``. Shares of single settings sum to 1: what they
-        explain together is left out. Raises ValueError for fewer than two complete trials.
+        ICML); trees are drawn from ``seed``. All values of a range count alike on the ordinary
+        scale, also where the range is logarithmic: nine tenths of 0.00001 to 1 lie above 0.1.
+        What settings explain only together is left out, and the shares of single settings are
+        made to sum to 1. Raises ValueError for fewer than two complete trials.
         """
         complete = [t for t in self.finished() if t.state is TrialState.COMPLETE]
         if len(complete) < 2:

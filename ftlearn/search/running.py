@@ -52,8 +52,9 @@ def run(
     the value of the trial. ``method`` is ``"grid"`` (at most ``trials`` points), ``"random"``,
     ``"tpe"`` or ``"gp"``; ``prune`` gives up trials that yield: ``"median"`` or ``"halving"``.
 
-    ``storage`` keeps the trials: in a file, or in a database (``"postgresql://..."``) for many
-    machines. The same call with the same storage and name continues the search, also from other
+    ``storage`` keeps the trials: in a file, or in a database for many machines, for example
+    ``"postgresql+psycopg://user@host/searches"`` after ``pip install "psycopg[binary]"``, its
+    driver. The same call with the same storage and name continues the search, also from other
     processes at the same time, until ``trials`` are finished together; a trial whose process
     died is run again. Without storage the trials end with the process.
 

@@ -177,16 +177,17 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
     """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free."""
     if not isinstance(model, PreTrainedModel | PooledClassifier) or parallel.is_sharded(model):
         return  # the dry run knows how to rebuild only these
+    share = -(-config.batch_size // parallel.world_size())  # rows of a batch on this rank
     needed = resources.estimate(
         model,
-        batch_size=-(-config.batch_size // (config.accumulate * parallel.world_size())),
+        batch_size=-(-share // config.accumulate),
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
         left_out=sum(rows.left_out for rows in used_tables(model, batches, config)),
     )
     # The weights are in memory already.
     free = runtime.memory_available(runtime.device_of(model)) + needed.weights
-    resources.require_memory(needed, available=free)
+    resources.require_memory(needed, available=free, accumulate=config.accumulate, rows=share)
 
 
 def _with_bar(run: Run) -> Iterator[Step]:

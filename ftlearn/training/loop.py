@@ -80,7 +80,7 @@ class Run(Iterator[Step]):
         if self.random is None:
             runtime.seed_everything(self.config.seed + parallel.rank())
         else:
-            runtime.set_random_state(self.random)
+            runtime.set_random_state(self.random, self.device)
         done, skip = divmod(self.number, len(self.batches))
         with runtime.kept_memory():
             for epoch in range(done, self.config.epochs):
@@ -122,7 +122,7 @@ class Run(Iterator[Step]):
         for _ in range(self.halvings):
             pieces = self.batches.halved(pieces)
         while True:
-            before = runtime.random_state()
+            before = runtime.random_state(self.device)
             try:
                 given = self.replica, pieces, self.loss, self.dtype, self.scaler
                 return accumulate(*given, self.trained.values())
@@ -133,7 +133,7 @@ class Run(Iterator[Step]):
                     raise
                 pieces = smaller
             self.halvings += 1
-            runtime.set_random_state(before)
+            runtime.set_random_state(before, self.device)
             warnings.warn(
                 f"a piece did not fit in memory: batches are now cut into {len(pieces)} pieces; "
                 "the gradient stays the same",

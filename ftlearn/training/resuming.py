@@ -121,7 +121,7 @@ def _state(run: Run, history: History) -> dict[str, Any]:
         "seconds": run.seconds,
         "halvings": run.halvings,
         "scaler": run.scaler.state_dict(),
-        "random": parallel.gather(runtime.random_state()),
+        "random": parallel.gather(runtime.random_state(run.device)),
         "trained": _trained(run.model),
         "machine": _machine(run),
         "steps": [asdict(step) for step in history.steps],
@@ -195,7 +195,8 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     state = checkpoint.state
     run.number, run.examples = state["number"], state["examples"]
     run.seconds, run.halvings = state["seconds"], state["halvings"]
-    run.scaler.load_state_dict(state["scaler"])
+    if state["scaler"]:  # a run without fp16 has no scale to go on with
+        run.scaler.load_state_dict(state["scaler"])
     run.random = state["random"][parallel.rank() % len(state["random"])]
 
 
