@@ -75,6 +75,25 @@ def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
     assert (after[held] != before[held]).any(-1).all()
 
 
+def test_unused_rows_shrink_every_few_updates_for_all_of_them(tiny_bert, monkeypatch):
+    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(loop, "SHRINK_EVERY", 4)
+    model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+    weight = model.get_input_embeddings().weight
+    config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.5)
+    run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
+    assert run.total == 6
+    (rows,) = run.tables
+    unused = torch.ones(len(weight), dtype=torch.bool)
+    unused[rows.used] = False
+    before, left, there = weight[unused].detach().clone(), 1.0, 1.0
+    for step in run:
+        left *= 1 - step.learning_rate * 0.5
+        if step.number in (4, run.total):
+            there = left
+        torch.testing.assert_close(weight[unused].detach(), before * there)
+
+
 def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert, monkeypatch):
     monkeypatch.setattr(tables, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")

@@ -23,6 +23,9 @@ from ftlearn.narrowing import narrow_stream
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 
+SHRINK_EVERY = 16
+"""Updates after which the unused rows of a table shrink: each time it is a walk over all of it."""
+
 
 class DivergedError(RuntimeError):
     """The loss or its gradient stopped being a number. ``history`` holds what came before."""
@@ -107,15 +110,23 @@ class Run(Iterator[Step]):
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        for rows in self.tables:
-            rows.write(decay=rate * self.config.weight_decay)
         self.number += 1
+        for rows in self.tables:
+            rows.write(decay=self._shrinkage())
         self.examples += round(
             sum(parallel.sums([len(piece.rows) for piece in pieces], self.device))
         )
         self.seconds += time.perf_counter() - start
         epoch = self.number / len(self.batches)
         return Step(self.number, epoch, value, rate, norm, self.examples, self.seconds, self.total)
+
+    def _shrinkage(self) -> float:
+        """The share by which rows that no text holds shrink now, for all updates since the last."""
+        if self.number % SHRINK_EVERY and self.number < self.total:
+            return 0.0
+        since = range((self.number - 1) // SHRINK_EVERY * SHRINK_EVERY, self.number)
+        decay = self.config.learning_rate * self.config.weight_decay
+        return 1 - math.prod(1 - decay * self.factor(number) for number in since)
 
     def _accumulate(self, pieces: list[Batch]) -> float:
         """``accumulate``, and again in smaller pieces while memory does not suffice."""
