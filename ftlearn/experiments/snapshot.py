@@ -17,7 +17,7 @@ from ftlearn.batching import Batches
 from ftlearn.checkpoints import CheckpointError, Store
 from ftlearn.config import TrainConfig
 from ftlearn.training import Loss, Run, steps
-from ftlearn.training.memory import memory_of, remember
+from ftlearn.training.memory import go_on, memory_of, progress_of, remember
 
 Tensors = dict[str, torch.Tensor]
 
@@ -46,11 +46,7 @@ def snapshot(run: Run) -> Snapshot:
     memory = {key: value.detach().clone() for key, value in memory_of(run).items()}
     weights = {name: value.detach().clone() for name, value in _moving(run.model).items()}
     state = {
-        "number": run.number,
-        "examples": run.examples,
-        "seconds": run.seconds,
-        "halvings": run.halvings,
-        "scaler": run.scaler.state_dict(),
+        **progress_of(run),
         "random": runtime.random_state(run.device),
         "optimizer": run.config.optimizer,
         "seed": run.config.seed,
@@ -74,10 +70,7 @@ def resume(
     _load(model, taken.weights)
     if config.optimizer == taken.state["optimizer"]:
         remember(run, {key: value.clone() for key, value in taken.memory.items()})
-    run.number, run.examples = taken.state["number"], taken.state["examples"]
-    run.seconds, run.halvings = taken.state["seconds"], taken.state["halvings"]
-    if taken.state["scaler"]:  # a run without fp16 has no scale to go on with
-        run.scaler.load_state_dict(taken.state["scaler"])
+    go_on(run, taken.state)
     run.random = taken.state["random"] if config.seed == taken.state["seed"] else None
     return run
 

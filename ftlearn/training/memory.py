@@ -1,6 +1,8 @@
-"""What the optimiser of a run remembers, by parameter, taken out of it and put back."""
+"""How far a run is and what its optimiser remembers, taken out of it and put back."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 
@@ -10,6 +12,25 @@ from ftlearn.training.loop import Run
 
 Memory = dict[str, torch.Tensor]
 """Tensors by names such as ``classifier.weight/exp_avg``."""
+
+
+def progress_of(run: Run) -> dict[str, Any]:
+    """How far a run is, as JSON can hold it."""
+    return {
+        "number": run.number,
+        "examples": run.examples,
+        "seconds": run.seconds,
+        "halvings": run.halvings,
+        "scaler": run.scaler.state_dict(),
+    }
+
+
+def go_on(run: Run, progress: dict[str, Any]) -> None:
+    """Let a run count on from what ``progress_of`` gave."""
+    run.number, run.examples = progress["number"], progress["examples"]
+    run.seconds, run.halvings = progress["seconds"], progress["halvings"]
+    if progress["scaler"]:  # a run without fp16 has no scale to go on with
+        run.scaler.load_state_dict(progress["scaler"])
 
 
 def memory_of(run: Run) -> Memory:

@@ -21,7 +21,7 @@ from ftlearn import parallel, runtime
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.history import History, Step
 from ftlearn.training.loop import Run
-from ftlearn.training.memory import memory_of, remember
+from ftlearn.training.memory import go_on, memory_of, progress_of, remember
 
 INTERRUPTED = "interrupted"
 """Why a run stopped that waits to be continued."""
@@ -116,11 +116,7 @@ def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
 
 def _state(run: Run, history: History) -> dict[str, Any]:
     return {
-        "number": run.number,
-        "examples": run.examples,
-        "seconds": run.seconds,
-        "halvings": run.halvings,
-        "scaler": run.scaler.state_dict(),
+        **progress_of(run),
         "random": parallel.gather(runtime.random_state(run.device)),
         "trained": _trained(run.model),
         "machine": _machine(run),
@@ -193,10 +189,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     run.model.load_state_dict(weights)
     remember(run, checkpoint.tensors("optimizer"))
     state = checkpoint.state
-    run.number, run.examples = state["number"], state["examples"]
-    run.seconds, run.halvings = state["seconds"], state["halvings"]
-    if state["scaler"]:  # a run without fp16 has no scale to go on with
-        run.scaler.load_state_dict(state["scaler"])
+    go_on(run, state)
     run.random = state["random"][parallel.rank() % len(state["random"])]
 
 
