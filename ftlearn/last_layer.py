@@ -60,7 +60,12 @@ def _last_layer(model: nn.Module) -> nn.Module | None:
         return None
     encoder = getattr(model.base_model, "encoder", None)
     layer = encoder.layer[-1] if hasattr(encoder, "layer") else None
-    return layer if _is_one(parallel.kind(layer), "Layer") and not layer.is_decoder else None
+    return layer if layer is not None and is_bert_layer(layer) else None
+
+
+def is_bert_layer(layer: nn.Module) -> bool:
+    """Whether a module is a layer of BERT's family that reads in both directions."""
+    return _is_one(parallel.kind(layer), "Layer") and not layer.is_decoder
 
 
 def _is_one(kind: type, ending: str) -> bool:

@@ -19,8 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.initialization import no_init_weights
 
 from ftlearn import architecture, optimisation, runtime
-from ftlearn.last_layer import first_token_only
-from ftlearn.narrowing import narrow_stream
+from ftlearn.lean import lean
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """fp32 copies of each trainable number that an optimiser keeps."""
@@ -35,6 +34,7 @@ REUSE = 2
 """Memory that passing tensors take over their size: freed blocks are seldom reused exactly."""
 
 FLOPS = {
+    torch.ops.aten.addmm_: lambda _, a, b, **__: flop_counter.mm_flop(a, b),
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
         lambda q, k, v, *_, **__: flop_counter.sdpa_flop_count(q, k, v)
     ),
@@ -42,7 +42,7 @@ FLOPS = {
         lambda gradient, q, k, v, *_, **__: flop_counter.sdpa_backward_flop_count(gradient, q, k, v)
     ),
 }
-"""From shapes to operations for the CPU's own attention, which torch's counter leaves out."""
+"""From shapes to operations for what torch's counter leaves out: in place, the CPU's attention."""
 
 
 class TooLargeError(MemoryError):
@@ -140,7 +140,7 @@ def _dry_run(
             copy(**inputs)
         with counter, _Passing(copy):
             saving = saved_tensors_hooks(pack, lambda tensor: tensor)
-            with saving, numbers, narrow_stream(copy, stream), first_token_only(copy):
+            with saving, numbers, lean(copy, stream):
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
@@ -208,7 +208,7 @@ def seconds_per_update(
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        with runtime.autocast(device, dtype), narrow_stream(model, dtype), first_token_only(model):
+        with runtime.autocast(device, dtype), lean(model, dtype):
             total = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum()
         total.backward()
         optimisation.clip(model.parameters(), 1.0)  # waits for a GPU to finish

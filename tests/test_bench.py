@@ -24,7 +24,7 @@ from torch import nn
 from transformers import BertConfig
 from typer.testing import CliRunner, Result
 
-from ftlearn import batching, optimisation, resources, runtime, tables
+from ftlearn import batching, lean, optimisation, resources, runtime, tables
 from ftlearn.architecture import body, count_parameters
 from ftlearn.batching import padding_share, plan
 from ftlearn.bench import accuracy, contenders, few, levers, measure, peak, report, speed
@@ -35,7 +35,6 @@ from ftlearn.bench.predicting import agreement
 from ftlearn.bench.rounds import in_turn, spread, timed
 from ftlearn.bench.settings import PARTS, Settings, Source
 from ftlearn.bench.work import Work, open_work
-from ftlearn.training import loop
 
 CPU = torch.device("cpu")
 
@@ -336,9 +335,10 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bo
     [
         (levers.without_buckets, batching, "plan"),
         (levers.without_fused_optimizer, optimisation, "optimizer"),
-        (levers.with_whole_last_layer, loop, "first_token_only"),
+        (levers.with_whole_last_layer, lean, "first_token_only"),
         (levers.with_whole_table, tables, "sparse"),
-        (levers.with_wide_stream, loop, "narrow_stream"),
+        (levers.with_wide_stream, lean, "narrow_stream"),
+        (levers.with_autograds_layers, lean, "whole_blocks"),
     ],
 )
 def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module: Any, name: str):

@@ -22,10 +22,10 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from ftlearn import models, tasks
+from ftlearn import lean, models, tasks
 from ftlearn.architecture import with_pooling
 from ftlearn.last_layer import first_token_only
-from ftlearn.training import TrainConfig, loop, steps
+from ftlearn.training import TrainConfig, steps
 
 KINDS = {
     "bert": (BertForSequenceClassification, BertConfig),
@@ -133,5 +133,5 @@ def test_the_loss_curve_is_that_of_the_whole_layer(tiny_bert, topics, monkeypatc
         return [step.loss for step in run]
 
     less = curve()
-    monkeypatch.setattr(loop, "first_token_only", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(lean, "first_token_only", lambda _: contextlib.nullcontext())
     assert curve() == pytest.approx(less, abs=1e-5)

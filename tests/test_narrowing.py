@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from ftlearn import models, tasks
+from ftlearn import lean, models, tasks
 from ftlearn.narrowing import narrow_stream
-from ftlearn.training import TrainConfig, loop, steps
+from ftlearn.training import TrainConfig, steps
 
 
 def streams(model: nn.Module, dtype: torch.dtype) -> list[torch.dtype]:
@@ -58,7 +58,7 @@ def test_the_loss_curve_is_that_of_wide_states_but_for_rounding(tiny_bert, topic
         return [step.loss for step in run]
 
     exact, narrow = curve("fp32"), curve("bf16")
-    monkeypatch.setattr(loop, "narrow_stream", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(lean, "narrow_stream", lambda *_: contextlib.nullcontext())
     wide = curve("bf16")
     assert narrow != wide
     assert narrow == pytest.approx(exact, abs=0.02)

@@ -20,7 +20,7 @@ from checkpoints import CLASSES
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config
 
-from ftlearn import architecture, models, resources, runtime
+from ftlearn import architecture, lean, models, resources, runtime
 from ftlearn.batching import Batches, Encoded
 from ftlearn.resources import Estimate, TooLargeError
 from ftlearn.training import TrainConfig, fitting
@@ -193,7 +193,8 @@ def test_hidden_states_count_as_narrow_on_a_cpu_only(monkeypatch: pytest.MonkeyP
     for name in ("cpu", "cuda"):
         monkeypatch.setattr(runtime, "device", lambda name=name: torch.device(name))
         found[name] = resources.estimate(skeleton, **shape).activations
-    monkeypatch.setattr(resources, "narrow_stream", lambda model, dtype: nullcontext())
+    for part in ("narrow_stream", "whole_blocks"):
+        monkeypatch.setattr(lean, part, lambda model, dtype: nullcontext())
     assert found["cpu"] < found["cuda"] == resources.estimate(skeleton, **shape).activations
 
 

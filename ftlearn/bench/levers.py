@@ -11,13 +11,12 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from ftlearn import architecture, batching, models, optimisation, runtime, tables
+from ftlearn import architecture, batching, lean, models, optimisation, runtime, tables
 from ftlearn.bench import contenders, peak
 from ftlearn.bench.part import Part
 from ftlearn.bench.rounds import Tell, spread
 from ftlearn.bench.speed import Amount, Comparison, Entry, compare, name_of
 from ftlearn.bench.work import Work
-from ftlearn.training import loop
 
 DEFAULT = "default"
 
@@ -38,7 +37,7 @@ def without_fused_optimizer() -> AbstractContextManager:
 
 def with_whole_last_layer() -> AbstractContextManager:
     """The last layer for all tokens, also where the head reads the first one only."""
-    return patch.object(loop, "first_token_only", lambda model: nullcontext())
+    return patch.object(lean, "first_token_only", lambda model: nullcontext())
 
 
 def with_whole_table() -> AbstractContextManager:
@@ -48,7 +47,12 @@ def with_whole_table() -> AbstractContextManager:
 
 def with_wide_stream() -> AbstractContextManager:
     """Hidden states in fp32 between the layers, as autocast alone has them."""
-    return patch.object(loop, "narrow_stream", lambda model, dtype: nullcontext())
+    return patch.object(lean, "narrow_stream", lambda model, dtype: nullcontext())
+
+
+def with_autograds_layers() -> AbstractContextManager:
+    """The layers as transformers has them, each operation with a backward pass of its own."""
+    return patch.object(lean, "whole_blocks", lambda model, dtype: nullcontext())
 
 
 def freeze_embeddings(model: nn.Module) -> None:
@@ -86,6 +90,7 @@ def levers(work: Work) -> dict[str, Entry]:
         "dropout 0.1": lever(dropout=0.1),
         "AdamW not fused": lever(within=without_fused_optimizer),
         "last layer for all tokens": lever(within=with_whole_last_layer),
+        "layers operation by operation": lever(within=with_autograds_layers),
         "all rows of the word table": lever(within=with_whole_table),
         "hidden states in fp32": lever(within=with_wide_stream),
         f"attention {attention}": lever(

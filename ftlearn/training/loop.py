@@ -17,9 +17,8 @@ from ftlearn import optimisation, parallel, runtime, tables
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
 from ftlearn.history import Step
-from ftlearn.last_layer import first_token_only
+from ftlearn.lean import lean
 from ftlearn.losses import LossSum
-from ftlearn.narrowing import narrow_stream
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 
@@ -100,8 +99,7 @@ class Run(Iterator[Step]):
         for rows in self.tables:
             rows.read()  # whoever came in between may have changed the model
         # Not longer than this: a loop that is left by break is never closed.
-        narrow, first = narrow_stream(self.model, self.dtype), first_token_only(self.model)
-        with tables.all_lent(self.tables), narrow, first:
+        with tables.all_lent(self.tables), lean(self.model, self.dtype):
             value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
         norm = optimisation.clip(self.trained.values(), self.config.clip_norm)

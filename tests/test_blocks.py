@@ -1,0 +1,188 @@
+"""BERT's blocks, written out: the gradients of transformers' layers, and only where they fit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+import torch
+from test_last_layer import KINDS, built
+from torch import nn
+from torch.nn.utils import parametrize
+
+from ftlearn import lean, models, tasks
+from ftlearn.blocks import _layer, whole_blocks
+from ftlearn.training import TrainConfig, steps
+
+NARROW = torch.bfloat16
+
+
+def layer_of(kind: str = "bert", **changes) -> nn.Module:
+    return built(kind, **changes).base_model.encoder.layer[0].train()
+
+
+def inputs(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hidden states (3, 5, 16) and a mask to be added to scores, (3, 1, 1, 5)."""
+    random = torch.Generator().manual_seed(1)
+    hidden = torch.randn(3, 5, 16, generator=random, dtype=torch.float64).to(dtype)
+    mask = torch.zeros(3, 1, 1, 5, dtype=dtype)
+    mask[1, ..., 3:] = mask[2, ..., 2:] = torch.finfo(dtype).min
+    return hidden, mask
+
+
+def answered(layer: nn.Module, dtype: torch.dtype, masked: bool = True) -> dict[str, torch.Tensor]:
+    """What a layer makes of the inputs, and all gradients of a sum that weighs each number."""
+    hidden, mask = inputs(dtype)
+    hidden.requires_grad_()
+    layer.zero_grad()
+    output = layer(hidden, mask if masked else None)
+    weights = torch.linspace(-1, 1, output.numel(), dtype=torch.float64).view_as(output)
+    (output * weights).sum().backward()
+    gradients = {name: each.grad for name, each in layer.named_parameters()}
+    return {"output": output.detach(), "inputs": hidden.grad, **gradients}
+
+
+def taken(layer: nn.Module, dtype: torch.dtype = NARROW) -> bool:
+    """Whether a context with ``dtype`` has this layer go the written-out way."""
+    with whole_blocks(layer, dtype):
+        return "forward" in vars(layer)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_double_precision_all_is_as_autograd_has_it(kind, masked, monkeypatch):
+    layer = layer_of(kind).double()
+    theirs = answered(layer, torch.float64, masked)
+    monkeypatch.setattr("ftlearn.blocks.NARROW", torch.float64)
+    with whole_blocks(layer, torch.float64):
+        ours = answered(layer, torch.float64, masked)
+    assert set(ours) == set(theirs)
+    assert len(ours) == 18
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-9, atol=1e-11, msg=name)
+    keys = "attention.self.key.bias"  # moves all scores of a query alike, which softmax undoes
+    assert all(value.abs().max() > 1e-6 for name, value in ours.items() if name != keys)
+
+
+def test_in_bf16_the_error_is_that_of_autograd_under_autocast():
+    layer = layer_of()
+    exact = answered(layer.double(), torch.float64)
+    layer.float()
+    with torch.autocast("cpu", NARROW):
+        theirs = answered(layer, NARROW)
+        with whole_blocks(layer, NARROW):
+            ours = answered(layer, NARROW)
+
+    def error(found: dict[str, torch.Tensor]) -> float:
+        norms = [(found[n].double() - exact[n]).norm() / exact["inputs"].norm() for n in exact]
+        return float(torch.stack(norms).norm())
+
+    assert 0 < error(ours) < 1.2 * error(theirs) < 0.2
+
+
+def test_gradients_are_those_of_small_differences(monkeypatch):
+    layer = layer_of().double()
+    hidden, mask = inputs(torch.float64)
+    monkeypatch.setattr("ftlearn.blocks.NARROW", torch.float64)
+
+    def call(hidden: torch.Tensor) -> torch.Tensor:
+        return _layer(layer, layer.forward, hidden, mask)
+
+    assert torch.autograd.gradcheck(call, hidden.requires_grad_())
+
+
+def test_what_is_frozen_gets_no_gradient_and_the_rest_the_same():
+    full = layer_of()
+    with whole_blocks(full, NARROW):
+        expected = answered(full, NARROW)
+    for frozen, _ in full.named_parameters():
+        layer = layer_of()
+        layer.get_parameter(frozen).requires_grad_(False)
+        with whole_blocks(layer, NARROW):
+            found = answered(layer, NARROW)
+        assert {name for name, value in found.items() if value is None} == {frozen}
+        assert all(value is None or torch.equal(value, expected[n]) for n, value in found.items())
+
+
+def with_hook(layer: nn.Module) -> None:
+    layer.attention.self.query.register_forward_hook(lambda *_: None)
+
+
+def with_other_weights(layer: nn.Module) -> None:
+    parametrize.register_parametrization(layer.output.dense, "weight", nn.Identity())
+
+
+def with_adapter(layer: nn.Module) -> None:
+    layer.output.dense = nn.Sequential(layer.output.dense, nn.Linear(16, 16))
+
+
+def without_bias(layer: nn.Module) -> None:
+    layer.attention.self.key.bias = None
+
+
+@pytest.mark.parametrize("change", [with_hook, with_other_weights, with_adapter, without_bias])
+def test_a_layer_that_was_changed_keeps_its_own_way(change: Callable[[nn.Module], None]):
+    layer = layer_of()
+    assert taken(layer)
+    change(layer)
+    assert not taken(layer)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_dropout_prob": 0.1},
+        {"attention_probs_dropout_prob": 0.1},
+        {"hidden_act": "relu"},
+        {"attention": "sdpa"},
+        {"is_decoder": True},
+    ],
+)
+def test_a_layer_of_another_kind_keeps_its_own_way(changes):
+    assert not taken(layer_of(**changes))
+
+
+def test_other_formats_devices_and_models_are_left_alone():
+    layer = layer_of()
+    assert not taken(layer, torch.float32)
+    assert not taken(nn.Linear(1, 1))
+    assert not taken(layer_of().to("meta"))
+    with whole_blocks(layer, NARROW):
+        wide = layer(torch.ones(1, 2, 16))
+        narrow = layer(torch.ones(1, 2, 16, dtype=NARROW))
+    assert "FeedForward" in narrow.grad_fn.name()
+    assert "FeedForward" not in wide.grad_fn.name()
+
+
+def test_sharded_layers_keep_their_own_way(monkeypatch):
+    monkeypatch.setattr("ftlearn.parallel.is_sharded", lambda _: True)
+    monkeypatch.setattr("ftlearn.parallel.kind", type)
+    assert not taken(layer_of())
+
+
+def test_the_layers_are_as_before_even_after_an_error():
+    model = built("bert")
+    with pytest.raises(RuntimeError), whole_blocks(model, NARROW):
+        raise RuntimeError
+    assert not any("forward" in vars(each) for each in model.modules())
+
+
+def test_the_loss_curve_is_that_of_autograd_but_for_rounding(tiny_bert, topics, monkeypatch):
+    rows = topics["train"].shuffle(seed=0).select(range(48))
+    task = tasks.classification(topics, max_length=32)
+    config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, accumulate=2)
+
+    def curve(precision: str) -> list[float]:
+        model, tokenizer = models.load(tiny_bert, task, device="cpu")
+        batches = task.batches(rows, tokenizer, config)
+        model.set_attn_implementation("eager")
+        run = steps(model, batches, task.loss, config, precision=precision)
+        return [step.loss for step in run]
+
+    ours, exact = curve("bf16"), curve("fp32")
+    monkeypatch.setattr(lean, "whole_blocks", lambda *_: contextlib.nullcontext())
+    theirs = curve("bf16")
+    assert ours != theirs  # the switch was really used
+    assert ours == pytest.approx(theirs, abs=0.02)
+    assert ours == pytest.approx(exact, abs=0.02)
