@@ -56,12 +56,19 @@ def body(model: nn.Module) -> nn.Module:
 
 
 def layers(model: nn.Module) -> nn.ModuleList:
-    """The stack of transformer layers, bottom first."""
-    depth = model.config.num_hidden_layers
+    """The stack of transformer layers, bottom first.
+
+    Raises ValueError for a model without one, or whose layers lie in several lists (FlauBERT).
+    """
+    depth, name = model.config.num_hidden_layers, type(model).__name__
     for module in body(model).modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise ValueError(f"no list of {depth} layers found in {type(model).__name__}")
+        parts = [part for part in module.children() if isinstance(part, nn.ModuleList)]
+        stacks = [part for part in parts if len(part) == depth]
+        if len(stacks) > 1:
+            raise ValueError(f"{name} keeps its layers in {len(stacks)} lists of parts, no stack")
+        if stacks:
+            return stacks[0]
+    raise ValueError(f"no list of {depth} layers found in {name}")
 
 
 def keep_layers(model: nn.Module, count: int) -> nn.Module:

@@ -146,12 +146,12 @@ def _targets(targets: Sequence[Any]) -> np.ndarray:
 
 
 def shown_as(name: str) -> str:
-    """The name of a column of the data in the rows of a report, which have three of their own.
+    """The name of a column of the data in the rows of a report, which have some of their own.
 
     >>> shown_as("text"), shown_as("answer")
     ('text', 'answer (data)')
     """
-    return f"{name} (data)" if name in ("truth", "answer", "loss") else name
+    return f"{name} (data)" if name in ("truth", "answer", "loss", "probability") else name
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,12 @@ import pytest
 import torch
 from checkpoints import CLASSES, IDS, SHAPES, WHOLE, logits, moving
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    FlaubertConfig,
+    FlaubertForSequenceClassification,
+)
 
 from ftlearn import architecture, models
 
@@ -43,6 +48,14 @@ def test_impossible_depths_are_refused(model, count: int):
     with pytest.raises(ValueError, match=rf"cannot keep {count} layers of 3: choose 1 to 3"):
         architecture.keep_layers(model, count)
     assert len(architecture.layers(model)) == 3
+
+
+def test_layers_that_lie_in_several_lists_are_refused_and_stay():
+    size = {"emb_dim": 8, "n_layers": 3, "n_heads": 2, "num_labels": 2}
+    model = FlaubertForSequenceClassification(FlaubertConfig(vocab_size=12, **size))
+    with pytest.raises(ValueError, match="keeps its layers in 4 lists of parts"):
+        architecture.keep_layers(model, 2)
+    assert len(model.transformer.attentions) == 3
 
 
 def test_a_module_of_another_kind_has_no_body():

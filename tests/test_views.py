@@ -161,6 +161,14 @@ def test_texts_behind_a_cell_are_the_confused_ones(report):
         views.confusion(report, "cow", "cat")
 
 
+def test_texts_in_a_column_called_probability_are_shown_beside_it():
+    data = Dataset.from_dict({"probability": TEXTS, "label": [TASK.labels[t] for t in TARGETS]})
+    task = tasks.Classification(labels=TASK.labels, text="probability")
+    _, table = views.confusion(Report(task, data, LOGITS, TARGETS), "cat", "dog").shows
+    assert table["probability (data)"].tolist() == ["no cat"]
+    assert table["probability"].tolist() == pytest.approx([0.98])  # of logits 0 and 4
+
+
 # rates
 
 
