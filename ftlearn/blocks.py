@@ -33,8 +33,8 @@ backward_of = torch.ops.aten  # autograd's own formulas for norms, softmax and G
 def whole_blocks(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """A context in which BERT's layers train as two operations each, with bf16 on a CPU.
 
-    There a twentieth of an update is saved or more; other formats and devices spend their time on
-    products. Layers with dropout, hooks, adapters or another attention keep their own way.
+    That saves a twentieth of an update; other formats and devices spend their time on products.
+    Layers with dropout, hooks, adapters or another attention keep their own way.
 
     >>> from transformers import BertConfig, BertForSequenceClassification
     >>> size = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
