@@ -64,13 +64,23 @@ def _is_plain(layer: nn.Module) -> bool:
     if config._attn_implementation != "eager" or config.hidden_act != "gelu":
         return False
     parts = list(layer.modules())[1:]
-    linear = [each for each in parts if isinstance(each, nn.Linear)]
-    return (
-        all(type(each) is nn.Linear and each.bias is not None for each in linear)
-        and len(linear) == 6
-        and all(each.p == 0 for each in parts if isinstance(each, nn.Dropout))
-        and not any(each._forward_hooks or each._forward_pre_hooks for each in parts)
+    linear, norms = (
+        [part for part in parts if isinstance(part, kind)] for kind in (nn.Linear, nn.LayerNorm)
     )
+    return (
+        (len(linear), len(norms)) == (6, 2)
+        and all(type(part) in (nn.Linear, nn.LayerNorm) for part in (*linear, *norms))
+        and all(part.bias is not None for part in (*linear, *norms))
+        and all(part.p == 0 for part in parts if isinstance(part, nn.Dropout))
+        and not any(map(_is_changed, parts))
+    )
+
+
+def _is_changed(part: nn.Module) -> bool:
+    """Whether somebody looks into a part or has put something of their own in its place."""
+    hooks = part._forward_hooks, part._forward_pre_hooks, part._backward_hooks
+    foreign = not type(part).__module__.startswith(("torch.", "transformers."))
+    return any((*hooks, part._backward_pre_hooks, foreign, "forward" in vars(part)))
 
 
 def _layer(

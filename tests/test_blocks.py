@@ -109,6 +109,25 @@ def with_hook(layer: nn.Module) -> None:
     layer.attention.self.query.register_forward_hook(lambda *_: None)
 
 
+def with_backward_hook(layer: nn.Module) -> None:
+    layer.output.LayerNorm.register_full_backward_hook(lambda *_: None)
+
+
+def with_own_forward(layer: nn.Module) -> None:
+    layer.intermediate.forward = layer.intermediate.forward
+
+
+def with_other_norm(layer: nn.Module) -> None:
+    layer.output.LayerNorm = nn.RMSNorm(16)
+
+
+def with_own_attention(layer: nn.Module) -> None:
+    class Own(type(layer.attention.self)):
+        pass
+
+    layer.attention.self.__class__ = Own
+
+
 def with_other_weights(layer: nn.Module) -> None:
     parametrize.register_parametrization(layer.output.dense, "weight", nn.Identity())
 
@@ -121,7 +140,19 @@ def without_bias(layer: nn.Module) -> None:
     layer.attention.self.key.bias = None
 
 
-@pytest.mark.parametrize("change", [with_hook, with_other_weights, with_adapter, without_bias])
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_hook,
+        with_backward_hook,
+        with_own_forward,
+        with_own_attention,
+        with_other_norm,
+        with_other_weights,
+        with_adapter,
+        without_bias,
+    ],
+)
 def test_a_layer_that_was_changed_keeps_its_own_way(change: Callable[[nn.Module], None]):
     layer = layer_of()
     assert taken(layer)
