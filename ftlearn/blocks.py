@@ -150,7 +150,7 @@ class _Attention(torch.autograd.Function):
         of_q, of_k, of_v = (
             _of_linear(each, x, need[at : at + 2]) for each, at in ((dq, 0), (dk, 2), (dv, 4))
         )
-        dx = dx.addmm_(dq, wq).addmm_(dk, wk).addmm_(dv, wv)
+        dx.addmm_(dq, wq).addmm_(dk, wk).addmm_(dv, wv)
         return (
             dx.view(ctx.shape), None, None, None, *of_q, *of_k, *of_v, *dout, dgain, dshift
         )  # fmt: skip

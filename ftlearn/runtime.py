@@ -43,7 +43,7 @@ def precision(on: torch.device, name: str = "auto") -> torch.dtype:
 
     ``"auto"`` takes bf16 where the hardware multiplies it natively (CUDA from Ampere on, CPUs
     with AMX), fp16 on older CUDA cards such as the T4, and fp32 elsewhere: without AMX, bf16
-    on a CPU was measured at two thirds of the speed of fp32.
+    on a CPU was measured at a quarter to two thirds of the speed of fp32.
 
     Raises ValueError for an unknown name and for fp16 away from CUDA, where gradients would
     underflow without a working scaler.
