@@ -13,6 +13,7 @@ from ftlearn.pooling import PooledClassifier, fresh_linear, pool_first, pool_mea
 __all__ = [
     "Count",
     "PooledClassifier",
+    "attention_of",
     "body",
     "count_parameters",
     "freeze",
@@ -20,11 +21,13 @@ __all__ = [
     "keep_layers",
     "last_linear",
     "layers",
+    "other_attention",
     "parameter_table",
     "pool_first",
     "pool_mean",
     "replace_head",
     "unfreeze",
+    "use_attention",
     "with_pooling",
 ]
 
@@ -209,3 +212,23 @@ def _part(name: str) -> str:
     if is_head(name):
         return "head"
     return "embeddings" if "embed" in name or "wte" in name or "wpe" in name else pieces[0]
+
+
+def attention_of(model: nn.Module) -> str | None:
+    """The attention that a model computes, by transformers' name; None where it has no choice."""
+    config = getattr(getattr(model, "base_model", model), "config", None)
+    return getattr(config, "_attn_implementation", None)
+
+
+def other_attention(model: nn.Module, wanted: str | None) -> str | None:
+    """The attention that is wanted, where the model can use it and does not; else None."""
+    able = wanted == "eager" or getattr(
+        getattr(model, "base_model", model), "_supports_sdpa", False
+    )
+    return wanted if able and attention_of(model) not in (None, wanted) else None
+
+
+def use_attention(model: nn.Module, wanted: str | None) -> None:
+    """Let a model compute another attention from now on, where it can."""
+    if other := other_attention(model, wanted):
+        getattr(model, "base_model", model).set_attn_implementation(other)

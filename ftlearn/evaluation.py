@@ -16,7 +16,8 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 from tqdm import tqdm
 
-from ftlearn import metrics, parallel, runtime
+from ftlearn import autotune, metrics, parallel, runtime
+from ftlearn.arithmetic import computing
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.last_layer import first_token_only
 from ftlearn.light import exact_head, light
@@ -50,10 +51,11 @@ def outputs(
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
     in the middle of training changes nothing. ``shared`` and ``progress`` as in ``in_batches``.
     """
-    model, dtype = light(model, precision)
+    on = device_of(model)
+    model, arithmetic = light(model, autotune.prediction(model, on, precision))
 
     def kept(batch: Batch) -> torch.Tensor:
-        with runtime.autocast(device_of(model), dtype):
+        with computing(on, arithmetic):
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
     options = {"positions": _positions(model, task), "shared": shared, "progress": progress}
@@ -104,7 +106,9 @@ def in_batches(
     return np.concatenate([done[number] for number in range(len(batches))])[order]
 
 
-def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:
+def predict(
+    model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any, *, precision: str = "auto"
+) -> pd.DataFrame:
     """Answers for bare texts, one row each; for classification with the probability of each label.
 
     Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
@@ -112,7 +116,8 @@ def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -
     """
     if isinstance(texts, str):
         raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
-    kept = outputs(model, task.encode_texts(texts, tokenizer), task, tokenizer)
+    encoded = task.encode_texts(texts, tokenizer)
+    kept = outputs(model, encoded, task, tokenizer, precision=precision)
     table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())
     if not labels:
@@ -129,14 +134,17 @@ def evaluate(
     *,
     shared: bool = False,
     progress: bool = False,
+    precision: str = "auto",
 ) -> Report:
     """Predict every row of a data set and report on it.
 
     With ``shared`` the ranks that train together share the work, and each gets the whole report;
-    all of them must ask. ``progress`` shows a bar.
+    all of them must ask. ``progress`` shows a bar. ``precision`` is auto (the fastest here, as
+    measured), fp32, bf16 or fp16.
     """
     encoded = task.encode(dataset, tokenizer)
-    kept = outputs(model, encoded, task, tokenizer, shared=shared, progress=progress)
+    how = {"shared": shared, "progress": progress, "precision": precision}
+    kept = outputs(model, encoded, task, tokenizer, **how)
     return Report(task, dataset, kept, _targets(encoded.targets))
 
 

@@ -14,7 +14,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
-from ftlearn import architecture, runtime
+from ftlearn import architecture, autotune, runtime
 from ftlearn.files import sha256
 from ftlearn.known import KNOWN
 from ftlearn.pooling import HEAD_FILE, read_pooled
@@ -65,7 +65,7 @@ def load(
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation=runtime.attention(place),
+            attn_implementation=autotune.training(config, place).attention,
         )
     _check_loaded(report, folder)
     _agree(model, tokenizer, folder)

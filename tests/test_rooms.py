@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {
         "augmentation",
+        "arithmetic",
         "batching",
         "blocks",
         "checkpoints",
@@ -32,8 +33,9 @@ FLOORS = [
         "parallel",
     }
     | {"pooling", "runtime", "showing", "tables"},
-    {"architecture", "config", "models", "optimisation", "resources", "tasks"},
-    {"baselines", "doctor", "evaluation", "heads", "history", "light", "saved", "training"},
+    {"architecture", "autotune", "config", "light", "packed"}
+    | {"models", "optimisation", "resources", "tasks"},
+    {"baselines", "doctor", "evaluation", "heads", "history", "saved", "training"},
     {"experiments", "figures", "paths", "search", "serving", "streaming"} | {"views"},
     {"bench", "exercises", "pages", "runs", "widgets"},
     {"__main__", "cli"},

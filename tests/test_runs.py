@@ -124,7 +124,8 @@ def test_the_report_holds_what_was_measured(finished):
     assert found["examples_per_second"] == pytest.approx(speed, rel=1e-6)
     assert found["peak_memory_bytes"] > 1e8
     assert set(found["versions"]) == {"python", "torch", "transformers", "ftlearn"}
-    assert (found["device"], found["precision"]) == ("cpu", "float32")
+    assert found["device"] == "cpu"
+    assert found["training_in"] == found["prediction_in"] == "fp32, sdpa attention"
     assert found["threads"] >= 1
 
 

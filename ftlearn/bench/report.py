@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 
-from ftlearn import figures, runtime
+from ftlearn import autotune, figures, runtime
 from ftlearn.bench.part import RATIOS, Part
 
 LIBRARIES = (
@@ -156,21 +156,13 @@ def machine() -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": autotune.processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "matrix_units": runtime.has_amx(),
         "memory_free_bytes": runtime.memory_available(),
         "gpu": torch.cuda.get_device_name() if cuda else None,
-        "precision": str(runtime.precision(runtime.device())).removeprefix("torch."),
+        "limits": autotune.machine()["limits"],
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def versions() -> dict[str, str | None]:

@@ -12,7 +12,7 @@ import torch
 from datasets import ClassLabel
 from torch import nn
 
-from ftlearn import models, pages, parallel, runtime, saved, tasks, training
+from ftlearn import autotune, models, pages, parallel, runtime, saved, tasks, training
 from ftlearn.architecture import count_parameters
 from ftlearn.evaluation import Report, evaluate
 from ftlearn.history import History
@@ -72,7 +72,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
         whole = parallel.gathered(model)
         if not parallel.is_main():
             return Outcome(DONE, history, test)
-        result = Result(plan, parts, task, runtime.device_of(model), history, valid, test, notes)
+        result = Result(plan, parts, task, model, history, valid, test, notes)
         facts = summary(result, start=start, resumed=resumed)
         saved.save(whole, tokenizer, task, folder.model)
         _write(folder, facts, history, test)
@@ -105,11 +105,11 @@ def _load(plan: Plan, task: Task, tell: Teller) -> tuple[nn.Module, Any]:
     if plan.shard:
         parallel.shard(model)
     device = runtime.device_of(model)
-    numbers = str(runtime.precision(device)).removeprefix("torch.")
+    numbers = autotune.training(model, device)
     millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()
     tell(
-        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type} in "
-        f"{numbers}, {threads} thread{'s' * (threads > 1)}"
+        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type}, "
+        f"{threads} thread{'s' * (threads > 1)}, in {numbers}"
     )
     return model, tokenizer
 

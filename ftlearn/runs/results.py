@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 import transformers
 from datasets import Dataset, DatasetDict, Features, Value
+from torch import nn
 
 import ftlearn
-from ftlearn import baselines, runtime, saved
+from ftlearn import autotune, baselines, runtime, saved
+from ftlearn.arithmetic import Arithmetic
 from ftlearn.evaluation import Report
 from ftlearn.history import History
 from ftlearn.runs.parts import Parts
@@ -80,7 +82,7 @@ class Result:
     plan: Plan
     parts: Parts
     task: Task
-    device: torch.device
+    model: nn.Module
     history: History
     valid: Report
     test: Report
@@ -110,8 +112,9 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
             "stopped": history.stopped or None,
             "resumed": resumed,
         },
-        "device": result.device.type,
-        "precision": str(runtime.precision(result.device)).removeprefix("torch."),
+        "device": runtime.device_of(result.model).type,
+        "training_in": str(result.history.arithmetic),
+        "prediction_in": str(_prediction(result.model)),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "data": _data(plan, result.parts),
@@ -119,6 +122,10 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
         "configuration": plan.settings(),
         "notes": result.notes,
     }
+
+
+def _prediction(model: nn.Module) -> Arithmetic:
+    return autotune.prediction(model, runtime.device_of(model))
 
 
 def versions() -> dict[str, str]:

@@ -64,6 +64,7 @@ def fit(
     keeper = _keeper(checkpoints, run, history, resume=resume)
     if keeper and keeper.begin(resume=resume):
         validation.recall(keeper.store)
+    history.arithmetic = run.arithmetic
     try:
         _drain(run, history, validation, keeper)
     finally:

@@ -17,7 +17,8 @@ import transformers
 from torch import nn
 
 import ftlearn
-from ftlearn import parallel, runtime
+from ftlearn import autotune, parallel, runtime
+from ftlearn.arithmetic import Arithmetic
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.history import History, Step
 from ftlearn.training.loop import Run
@@ -75,6 +76,7 @@ class Keeper:
                 stacklevel=3,
             )
             return None
+        _compute_alike(newest, self.run)
         _check_same(newest, self.run, self.identity)
         _on_main(lambda: self.store.tidy(newest.state["number"]))
         _restore(self.run, newest)
@@ -120,6 +122,7 @@ def _state(run: Run, history: History) -> dict[str, Any]:
         "random": parallel.gather(runtime.random_state(run.device)),
         "trained": _trained(run.model),
         "machine": _machine(run),
+        "arithmetic": run.arithmetic.record(),
         "steps": [asdict(step) for step in history.steps],
         "evaluations": history.evaluations,
         "stopped": history.stopped,
@@ -144,8 +147,9 @@ def _machine(run: Run) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "ranks": parallel.world_size(),
         "device": run.device.type,
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "number format": str(run.dtype),
+        "processor": autotune.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "arithmetic": str(run.arithmetic),
         "python": platform.python_version(),
         "ftlearn": ftlearn.__version__,
         "torch": torch.__version__,
@@ -154,6 +158,18 @@ def _machine(run: Run) -> dict[str, Any]:
         "datasets": datasets.__version__,
         "numpy": np.__version__,
     }
+
+
+def _compute_alike(checkpoint: Checkpoint, run: Run) -> None:
+    """Go on in the arithmetic that the run began in, where this is the same processor.
+
+    What was measured then may be measured otherwise now, and the results would not be the same to
+    the last bit.
+    """
+    there, here = checkpoint.state["machine"], _machine(run)
+    same = all(there.get(name) == here[name] for name in ("device", "processor", "instructions"))
+    if same and "arithmetic" in checkpoint.state:
+        run.compute_in(Arithmetic.of_record(checkpoint.state["arithmetic"]))
 
 
 def _check_same(checkpoint: Checkpoint, run: Run, here: dict[str, Any]) -> None:
