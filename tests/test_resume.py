@@ -636,3 +636,26 @@ def test_a_run_without_validation_is_saved_too(tiny_bert, tmp_path):
     config = TrainConfig(epochs=1, batch_size=4)
     ended = train(tiny_bert, tmp_path / "run", data=PARTS["train"], config=config)
     assert ended["kept"] == ["00000003", "00000004"]
+
+
+def test_a_run_goes_on_in_the_arithmetic_in_which_it_began(tiny_bert, tmp_path, monkeypatch):
+    """Whatever is fastest by now: bf16 with eager attention then, fp32 here."""
+    alone = {"data": PARTS["train"]}
+    monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
+    whole = train(tiny_bert, tmp_path / "whole", **alone)
+    torn(tiny_bert, tmp_path / "run", 6, **alone)
+    monkeypatch.setenv("FTLEARN_COMPUTE", "fp32")
+    assert train(tiny_bert, tmp_path / "run", resume=True, **alone) == whole
+    assert train(tiny_bert, tmp_path / "other", **alone)["weights"] != whole["weights"]
+
+
+def test_on_another_processor_the_arithmetic_is_its_own_and_told(
+    tiny_bert, folder, undisturbed, monkeypatch
+):
+    monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
+    monkeypatch.setattr(resuming.autotune, "processor", lambda: "another")
+    with pytest.warns(
+        UserWarning, match=r"processor .* → another.*arithmetic fp32.* → bf16, eager"
+    ):
+        ended = train(tiny_bert, folder, resume=True)
+    assert ended["weights"] != undisturbed["weights"]
