@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import random
 import re
 import sys
@@ -77,7 +78,9 @@ def attention(on: torch.device) -> str | None:
 
 
 def has_amx() -> bool:
-    """Whether the CPU has matrix units (AMX) for bf16."""
+    """Whether the CPU has matrix units (AMX) for bf16; FTLEARN_COMPUTE=fp32 or bf16 decides it."""
+    if (forced := os.environ.get("FTLEARN_COMPUTE", "auto")) != "auto":
+        return forced == "bf16"
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
 
