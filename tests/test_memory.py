@@ -1,4 +1,8 @@
-"""Peak memory of whole runs, each in a fresh process with the real model or the real window."""
+"""Peak memory of whole runs, each in a fresh process with the real model or the real window.
+
+What a process holds once its libraries are imported depends on the build of torch (the CUDA build
+takes more, without a GPU as well); the limits are for what a run takes beyond that.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG
 
 MB = 1_000_000
 
@@ -18,6 +23,7 @@ import json, sys
 from ftlearn import data, models, runtime, tasks
 from ftlearn.training import TrainConfig, fit
 
+imported = runtime.memory_used()
 precision, max_length = sys.argv[1], int(sys.argv[2])
 found = {"has_amx": runtime.has_amx()}
 if precision == "bf16" and not found["has_amx"]:
@@ -31,7 +37,7 @@ history = fit(model, train, task, tokenizer, TrainConfig(epochs=1))
 found |= {
     "updates": len(history.steps),
     "precision": str(runtime.precision(runtime.device_of(model))),
-    "peak": runtime.memory_peak(),
+    "grown": runtime.memory_peak() - imported,
 }
 print(json.dumps(found))
 """
@@ -64,17 +70,13 @@ print(json.dumps(found))
 
 
 def fresh(script: str, *arguments: object) -> Any:
-    """What a script prints as JSON, run in a process of its own.
-
-    A shell stands between: Linux counts the memory of the process that starts another into the
-    other's peak, and that of the tests is large.
-    """
+    """What a script prints as JSON, run in a process of its own."""
     done = subprocess.run(
-        ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", script, *map(str, arguments)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         capture_output=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         text=True,
-        timeout=300,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -82,13 +84,13 @@ def fresh(script: str, *arguments: object) -> Any:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_minilm_is_fine_tuned_in_less_than_1200_megabytes(precision: str):
+def test_a_minilm_is_fine_tuned_in_less_than_700_megabytes_beside_its_libraries(precision: str):
     found = fresh(TUNE, precision, 64)
     if precision == "bf16" and not found["has_amx"]:
         pytest.skip("this processor has no matrix units for bf16")
     assert found["updates"] == 4
     assert found["precision"] == {"fp32": "torch.float32", "bf16": "torch.bfloat16"}[precision]
-    assert 500 * MB < found["peak"] < 1200 * MB
+    assert 250 * MB < found["grown"] < 700 * MB
 
 
 def short_texts(path: Path, rows: int) -> Path:
