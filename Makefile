@@ -8,13 +8,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint unit colab lessons browser bench notebooks badges student teacher format clean
+.PHONY: help lab test lint unit colab lessons browser machines bench notebooks badges student teacher format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 NOTEBOOKS ?=
+REGIMES ?=
 
 IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -64,6 +65,10 @@ browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 		echo "Left out: no Chromium was found (chromium, chromium-browser or google-chrome)."; \
 		echo "Install one, or name it: make browser CHROMIUM=/path/to/chrome"; \
 	fi
+
+machines: $(VENV)/.test  ## tests and lessons as on other machines (REGIMES="plain small bf16")
+	$(call say,unit tests and lessons in several regimes; leave the machine alone meanwhile)
+	$(BIN)/python -m tools.machines --regimes "$(REGIMES)" $(NOTEBOOKS)
 
 bench: $(VENV)/.test  ## measure the speed beside other tools (ARGS="--only train,predict")
 	$(call say,bench; leave the machine alone meanwhile)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -22,12 +23,15 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from waiting import HANG
 
 from ftlearn import checkpoints, cli, models, saved, tasks, training
 from ftlearn.checkpoints import Store
@@ -50,7 +54,9 @@ CONFIG = TrainConfig(
     seed=1,
 )
 UPDATES = 16
-KILLS, SEED = 40, 5
+SPARE = 2  # updates that a life makes at most after the one at whose news it is killed
+KILLS, TIMED, WRITING, SEED = 40, 10, 10, 5
+"""Runs are killed until there are so many deaths, so many of them by time and in a write."""
 STAGES = {
     "training": (training, "fit", 14),
     "model": (saved, "save", 8),
@@ -158,52 +164,54 @@ class Lives:
     def __init__(self, root: Path, bert: Path) -> None:
         self.root, self.model, self.random = root, load(bert), random.Random(SEED)
         self.run, self.deaths, self.ends = 0, [], []
-        self.seconds = 0.0
 
     def all(self) -> dict[str, Any]:
         """An undisturbed run; then runs with ``KILLS`` deaths among them, the last one finished."""
-        start = time.monotonic()
         self.live()
-        self.seconds = time.monotonic() - start
-        while len(self.deaths) < KILLS:
+        while not self._enough():
             planned = self.random.random() < 0.5
-            self.live(point=planned, after=None if planned else self.random.uniform(0, 0.7))
+            self.live(point=planned, after=None if planned else self.random.randint(0, UPDATES))
         runs = self.run
         while self.run == runs:
             self.live()
         return {"ends": self.ends, "deaths": self.deaths}
 
-    def live(self, *, point: bool = False, after: float | None = None) -> None:
-        """One life, killed at a point, or after a share of the time of a run, or at its end."""
+    def _enough(self) -> bool:
+        """Of each kind, since a run may end before its time has come."""
+        timed, writing = (sum(bool(d[kind]) for d in self.deaths) for kind in ("timed", "writing"))
+        return len(self.deaths) >= KILLS and timed >= TIMED and writing >= WRITING
+
+    def live(self, *, point: bool = False, after: int | None = None) -> None:
+        """One life, killed at a point, or some time after so many of its updates, or not at all."""
         folder = self.root / f"run-{self.run}"
         before = _unfinished(folder)
         number, how = self.random.randint(1, 60), self.random.choice(["before", "half", "after"])
 
-        def waited() -> bool:
-            time.sleep((after or 0) * self.seconds)
-            return after is not None
+        def life(told: int) -> None:
+            if point:
+                Point(number, how, told)
+            if after is not None:
+                tell_updates(told, after + SPARE)
+            self._train(folder, told)
 
-        plan = (number, how) if point else None
-        status, heard = forked(lambda told: self._train(folder, told, plan), waited)
+        status, heard = forked(life, None if after is None else told_of(after))
         if status == 0:
-            self.ends.append(json.loads(heard))
+            self.ends.append(json.loads(heard.lstrip(".")))
             self.run += 1
         elif status == -signal.SIGKILL:
-            writing = heard or bool(_unfinished(folder) - before)
+            writing = heard.strip(".") or bool(_unfinished(folder) - before)
             self.deaths.append({"run": self.run, "timed": not point, "writing": writing})
         else:
             raise SystemExit(f"a life ended with {status}: {heard}")
 
-    def _train(self, folder: Path, told: int, point: tuple[int, str] | None) -> None:
+    def _train(self, folder: Path, told: int) -> None:
         store = Store(folder, seconds=0)
-        if point:
-            Point(*point, told)
         model, tokenizer = self.model
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", message="there is no checkpoint")
             history = fit(model, PARTS, LABELS, tokenizer, CONFIG, checkpoints=store, resume=True)
-        os.write(told, json.dumps(outcome(model, history, store)).encode())
+        os.write(told, f"\n{json.dumps(outcome(model, history, store))}".encode())
 
 
 class Commands:
@@ -217,46 +225,31 @@ class Commands:
 
     def all(self) -> dict[str, Any]:
         """An undisturbed run, and one for each of ``PLANS``."""
-        start = time.monotonic()
         ends = [self.end("whole")]
-        self.seconds = time.monotonic() - start
         for number, stages in enumerate(PLANS):
             for stage in stages:
-                if not self.die(f"run-{number}", stage):
-                    break
+                self.die(f"run-{number}", stage)
             ends.append(self.end(f"run-{number}"))
         return {"ends": ends, "deaths": self.deaths}
 
     def end(self, name: str) -> dict[str, Any]:
         """A life that nothing disturbs."""
-        status, heard = forked(lambda told: self._command(name, told))
+        status, heard = forked(lambda told: self._command(name, told), None)
         if status:
             raise SystemExit(f"{name} ended with {status}: {heard}")
         return json.loads(heard)
 
-    def die(self, name: str, stage: str) -> bool:
-        """A life that is killed: at a point of a stage, or some time after the run has begun.
-
-        False for one that was sooner than the time.
-        """
-        timed = stage == "timed"
-        share = self.random.uniform(0, 0.5)
-
-        def waited() -> bool:
-            while not (self.root / name / "run.json").exists():
-                time.sleep(0.001)
-            time.sleep(share * self.seconds)
-            return True
-
-        arm = int if timed else self._armed(stage)
-        kill = waited if timed else bool
+    def die(self, name: str, stage: str) -> None:
+        """A life that is killed: at a point of a stage, or in the middle of its training."""
+        if stage == "timed":
+            number = self.random.randint(0, 5)
+            arm, kill = partial(tell_updates, last=number + SPARE), told_of(number)
+        else:
+            arm, kill = self._armed(stage), None
         status, heard = forked(lambda told: self._command(name, told, arm), kill)
-        if timed and status == 0:
-            return False
         if status != -signal.SIGKILL:
             raise SystemExit(f"{name} was to die in {stage} and ended with {status}: {heard}")
         self.deaths.append({"run": name, "stage": stage, "point": heard})
-        return True
 
     def _armed(self, stage: str) -> Callable[[int], None]:
         """What makes a process die in one of the writes of a stage."""
@@ -308,10 +301,36 @@ def left_by(run: Path) -> dict[str, Any]:
     }
 
 
-def forked(do: Callable[[int], None], kill: Callable[[], bool] = bool) -> tuple[int, str]:
-    """Do something in a fork, killed when ``kill`` says True: how it ended, and what it told.
+def tell_updates(told: int, last: int) -> None:
+    """From now on, tell of each update before it is made, and make none after the last.
 
-    ``do`` gets the handle to tell something by.
+    So whoever is to be killed is still there, however late the other process hears of it.
+    """
+    numbers = itertools.count(1)
+
+    def before_update(*_: Any) -> None:
+        os.write(told, b".")
+        if next(numbers) > last:
+            time.sleep(HANG)
+
+    register_optimizer_step_pre_hook(before_update)
+
+
+def told_of(updates: int) -> Callable[[int], None]:
+    """A function that returns when it has heard of so many updates, or of the end."""
+
+    def heard(hears: int) -> None:
+        for _ in range(updates):
+            if os.read(hears, 1) != b".":
+                break
+
+    return heard
+
+
+def forked(do: Callable[[int], None], kill: Callable[[int], None] | None) -> tuple[int, str]:
+    """Do something in a fork, killed when ``kill`` returns: how it ended, and what it told.
+
+    ``do`` gets the handle to tell something by, and ``kill`` the one to hear it.
     """
     hears, told = os.pipe()
     child = os.fork()
@@ -319,7 +338,8 @@ def forked(do: Callable[[int], None], kill: Callable[[], bool] = bool) -> tuple[
         os.close(hears)
         _until_the_end(lambda: do(told))
     os.close(told)
-    if kill():
+    if kill:
+        kill(hears)
         os.kill(child, signal.SIGKILL)
     with os.fdopen(hears) as told_by_child:
         heard = told_by_child.read()

@@ -1,7 +1,8 @@
-"""A process of its own that searches: python search_worker.py STORAGE TRIALS SECONDS LOG.
+"""A process of its own that searches: python search_worker.py STORAGE TRIALS ENDS TOGETHER LOG.
 
-Each trial writes its settings to the log when it begins, and sleeps; so another process sees
-what was really carried out, and when this one may be killed.
+Each trial writes its settings to the log when it begins, so that another process sees what was
+really carried out. No trial ends before TOGETHER processes have begun one. After ENDS trials this
+process ends no more of them: it waits to be killed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import sys
 import time
 from pathlib import Path
+
+from waiting import waited
 
 from ftlearn import search
 
@@ -22,14 +25,23 @@ def objective(x: float, y: float) -> float:
     return (x - 0.3) ** 2 + 0.01 * abs(y - 1) ** 0.5
 
 
+def begun(log: Path) -> list[tuple[str, str]]:
+    """The process and the setting x of each trial in the log."""
+    return [tuple(line.split()) for line in log.read_text().splitlines()] if log.exists() else []
+
+
 def main() -> None:
     """Search as the command line says."""
-    storage, trials, seconds, log = sys.argv[1:]
+    storage, trials, ends, together, log = sys.argv[1:]
+    mine: list[float] = []
 
     def noted(x: float, y: float) -> float:
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()} {x!r}\n")
-        time.sleep(float(seconds))
+        while len(mine) >= int(ends):
+            time.sleep(1)
+        mine.append(x)
+        waited(lambda: len({process for process, _ in begun(Path(log))}) >= int(together))
         return objective(x, y)
 
     search.run(noted, SPACE, trials=int(trials), storage=storage, **HOW)

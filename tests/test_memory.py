@@ -1,4 +1,8 @@
-"""Peak memory of whole runs, each in a fresh process with the real model or the real window."""
+"""Peak memory of whole runs, each in a fresh process with the real model or the real window.
+
+What a process holds once its libraries are imported depends on the build of torch (the CUDA build
+takes more, without a GPU as well); the limits are for what a run takes beyond that.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from waiting import HANG
+
+from ftlearn.autotune import measuring
 
 MB = 1_000_000
 
@@ -18,6 +26,7 @@ import json, os, sys
 from ftlearn import data, models, runtime, tasks
 from ftlearn.training import TrainConfig, fit
 
+imported = runtime.memory_used()
 precision, max_length = sys.argv[1], int(sys.argv[2])
 os.environ["FTLEARN_COMPUTE"] = precision
 train = data.load("topics")["train"].select(range(4 * 16))
@@ -27,7 +36,7 @@ history = fit(model, train, task, tokenizer, TrainConfig(epochs=1))
 found = {
     "updates": len(history.steps),
     "arithmetic": str(history.arithmetic),
-    "peak": runtime.memory_peak(),
+    "grown": runtime.memory_peak() - imported,
 }
 print(json.dumps(found))
 """
@@ -60,29 +69,34 @@ print(json.dumps(found))
 
 
 def fresh(script: str, *arguments: object) -> Any:
-    """What a script prints as JSON, run in a process of its own.
-
-    A shell stands between: Linux counts the memory of the process that starts another into the
-    other's peak, and that of the tests is large.
-    """
+    """What a script prints as JSON, run in a process of its own."""
     done = subprocess.run(
-        ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", script, *map(str, arguments)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         capture_output=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         text=True,
-        timeout=300,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+def bf16_is_hopeless() -> bool:
+    """Whether this processor has no instructions for bf16, so that its products take an age."""
+    shape = measuring.Shape(384, 1536, 12)
+    narrow, wide = (measuring._product_seconds(shape, f) for f in (torch.bfloat16, torch.float32))
+    return narrow > 20 * wide
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_minilm_is_fine_tuned_in_less_than_1200_megabytes(precision: str):
+def test_a_minilm_is_fine_tuned_in_less_than_700_megabytes_beside_its_libraries(precision: str):
+    if precision == "bf16" and bf16_is_hopeless():
+        pytest.skip("this processor has no instructions for bf16")
     found = fresh(TUNE, precision, 64)
     assert found["updates"] == 4
     assert found["arithmetic"].startswith(precision)
-    assert 500 * MB < found["peak"] < 1200 * MB
+    assert 250 * MB < found["grown"] < 700 * MB
 
 
 def short_texts(path: Path, rows: int) -> Path:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rounding import assert_alike
 from torch import nn
 from transformers import AutoModel, get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
@@ -150,7 +151,8 @@ def test_clipping_is_that_of_torch(limit: float):
     assert clip(ours.parameters(), limit) == pytest.approx(norm, rel=1e-6)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert (mine.grad is None) == (other.grad is None)
-        assert other.grad is None or torch.equal(mine.grad, other.grad)
+        if other.grad is not None:  # the norm, and with it the factor, may round otherwise
+            assert_alike(mine.grad, other.grad)
 
 
 def test_a_gradient_that_is_no_number_is_told():

@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, pipeline
+from waiting import HANG
 
 from ftlearn import checkpoints, cli, evaluation, parallel, saved, training
 from ftlearn.training import TrainConfig
@@ -38,7 +39,7 @@ def launch(*command: Any) -> str:
         env={**os.environ, **alone, **paths},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

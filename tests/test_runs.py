@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import Dataset
+from rounding import assert_alike
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error
 from test_showing import Parsed
@@ -416,7 +417,7 @@ def test_evaluate_gives_the_scores_of_the_run(plan, tmp_path):
     test = write(tmp_path / "test.jsonl", test)
     runs.fit(replace(plan, files=Files(train=train, test=test)))
     (scored,) = runs.evaluate(plan.out, [test], device="cpu")
-    assert scored.summary()["test"] == report(plan)["test"]
+    assert_alike(scored.summary()["test"], report(plan)["test"])
 
 
 def test_evaluate_takes_columns_of_other_names_and_one_class(finished, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_showing import docstrings, imported, name_of
+from waiting import HANG
 
 from tools.notebooks import ROOT
 
@@ -301,7 +302,7 @@ def told(code: list[str], home: Path, **environment: str) -> str:
     proxies = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     here = {**os.environ, "HF_HOME": str(home), **tokens, **proxies, **environment}
     run = subprocess.run(
-        [sys.executable, *code], capture_output=True, text=True, env=here, timeout=120, check=True
+        [sys.executable, *code], capture_output=True, text=True, env=here, timeout=HANG, check=True
     )
     return run.stdout + run.stderr
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections import Counter
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -22,6 +19,8 @@ from datasets import Dataset, DatasetDict
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from search_worker import begun
+from waiting import HANG, waited
 
 from ftlearn import models, search, tasks, training
 from ftlearn.config import TrainConfig
@@ -280,20 +279,9 @@ def test_a_lost_trial_takes_its_own_place_again(tmp_path):
     assert len(found.study.trials) == 18
 
 
-def start(storage, trials, seconds, log):
-    command = [sys.executable, search_worker.__file__, storage, trials, seconds, log]
+def start(storage, trials, ends, together, log):
+    command = [sys.executable, search_worker.__file__, storage, trials, ends, together, log]
     return subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL)
-
-
-def begun(log: Path) -> list[tuple[str, str]]:
-    return [tuple(line.split()) for line in log.read_text().splitlines()] if log.exists() else []
-
-
-def wait_until(done, seconds=60):
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def undisturbed(trials, **how):
@@ -305,11 +293,10 @@ def undisturbed(trials, **how):
 def test_a_killed_search_goes_on_without_losing_or_doubling_a_trial(storage, tmp_path):
     storage = storage.format(folder=tmp_path) if "://" in storage else tmp_path / storage
     log = tmp_path / "begun"
-    victim = start(storage, 10, 0.15, log)
-    wait_until(lambda: len(begun(log)) == 4)
-    victim.send_signal(signal.SIGKILL)
+    victim = start(storage, 10, 3, 1, log)
+    waited(lambda: len(begun(log)) == 4)
+    victim.kill()
     victim.wait()
-    killed = len(begun(log))
     how = {**search_worker.HOW, "storage": storage}
     again = []
 
@@ -318,17 +305,18 @@ def test_a_killed_search_goes_on_without_losing_or_doubling_a_trial(storage, tmp
         return search_worker.objective(x, y)
 
     found = search.run(noted, search_worker.SPACE, trials=10, **how)
-    assert len(again) == 10 - killed + 1  # the one at work was killed, and only it is run again
+    assert len(again) == 10 - 3  # of the four that began, only the one at work is run again
     assert settings(found) == settings(undisturbed(10))
     assert (found.table()["state"] == "complete").all()
 
 
 def test_two_processes_share_a_budget_without_doubles(tmp_path):
     log, storage = tmp_path / "begun", tmp_path / "search.log"
-    workers = [start(storage, 12, 0.1, log) for _ in range(2)]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    workers = [start(storage, 12, 12, 2, log) for _ in range(2)]
+    assert [worker.wait(timeout=HANG) for worker in workers] == [0, 0]
     ran = begun(log)
     assert len(ran) == len({x for _, x in ran}) == 12
+    assert len({process for process, _ in ran}) == 2
     found = search.run(
         search_worker.objective,
         search_worker.SPACE,

@@ -45,8 +45,8 @@ def test_execute_counts_from_one_and_skips_the_colab_cell(executed):
 def test_execute_records_cost_and_code(executed):
     measured = executed.metadata["ftlearn"]
     assert measured["source_sha256"] == notebooks.source_sha256(executed)
-    assert 0 < measured["seconds"] < 120
-    assert 30 < measured["memory_mb"] < 2000
+    assert measured["seconds"] > 0
+    assert 30 < measured["memory_mb"] < 800  # of a kernel that draws, without torch of any build
 
 
 def test_execute_keeps_cell_ids_and_drops_widget_state(executed):

@@ -18,24 +18,20 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
 
 from ftlearn import figures
 from tools import badges, notebooks
+from tools.memory import PeakMemory
 
 CELL_SECONDS = 300
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TOUCH = "Run this cell to use the controls."
-PROBE = """
-import resource, sys
-unit = 2**20 if sys.platform == "darwin" else 2**10
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
-"""
 
 
 class LessonError(RuntimeError):
@@ -78,8 +74,18 @@ def clear(notebook: NotebookNode) -> None:
             cell.outputs, cell.execution_count = [], None
 
 
-def run(notebook: NotebookNode, path: Path, keep_going: bool) -> tuple[float, float]:
-    """Executes all cells in a fresh kernel: wall time in seconds, peak memory in MB."""
+def run(
+    notebook: NotebookNode,
+    path: Path,
+    keep_going: bool,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[float, float]:
+    """Executes all cells in a fresh kernel: wall time in seconds, peak memory in MB.
+
+    The memory is that of the kernel and of the processes it starts. `environment` is added to
+    that of this process. Raises LessonError when a cell fails; with `keep_going` only when no
+    further cell can run, because the kernel died or a cell does not end.
+    """
     client = NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
@@ -91,25 +97,18 @@ def run(notebook: NotebookNode, path: Path, keep_going: bool) -> tuple[float, fl
         resources={"metadata": {"path": str(path.parent)}},
     )
     start = time.perf_counter()
-    with client.setup_kernel():
+    with (
+        client.setup_kernel(env={**os.environ, **(environment or {})}),
+        PeakMemory(client.km.provisioner.pid) as memory,
+    ):
         for index, cell in enumerate(notebook.cells):
             show_progress(path, cell, index, len(notebook.cells))
             try:
                 client.execute_cell(cell, index)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise LessonError(f"{path.name}, cell {cell.id}:\n{plain(str(error))}") from error
-        return time.perf_counter() - start, peak_memory_mb(client)
-
-
-def peak_memory_mb(client: NotebookClient) -> float:
-    """The most memory a running kernel has held, asked in a cell that does not stay."""
-    cells = client.nb.cells
-    cells.append(new_code_cell(PROBE))
-    try:
-        client.execute_cell(cells[-1], len(cells) - 1, store_history=False)
-        return float(cells[-1].outputs[0].text)
-    finally:
-        cells.pop()
+        seconds = time.perf_counter() - start
+    return seconds, memory.mb
 
 
 def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> None:

@@ -41,7 +41,8 @@ def find(names: Iterable[str] = ()) -> list[Path]:
     """
     found = []
     for name in names:
-        matches = [Path(name)] if Path(name).is_file() else sorted(FOLDER.glob(f"{name}*.ipynb"))
+        begins = f"{name.removesuffix('.ipynb')}*.ipynb"
+        matches = [Path(name)] if Path(name).is_file() else sorted(FOLDER.glob(begins))
         if not matches:
             raise FileNotFoundError(f"no notebook {name!r}; there are {lesson_names()}")
         found += [path.resolve() for path in matches]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from itertools import combinations
 
@@ -46,13 +45,6 @@ def test_parts_and_features(corpus):
     for part, columns in (("raw", raw), ("verdicts", ["id", "label"])):
         features = corpus["topics_raw"][part].features
         assert features == dict.fromkeys(columns, Value("string"))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_bundled_data_set_opens_in_half_a_second(name):
-    start = time.perf_counter()
-    load(name)
-    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize("name", ["topics", "topics_shift", "ratings"])

@@ -1,0 +1,86 @@
+"""The kinds of machine that lessons and tests must be green on, as this machine can play them."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from tools import notebooks
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "FTLEARN_PROGRESS": ""}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+AVX2 = {  # each library chooses its kernels by itself
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
+X86 = ("x86_64", "AMD64")
+CPUINFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is Arm's
+
+
+@dataclass(frozen=True)
+class Regime:
+    """One kind of machine: what it is, and how processes are started to be on it."""
+
+    name: str
+    what: str
+    at_once: int
+    """Lessons that run side by side."""
+    seconds: int
+    """The limit of a lesson."""
+    environment: dict[str, str] = field(default_factory=dict)
+    possible: bool = True
+
+
+def all_regimes() -> dict[str, Regime]:
+    """The three regimes by name, for the machine at hand.
+
+    >>> list(all_regimes())
+    ['plain', 'small', 'bf16']
+    """
+    cores = notebooks.cpu_cores()
+    seconds = 90 if cores > 1 else 180
+    small = ONE_THREAD | (AVX2 if platform.machine() in X86 else {})
+    found = [
+        Regime("plain", f"this machine as it is ({cores} cores)", 1, seconds),
+        Regime("small", "an old laptop or Binder: one thread, no kernel above AVX2", 2, 180, small),
+        Regime(
+            "bf16",
+            "matrix products in bf16, whatever is fastest here",
+            1,
+            seconds,
+            {"FTLEARN_COMPUTE": "bf16"},
+            multiplies_bf16(),
+        ),
+    ]
+    return {regime.name: regime for regime in found}
+
+
+def choose(names: Iterable[str]) -> list[Regime]:
+    """The named regimes, all where none is named; ValueError for an unknown name.
+
+    >>> [regime.name for regime in choose(["small"])]
+    ['small']
+    """
+    known, names = all_regimes(), list(names)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"no regime {unknown[0]!r}; there are {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor has instructions for products of bf16 numbers (AVX-512, AMX, Arm)."""
+    if CPUINFO.exists():
+        return not BF16_FLAGS.isdisjoint(CPUINFO.read_text().split())
+    if platform.system() == "Darwin":
+        ask = ["/usr/sbin/sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
+        return subprocess.run(ask, capture_output=True, text=True, check=False).stdout[:1] == "1"
+    return torch.cpu._is_avx512_bf16_supported()
