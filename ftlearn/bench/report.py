@@ -117,7 +117,8 @@ def as_json(parts: Sequence[Part], settings: dict[str, Any]) -> dict[str, Any]:
 def _reason(part: Part | None) -> str:
     if part is None:
         return "its part was not run"
-    return "; ".join(f"{name}: {error}" for name, error in part.failures.items())
+    failed = [f"{name}: {error}" for name, error in part.failures.items()]
+    return "; ".join(failed or part.notes)
 
 
 def _levers(part: Part) -> dict[str, dict[str, Any]]:
