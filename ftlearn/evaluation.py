@@ -16,7 +16,7 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 from tqdm import tqdm
 
-from ftlearn import metrics, parallel, runtime
+from ftlearn import compatibility, metrics, parallel, runtime
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.last_layer import first_token_only
 from ftlearn.light import exact_head, light
@@ -108,11 +108,14 @@ def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -
     """Answers for bare texts, one row each; for classification with the probability of each label.
 
     Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
-    the two. Raises TypeError for a single bare string.
+    the two. Warns where the tokenizer does not know what the texts are written with. Raises
+    TypeError for a single bare string.
     """
     if isinstance(texts, str):
         raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
-    kept = outputs(model, task.encode_texts(texts, tokenizer), task, tokenizer)
+    encoded = task.encode_texts(texts, tokenizer)
+    compatibility.settle(_of_bare_texts(model, texts, task, tokenizer), error=None)
+    kept = outputs(model, encoded, task, tokenizer)
     table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())
     if not labels:
@@ -130,14 +133,40 @@ def evaluate(
     shared: bool = False,
     progress: bool = False,
 ) -> Report:
-    """Predict every row of a data set and report on it.
+    """Check that rows, task, model and tokenizer fit together; predict every row and report on it.
 
     With ``shared`` the ranks that train together share the work, and each gets the whole report;
-    all of them must ask. ``progress`` shows a bar.
+    all of them must ask. ``progress`` shows a bar. What ``compatibility.check`` finds is warned of,
+    and raised as DataError where the scores would be worthless.
     """
+    compatibility.settle(compatibility.check({"the data": dataset}, task, model, tokenizer))
+    return report_on(model, dataset, task, tokenizer, shared=shared, progress=progress)
+
+
+def report_on(
+    model: nn.Module,
+    dataset: Dataset,
+    task: Any,
+    tokenizer: Any,
+    *,
+    shared: bool = False,
+    progress: bool = False,
+) -> Report:
+    """``evaluate`` without its checks, for data that was checked before."""
     encoded = task.encode(dataset, tokenizer)
     kept = outputs(model, encoded, task, tokenizer, shared=shared, progress=progress)
     return Report(task, dataset, kept, _targets(encoded.targets))
+
+
+def _of_bare_texts(
+    model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any
+) -> list[compatibility.Finding]:
+    """What does not fit together where there are texts alone."""
+    chosen = [texts[row] for row in compatibility.sample(len(texts))]
+    plain = [text for row in chosen for text in ([row] if isinstance(row, str) else row)]
+    found = compatibility.tokenizer_and_model(tokenizer, model)
+    found += compatibility.task_and_window(task, model, tokenizer)
+    return found + compatibility.tokenizer_and_texts(tokenizer, plain)
 
 
 def _targets(targets: Sequence[Any]) -> np.ndarray:

@@ -52,7 +52,7 @@ CONFIG = TrainConfig(
 UPDATES = 16
 KILLS, SEED = 40, 5
 STAGES = {
-    "training": (training, "fit", 14),
+    "training": (training, "train", 14),
     "model": (saved, "save", 8),
     "report": (whole_runs, "_write", 8),
 }

@@ -20,6 +20,7 @@ FLOORS = [
         "batching",
         "blocks",
         "checkpoints",
+        "compatibility",
         "data",
         "files",
         "interpolation",
