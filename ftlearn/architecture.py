@@ -26,6 +26,7 @@ __all__ = [
     "pool_mean",
     "reorder_head",
     "replace_head",
+    "rescale_head",
     "unfreeze",
     "with_pooling",
 ]
@@ -149,6 +150,20 @@ def reorder_head(model: nn.Module, order: Sequence[int]) -> nn.Module:
     for values in (layer.weight, layer.bias):
         if values is not None:
             values.data = values.data[list(order)]
+    return model
+
+
+def rescale_head(model: nn.Module, factor: float, shift: float) -> nn.Module:
+    """Turn the outputs y of the last linear layer into factor · y + shift, in place.
+
+    Without a bias they are only scaled.
+    """
+    if (factor, shift) == (1.0, 0.0):
+        return model
+    layer = last_linear(model)
+    layer.weight.data = layer.weight.data * factor
+    if layer.bias is not None:
+        layer.bias.data = layer.bias.data * factor + shift
     return model
 
 

@@ -166,10 +166,12 @@ def _readable(folder: Path, part: str) -> Iterator[None]:
         found = compatibility.files_of(folder, thorough=True)
         found += model_files.tokenizer_of(folder) if part == "tokenizer" else []
         compatibility.settle(found, ModelError)
-        said = " ".join(str(error).split())
+        said, remedy = " ".join(str(error).split()), "install what is named there"
+        if not isinstance(error, ImportError):
+            remedy = "download or copy the folder again, or save it anew where it was made"
         raise ModelError(
             f"the {part} in {str(folder)!r} cannot be read ({type(error).__name__}: {said[:300]}): "
-            "download or copy the folder again, or save it anew where it was made"
+            f"{remedy}"
         ) from error
 
 
@@ -200,7 +202,8 @@ def _configure(folder: Path, task: Any, dropout: float) -> Any:
 def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) -> torch.nn.Module:
     """The model with the trained head of its folder where that fits the task, or with a new one.
 
-    A head for the same labels in another order gives them in the order of the task.
+    A head for the same labels in another order gives them in the order of the task, and one for a
+    number gives it in the task's units.
     """
     if task is None or task.head != "sequence classification":
         return model
@@ -210,8 +213,12 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
     trained = heads.trained_labels(configuration(folder), pooled=pooled)
     order = heads.order(trained, task) if trained else None
     compatibility.settle(heads.head_and_task(trained, task, folder), stacklevel=4)
-    if order is not None:
+    if order is not None and hasattr(task, "labels"):
         return architecture.reorder_head(model, order)
+    if order is not None:
+        center, scale = heads.units(folder)
+        shift = (center - task.center) / task.scale
+        return architecture.rescale_head(model, scale / task.scale, shift)
     if trained is not None:
         return architecture.replace_head(model, task.head_arguments()["num_labels"], seed=seed)
     return model

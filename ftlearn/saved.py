@@ -31,12 +31,12 @@ from torch import nn
 
 from ftlearn import architecture, models
 from ftlearn.compatibility import heads
+from ftlearn.compatibility.heads import TASK_FILE
 from ftlearn.compatibility.labels import listed
 from ftlearn.models import ModelError
 from ftlearn.pooling import HEAD_FILE
 from ftlearn.tasks import Classification, LanguageModelling, Regression, Task
 
-TASK_FILE = "ftlearn_task.json"
 FORMAT = 1
 KINDS = {
     "classification": Classification,

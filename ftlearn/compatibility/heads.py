@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from ftlearn.compatibility.findings import Finding
 from ftlearn.compatibility.labels import listed
 
+TASK_FILE = "ftlearn_task.json"
+"""The note on its task that ``saved.save`` writes beside a model."""
 NUMBER = ("a number",)
 """In place of labels, for a head that was trained to give one number."""
 ELSEWHERE = ("labels of single words or of choices",)
@@ -49,6 +52,18 @@ def order(trained: Sequence[str], task: Any) -> list[int] | None:
     if len(wanted) != len(trained) or set(wanted) != set(trained):
         return None
     return [trained.index(label) for label in wanted]
+
+
+def units(folder: Path) -> tuple[float, float]:
+    """Centre and scale of the numbers that a folder's head gives, as (y − centre) / scale.
+
+    They are those of the note beside the model; without one the head gives the data's own units.
+    """
+    try:
+        note = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+        return float(note.get("center", 0.0)), float(note.get("scale", 1.0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0.0, 1.0
 
 
 def unnamed(trained: Sequence[str]) -> bool:

@@ -31,23 +31,27 @@ SMALL = 1_000_000
 def files_of(folder: Path, *, thorough: bool = False) -> list[Finding]:
     """What is wrong with the files of a saved model, each by its name.
 
-    ``thorough`` reads large JSON files, too, such as the tokenizer's.
+    ``thorough`` reads large JSON files, such as the tokenizer's, and those that few readers need.
     """
     return _each(folder, PATTERNS, thorough=thorough) or list(_shards(folder))
 
 
 def weights_of(folder: Path) -> list[Finding]:
     """What is wrong with the files of weights themselves."""
-    return _each(folder, ("*.safetensors",), thorough=False)
+    return _each(folder, ("*.safetensors",))
 
 
-def _each(folder: Path, patterns: Sequence[str], *, thorough: bool) -> list[Finding]:
+def _each(folder: Path, patterns: Sequence[str], *, thorough: bool = False) -> list[Finding]:
     found = []
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
-        said = _wrong(path, thorough=thorough)
+        said = _wrong(path, thorough=thorough) if thorough or _needed(path) else None
         if said:
             found.append(Finding("files", f"{path.name} in {str(folder)!r} {said}", error=True))
     return found
+
+
+def _needed(path: Path) -> bool:
+    return path.name in NEEDED or path.name.endswith((".safetensors", ".index.json", ".model"))
 
 
 def tokenizer_of(folder: Path) -> list[Finding]:
@@ -74,12 +78,11 @@ def _wrong(path: Path, *, thorough: bool) -> str | None:
         )
     if start.lstrip().startswith(PAGES):
         return f"is a web page, as a download that was refused leaves it: {AGAIN}"
-    needed = path.name in NEEDED or path.name.endswith((".safetensors", ".index.json", ".model"))
-    if size == 0 and needed:
+    if size == 0 and _needed(path):
         return f"is empty: {AGAIN}"
     if path.suffix == ".safetensors":
         return cut_short(path)
-    if needed and path.suffix == ".json" and (thorough or size < SMALL):
+    if path.suffix == ".json" and (thorough or size < SMALL):
         return _unreadable_json(path)
     return None
 

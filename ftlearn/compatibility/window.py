@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedConfig
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from ftlearn.compatibility.findings import Finding
@@ -19,7 +20,7 @@ def positions(model: nn.Module) -> int | None:
     RoBERTa's family counts positions from its padding token, so those up to it are not for texts.
     """
     config = getattr(model, "config", None)
-    if config is None:
+    if not isinstance(config, PreTrainedConfig):
         return None
     found = getattr(config.get_text_config(), "max_position_embeddings", None)
     if found is None:

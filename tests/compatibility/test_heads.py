@@ -82,6 +82,22 @@ def test_a_classifier_can_start_a_regression_and_the_other_way_round(tiny_bert, 
             assert load(folder, then).config.num_labels == (1 if then is NUMBERS else 3)
 
 
+@pytest.mark.parametrize("shape", ["bert", "gpt2"])
+@pytest.mark.filterwarnings("ignore:the head of this model has no bias")
+def test_a_regression_goes_on_in_the_units_of_its_new_data(tiny_checkpoints, tmp_path, shape: str):
+    first = tasks.Regression(center=300.0, scale=200.0)
+    then = tasks.Regression(center=300.0 if shape == "gpt2" else 290.0, scale=50.0)
+    model, tokenizer = models.load(tiny_checkpoints[shape], first, seed=1, device="cpu")
+    saving.save(model, tokenizer, first, tmp_path / "model")
+    again = load(tmp_path / "model", then)
+    inputs = padded(tokenizer, TEXT, 0)
+    (old,), (new,) = (
+        task.answers(logits(network, inputs).numpy())
+        for network, task in ((model, first), (again, then))
+    )
+    assert new == pytest.approx(old, rel=1e-5)
+
+
 def test_a_note_on_many_labels_is_short(tiny_bert, tmp_path):
     many = named(*(f"intent {number}" for number in range(150)))
     model, tokenizer = models.load(tiny_bert, many, device="cpu")
