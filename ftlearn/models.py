@@ -53,8 +53,7 @@ def load(
     is off: on a CPU it slows training by a third, and over a few epochs it bought nothing. Weights
     are always fp32; ``device=None`` takes the best one.
 
-    Raises ModelError when the model is not found, has no safetensors, has files that cannot be
-    read or a tokenizer that is not its own, or does not fit the task.
+    Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
     folder, place = find(name), torch.device(device or runtime.device())
     config = _configure(folder, task, dropout)

@@ -274,7 +274,7 @@ def test_the_cut_of_repeated_texts_is_the_same_for_any_order_of_the_rows(tmp_pat
 
 def test_a_given_test_file_is_the_test_part(tmp_path):
     train = write(tmp_path / "train.jsonl", notes(40))
-    test = write(tmp_path / "test.jsonl", [("unseen", "hot"), ("seen", "cold")])
+    test = write(tmp_path / "test.jsonl", [("unseen", "mild"), ("seen", "cold")])
     parts = read_parts(Files(train=train, test=test), seed=0)
     assert parts.data["test"]["text"][:] == ["unseen", "seen"]
     assert (len(parts.data["train"]), len(parts.data["valid"])) == (36, 4)

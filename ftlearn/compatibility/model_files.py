@@ -90,7 +90,7 @@ def _wrong(path: Path, *, thorough: bool) -> str | None:
 def _unreadable_json(path: Path) -> str | None:
     try:
         json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of the encoding, too
+    except (ValueError, RecursionError) as error:  # of the encoding, too
         return f"is not readable JSON ({error}): {AGAIN}"
     return None
 

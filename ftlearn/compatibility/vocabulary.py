@@ -25,9 +25,9 @@ in German, 1 in Russian and Arabic), and where a character is a word or a syllab
 Chinese with a vocabulary of its own, 2 in bytes)."""
 SPARSE = 100
 """Characters per token: more than in any language."""
-FEW = 0.9
-"""Share of the word table's rows that a tokenizer of the same model names, at least: tables are a
-little larger than the vocabulary, for the sake of the hardware."""
+FEW, SPARE = 0.9, 256
+"""Share of the word table's rows that a tokenizer of the same model names, or all but so many:
+tables are a little larger than the vocabulary, for the sake of the hardware."""
 SHOWN = 5
 """Unknown words that a message names."""
 EMPTY = 3
@@ -50,7 +50,7 @@ def tokenizer_and_model(tokenizer: Any, model: nn.Module | None, place: str = ""
     if not _has_words(ids, tokenizer):
         return [_empty(tokenizer, place)]
     largest = max(ids.values())
-    if rows is None or FEW * rows <= largest < rows:
+    if rows is None or min(FEW * rows, rows - SPARE) <= largest + 1 <= rows:
         return []
     if largest >= rows:
         message = (

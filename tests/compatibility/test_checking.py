@@ -118,7 +118,7 @@ def test_evaluate_and_predict_tell_of_a_language_that_the_model_cannot_read(load
     with pytest.warns(CompatibilityWarning, match="% of the tokens of the texts of the data are"):
         evaluation.evaluate(model, data, tasks.classification(data), tokenizer)
     with pytest.warns(CompatibilityWarning, match="% of the tokens of the texts are unknown"):
-        evaluation.predict(model, texts, CLASSES, tokenizer)
+        evaluation.predict(model, texts, tasks.classification(data), tokenizer)
 
 
 def test_a_training_run_warns_once(loaded):
