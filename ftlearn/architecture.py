@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -25,7 +26,9 @@ __all__ = [
     "parameter_table",
     "pool_first",
     "pool_mean",
+    "reorder_head",
     "replace_head",
+    "rescale_head",
     "unfreeze",
     "use_attention",
     "with_pooling",
@@ -131,6 +134,39 @@ def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
     model.config.num_labels = outputs
     if hasattr(model, "num_labels"):
         model.num_labels = outputs
+    return model
+
+
+def reorder_head(model: nn.Module, order: Sequence[int]) -> nn.Module:
+    """Give the outputs of the last linear layer another order, in place; C indices of the old one.
+
+    >>> model = PooledClassifier.__new__(PooledClassifier)
+    >>> nn.Module.__init__(model)
+    >>> model.classifier = nn.Linear(1, 2)
+    >>> weights = model.classifier.weight.flatten().tolist()
+    >>> reorder_head(model, [1, 0]).classifier.weight.flatten().tolist() == weights[::-1]
+    True
+    """
+    if list(order) == list(range(len(order))):
+        return model
+    layer = last_linear(model)
+    for values in (layer.weight, layer.bias):
+        if values is not None:
+            values.data = values.data[list(order)]
+    return model
+
+
+def rescale_head(model: nn.Module, factor: float, shift: float) -> nn.Module:
+    """Turn the outputs y of the last linear layer into factor · y + shift, in place.
+
+    Without a bias they are only scaled.
+    """
+    if (factor, shift) == (1.0, 0.0):
+        return model
+    layer = last_linear(model)
+    layer.weight.data = layer.weight.data * factor
+    if layer.bias is not None:
+        layer.bias.data = layer.bias.data * factor + shift
     return model
 
 

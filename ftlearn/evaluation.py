@@ -16,7 +16,7 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 from tqdm import tqdm
 
-from ftlearn import autotune, metrics, parallel, runtime
+from ftlearn import autotune, compatibility, metrics, parallel, runtime
 from ftlearn.arithmetic import computing
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.last_layer import first_token_only
@@ -112,11 +112,13 @@ def predict(
     """Answers for bare texts, one row each; for classification with the probability of each label.
 
     Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
-    the two. Raises TypeError for a single bare string.
+    the two. Warns where the tokenizer does not know what the texts are written with. Raises
+    TypeError for a single bare string.
     """
     if isinstance(texts, str):
         raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
     encoded = task.encode_texts(texts, tokenizer)
+    compatibility.settle(_of_bare_texts(model, texts, task, tokenizer), error=None)
     kept = outputs(model, encoded, task, tokenizer, precision=precision)
     table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())
@@ -136,16 +138,44 @@ def evaluate(
     progress: bool = False,
     precision: str = "auto",
 ) -> Report:
-    """Predict every row of a data set and report on it.
+    """Check that rows, task, model and tokenizer fit together; predict every row and report on it.
 
     With ``shared`` the ranks that train together share the work, and each gets the whole report;
     all of them must ask. ``progress`` shows a bar. ``precision`` is auto (the fastest here, as
-    measured), fp32, bf16 or fp16.
+    measured), fp32, bf16 or fp16. What ``compatibility.check`` finds is warned of, and raised as
+    DataError where the scores would be worthless.
     """
+    compatibility.settle(compatibility.check({"the data": dataset}, task, model, tokenizer))
+    how = {"shared": shared, "progress": progress, "precision": precision}
+    return report_on(model, dataset, task, tokenizer, **how)
+
+
+def report_on(
+    model: nn.Module,
+    dataset: Dataset,
+    task: Any,
+    tokenizer: Any,
+    *,
+    shared: bool = False,
+    progress: bool = False,
+    precision: str = "auto",
+) -> Report:
+    """``evaluate`` without its checks, for data that was checked before."""
     encoded = task.encode(dataset, tokenizer)
     how = {"shared": shared, "progress": progress, "precision": precision}
     kept = outputs(model, encoded, task, tokenizer, **how)
     return Report(task, dataset, kept, _targets(encoded.targets))
+
+
+def _of_bare_texts(
+    model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any
+) -> list[compatibility.Finding]:
+    """What does not fit together where there are texts alone."""
+    chosen = [texts[row] for row in compatibility.sample(len(texts))]
+    plain = [text for row in chosen for text in ([row] if isinstance(row, str) else row)]
+    found = compatibility.tokenizer_and_model(tokenizer, model)
+    found += compatibility.task_and_window(task, model, tokenizer)
+    return found + compatibility.tokenizer_and_texts(tokenizer, plain)
 
 
 def _targets(targets: Sequence[Any]) -> np.ndarray:

@@ -28,14 +28,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig
 
 from ftlearn import architecture, models
+from ftlearn.compatibility import heads
+from ftlearn.compatibility.heads import TASK_FILE
+from ftlearn.compatibility.labels import listed
 from ftlearn.models import ModelError
 from ftlearn.pooling import HEAD_FILE
 from ftlearn.tasks import Classification, LanguageModelling, Regression, Task
 
-TASK_FILE = "ftlearn_task.json"
 FORMAT = 1
 KINDS = {
     "classification": Classification,
@@ -82,7 +83,8 @@ def load(
     Raises ModelError when the folder is no saved model, or its task cannot be known.
     """
     folder = locate(folder)
-    task = _read_note(folder) if (folder / TASK_FILE).is_file() else _task_of(folder)
+    noted = (folder / TASK_FILE).is_file()
+    task = _checked(_read_note(folder), folder) if noted else _task_of(folder)
     model, tokenizer = models.load(folder, task, device=device)
     return model.eval(), tokenizer, task
 
@@ -90,7 +92,7 @@ def load(
 def locate(folder: str | Path) -> Path:
     """The folder with the model itself: the given one, or ``model`` inside it.
 
-    Raises ModelError when neither holds a model.
+    Raises ModelError when neither holds a model, or a file of it is not what its name says.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -100,7 +102,7 @@ def locate(folder: str | Path) -> Path:
         )
     for place in (folder, folder / "model"):
         if (place / "config.json").is_file():
-            return place
+            return models.find(place)
     raise ModelError(
         f"folder {str(folder)!r} holds no model (no config.json there or in {'model'!r}): has its "
         "training finished?"
@@ -135,9 +137,21 @@ def _read_note(folder: Path) -> Task:
         ) from error
 
 
+def _checked(task: Task, folder: Path) -> Task:
+    """The task of a note; ModelError where the model beside it was trained for another one."""
+    pooled = (folder / HEAD_FILE).is_file()
+    trained = heads.trained_labels(models.configuration(folder), pooled=pooled)
+    if trained and task.head == "sequence classification" and heads.order(trained, task) is None:
+        raise ModelError(
+            f"{TASK_FILE} in {str(folder)!r} is of another model than config.json beside it, which "
+            f"has the labels {listed(trained)}: copy the whole folder again"
+        )
+    return task
+
+
 def _task_of(folder: Path) -> Task:
     """The task of a folder without a note, as its configuration tells it."""
-    config = AutoConfig.from_pretrained(folder)
+    config = models.configuration(folder)
     trained = any(n.endswith("ForSequenceClassification") for n in config.architectures or ())
     if not (trained or (folder / HEAD_FILE).is_file()):
         raise ModelError(
@@ -149,12 +163,22 @@ def _task_of(folder: Path) -> Task:
             f"the model in {str(folder)!r} gives several labels to one text; ftlearn reads "
             "models that give one"
         )
-    positions = getattr(config, "max_position_embeddings", None) or 0
-    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no end, says -1
+    window = _window_of(folder, config)
     if config.num_labels == 1:
         return Regression(max_length=window)
     labels = tuple(config.id2label[at] for at in sorted(config.id2label))
     return Classification(max_length=window, labels=labels)
+
+
+def _window_of(folder: Path, config: Any) -> int:
+    """Tokens that a saved model reads in ``transformers.pipeline``."""
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no end, says -1
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return window
+    return int(min(window, said.get("model_max_length") or window))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ftlearn import evaluation
+from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data import DataError
 from ftlearn.data.records import Record, Row
 from ftlearn.data.streams import Format, opened
@@ -117,6 +118,8 @@ def _windows(
     texts = cut = 0
     for part in _cut(rows, columns, window):
         good = [row for row in part if isinstance(row, Record)]
+        if texts == 0:
+            _check_language(tokenizer, good, columns)
         answers, truncated = _predict(model, task, tokenizer, good, columns)
         texts, cut = texts + len(good), cut + truncated
         results = iter(answers)
@@ -127,10 +130,19 @@ def _windows(
     if cut:
         warnings.warn(
             f"{cut} of {texts} texts are longer than the window of "
-            f"{min(task.max_length, tokenizer.model_max_length)} tokens and were cut at the end",
+            f"{task.window(tokenizer)} tokens and were cut at the end",
             TruncationWarning,
             stacklevel=3,
         )
+
+
+def _check_language(tokenizer: Any, rows: Sequence[Record], columns: Sequence[str]) -> None:
+    """Warn where the tokenizer does not know what the first rows are written with.
+
+    An error would leave the rows without an answer that are not like them.
+    """
+    texts = [rows[at].cells[name] for at in sample(len(rows)) for name in columns]
+    settle(tokenizer_and_texts(tokenizer, texts), error=None, stacklevel=4)
 
 
 def _cut(rows: Iterable[Row], columns: Sequence[str], window: int) -> Iterator[list[Row]]:

@@ -58,7 +58,7 @@ SPARE = 2  # updates that a life makes at most after the one at whose news it is
 KILLS, TIMED, WRITING, SEED = 40, 10, 10, 5
 """Runs are killed until there are so many deaths, so many of them by time and in a write."""
 STAGES = {
-    "training": (training, "fit", 14),
+    "training": (training, "train", 14),
     "model": (saved, "save", 8),
     "report": (whole_runs, "_write", 8),
 }

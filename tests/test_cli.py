@@ -6,6 +6,7 @@ import csv
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from types import FunctionType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from checkpoints import copied
 from datasets import Dataset
 from rounding import assert_alike
 from test_runs import interrupt_after
@@ -85,6 +87,72 @@ def fitted(tiny_bert, tmp_path_factory) -> Path:
 
 def answers(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# What does not fit together
+
+
+def line_of(capsys: pytest.CaptureFixture[str], begin: str) -> str:
+    """The one line on standard error that begins so."""
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith(begin))
+    return line
+
+
+def test_fit_ends_with_two_where_the_model_has_no_tokenizer(tiny_bert, tmp_path, capsys):
+    bare = copied(tiny_bert, tmp_path / "bare", without="token*")
+    train = table(tmp_path / "notes.csv", rows(40))
+    assert fit(train, tmp_path / "run", "--checkpoint", str(bare)) == 2
+    assert "tokenizer.json" in line_of(capsys, "error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_fit_ends_with_two_where_test_shares_no_label_with_train(tiny_bert, tmp_path, capsys):
+    train = table(tmp_path / "notes.csv", rows(40))
+    test = table(tmp_path / "test.csv", [(text, f"{label} ") for text, label in rows(20)])
+    given = ("--checkpoint", str(tiny_bert), "--test", str(test))
+    assert fit(train, tmp_path / "run", *given) == 2
+    said = line_of(capsys, "error: ")
+    assert "no row of test has a label that train has" in said
+    assert "'NA ' may mean 'NA'" in said
+
+
+def test_notes_of_fit_are_lines_and_each_is_there_once(tiny_bert, tmp_path, capsys):
+    strange = [*rows(40), *((f"{text} again", "na") for text, _ in rows(8)), (rows(1)[0][0], "2")]
+    train = table(tmp_path / "notes.csv", strange)
+    given = ("--checkpoint", str(tiny_bert), "--epochs", "2", "--device", "cpu")
+    assert fit(train, tmp_path / "run", *given) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(told) == len(set(told))
+    for said in (
+        "'NA' (10), 'na' (8)",
+        "1 text stands there with two labels or more",
+        "on line 2 of notes.csv ('1') and on line 50 of notes.csv ('2')",
+        "of the tokens of the texts of train are unknown",
+    ):
+        assert any(said in line for line in told)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "interpolate"])
+def test_a_cut_file_of_a_run_is_named(fitted, tmp_path, capsys, command: str):
+    run = shutil.copytree(fitted, tmp_path / "run")
+    weights = run / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    data = str(table(tmp_path / "new.csv", rows(8)))
+    more = {
+        "evaluate": [data],
+        "predict": ["--input", data, "--output", str(tmp_path / "answers.jsonl")],
+        "interpolate": [str(fitted), "--valid", data, "--out", str(tmp_path / "between")],
+    }
+    assert cli.main([command, str(run), *more[command]]) == 2
+    assert "model.safetensors" in line_of(capsys, "error: ")
+
+
+def test_predict_tells_of_a_language_that_the_model_cannot_read(fitted, tmp_path, capsys):
+    source = table(tmp_path / "new.csv", [("ὁ ἄνθρωπος φύσει πολιτικὸν ζῷον",)] * 9, ("Text",))
+    target = tmp_path / "answers.jsonl"
+    assert cli.main(["predict", str(fitted), "--input", str(source), "--output", str(target)]) == 0
+    assert "tokens of the texts are unknown" in line_of(capsys, "note: ")
+    assert len(answers(target)) == 9
 
 
 # From a CSV to answers

@@ -21,6 +21,7 @@ FLOORS = [
         "batching",
         "blocks",
         "checkpoints",
+        "compatibility",
         "data",
         "files",
         "interpolation",

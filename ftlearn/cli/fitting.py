@@ -50,7 +50,8 @@ class FilesGiven:
     test: Annotated[
         Path | None,
         option(
-            "Rows for the final score, never trained on. Without it, a tenth of TRAIN.",
+            "Rows for the final score, never trained on, with labels of TRAIN. Without it, a "
+            "tenth of TRAIN.",
             DATA,
             "FILE",
         ),
@@ -72,7 +73,8 @@ class ModelGiven:
     checkpoint: Annotated[
         str,
         option(
-            "The pretrained model: a name (minilm needs no network), a Hub id or a folder.",
+            "The pretrained model: a name (minilm needs no network), a Hub id or a folder. A "
+            "classifier for other labels gets a new head.",
             MODEL,
             "NAME|FOLDER",
         ),
@@ -86,7 +88,12 @@ class ModelGiven:
         ),
     ] = "pretrained"
     max_length: Annotated[
-        int, option("Tokens (about 3/4 of a word) read of each text; the rest is cut.", MODEL)
+        int,
+        option(
+            "Tokens (about 3/4 of a word) read of each text, as far as the model has positions; "
+            "the rest is cut.",
+            MODEL,
+        ),
     ] = 128
     shard: Annotated[
         bool,

@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import safe_open
 
+from ftlearn.compatibility import settle
+from ftlearn.compatibility.model_files import weights_of
+
 from .states import check_names
 from .weights import mix, shares
 
@@ -99,6 +102,7 @@ def compared(folders: Sequence[str | Path]) -> list[dict[str, Stored]]:
 def tensors_in(folder: str | Path) -> dict[str, Stored]:
     """What all safetensors files of a folder hold, by name; only headers are read."""
     folder = Path(folder)
+    settle(weights_of(folder), ValueError)
     files = sorted(folder.glob("*.safetensors"))
     wanted = {name for index in folder.glob("*.index.json") for name in _shards(index)}
     missing = sorted(wanted - {file.name for file in files})

@@ -12,9 +12,19 @@ import torch
 from datasets import ClassLabel
 from torch import nn
 
-from ftlearn import autotune, models, pages, parallel, runtime, saved, tasks, training
+from ftlearn import (
+    autotune,
+    compatibility,
+    models,
+    pages,
+    parallel,
+    runtime,
+    saved,
+    tasks,
+    training,
+)
 from ftlearn.architecture import count_parameters
-from ftlearn.evaluation import Report, evaluate
+from ftlearn.evaluation import Report, report_on
 from ftlearn.history import History
 from ftlearn.runs.folder import RunFolder, strict, write_json, write_text
 from ftlearn.runs.parts import Parts, read_parts
@@ -58,21 +68,21 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
             if parallel.is_main():
                 folder.begin(_asked(plan))
             return Outcome(FINISHED_BEFORE)
-        model, tokenizer = _load(plan, task, tell)
+        model, tokenizer = _load(plan, task, parts, tell)
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
         saving = {"checkpoints": folder.checkpoints, "resume": resume}
         given = (model, parts.data, task, tokenizer, plan.config)
-        history = training.fit(*given, patience=plan.patience, **saving)
+        history = training.train(*given, patience=plan.patience, **saving)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
         valid, test = (
-            evaluate(model, parts.data[part], task, tokenizer, shared=True)
+            report_on(model, parts.data[part], task, tokenizer, shared=True)
             for part in ("valid", "test")
         )
         whole = parallel.gathered(model)
         if not parallel.is_main():
             return Outcome(DONE, history, test)
-        result = Result(plan, parts, task, model, history, valid, test, notes)
+        result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes)
         facts = summary(result, start=start, resumed=resumed)
         saved.save(whole, tokenizer, task, folder.model)
         _write(folder, facts, history, test)
@@ -96,12 +106,16 @@ def _task(plan: Plan, parts: Parts) -> Task:
     return make(parts.data, text=text, target=files.label, max_length=plan.max_length)
 
 
-def _load(plan: Plan, task: Task, tell: Teller) -> tuple[nn.Module, Any]:
+def _load(plan: Plan, task: Task, parts: Parts, tell: Teller) -> tuple[nn.Module, Any]:
+    """Model and tokenizer, which read the texts and have the window that the plan asks for."""
     # A sharded model is loaded beside the devices, whose memory may not hold all of it.
     place = "cpu" if plan.shard else plan.device
     model, tokenizer = models.load(
         plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=place
     )
+    found = compatibility.task_and_window(task, model, tokenizer)
+    found += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
+    compatibility.settle(found)
     if plan.shard:
         parallel.shard(model)
     device = runtime.device_of(model)

@@ -22,7 +22,8 @@ class Files:
     """Where the rows are and how to read them; see ``data.read``.
 
     text       the text column, or two for a pair of texts
-    valid, test  files of their own; where one is missing, a tenth of ``train`` takes its place
+    valid, test  files of their own, of which rows with a label that ``train`` does not have are
+                refused; where one is missing, a tenth of ``train`` takes its place
     task       classification, regression, or auto: what the labels look like
 
     >>> Files(train="notes.csv", task="clasification")

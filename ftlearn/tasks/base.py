@@ -13,6 +13,7 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn.batching import Batches, Encoded
+from ftlearn.compatibility import window as windows
 from ftlearn.losses import LossSum
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Task(ABC):
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         """Tokenise all rows; no padding yet."""
         inputs, truncated = self._token_ids(dataset, tokenizer)
-        return Encoded(inputs, list(self.targets(dataset)), self._window(tokenizer), truncated)
+        return Encoded(inputs, list(self.targets(dataset)), self.window(tokenizer), truncated)
 
     def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
         """Tokenise bare texts (or pairs of texts) that have no targets."""
@@ -80,14 +81,15 @@ class Task(ABC):
         else:
             columns = dict(zip(self.text, map(list, zip(*texts, strict=True)), strict=True))
         inputs, truncated = self._token_ids(Dataset.from_dict(columns), tokenizer)
-        return Encoded(inputs, [0] * len(texts), self._window(tokenizer), truncated)
+        return Encoded(inputs, [0] * len(texts), self.window(tokenizer), truncated)
 
     def batches(self, dataset: Dataset, tokenizer: Any, config: TrainConfig) -> Batches:
         """The training batches of a data set in the order that ``config.seed`` gives."""
         encoded = self.encode(dataset, tokenizer)
         return Batches(encoded, tokenizer, config.batch_size, config.accumulate, config.seed)
 
-    def _window(self, tokenizer: Any) -> int:
+    def window(self, tokenizer: Any) -> int:
+        """Tokens that are read of each text: what is asked for, as far as the model has them."""
         return min(self.max_length, tokenizer.model_max_length)
 
     def _token_ids(
@@ -97,15 +99,15 @@ class Task(ABC):
         require_columns(dataset, names)
         if len(dataset) == 0:
             raise ValueError("the data set is empty (0 rows): load one with at least one row")
-        window = self._window(tokenizer)
+        window = self.window(tokenizer)
         columns = [check_texts(dataset[name], name) for name in names]
         whole = tokenizer(*columns, verbose=False)
         long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > window]
         if long:
             longest = max(len(whole["input_ids"][row]) for row in long)
+            allowed = tokenizer.model_max_length
             warnings.warn(
-                f"{len(long)} of {len(dataset)} texts are longer than {window} tokens (the longest "
-                f"has {longest}) and were cut at the end; raise max_length to keep more",
+                windows.cut(len(long), len(dataset), window, longest, allowed),
                 TruncationWarning,
                 stacklevel=4,
             )

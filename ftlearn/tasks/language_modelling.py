@@ -37,7 +37,7 @@ class LanguageModelling(Task):
 
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         inputs, truncated = self._token_ids(dataset, tokenizer)
-        return Encoded(inputs, inputs["input_ids"], self._window(tokenizer), truncated)
+        return Encoded(inputs, inputs["input_ids"], self.window(tokenizer), truncated)
 
     def answers(self, outputs: np.ndarray) -> list[float]:
         """The perplexity of each text."""

@@ -15,12 +15,12 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from ftlearn import parallel, resources, runtime
+from ftlearn import compatibility, parallel, resources, runtime
 from ftlearn.architecture import PooledClassifier
 from ftlearn.batching import Batches
 from ftlearn.checkpoints import Store
 from ftlearn.config import TrainConfig
-from ftlearn.evaluation import evaluate
+from ftlearn.evaluation import report_on
 from ftlearn.history import History, Step
 from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts
@@ -52,10 +52,33 @@ def fit(
     the latest (``Store`` changes that), and when it is interrupted; ``resume=True`` continues it,
     on the same machine to the same last bit. Under ``torchrun`` each process does its share.
 
+    Before anything is trained, what ``compatibility.check`` finds in data, task, model and
+    tokenizer is warned of, and raised as DataError where the result would be worthless.
+
     Raises TooLargeError at the start when the run would not fit in memory, CheckpointError when
     the folder cannot be used or holds another run, and DivergedError with the best weights so far
     in the model.
     """
+    used = {"train": training_part(data)}
+    if isinstance(data, DatasetDict) and "valid" in data:
+        used["valid"] = data["valid"]
+    compatibility.settle(compatibility.check(used, task, model, tokenizer))
+    saving = {"checkpoints": checkpoints, "resume": resume}
+    return train(model, data, task, tokenizer, config, patience=patience, **saving)
+
+
+def train(
+    model: nn.Module,
+    data: Dataset | DatasetDict,
+    task: Any,
+    tokenizer: Any,
+    config: TrainConfig,
+    *,
+    patience: int | None = None,
+    checkpoints: Store | str | Path | None = None,
+    resume: bool = False,
+) -> History:
+    """``fit`` without its checks, for data that was checked before."""
     batches = task.batches(training_part(data), tokenizer, config)
     check_memory(model, batches, config)
     history = History(config, task.criterion)
@@ -104,7 +127,7 @@ def _scorer(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> Scorer | 
     return (
         None
         if valid is None
-        else lambda: evaluate(model, valid, task, tokenizer, shared=True).scores
+        else lambda: report_on(model, valid, task, tokenizer, shared=True).scores
     )
 
 
