@@ -399,9 +399,11 @@ def test_resume_of_nothing_begins_and_says_so(plan):
 
 
 def test_plans_are_checked_at_birth(plan):
-    with pytest.raises(ValueError, match="max_length is 2: it must be at least 8"):
+    with pytest.raises(
+        ValueError, match="max_length is 2: it must be a whole number of at least 8"
+    ):
         replace(plan, max_length=2)
-    with pytest.raises(ValueError, match="patience is 0: it must be at least 1"):
+    with pytest.raises(ValueError, match="patience is 0: it must be a whole number of at least 1"):
         replace(plan, patience=0)
     with pytest.raises(ValueError, match="there is no device 'mps' here"):
         replace(plan, device="mps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ def fit(
     on the same machine to the same last bit. Under ``torchrun`` each process does its share.
 
     Raises TooLargeError at the start when the run would not fit in memory, CheckpointError when
-    the folder cannot be used or holds another run, and DivergedError with the best weights so far
-    in the model.
+    the folder cannot be used or holds another run, BusyError while another process trains into
+    it, and DivergedError with the best weights so far in the model.
     """
     batches = task.batches(training_part(data), tokenizer, config)
     check_memory(model, batches, config)
@@ -62,12 +62,13 @@ def fit(
     run = steps(model, batches, task.loss, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
     keeper = _keeper(checkpoints, run, history, resume=resume)
-    if keeper and keeper.begin(resume=resume):
-        validation.recall(keeper.store)
-    try:
-        _drain(run, history, validation, keeper)
-    finally:
-        validation.restore()
+    with keeper.at_work() if keeper else nullcontext():
+        if keeper and keeper.begin(resume=resume):
+            validation.recall(keeper.store)
+        try:
+            _drain(run, history, validation, keeper)
+        finally:
+            validation.restore()
     return history
 
 

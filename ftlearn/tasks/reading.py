@@ -1,0 +1,27 @@
+"""The rows of a file as a task wants them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets import Dataset, Value
+
+from ftlearn.data import ReadReport
+from ftlearn.data.reading import read_table, to_dataset
+from ftlearn.data.wanted import Wanted
+from ftlearn.tasks.base import Task
+from ftlearn.tasks.language_modelling import LanguageModelling
+from ftlearn.tasks.regression import Regression
+
+
+def read_for(task: Task, path: Path, **reading: str | None) -> tuple[Dataset, ReadReport]:
+    """The rows of a file for a task that is known: class labels as they stand, numbers as numbers.
+
+    One label in all rows is as good as several here, where nothing is to be learnt. ``reading``
+    holds delimiter, encoding and the like, as ``data.read`` takes them. Raises DataError.
+    """
+    number = isinstance(task, Regression)
+    label = None if isinstance(task, LanguageModelling) else task.target
+    wanted = Wanted.of(task.text, label, "number" if number else "class")
+    table = read_table(path, wanted, **reading)
+    return to_dataset(table, wanted, Value("float32") if number else None), table.report
