@@ -49,24 +49,8 @@ def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterat
     made = _make(file.parent)
     lock = FileLock(file, fallback_to_soft=False)
     try:
+        _acquire(lock, file, wait)
         try:
-            lock.acquire(timeout=wait)
-        except Timeout:
-            raise BusyError(_busy(file)) from None
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-            warnings.warn(
-                f"the disk of {file.parent} knows no locks: see to it that no other process "
-                "writes there meanwhile",
-                stacklevel=3,
-            )
-        try:
-            if lock.is_locked:
-                with suppress(
-                    OSError
-                ):  # a full disk has no room for the name, and locks all the same
-                    _name_holder(file)
             yield
         finally:
             _release(lock, file)
@@ -74,6 +58,24 @@ def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterat
         for empty in made:
             with suppress(OSError):  # it is not empty
                 empty.rmdir()
+
+
+def _acquire(lock: FileLock, file: Path, wait: float) -> None:
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise BusyError(_busy(file)) from None
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        warnings.warn(
+            f"the disk of {file.parent} knows no locks: see to it that no other process writes "
+            "there meanwhile",
+            stacklevel=5,
+        )
+    else:
+        with suppress(OSError):  # a full disk has no room for the name, and locks all the same
+            _name_holder(file)
 
 
 def _make(folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.initialization import no_init_weights
 
 from ftlearn import architecture, optimisation, runtime
+from ftlearn.errors import FtlearnError
 from ftlearn.lean import lean
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -45,7 +46,7 @@ FLOPS = {
 """From shapes to operations for what torch's counter leaves out: in place, the CPU's attention."""
 
 
-class TooLargeError(MemoryError):
+class TooLargeError(FtlearnError, MemoryError):
     """A run that would not fit in memory; the message names a smaller choice."""
 
 

@@ -74,16 +74,13 @@ def predict_file(
 
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
     target appears when it is complete: until then results are in the target's name with ".part"
-    after it, where they stay, with a warning, when the run breaks off. A bar is on standard error,
-    where that is a terminal. Raises `DataError` where source or target cannot be used, or are one
-    file, or the rest of the source cannot be trusted, and `ExistsError` as `check_target` does.
+    after it, where they stay, with a warning, when the run breaks off. A terminal shows a bar.
+    Raises `DataError` where source or target cannot be used, or are one file, or the rest of the
+    source cannot be trusted, and `ExistsError` as `check_target` does.
     """
     check_target(source, target, overwrite=overwrite)
-    wanted = Wanted.of(text or task.text)
-    with (
-        opened(source, wanted, file_format or Format()) as found,
-        _written(target, overwrite) as file,
-    ):
+    wanted, how = Wanted.of(text or task.text), file_format or Format()
+    with opened(source, wanted, how) as found, _written(target, overwrite) as file:
         windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
         with _bar(True, found.unit, found.total) as bar:
             counts = Counts(0, 0)

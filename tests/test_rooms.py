@@ -35,7 +35,7 @@ FLOORS = [
         "numbers",
         "parallel",
     }
-    | {"pooling", "runtime", "showing", "tables"},
+    | {"pooling", "progress", "runtime", "showing", "tables"},
     {"architecture", "config", "models", "optimisation", "resources", "tasks"},
     {"baselines", "doctor", "evaluation", "heads", "history", "light", "saved", "training"},
     {"experiments", "figures", "paths", "search", "serving", "streaming"} | {"views"},

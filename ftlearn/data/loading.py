@@ -47,10 +47,9 @@ def load(
         stsb are secret, so their validation part is test here, and valid a tenth of train;
         any other Hub id, with its own columns
     text, label, kind, delimiter, encoding : for files, as in `ftlearn.data.read`; columns keep
-        their names, and classes are those of all parts together
+        their names, classes are those of all parts
 
-    A `UserWarning` holds the report where rows of a file were refused, and names the files of a
-    folder that are no part.
+    A `UserWarning` holds the report of refused rows, and names files of a folder that are no part.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """

@@ -46,8 +46,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
     finished. Under ``torchrun`` each process trains its share and the first one writes.
 
     Raises DataError, ModelError, RunError, BusyError, TooLargeError, CheckpointError and
-    DivergedError, each with its remedy; before training has begun nothing is written. Scores and
-    report are written before the model, which is what a disk may have no room for at the end.
+    DivergedError, each with its remedy; before training has begun nothing is written.
     """
     start, folder = time.perf_counter(), RunFolder(Path(plan.out))
     with parallel.started(), alone(folder), noted() as notes:
@@ -62,8 +61,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
                 folder.begin(_asked(plan))
             return Outcome(FINISHED_BEFORE)
         model, tokenizer = _load(plan, task, tell)
-        if parallel.is_main():
-            check_space(folder, model, plan.config, rows=len(parts.data["train"]))
+        check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
         saving = {"checkpoints": folder.checkpoints, "resume": resume}
         given = (model, parts.data, task, tokenizer, plan.config)
@@ -79,11 +77,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
             return Outcome(DONE, history, test)
         result = Result(plan, parts, task, runtime.device_of(model), history, valid, test, notes)
         facts = summary(result, start=start, resumed=resumed)
-        with kept_for_later(folder, whole, history):
-            _write(folder, facts, history, test)
-            saved.save(whole, tokenizer, task, folder.model)
-        folder.end()
-        return Outcome(DONE, history, test, facts)
+        return _kept(folder, Outcome(DONE, history, test, facts), (whole, tokenizer, task))
 
 
 def _silent(line: str) -> None:
@@ -134,6 +128,15 @@ def _tell_data(plan: Plan, parts: Parts, task: Task, tell: Teller) -> None:
 
 def _few(labels: tuple[str, ...], most: int = 8) -> str:
     return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
+
+
+def _kept(folder: RunFolder, outcome: Outcome, fitted: tuple[nn.Module, Any, Task]) -> Outcome:
+    """Write scores and report, and then the model: a disk may be full, and it is the largest."""
+    with kept_for_later(folder, fitted[0], outcome.history):
+        _write(folder, outcome.summary, outcome.history, outcome.report)
+        saved.save(*fitted, folder.model)
+    folder.end()
+    return outcome
 
 
 def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:

@@ -22,6 +22,8 @@ def alone(folder: RunFolder) -> AbstractContextManager[None]:
 
 def check_space(folder: RunFolder, model: nn.Module, config: TrainConfig, *, rows: int) -> None:
     """Raise RunError where what a run on so many rows will write does not fit on the disk."""
+    if not parallel.is_main():
+        return
     updates = -(-rows // config.batch_size)
     count = expected(config.epochs, updates, Store(folder.checkpoints))
     folder.check_space(count, checkpoint_bytes(model, config), model_bytes(model))

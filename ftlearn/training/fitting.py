@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from ftlearn import parallel, resources, runtime
@@ -22,6 +21,7 @@ from ftlearn.checkpoints import Store
 from ftlearn.config import TrainConfig
 from ftlearn.evaluation import evaluate
 from ftlearn.history import History, Step
+from ftlearn.progress import bar
 from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts
 from ftlearn.training.loop import DivergedError, Run, steps, used_tables
@@ -192,9 +192,9 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
 
 
 def _with_bar(run: Run) -> Iterator[Step]:
-    shown = {"desc": "training", "unit": "update", "leave": False}
-    with tqdm(total=run.total, initial=run.number, disable=not parallel.is_main(), **shown) as bar:
+    look = {"total": run.total, "initial": run.number, "desc": "training", "unit": "update"}
+    with bar(shown=parallel.is_main(), **look) as progress:
         for step in run:
-            bar.update()
-            bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+            progress.update()
+            progress.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
             yield step

@@ -16,6 +16,7 @@ from torch.amp import GradScaler
 from ftlearn import optimisation, parallel, runtime, tables
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
+from ftlearn.errors import FtlearnError
 from ftlearn.history import Step
 from ftlearn.lean import lean
 from ftlearn.losses import LossSum
@@ -26,7 +27,7 @@ SHRINK_EVERY = 16
 """Updates after which the unused rows of a table shrink: each time it is a walk over all of it."""
 
 
-class DivergedError(RuntimeError):
+class DivergedError(FtlearnError, RuntimeError):
     """The loss or its gradient stopped being a number. ``history`` holds what came before."""
 
     history: Any = None
