@@ -233,3 +233,13 @@ def test_import_is_light():
     answers = [run.stdout.split() for run in runs]
     assert min(float(seconds) for seconds, *_ in answers) < IMPORT_SECONDS
     assert {tuple(loaded) for _, *loaded in answers} == {("False", "False")}
+
+
+def test_our_errors_have_one_base():
+    # Two never leave the package; a check of an exercise raises the third, for its own reader.
+    inside = {"FtlearnError", "StoppedError", "_SpareError", "NotYetError"}
+    for path in MODULES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+                bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+                assert bases[0] == "FtlearnError" or node.name in inside, f"{path}: {node.name}"
