@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from ftlearn.errors import DiskFullError
 
-FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+FULL = {getattr(errno, name, errno.ENOSPC) for name in ("ENOSPC", "EFBIG", "EDQUOT")}
 SAID = ("no space left", "file too large", "not enough space", "quota exceeded")
 """How safetensors puts it, whose errors carry no number."""
 

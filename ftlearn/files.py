@@ -21,7 +21,7 @@ Carry = Callable[[Path, Path], list[Path]]
 
 
 class NoFolderError(FtlearnError, FileNotFoundError):
-    """The folder that a file is to be written into does not exist."""
+    """The folder that a file is to be written into does not exist, or is closed to the user."""
 
 
 def sha256(path: Path) -> str:
@@ -41,15 +41,21 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise an error where a file cannot be written, before work is done whose result it holds.
 
     ExistsError for a name that is taken, unless ``overwrite``, and for a folder; NoFolderError
-    where its folder is missing. Pipes and devices such as /dev/stdout are no files to be lost.
+    where its folder is missing or closed. Pipes and devices, such as /dev/stdout, hold nothing
+    that could be lost.
     """
     path = Path(path)
     if path.is_dir():
         raise ExistsError(f"{path} is a folder: name a file to write")
-    if not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise NoFolderError(
             f"there is no folder {path.parent} to write {path.name} into: make it, or choose "
             "another place"
+        )
+    if not os.access(folder, os.W_OK) and not is_device(path):
+        raise NoFolderError(
+            f"you may not write into {folder}: choose another place for {path.name}"
         )
     if os.path.lexists(path) and not is_device(path) and not overwrite:
         raise ExistsError(
@@ -119,7 +125,7 @@ def written_folder(folder: str | Path, carry: Carry | None = None) -> Iterator[P
     fresh)`` names what of it stays. Raises ExistsError, and BusyError while another process writes
     the same folder.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()  # a link stays one, and what it leads to is replaced
     if carry is None:
         check_new_folder(folder)
     with locked(folder.parent, f".{folder.name}.lock"):

@@ -26,7 +26,9 @@ NAME = ".ftlearn.lock"
 HOLDER_START, HOLDER_BYTES = 1, 400
 """Where the file says who holds it: behind the byte that Windows locks, and in a fixed length."""
 
-UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+NAMES = ("ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK")
+UNSUPPORTED = {getattr(errno, name, errno.ENOSYS) for name in NAMES}
+"""How a file system says that it knows no locks."""
 
 
 @contextmanager

@@ -33,6 +33,12 @@ def test_a_folder_and_a_file_in_no_folder_are_refused_in_any_case(tmp_path):
         check_writable(tmp_path / "gone" / "a.json", overwrite=True)
 
 
+def test_a_folder_that_is_closed_is_told_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda folder, mode: False)  # tests may run as root
+    with pytest.raises(FileNotFoundError, match=r"you may not write into .*for a.json"):
+        check_writable(tmp_path / "a.json")
+
+
 def test_a_dangling_link_is_somebodys_too(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(ExistsError):
@@ -127,6 +133,16 @@ def test_what_is_carried_over_is_the_same_file_still(tmp_path):
     assert names(tmp_path) == ["out", "out/model.bin", "out/notes", "out/notes/a.txt"]
     assert (old / "model.bin").read_text() == "new"
     assert (old / "notes" / "a.txt").stat().st_ino == inode
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with written_folder(tmp_path / "link", carry=lambda before, fresh: []) as fresh:
+        (fresh / "a.txt").write_text("a")
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "real") == ["a.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
 def test_what_is_carried_over_is_copied_where_there_are_no_links(tmp_path, monkeypatch):

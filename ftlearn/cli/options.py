@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-TAB_NAMES = ("tab", "TAB", r"\t")
+TAB_NAMES = ("tab", r"\t")
 """How one types a tab where the key moves the cursor, and few know the shell's own way."""
 
 DATA, MODEL, TRAINING, RUN = "Your data", "The model", "Training", "The run"
@@ -97,7 +97,7 @@ class ReadingGiven:
     ] = None
 
     def __post_init__(self) -> None:
-        if self.delimiter in TAB_NAMES:
+        if self.delimiter and self.delimiter.casefold() in TAB_NAMES:
             object.__setattr__(self, "delimiter", "\t")
 
 
