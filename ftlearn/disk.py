@@ -45,8 +45,8 @@ def shortage(folder: str | Path, total: int, largest: int, *, taken: int = 0) ->
     free, limit = free_bytes(folder) + taken, largest_file()
     if limit is not None and largest > limit:
         return (
-            f"one file takes {megabytes(largest)} and files here may have {megabytes(limit)} "
-            "(ulimit -f)"
+            f"one file takes {megabytes(largest)}, and the limit of this session for a file is "
+            f"{megabytes(limit)} (ulimit -f)"
         )
     if total > free:
         return (

@@ -46,20 +46,17 @@ class Child:
 
 
 class Gate:
-    """Where a child stops, and says so, until it is let through."""
+    """Where a child stops, and says so, until it is killed."""
 
     def __init__(self) -> None:
-        (self.arrived, self.arrive), (self.passed, self.open) = os.pipe(), os.pipe()
+        self.arrived, self.arrive = os.pipe()
 
     def stop(self) -> None:
         os.write(self.arrive, b".")
-        os.read(self.passed, 1)
+        signal.pause()
 
     def reached(self) -> None:
         os.read(self.arrived, 1)
-
-    def let_through(self) -> None:
-        os.write(self.open, b".")
 
 
 def stopping_at(gate: Gate, owner: Any, name: str, do: Callable[[], Any]) -> Callable[[], Any]:
@@ -106,27 +103,17 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def held(root: Path, name: str, first: Callable, second: Callable, gate: Gate) -> dict[str, Any]:
-    """A second run while a first one is at work, what it changed, and how the first one ends."""
+    """A second run while a first one is at work, and whether it changed anything.
+
+    The first one is killed then, with the lock in its hands.
+    """
     at_work = Child(root / f"{name}-first.txt", first)
     gate.reached()
     before = contents(root / name)
     other = Child(root / f"{name}-second.txt", second).wait()
     touched = contents(root / name) != before
-    gate.let_through()
-    return {"second": other, "touched": touched, "first": at_work.wait()}
-
-
-def killed(root: Path) -> dict[str, Any]:
-    """A run that is killed while it holds the lock, and the next one in its folder."""
-    gate = Gate()
-    first = stopping_at(gate, whole_runs.training, "fit", command(root, "killed"))
-    at_work = Child(root / "killed-first.txt", first)
-    gate.reached()
     os.kill(at_work.process, signal.SIGKILL)
-    gone = at_work.wait()
-    again = Child(root / "killed-again.txt", command(root, "killed", "--resume")).wait()
-    left = sorted(path.name for path in (root / "killed").iterdir())
-    return {"first": gone, "again": again, "left": left}
+    return {"second": other, "touched": touched, "first": at_work.wait()}
 
 
 def at_once(root: Path) -> list[dict[str, Any]]:
@@ -139,14 +126,15 @@ def main(root: Path) -> dict[str, Any]:
     """All races."""
     rows = [f"{text} {row},{row % 3}\n" for row, text in enumerate(lives.TEXTS * 2)]
     (root / "rows.csv").write_text("text,label\n" + "".join(rows))
-    gates = [Gate() for _ in range(2)]
+    gates, again = [Gate(), Gate()], command(root, "held", "--resume")
     begun = stopping_at(gates[0], whole_runs.training, "fit", command(root, "held"))
     trained = stopping_at(gates[1], fitting, "_drain", training(root))
     return {
         "at once": at_once(root),
-        "held": held(root, "held", begun, command(root, "held", "--resume"), gates[0]),
+        "held": held(root, "held", begun, again, gates[0]),
         "kept": held(root, "kept", trained, training(root), gates[1]),
-        "killed": killed(root),
+        "after the kill": Child(root / "again.txt", again).wait(),
+        "left": sorted(path.name for path in (root / "held").iterdir()),
     }
 
 

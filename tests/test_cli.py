@@ -414,12 +414,19 @@ HOSTILE = "\x1b[2J\x1b]0;gone\x07\u202eright\u2066\x9b1A\r over"
 
 def test_nothing_of_the_data_steers_the_terminal(tiny_bert, tmp_path, capsys):
     """Texts, labels, names of columns and files, in results, notes and errors."""
-    header = (f"Text{HOSTILE}", "Kind")
+
+    def write(name: str, rows: list[tuple[str, str]]) -> Path:
+        lines = [json.dumps({text: value, "Kind": label}) for value, label in rows]
+        (tmp_path / name).write_text("\n".join(lines))
+        return tmp_path / name
+
+    text = f"Text{HOSTILE}"
     data = [(f"{text} {HOSTILE}", f"{label}{HOSTILE}") for text, label in rows(40)]
-    train = table(tmp_path / f"notes{HOSTILE}.csv", [*data, ("", "1")], header)
-    run, odd = tmp_path / "run", table(tmp_path / "odd.csv", [("a", f"new{HOSTILE}")], header)
+    name = "notes.jsonl" if os.name == "nt" else f"notes{HOSTILE}.jsonl"  # no such name there
+    train = write(name, [*data, ("", "1")])
+    run, odd = tmp_path / "run", write("odd.jsonl", [("a", f"new{HOSTILE}")])
     how = ("--checkpoint", str(tiny_bert), "--epochs", "1", "--device", "cpu", "--max-length", "8")
-    columns = ("--text", header[0], "--label", "Kind")
+    columns = ("--text", text, "--label", "Kind")
     assert cli.main(["fit", str(train), *columns, *how, "--out", str(run)]) == 0
     assert cli.main(["evaluate", str(run), str(train), "--errors", "3"]) == 0
     assert cli.main(["evaluate", str(run), str(odd)]) == 2
@@ -441,7 +448,7 @@ def test_only_one_place_speaks_to_the_terminal():
         said = re.findall(
             r"\b(?:typer\.echo|click\.echo|print|tqdm\.write)\((\S+)", path.read_text()
         )
-        assert all(each.startswith(("plain(", 'f"note: {text}"')) for each in said), path
+        assert all(each.startswith(("plain(", 'f"note:')) for each in said), path
 
 
 # How commands end

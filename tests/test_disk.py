@@ -41,7 +41,9 @@ def test_a_limit_of_one_file_counts_too(room):
     with small_files(50_000_000):
         assert disk.shortage(".", 60_000_000, 50_000_000) is None
         told = disk.shortage(".", 60_000_000, 60_000_000)
-    assert told == "one file takes 60 MB and files here may have 50 MB (ulimit -f)"
+    assert told == (
+        "one file takes 60 MB, and the limit of this session for a file is 50 MB (ulimit -f)"
+    )
 
 
 @pytest.mark.parametrize(

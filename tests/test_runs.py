@@ -422,7 +422,7 @@ def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_training(plan, mo
         runs.fit(plan)
     usage = shutil.disk_usage(".")._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
-    with pytest.raises(RunError, match=r"2 checkpoints of 1 MB and a model of 1 MB, .* MB too few"):
+    with pytest.raises(RunError, match=r"\(2 times 1 MB\) and a model of 1 MB: .* MB too few"):
         runs.fit(plan)
     assert not Path(plan.out).exists()
 

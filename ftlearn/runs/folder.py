@@ -92,9 +92,9 @@ class RunFolder:
         why = disk.shortage(self.out, total, largest, taken=taken)
         if why:
             raise RunError(
-                f"the run does not fit into {self.out}: for {checkpoints} checkpoints of "
-                f"{disk.megabytes(checkpoint)} and a model of {disk.megabytes(model)}, {why}. Make "
-                "room, or choose a folder on another disk for `out`"
+                f"the run does not fit into {self.out}, with checkpoints ({checkpoints} times "
+                f"{disk.megabytes(checkpoint)}) and a model of {disk.megabytes(model)}: {why}. "
+                "Make room, or choose a folder on another disk for `out`"
             )
 
     def begin(self, asked: Mapping[str, Any]) -> int:
