@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -113,14 +113,19 @@ def predict(
 
     Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
     the two. Warns where the tokenizer does not know what the texts are written with. Raises
-    TypeError for a single bare string.
+    TypeError for a single bare string, and for a table of several columns.
     """
     if isinstance(texts, str):
         raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
+    if isinstance(texts, pd.DataFrame | Mapping | Dataset):
+        raise TypeError(
+            f"texts is a {type(texts).__name__}: pass one of its columns, such as table['text']"
+        )
+    texts = list(texts)
     encoded = task.encode_texts(texts, tokenizer)
     compatibility.settle(_of_bare_texts(model, texts, task, tokenizer), error=None)
     kept = outputs(model, encoded, task, tokenizer, precision=precision)
-    table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
+    table = pd.DataFrame({"text": texts, "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())
     if not labels:
         return table

@@ -16,12 +16,13 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
 from ftlearn import architecture, autotune, compatibility, runtime
 from ftlearn.compatibility import heads, model_files, window
+from ftlearn.errors import FtlearnError
 from ftlearn.files import sha256
 from ftlearn.known import KNOWN
 from ftlearn.pooling import HEAD_FILE, read_pooled
 
 
-class ModelError(ValueError):
+class ModelError(FtlearnError, ValueError):
     """A model that cannot be found, read or trusted."""
 
 

@@ -20,6 +20,7 @@ from transformers.initialization import no_init_weights
 
 from ftlearn import architecture, autotune, optimisation, runtime
 from ftlearn.arithmetic import products_by
+from ftlearn.errors import FtlearnError
 from ftlearn.lean import lean
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -46,7 +47,7 @@ FLOPS = {
 """From shapes to operations for what torch's counter leaves out: in place, the CPU's attention."""
 
 
-class TooLargeError(MemoryError):
+class TooLargeError(FtlearnError, MemoryError):
     """A run that would not fit in memory; the message names a smaller choice."""
 
 

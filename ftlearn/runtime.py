@@ -124,6 +124,7 @@ def seed_everything(seed: int) -> None:
     >>> seed_everything(0); bool((torch.rand(2) == first).all())
     True
     """
+    seed = int(seed)  # Python's generator takes no number of NumPy
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries still draw from the global generator
     torch.manual_seed(seed)

@@ -24,8 +24,12 @@ from ftlearn import evaluation
 from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data import DataError
 from ftlearn.data.records import Record, Row
-from ftlearn.data.streams import Format, opened
+from ftlearn.data.streams import STANDARD_INPUT, Format, opened
 from ftlearn.data.wanted import Wanted
+from ftlearn.errors import ExistsError
+from ftlearn.files import check_writable, is_device
+from ftlearn.locking import locked
+from ftlearn.showing import UNSHOWN
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
@@ -34,6 +38,10 @@ CHARACTERS = 8_000_000
 """A window ends early at this many, so that long texts take no more memory than short ones."""
 DIGITS = 6
 STANDARD_OUTPUT = "-"
+ESCAPED = {code: f"\\u{code:04x}" for code in UNSHOWN if code >= 0x7F}
+"""JSON's own way to write what steers a terminal; it escapes the others, below 0x20, by itself."""
+OTHER_FORMATS = {".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".ods", ".gz", ".bz2", ".xz", ".zip"}
+"""Suffixes that promise something else than JSON lines."""
 
 
 class Counts(NamedTuple):
@@ -52,7 +60,7 @@ def predict_file(
     *,
     text: str | tuple[str, str] | None = None,
     file_format: Format | None = None,
-    progress: bool = True,
+    overwrite: bool = False,
 ) -> Counts:
     """Predict every row of a file and write one JSON object a line, in the order of the rows.
 
@@ -63,18 +71,19 @@ def predict_file(
     target : the file to write, or "-" for standard output, which is flushed after each window
     text : the column with the text, or two for a pair; by default those of the task
     file_format : `data.streams.Format(name, delimiter, encoding)`, where the suffix does not tell
-    progress : a bar on standard error, where that is a terminal
+    overwrite : replace a target that exists already
 
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
     target appears when it is complete: until then results are in the target's name with ".part"
-    after it, where they stay, with a warning, when the run breaks off. Raises `DataError` where
-    source or target cannot be used, or are one file, or the rest of the source cannot be trusted.
+    after it, where they stay, with a warning, when the run breaks off. A terminal shows a bar.
+    Raises `DataError` where source or target cannot be used, or are one file, or the rest of the
+    source cannot be trusted, and `ExistsError` as `check_target` does.
     """
-    _check_apart(source, target)
-    wanted = Wanted.of(text or task.text)
-    with opened(source, wanted, file_format or Format()) as found, _written(target) as file:
+    check_target(source, target, overwrite=overwrite)
+    wanted, how = Wanted.of(text or task.text), file_format or Format()
+    with opened(source, wanted, how) as found, _written(target, overwrite) as file:
         windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
-        with _bar(progress, found.unit, found.total) as bar:
+        with _bar(True, found.unit, found.total) as bar:
             counts = Counts(0, 0)
             for results in windows:
                 counts = _write(results, file, counts)
@@ -197,16 +206,44 @@ def _results(kept: np.ndarray, task: Any) -> list[dict[str, Any]]:
 def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> Counts:
     # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
     ascii_only = not (file.encoding or "").lower().startswith("utf")
-    lines = [json.dumps(result, ensure_ascii=ascii_only, allow_nan=False) for result in results]
+    lines = [
+        json.dumps(result, ensure_ascii=ascii_only, allow_nan=False).translate(ESCAPED)
+        for result in results
+    ]
     file.write("\n".join(lines) + "\n")
     file.flush()
     refused = sum("error" in result for result in results)
     return Counts(counts.rows + len(results), counts.refused + refused)
 
 
+def check_target(source: str | Path, target: str | Path, *, overwrite: bool = False) -> None:
+    """Raise an error where results cannot be written, before a model is loaded for them.
+
+    DataError where they would take the place of the rows that they answer, or where the suffix
+    promises another format; ExistsError where the target is taken and not to be overwritten, or
+    holds what an earlier run left that broke off.
+    """
+    if target == STANDARD_OUTPUT:
+        return
+    _check_apart(source, target)
+    suffix = Path(target).suffix.lower()
+    if suffix in OTHER_FORMATS:
+        raise DataError(
+            f"{target} would hold JSON lines, whatever its suffix {suffix!r} says: name it "
+            f"{Path(target).with_suffix('.jsonl').name}"
+        )
+    check_writable(target, overwrite=overwrite)
+    part = _part(target)
+    if part.is_file() and part.stat().st_size and not overwrite:
+        raise ExistsError(
+            f"{part} holds the results of an earlier run that broke off: rename it to keep them, "
+            "or have it replaced with overwrite=True"
+        )
+
+
 def _check_apart(source: str | Path, target: str | Path) -> None:
     """Raise DataError where the results would take the place of the rows that they answer."""
-    if STANDARD_OUTPUT in (source, target) or not Path(source).exists():
+    if source == STANDARD_INPUT or not Path(source).exists():
         return
     for written in (Path(target), _part(target)):
         if written.exists() and written.samefile(source):
@@ -221,11 +258,21 @@ def _part(target: str | Path) -> Path:
 
 
 @contextmanager
-def _written(target: str | Path) -> Iterator[TextIO]:
+def _written(target: str | Path, overwrite: bool) -> Iterator[TextIO]:
     """A file to write the target into, under another name until it is complete."""
+    path = Path(target)
     if target == STANDARD_OUTPUT:
         yield sys.stdout
-        return
+    elif is_device(path):
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+    else:
+        with locked(path.parent, f".{path.name}.lock"):
+            check_target(STANDARD_INPUT, path, overwrite=overwrite)  # another run may have ended
+            yield from _whole(path, overwrite)
+
+
+def _whole(target: Path, overwrite: bool) -> Iterator[TextIO]:
     part = _part(target)
     try:
         file = part.open("w", encoding="utf-8", newline="\n")
@@ -234,13 +281,14 @@ def _written(target: str | Path) -> Iterator[TextIO]:
     try:
         with file:
             yield file
+        check_writable(target, overwrite=overwrite)
     except BaseException:
         _keep(part, target)
         raise
     os.replace(part, target)
 
 
-def _keep(part: Path, target: str | Path) -> None:
+def _keep(part: Path, target: Path) -> None:
     if part.stat().st_size == 0:
         part.unlink()
         return

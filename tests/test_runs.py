@@ -17,6 +17,7 @@ from datasets import Dataset
 from rounding import assert_alike
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error
+from test_resume import small_files
 from test_showing import Parsed
 
 from ftlearn import data, runs, tasks, training
@@ -27,6 +28,7 @@ from ftlearn.runs import Files, Outcome, Plan, RunError
 from ftlearn.runs.folder import write_json
 from ftlearn.runs.parts import read_parts
 from ftlearn.runs.results import baseline_reports
+from ftlearn.runs.scoring import scored_one_by_one
 
 WORDS = {
     "cold": "snow ice frost winter",
@@ -394,7 +396,10 @@ def test_texts_in_two_files_are_told(tmp_path):
     [
         (notes(6), "it has 6 rows, and at least 10 are needed"),
         ([*notes(30), ("odd", "rare")], "label 'rare' has only 1 of its rows, and each of the 3"),
-        ([("same", label) for _, label in notes(30)], "more than the largest part"),
+        (
+            [("same", label) for _, label in notes(30)],
+            "cannot be cut into parts: 30 of its 30 rows hold the same text, 'same', and copies",
+        ),
     ],
 )
 def test_too_few_rows_are_told_with_the_remedy(tmp_path, rows, message: str):
@@ -468,7 +473,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch)
         outcome = runs.fit(plan)
     assert (outcome.state, len(outcome.history.steps)) == ("interrupted", 5)
     assert not (Path(plan.out) / "report.json").exists()
-    with pytest.raises(RunError, match=r"not finished.* go on with it by adding --resume"):
+    with pytest.raises(RunError, match=r"not finished.* go on with it by resume=True"):
         runs.fit(plan)
     assert runs.fit(plan, resume=True).state == "done"
     assert report(plan)["training"]["resumed"] == 1
@@ -501,15 +506,114 @@ def test_resume_of_nothing_begins_and_says_so(plan):
 
 
 def test_plans_are_checked_at_birth(plan):
-    with pytest.raises(ValueError, match="max_length is 2: it must be at least 8"):
+    with pytest.raises(
+        ValueError, match="max_length is 2: it must be a whole number of at least 8"
+    ):
         replace(plan, max_length=2)
-    with pytest.raises(ValueError, match="patience is 0: it must be at least 1"):
+    with pytest.raises(ValueError, match="patience is 0: it must be a whole number of at least 1"):
         replace(plan, patience=0)
     with pytest.raises(ValueError, match="there is no device 'mps' here"):
         replace(plan, device="mps")
 
 
+# The disk: asked before training, and when it is full the scores are kept
+
+
+def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_training(plan, monkeypatch):
+    with small_files(40_000), pytest.raises(RunError, match=r"does not fit .*\(ulimit -f\)"):
+        runs.fit(plan)
+    usage = shutil.disk_usage(".")._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    with pytest.raises(RunError, match=r"\(2 times 1 MB\) and a model of 1 MB: .* MB too few"):
+        runs.fit(plan)
+    assert not Path(plan.out).exists()
+
+
+def full_when(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Files may not grow any more from the moment at which a run calls a function."""
+    owner = {"save": runs.fitting.saved, "_write": runs.fitting}[name]
+    real = getattr(owner, name)
+
+    def call(*given, **more):
+        with small_files(1_000):
+            return real(*given, **more)
+
+    monkeypatch.setattr(owner, name, call)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("save", ["history.csv", "report.html", "report.json"]), ("_write", [])]
+)
+def test_a_full_disk_at_the_end_costs_the_model_and_no_training(
+    plan, finished, monkeypatch, name: str, kept: list[str]
+):
+    out = Path(plan.out)
+    with monkeypatch.context() as patch:
+        full_when(patch, name)
+        with pytest.raises(RunError) as told:
+            runs.fit(plan)
+    assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == kept
+    assert not (out / "model").exists()
+    for part in (*kept, "the checkpoint of update 8", "resume=True writes the model without"):
+        assert part in str(told.value)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.loop, "accumulate", None)  # nothing is trained again
+        assert runs.fit(plan, resume=True).state == "done"
+    whole = Path(finished.plan.out)
+    assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
+    weights = [(each / "model" / "model.safetensors").read_bytes() for each in (out, whole)]
+    assert weights[0] == weights[1]
+    assert report(plan)["test"] == report(finished.plan)["test"]
+
+
+def test_a_run_whose_model_was_moved_away_is_finished_still(finished, plan, tmp_path):
+    shutil.copytree(finished.plan.out, plan.out)
+    (Path(plan.out) / "model").rename(tmp_path / "in use")
+    before = report(plan)
+    assert runs.fit(plan, resume=True).state == "finished before"
+    assert report(plan) == before
+
+
+def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
+    noted = Path(plan.out) / "checkpoints" / "notes.txt"
+    real = training.fit
+
+    def fit(*given, **more):
+        history = real(*given, **more)
+        noted.write_text("update 8 looks best")
+        return history
+
+    monkeypatch.setattr(runs.fitting.training, "fit", fit)
+    assert runs.fit(plan).state == "done"
+    assert [path.name for path in noted.parent.iterdir()] == ["notes.txt"]
+
+
 # Scoring files with the saved model
+
+
+def test_files_and_labels_are_checked_before_anything_is_measured(finished, tmp_path, monkeypatch):
+    good = write(tmp_path / "good.jsonl", notes(9))
+    odd = write(tmp_path / "odd.jsonl", [("a", "hot")])
+    monkeypatch.setattr(runs.scoring.evaluation, "evaluate", None)
+    for second, message in ((tmp_path / "gone.jsonl", "no file"), (odd, "does not know: 'hot'")):
+        with pytest.raises(ValueError, match=message):
+            runs.evaluate(finished.plan.out, [good, second])
+
+
+def test_each_score_is_there_as_soon_as_it_is_measured(finished, tmp_path, monkeypatch):
+    files = [write(tmp_path / f"{name}.jsonl", notes(9)) for name in "ab"]
+    found = scored_one_by_one(finished.plan.out, files, device="cpu")
+    assert next(found).path == files[0]
+    monkeypatch.setattr(runs.scoring.evaluation, "evaluate", lambda *given, **more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+
+
+def test_one_file_needs_no_list(finished, tmp_path):
+    file = write(tmp_path / "new.jsonl", notes(9), ("body", "label"))
+    for path in (file, str(file)):
+        (scored,) = runs.evaluate(finished.plan.out, path, text="body", device="cpu")
+        assert scored.path == file
 
 
 def test_evaluate_gives_the_scores_of_the_run(plan, tmp_path):

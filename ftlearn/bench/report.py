@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 
 from ftlearn import autotune, figures, runtime
 from ftlearn.bench.part import RATIOS, Part
+from ftlearn.files import write_text
 
 LIBRARIES = (
     *("ftlearn", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy"),
@@ -132,7 +133,7 @@ def _levers(part: Part) -> dict[str, dict[str, Any]]:
 def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> None:
     """Write ``as_json`` to a file."""
     content = json.dumps(as_json(parts, settings), indent=1, ensure_ascii=False, allow_nan=False)
-    file.write_text(content + "\n", encoding="utf-8")
+    write_text(file, content + "\n")
 
 
 def write_figure(parts: Sequence[Part], file: Path) -> None:

@@ -25,8 +25,10 @@ from ftlearn import (
 )
 from ftlearn.architecture import count_parameters
 from ftlearn.evaluation import Report, report_on
+from ftlearn.files import write_text
 from ftlearn.history import History
-from ftlearn.runs.folder import RunFolder, strict, write_json, write_text
+from ftlearn.runs.folder import RunFolder, strict, write_json
+from ftlearn.runs.keeping import alone, check_space, kept_for_later
 from ftlearn.runs.parts import Parts, read_parts
 from ftlearn.runs.plan import Plan
 from ftlearn.runs.results import Result, history_table, noted, summary
@@ -53,11 +55,11 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
     ``resume=True`` goes on with a run that was interrupted, and does nothing where it is
     finished. Under ``torchrun`` each process trains its share and the first one writes.
 
-    Raises DataError, ModelError, RunError, TooLargeError, CheckpointError and DivergedError, each
-    with its remedy; before training has begun nothing is written.
+    Raises DataError, ModelError, RunError, BusyError, TooLargeError, CheckpointError and
+    DivergedError, each with its remedy; before training has begun nothing is written.
     """
     start, folder = time.perf_counter(), RunFolder(Path(plan.out))
-    with parallel.started(), noted() as notes:
+    with parallel.started(), alone(folder), noted() as notes:
         tell = tell if parallel.is_main() else _silent
         if parallel.is_main():
             folder.check_free(resume=resume)
@@ -69,6 +71,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
                 folder.begin(_asked(plan))
             return Outcome(FINISHED_BEFORE)
         model, tokenizer = _load(plan, task, parts, tell)
+        check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
         saving = {"checkpoints": folder.checkpoints, "resume": resume}
         given = (model, parts.data, task, tokenizer, plan.config)
@@ -84,9 +87,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
             return Outcome(DONE, history, test)
         result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes)
         facts = summary(result, start=start, resumed=resumed)
-        saved.save(whole, tokenizer, task, folder.model)
-        _write(folder, facts, history, test)
-        return Outcome(DONE, history, test, facts)
+        return _kept(folder, Outcome(DONE, history, test, facts), (whole, tokenizer, task))
 
 
 def _silent(line: str) -> None:
@@ -143,11 +144,19 @@ def _few(labels: tuple[str, ...], most: int = 8) -> str:
     return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
 
 
+def _kept(folder: RunFolder, outcome: Outcome, fitted: tuple[nn.Module, Any, Task]) -> Outcome:
+    """Write scores and report, and then the model: a disk may be full, and it is the largest."""
+    with kept_for_later(folder, fitted[0], outcome.history):
+        _write(folder, outcome.summary, outcome.history, outcome.report)
+        saved.save(*fitted, folder.model)
+    folder.end()
+    return outcome
+
+
 def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:
-    """Everything but the model; the report last, for it says that the run is finished."""
+    """Everything but the model."""
     write_text(folder.out / "history.csv", history_table(history).to_csv(index=False))
     facts = strict(facts)
     page = pages.report_page(facts, history, test, title=facts["title"])
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)
-    folder.clear()

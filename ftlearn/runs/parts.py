@@ -9,7 +9,7 @@ from pathlib import Path
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn.compatibility.texts import same_texts
-from ftlearn.data import ReadReport, split
+from ftlearn.data import DataError, ReadReport, split
 from ftlearn.data.labels import label_feature
 from ftlearn.data.reading import read_table, to_dataset
 from ftlearn.data.wanted import Wanted
@@ -87,13 +87,13 @@ def _cut(
     stratify = files.label if isinstance(dataset.features[files.label], ClassLabel) else None
     _check_enough(dataset, cut, files, stratify)
     sizes = [1 - SHARE * len(cut), *(SHARE * (part in cut) for part in ("valid", "test"))]
-    parts = split(
-        dataset.add_column(GROUP, together),
-        sizes=tuple(sizes),
-        stratify=stratify,
-        group=GROUP,
-        seed=seed,
-    )
+    rows, how = dataset.add_column(GROUP, together), {"stratify": stratify, "seed": seed}
+    try:
+        parts = split(rows, sizes=tuple(sizes), group=GROUP, **how)
+    except DataError as error:
+        if not any(together):
+            raise
+        raise RunError(_copies(together, files)) from error
     chosen = {part: parts[part].remove_columns(GROUP) for part in ("train", *cut)}
     empty = [part for part, rows in chosen.items() if len(rows) == 0]
     if empty:
@@ -120,9 +120,25 @@ def _check_enough(
             )
 
 
-def _too_few(files: Files, reason: str) -> str:
-    missing = " and ".join(f"--{part}" for part in ("valid", "test") if part not in files.given)
+def _copies(together: list[str | None], files: Files) -> str:
+    """Why no part can take the copies of one text, which stay together."""
+    text, count = Counter(text for text in together if text is not None).most_common(1)[0]
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
     return (
-        f"{Path(files.train)} is too small to be cut into parts: {reason}. Add rows, or give "
-        f"{missing} as files of their own"
+        f"{Path(files.train)} cannot be cut into parts: {count} of its {len(together)} rows hold "
+        f"the same text, {shown!r}, and copies of a text stay in one part. Remove copies, or "
+        f"{_own_files(files)}"
     )
+
+
+def _too_few(files: Files, reason: str) -> str:
+    return (
+        f"{Path(files.train)} is too small to be cut into parts: {reason}. Add rows, or "
+        f"{_own_files(files)}"
+    )
+
+
+def _own_files(files: Files) -> str:
+    missing = [f"`{part}`" for part in ("valid", "test") if part not in files.given]
+    kind = "files of their own" if len(missing) > 1 else "a file of its own"
+    return f"give {' and '.join(missing)} as {kind}"

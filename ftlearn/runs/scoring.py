@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Value
+from datasets import Dataset
 
 from ftlearn import compatibility, evaluation, saved
 from ftlearn.data import ReadReport
-from ftlearn.data.reading import read_table, to_dataset
-from ftlearn.data.wanted import Wanted
 from ftlearn.evaluation import Report
 from ftlearn.runs.agreeing import against_model
 from ftlearn.runs.plan import check_device
 from ftlearn.runs.results import noted, scores, versions
-from ftlearn.tasks import LanguageModelling, Regression, Task
+from ftlearn.tasks import Task
+from ftlearn.tasks.reading import as_rows, table_for
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ class Scored:
 
 def evaluate(
     folder: str | Path,
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     *,
-    text: Sequence[str] = (),
+    text: str | Sequence[str] = (),
     label: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -56,20 +55,51 @@ def evaluate(
     ``text`` and ``label`` name the columns where they are called otherwise than in training.
     ``progress`` shows a bar on a terminal. Rows with a label that the model does not know are
     refused, with a warning. Raises ModelError, and DataError for files that cannot be read or have
-    no label that the model knows.
+    no label that the model knows, before anything is measured.
+    """
+    how = {"delimiter": delimiter, "encoding": encoding}
+    given = {"text": text, "label": label, "device": device, "progress": progress}
+    return list(scored_one_by_one(folder, paths, **given, **how))
+
+
+def scored_one_by_one(
+    folder: str | Path,
+    paths: str | Path | Sequence[str | Path],
+    *,
+    text: str | Sequence[str] = (),
+    label: str | None = None,
+    device: str | None = None,
+    progress: bool = False,
+    **reading: str | None,
+) -> Iterator[Scored]:
+    """What ``evaluate`` gives, each file's report as soon as it is there.
+
+    All files are read, and their labels compared with the model's, before the first is measured:
+    a name that was mistyped must not cost the scores of the others. ``reading`` holds delimiter,
+    encoding and the like, as ``data.read`` takes them.
     """
     check_device(device)
     model, tokenizer, task = saved.load(folder, device)
-    task = with_columns(task, text, label)
-    found = []
-    for path in map(Path, paths):
-        with noted() as notes:
-            dataset, read = read_for(task, path, delimiter=delimiter, encoding=encoding)
-            known = compatibility.texts_and_tokenizer({path.name: dataset}, task, tokenizer)
-            compatibility.settle(known)
+    task = with_columns(task, (text,) if isinstance(text, str) else text, label)
+    paths = [paths] if isinstance(paths, str | Path) else paths
+    files = [_read(Path(path), task, tokenizer, reading) for path in paths]
+    for path, dataset, read, notes in files:
+        with noted() as more:
             report = evaluation.report_on(model, dataset, task, tokenizer, progress=progress)
-        found.append(Scored(path, read, report, notes))
-    return found
+        yield Scored(path, read, report, [*notes, *more])
+
+
+def _read(
+    path: Path, task: Task, tokenizer: Any, reading: dict[str, str | None]
+) -> tuple[Path, Dataset, ReadReport, list[str]]:
+    """A labelled file's rows that the model can be scored on, and what was warned of."""
+    with noted() as notes:
+        table, wanted = table_for(task, path, **reading)
+        table = against_model(table, wanted, task)
+        dataset = as_rows(table, wanted)
+        known = compatibility.texts_and_tokenizer({path.name: dataset}, task, tokenizer)
+        compatibility.settle(known)
+    return path, dataset, table.report, notes
 
 
 def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None) -> Task:
@@ -82,18 +112,6 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
         )
     named = (text[0] if wanted == 1 else tuple(text)) if text else task.text
     return replace(task, text=named, target=label or task.target)
-
-
-def read_for(
-    task: Task, path: Path, *, delimiter: str | None = None, encoding: str | None = None
-) -> tuple[Dataset, ReadReport]:
-    """The rows of a file as the task wants them: class labels that it knows, numbers as numbers."""
-    number = isinstance(task, Regression)
-    label = None if isinstance(task, LanguageModelling) else task.target
-    wanted = Wanted.of(task.text, label, "number" if number else "class")
-    table = read_table(path, wanted, delimiter=delimiter, encoding=encoding)
-    table = against_model(table, wanted, task)
-    return to_dataset(table, wanted, Value("float32") if number else None), table.report
 
 
 def as_json(scored: Sequence[Scored]) -> dict[str, Any]:

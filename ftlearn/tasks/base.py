@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict
 from ftlearn.batching import Batches, Encoded
 from ftlearn.compatibility import window as windows
 from ftlearn.losses import LossSum
+from ftlearn.numbers import whole_number
 
 if TYPE_CHECKING:
     from ftlearn.config import TrainConfig
@@ -39,6 +40,11 @@ class Task(ABC):
     """The transformers head this task needs: sequence classification or causal lm."""
     criterion: ClassVar[str]
     """The metric, lower is better, by which training picks its best weights."""
+    columns: ClassVar[int] = 1
+    """Columns K of kept outputs that ``metrics`` needs at least."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_length", whole_number("max_length", self.max_length, 1))
 
     @abstractmethod
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
@@ -55,6 +61,10 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named scores of the outputs (N, K) against the targets (N,)."""
+
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the scores, for whoever asks before there are any."""
+        return tuple(self.metrics(np.ones((1, self.columns)), np.zeros(1, dtype=int)))
 
     @abstractmethod
     def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -76,8 +86,9 @@ class Task(ABC):
 
     def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
         """Tokenise bare texts (or pairs of texts) that have no targets."""
+        texts = list(texts)
         if isinstance(self.text, str):
-            columns = {self.text: list(texts)}
+            columns = {self.text: texts}
         else:
             columns = dict(zip(self.text, map(list, zip(*texts, strict=True)), strict=True))
         inputs, truncated = self._token_ids(Dataset.from_dict(columns), tokenizer)
@@ -116,7 +127,12 @@ class Task(ABC):
 
 
 def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise KeyError, naming the columns that exist, when one is missing."""
+    """Raise KeyError, naming the columns that exist, when one is missing; TypeError for no data."""
+    if not hasattr(dataset, "column_names"):
+        raise TypeError(
+            f"the data is a {type(dataset).__name__}: pass a datasets.Dataset, such as "
+            "Dataset.from_pandas(frame)"
+        )
     for name in names:
         if name not in dataset.column_names:
             have = ", ".join(dataset.column_names)

@@ -25,6 +25,7 @@ class LanguageModelling(Task):
 
     head: ClassVar[str] = "causal lm"
     criterion: ClassVar[str] = "loss"
+    columns: ClassVar[int] = 2
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.next_token(logits, targets)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from ftlearn import compatibility, parallel, resources, runtime
@@ -22,6 +21,7 @@ from ftlearn.checkpoints import Store
 from ftlearn.config import TrainConfig
 from ftlearn.evaluation import report_on
 from ftlearn.history import History, Step
+from ftlearn.progress import bar
 from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts
 from ftlearn.training.loop import DivergedError, Run, steps, used_tables
@@ -56,8 +56,8 @@ def fit(
     tokenizer is warned of, and raised as DataError where the result would be worthless.
 
     Raises TooLargeError at the start when the run would not fit in memory, CheckpointError when
-    the folder cannot be used or holds another run, and DivergedError with the best weights so far
-    in the model.
+    the folder cannot be used or holds another run, BusyError while another process trains into
+    it, and DivergedError with the best weights so far in the model.
     """
     used = {"train": training_part(data)}
     if isinstance(data, DatasetDict) and "valid" in data:
@@ -85,13 +85,14 @@ def train(
     run = steps(model, batches, task.loss, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
     keeper = _keeper(checkpoints, run, history, resume=resume)
-    if keeper and keeper.begin(resume=resume):
-        validation.recall(keeper.store)
-    history.arithmetic = run.arithmetic
-    try:
-        _drain(run, history, validation, keeper)
-    finally:
-        validation.restore()
+    with keeper.at_work() if keeper else nullcontext():
+        if keeper and keeper.begin(resume=resume):
+            validation.recall(keeper.store)
+        history.arithmetic = run.arithmetic
+        try:
+            _drain(run, history, validation, keeper)
+        finally:
+            validation.restore()
     return history
 
 
@@ -215,9 +216,9 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
 
 
 def _with_bar(run: Run) -> Iterator[Step]:
-    shown = {"desc": "training", "unit": "update", "leave": False}
-    with tqdm(total=run.total, initial=run.number, disable=not parallel.is_main(), **shown) as bar:
+    look = {"total": run.total, "initial": run.number, "desc": "training", "unit": "update"}
+    with bar(shown=parallel.is_main(), **look) as progress:
         for step in run:
-            bar.update()
-            bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+            progress.update()
+            progress.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
             yield step

@@ -17,6 +17,7 @@ from ftlearn import architecture, autotune, optimisation, parallel, runtime, tab
 from ftlearn.arithmetic import Arithmetic, products_by
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
+from ftlearn.errors import FtlearnError
 from ftlearn.history import Step
 from ftlearn.lean import lean
 from ftlearn.losses import LossSum
@@ -27,7 +28,7 @@ SHRINK_EVERY = 16
 """Updates after which the unused rows of a table shrink: each time it is a walk over all of it."""
 
 
-class DivergedError(RuntimeError):
+class DivergedError(FtlearnError, RuntimeError):
     """The loss or its gradient stopped being a number. ``history`` holds what came before."""
 
     history: Any = None
