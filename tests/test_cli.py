@@ -422,7 +422,7 @@ def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
     fitted, tmp_path, monkeypatch, capsys
 ):
     files = [str(table(tmp_path / f"{name}.csv", rows(8))) for name in "ab"]
-    measured, real = [], runs.scoring.evaluation.evaluate
+    measured, real = [], runs.scoring.evaluation.report_on
 
     def once(*given, **more):
         measured.append(1)
@@ -430,7 +430,7 @@ def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
             raise KeyboardInterrupt
         return real(*given, **more)
 
-    monkeypatch.setattr(runs.scoring.evaluation, "evaluate", once)
+    monkeypatch.setattr(runs.scoring.evaluation, "report_on", once)
     out = tmp_path / "scores.json"
     assert cli.main(["evaluate", str(fitted), *files, "--json", str(out)]) == 130
     assert capsys.readouterr().out.count("  accuracy") == 1

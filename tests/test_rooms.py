@@ -35,6 +35,7 @@ FLOORS = [
         "metrics",
         "narrowing",
         "numbers",
+        "prediction_file",
         "parallel",
     }
     | {"pooling", "progress", "runtime", "showing", "tables"},

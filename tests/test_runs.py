@@ -576,14 +576,14 @@ def test_a_run_whose_model_was_moved_away_is_finished_still(finished, plan, tmp_
 
 def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
     noted = Path(plan.out) / "checkpoints" / "notes.txt"
-    real = training.fit
+    real = training.train
 
-    def fit(*given, **more):
+    def train(*given, **more):
         history = real(*given, **more)
         noted.write_text("update 8 looks best")
         return history
 
-    monkeypatch.setattr(runs.fitting.training, "fit", fit)
+    monkeypatch.setattr(runs.fitting.training, "train", train)
     assert runs.fit(plan).state == "done"
     assert [path.name for path in noted.parent.iterdir()] == ["notes.txt"]
 
@@ -594,8 +594,8 @@ def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
 def test_files_and_labels_are_checked_before_anything_is_measured(finished, tmp_path, monkeypatch):
     good = write(tmp_path / "good.jsonl", notes(9))
     odd = write(tmp_path / "odd.jsonl", [("a", "hot")])
-    monkeypatch.setattr(runs.scoring.evaluation, "evaluate", None)
-    for second, message in ((tmp_path / "gone.jsonl", "no file"), (odd, "does not know: 'hot'")):
+    monkeypatch.setattr(runs.scoring.evaluation, "report_on", None)
+    for second, message in ((tmp_path / "gone.jsonl", "no file"), (odd, "odd.jsonl has 'hot'")):
         with pytest.raises(ValueError, match=message):
             runs.evaluate(finished.plan.out, [good, second])
 
@@ -604,7 +604,7 @@ def test_each_score_is_there_as_soon_as_it_is_measured(finished, tmp_path, monke
     files = [write(tmp_path / f"{name}.jsonl", notes(9)) for name in "ab"]
     found = scored_one_by_one(finished.plan.out, files, device="cpu")
     assert next(found).path == files[0]
-    monkeypatch.setattr(runs.scoring.evaluation, "evaluate", lambda *given, **more: 1 / 0)
+    monkeypatch.setattr(runs.scoring.evaluation, "report_on", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         next(found)
 
