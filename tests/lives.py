@@ -35,6 +35,7 @@ from waiting import HANG
 
 from ftlearn import checkpoints, cli, models, saved, tasks, training
 from ftlearn.checkpoints import Store
+from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.files import sha256
 from ftlearn.runs import fitting as whole_runs
 from ftlearn.training import History, TrainConfig, fit, fitting
@@ -210,6 +211,7 @@ class Lives:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", message="there is no checkpoint")
+            warnings.simplefilter("ignore", CompatibilityWarning)  # the rows are drawn at random
             history = fit(model, PARTS, LABELS, tokenizer, CONFIG, checkpoints=store, resume=True)
         os.write(told, f"\n{json.dumps(outcome(model, history, store))}".encode())
 

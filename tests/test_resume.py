@@ -36,6 +36,7 @@ from waiting import HANG
 import ftlearn
 from ftlearn import architecture, checkpoints, models, tasks
 from ftlearn.checkpoints import CheckpointError, Store
+from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.evaluation import evaluate
 from ftlearn.training import History, TrainConfig, fit, fitting, resuming, steps
 
@@ -94,6 +95,7 @@ def only(*messages: str) -> Iterator[None]:
     """Each message is warned of, and nothing else is."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", CompatibilityWarning)
         yield
     told = [str(warning.message) for warning in caught]
     assert len(told) == len(messages), told
