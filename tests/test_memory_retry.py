@@ -12,6 +12,7 @@ import torch
 from lives import LABELS, PARTS
 
 from ftlearn.checkpoints import Store
+from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.training import TrainConfig, fit, fitting, steps
 
 CONFIG = TrainConfig(epochs=2, batch_size=16, learning_rate=0.02, optimizer="momentum", seed=1)
@@ -173,6 +174,7 @@ def test_a_resumed_run_remembers_how_small_pieces_must_be(tiny_bert, tmp_path):
         train(tmp_path / "run", on_loss=lives.at_call(5, tear))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", CompatibilityWarning)
         resumed, given = train(tmp_path / "run", rows=16)
     assert given == [4, 4, 4, 4]
     assert resumed == whole

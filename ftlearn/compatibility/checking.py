@@ -57,13 +57,12 @@ def rows_and_labels(parts: Mapping[str, Rows], *, fate: str, error: bool = False
     found = contradictions(parts) + leaks(parts)
     if train is None or train.labels is None:
         return found
-    known, together = Counter(train.labels), Counter(train.labels)
+    known = Counter(train.labels)
     for part in (name for name in ("valid", "test") if name in parts):
         counts = Counter(parts[part].labels or ())
-        together.update(counts)
         found += labels.unseen(part, counts, known, fate=fate, error=error)
         found += labels.missing(part, counts, known)
-    return labels.lookalikes(together) + found
+    return labels.lookalikes(known) + found
 
 
 def texts_and_tokenizer(parts: Mapping[str, Dataset], task: Any, tokenizer: Any) -> list[Finding]:

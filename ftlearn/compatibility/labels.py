@@ -112,7 +112,7 @@ def missing(part: str, counts: Counter[str], train: Counter[str]) -> list[Findin
 
     >>> print(*missing("test", Counter(a=100), Counter(a=50, b=50)))
     note: test has no row with 'b' (50 in train), which chance alone would hardly leave out: its
-    scores say nothing about that
+    scores do not cover that
     """
     rows, total = counts.total(), train.total()
     lacking = {
@@ -120,13 +120,13 @@ def missing(part: str, counts: Counter[str], train: Counter[str]) -> list[Findin
         for label, count in train.items()
         if label not in counts and (1 - count / total) ** rows < UNLIKELY
     }
-    if not lacking:
+    if not lacking or len(lacking) == len(train):  # with none of them, ``unseen`` has an error
         return []
     named = ", ".join(f"{shown(label)} ({count} in train)" for label, count in _first(lacking))
     more = f" and {len(lacking) - SHOWN} more labels" if len(lacking) > SHOWN else ""
     message = (
         f"{part} has no row with {named}{more}, which chance alone would hardly leave out: its "
-        "scores say nothing about that"
+        "scores do not cover that"
     )
     return [Finding("labels", message)]
 

@@ -54,7 +54,7 @@ def test_each_relation_that_does_not_hold_is_one_finding(loaded):
     about = [finding.about for finding in found if finding.about != "vocabulary"]
     assert about == ["labels", "texts", "texts", "window"]
     assert not any(finding.error for finding in found)
-    assert "'Warm' (1), 'warm' (15)" in found[0].message
+    assert "'Warm' (1), 'warm' (11)" in found[0].message
     assert "in row 0 of train ('cold') and in row 20 of train ('warm')" in found[1].message
     assert "8 of 8 texts of valid also stand in train" in found[2].message
 
