@@ -28,6 +28,11 @@ TOGETHER = 1e-5
 PLAIN_RUN = TrainConfig(epochs=2, batch_size=4, **worker.PLAIN)
 LABELLED = list(zip(worker.TEXTS[:30], worker.ROWS["label"][:30], strict=True))
 TWO = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+LOOPBACK = {
+    "linux": {"GLOO_SOCKET_IFNAME": "lo"},
+    "darwin": {"GLOO_SOCKET_IFNAME": "lo0"},
+    "win32": {"USE_LIBUV": "0"},  # without which torch is built there
+}[sys.platform]
 EXACT_AT_START = "from ftlearn import runtime\nruntime.has_amx = lambda: False\n"
 """Python runs a ``sitecustomize.py`` first: so commands, too, compute in fp32 everywhere."""
 
@@ -37,7 +42,7 @@ def launch(*command: Any, start: Path = ROOT) -> str:
 
     ``start`` is a folder for Python to import from, beside the repository.
     """
-    alone = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    alone = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **LOOPBACK}
     paths = {"PYTHONPATH": os.pathsep.join([str(start), str(ROOT)])}
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],

@@ -131,7 +131,9 @@ def _few(labels: tuple[str, ...], most: int = 8) -> str:
 
 def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:
     """Everything but the model; the report last, for it says that the run is finished."""
-    write_text(folder.out / "history.csv", history_table(history).to_csv(index=False))
+    write_text(
+        folder.out / "history.csv", history_table(history).to_csv(index=False, lineterminator="\n")
+    )
     facts = strict(facts)
     page = pages.report_page(facts, history, test, title=facts["title"])
     write_text(folder.out / "report.html", page)
