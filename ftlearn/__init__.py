@@ -21,6 +21,7 @@ __all__ = [
     "baselines",
     "batching",
     "checkpoints",
+    "compatibility",
     "data",
     "doctor",
     "evaluate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from ftlearn.pooling import PooledClassifier, fresh_linear, pool_first, pool_mea
 __all__ = [
     "Count",
     "PooledClassifier",
+    "attention_of",
     "body",
     "count_parameters",
     "freeze",
@@ -20,11 +22,15 @@ __all__ = [
     "keep_layers",
     "last_linear",
     "layers",
+    "other_attention",
     "parameter_table",
     "pool_first",
     "pool_mean",
+    "reorder_head",
     "replace_head",
+    "rescale_head",
     "unfreeze",
+    "use_attention",
     "with_pooling",
 ]
 
@@ -131,6 +137,39 @@ def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
     return model
 
 
+def reorder_head(model: nn.Module, order: Sequence[int]) -> nn.Module:
+    """Give the outputs of the last linear layer another order, in place; C indices of the old one.
+
+    >>> model = PooledClassifier.__new__(PooledClassifier)
+    >>> nn.Module.__init__(model)
+    >>> model.classifier = nn.Linear(1, 2)
+    >>> weights = model.classifier.weight.flatten().tolist()
+    >>> reorder_head(model, [1, 0]).classifier.weight.flatten().tolist() == weights[::-1]
+    True
+    """
+    if list(order) == list(range(len(order))):
+        return model
+    layer = last_linear(model)
+    for values in (layer.weight, layer.bias):
+        if values is not None:
+            values.data = values.data[list(order)]
+    return model
+
+
+def rescale_head(model: nn.Module, factor: float, shift: float) -> nn.Module:
+    """Turn the outputs y of the last linear layer into factor · y + shift, in place.
+
+    Without a bias they are only scaled.
+    """
+    if (factor, shift) == (1.0, 0.0):
+        return model
+    layer = last_linear(model)
+    layer.weight.data = layer.weight.data * factor
+    if layer.bias is not None:
+        layer.bias.data = layer.bias.data * factor + shift
+    return model
+
+
 def last_linear(model: nn.Module) -> nn.Linear:
     """The last layer of a classification or regression head.
 
@@ -209,3 +248,23 @@ def _part(name: str) -> str:
     if is_head(name):
         return "head"
     return "embeddings" if "embed" in name or "wte" in name or "wpe" in name else pieces[0]
+
+
+def attention_of(model: nn.Module) -> str | None:
+    """The attention that a model computes, by transformers' name; None where it has no choice."""
+    config = getattr(getattr(model, "base_model", model), "config", None)
+    return getattr(config, "_attn_implementation", None)
+
+
+def other_attention(model: nn.Module, wanted: str | None) -> str | None:
+    """The attention that is wanted, where the model can use it and does not; else None."""
+    able = wanted == "eager" or getattr(
+        getattr(model, "base_model", model), "_supports_sdpa", False
+    )
+    return wanted if able and attention_of(model) not in (None, wanted) else None
+
+
+def use_attention(model: nn.Module, wanted: str | None) -> None:
+    """Let a model compute another attention from now on, where it can."""
+    if other := other_attention(model, wanted):
+        getattr(model, "base_model", model).set_attn_implementation(other)

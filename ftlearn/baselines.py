@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 
 from ftlearn.architecture import body
 from ftlearn.batching import Batch
+from ftlearn.compatibility.scripts import separates_words
 from ftlearn.evaluation import Report, in_batches
 from ftlearn.pooling import pool_mean
 
@@ -27,12 +29,27 @@ def majority(train: Dataset, dataset: Dataset, task: Any) -> Report:
 
 
 def tfidf(train: Dataset, dataset: Dataset, task: Any) -> Report:
-    """Logistic regression on TF-IDF weights of words: no pretraining, no word order."""
+    """Logistic regression on TF-IDF weights of words: no pretraining, no word order.
+
+    In scripts that put no space between words, one to three characters take the place of a word.
+    """
+    count = {"analyzer": "char", "ngram_range": (1, 3)}
+    if unit(train[task.text]) == "word":
+        count = {"analyzer": "word"}
     pipeline = make_pipeline(
-        TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
+        TfidfVectorizer(sublinear_tf=True, **count), LogisticRegression(C=10.0, max_iter=1000)
     )
     pipeline.fit(train[task.text], task.targets(train))
     return _report(pipeline, dataset[task.text], dataset, task)
+
+
+def unit(texts: Iterable[str]) -> str:
+    """What ``tfidf`` counts in texts: ``"word"``, or ``"character"`` where no space parts words.
+
+    >>> unit(["The new phone"]), unit(["新的手机电池更耐用"]), unit(["โทรศัพท์ใหม่"])
+    ('word', 'character', 'character')
+    """
+    return "word" if separates_words(texts) else "character"
 
 
 def linear_probe(

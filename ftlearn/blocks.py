@@ -58,25 +58,32 @@ def whole_blocks(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
 
 def _is_plain(layer: nn.Module) -> bool:
     """Whether a module is a layer as BERT has it, of plain parts, that nobody looks into."""
-    if not is_bert_layer(layer) or "forward" in vars(layer) or parallel.is_sharded(layer):
+    if not is_bert_layer(layer) or layer.attention.self.config._attn_implementation != "eager":
         return False
-    config = layer.attention.self.config
-    if config._attn_implementation != "eager" or config.hidden_act != "gelu":
+    dropouts = [part for part in layer.modules() if isinstance(part, nn.Dropout)]
+    return has_plain_parts(layer) and all(dropout.p == 0 for dropout in dropouts)
+
+
+def has_plain_parts(layer: nn.Module) -> bool:
+    """Whether a layer of BERT's family is made of the parts it came with, without hooks."""
+    if "forward" in vars(layer) or parallel.is_sharded(layer):
         return False
-    parts = list(layer.modules())[1:]
-    linear, norms = (
-        [part for part in parts if isinstance(part, kind)] for kind in (nn.Linear, nn.LayerNorm)
-    )
+    if layer.attention.self.config.hidden_act != "gelu":
+        return False
+    own, mixed, out = layer.attention.self, layer.attention.output, layer.output
+    linear = own.query, own.key, own.value, mixed.dense, layer.intermediate.dense, out.dense
+    norms, parts = (mixed.LayerNorm, out.LayerNorm), list(layer.modules())[1:]
+    weighted = [part for part in parts if next(part.parameters(recurse=False), None) is not None]
     return (
-        (len(linear), len(norms)) == (6, 2)
-        and all(type(part) in (nn.Linear, nn.LayerNorm) for part in (*linear, *norms))
+        all(type(part) is nn.Linear for part in linear)
+        and all(type(part) is nn.LayerNorm for part in norms)
         and all(part.bias is not None for part in (*linear, *norms))
-        and all(part.p == 0 for part in parts if isinstance(part, nn.Dropout))
-        and not any(map(_is_changed, parts))
+        and len(weighted) == len(linear) + len(norms)
+        and not any(map(is_changed, parts))
     )
 
 
-def _is_changed(part: nn.Module) -> bool:
+def is_changed(part: nn.Module) -> bool:
     """Whether somebody looks into a part or has put something of their own in its place."""
     hooks = part._forward_hooks, part._forward_pre_hooks, part._backward_hooks
     foreign = not type(part).__module__.startswith(("torch.", "transformers."))

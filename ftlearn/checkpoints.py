@@ -15,6 +15,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ftlearn import disk
+from ftlearn.errors import FtlearnError
 from ftlearn.files import sha256
+from ftlearn.locking import locked
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -31,7 +35,7 @@ TEMPORARY = ".writing"
 BEST = "-best"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(FtlearnError, RuntimeError):
     """No checkpoint could be written, or none of those that are there can be trusted."""
 
 
@@ -51,6 +55,7 @@ class Checkpoint:
 class Store:
     """A folder of checkpoints: the newest ``keep`` are kept, each with the best of its time.
 
+    Nothing else in the folder is ever touched, nor what somebody else put into a checkpoint.
     ``seconds`` is the longest time that ``fit`` lets pass without writing one.
 
     >>> import tempfile
@@ -65,6 +70,14 @@ class Store:
         if keep < 1:
             raise ValueError(f"keep is {keep}: at least one checkpoint must be kept")
         self.folder, self.keep, self.seconds = Path(folder), keep, seconds
+
+    def locked(self) -> AbstractContextManager[None]:
+        """A context in which no other process may write here; BusyError names who does.
+
+        Raises CheckpointError where the folder cannot be used.
+        """
+        self.prepare()
+        return locked(self.folder)
 
     def prepare(self) -> None:
         """Make the folder and try to write into it; raise CheckpointError if that fails."""
@@ -101,14 +114,16 @@ class Store:
             (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
             _seal(temporary)
             for old in self._of(number):  # the same update, written again
-                shutil.rmtree(old)
+                _remove(old)
             temporary.rename(place)
             _flush(self.folder)
             self.tidy(number)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
+            size = sum(tensor.nbytes for group in tensors.values() for tensor in group.values())
+            why = disk.shortage(self.folder, size, size) or error
             raise CheckpointError(
-                f"checkpoint {number} could not be written into {str(self.folder)!r}: {error}; "
+                f"checkpoint {number} could not be written into {str(self.folder)!r}: {why}; "
                 "the older ones are still there"
             ) from error
         return place
@@ -139,6 +154,25 @@ class Store:
         named = [place for place in self._places() if place.name.endswith(BEST)]
         return next(self._trusted(reversed(named)), None)
 
+    def last_number(self) -> int:
+        """The number of the newest checkpoint, damaged or not; 0 where there is none."""
+        return max(map(_number, self._places()), default=0)
+
+    def bytes(self) -> int:
+        """What the checkpoints take on the disk."""
+        files = (file for place in self._places() for file in place.rglob("*"))
+        return sum(file.stat().st_size for file in files)
+
+    def clear(self) -> None:
+        """Remove all checkpoints, and the folder if nothing else is in it."""
+        if not self.folder.is_dir():
+            return
+        self._sweep()
+        for place in self._places():
+            _remove(place)
+        with suppress(OSError):  # it holds what is not ours
+            self.folder.rmdir()
+
     def __bool__(self) -> bool:
         """Whether there is any checkpoint, damaged ones included."""
         return bool(self._places())
@@ -157,7 +191,7 @@ class Store:
             return []
         named = re.compile(rf"\d{{8,}}({BEST})?", re.ASCII)
         places = [place for place in self.folder.iterdir() if named.fullmatch(place.name)]
-        return sorted((place for place in places if place.is_dir()), key=_number)
+        return sorted((place for place in places if _is_checkpoint(place)), key=_number)
 
     def _of(self, number: int) -> list[Path]:
         return [place for place in self._places() if _number(place) == number]
@@ -170,12 +204,35 @@ class Store:
         for end in range(len(places) - len(kept), len(places)):
             kept.update([place for place in places[: end + 1] if place.name.endswith(BEST)][-1:])
         for place in set(self._places()) - kept:
-            shutil.rmtree(place)
+            _remove(place)
 
     def _sweep(self) -> None:
         """Remove what a killed process left behind."""
         for left in self.folder.glob(f"{TEMPORARY}-*"):
-            shutil.rmtree(left)
+            left.unlink() if left.is_file() else shutil.rmtree(left)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file in a checkpoint is one that a store writes."""
+    return path.name in (MANIFEST, STATE) or path.suffix == ".safetensors"
+
+
+def _is_checkpoint(place: Path) -> bool:
+    """Whether a folder named by a number (a date?) is a checkpoint, or what is left of one."""
+    if not place.is_dir():
+        return False
+    files = list(place.iterdir())
+    return not files or any(map(_is_own, files))
+
+
+def _remove(place: Path) -> None:
+    """Remove a checkpoint, but no file in it that somebody else put there."""
+    files = list(place.iterdir())
+    if all(map(_is_own, files)):
+        shutil.rmtree(place)
+        return
+    for file in filter(_is_own, files):
+        file.unlink()
 
 
 def damage(folder: Path) -> str | None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ftlearn import optimisation
+from ftlearn.numbers import number, whole_number
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class TrainConfig:
     clip_norm      largest length of the gradient; infinity for no limit
     accumulate     number of pieces a batch is cut into to save memory; the gradient is the same
     seed           fixes the order of the data and the dropout
+
+    Numbers of NumPy and the like are taken as Python's.
 
     >>> TrainConfig(batch_size=0)
     Traceback (most recent call last):
@@ -41,20 +44,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(
-                    f"{name} is {value!r}: it must be a whole number of at least {least}"
-                )
+            self._set(name, whole_number(name, getattr(self, name), least))
         for name, low, high in (
             ("learning_rate", 0, math.inf),
             ("weight_decay", 0, math.inf),
             ("warmup", 0, 1),
             ("clip_norm", 0, math.inf),
         ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value!r}: it must lie between {low} and {high}")
+            self._set(name, number(name, getattr(self, name), low, high))
         if self.accumulate > self.batch_size:
             raise ValueError(
                 f"accumulate is {self.accumulate}, more pieces than the {self.batch_size} rows "
@@ -66,3 +63,7 @@ class TrainConfig:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}")
+
+    def _set(self, name: str, value: float) -> None:
+        """Put a setting, of whatever library, in Python's own type: it is written as JSON."""
+        object.__setattr__(self, name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import sys
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import torch
 from transformers import BertConfig
 
-from ftlearn import models, resources, runtime
+from ftlearn import autotune, models, resources, runtime
 from ftlearn.config import TrainConfig
 
 NEEDED_MEMORY = 1.6e9
@@ -58,7 +59,16 @@ def examine() -> list[Finding]:
     >>> [finding.subject for finding in examine()][:2]
     ['Python', 'libraries']
     """
-    return [_python(), _libraries(), _processor(), _memory(), _training(), _disk(), _model()]
+    return [
+        _python(),
+        _libraries(),
+        _processor(),
+        _arithmetic(),
+        _memory(),
+        _training(),
+        _disk(),
+        _model(),
+    ]
 
 
 def _python() -> Finding:
@@ -86,11 +96,20 @@ def _version(name: str) -> str | None:
 
 def _processor() -> Finding:
     device = runtime.device()
-    kind = str(runtime.precision(device)).removeprefix("torch.")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
-    return Finding(
-        "device", f"{device.type} ({name}), {torch.get_num_threads()} threads, {kind}", True
-    )
+    name = torch.cuda.get_device_name() if device.type == "cuda" else autotune.processor()
+    threads = f"{torch.get_num_threads()} threads"
+    return Finding("device", f"{device.type} ({name}), {threads}", True)
+
+
+def _arithmetic() -> Finding:
+    device, config = runtime.device(), _config(SHAPES["minilm"])
+    found = f"trains in {autotune.training(config, device)}"
+    found += f"; predicts in {autotune.prediction(config, device)}"
+    if told := os.environ.get(autotune.VARIABLE):
+        found += f" ({autotune.VARIABLE} is {told})"
+    elif device.type == "cpu":
+        found += f" (the fastest for minilm here, kept in {autotune.cache_folder()})"
+    return Finding("arithmetic", found, True)
 
 
 def _memory() -> Finding:
@@ -122,17 +141,23 @@ def memory_needed(shape: Shape) -> int:
 
     Worked out from the shape alone: nothing is downloaded or loaded.
     """
-    config = BertConfig(
+    config = _config(shape)
+    chosen = autotune.training(_config(SHAPES["minilm"]), runtime.device())  # not timed for each
+    config._attn_implementation = chosen.attention
+    model, rows = resources.skeleton(config), TrainConfig().batch_size
+    precision = runtime.name_of(chosen.dtype)
+    return resources.estimate(model, batch_size=rows, tokens=TOKENS, precision=precision).memory
+
+
+def _config(shape: Shape) -> BertConfig:
+    return BertConfig(
         num_hidden_layers=shape.layers,
         hidden_size=shape.width,
         num_attention_heads=shape.heads,
         intermediate_size=4 * shape.width,
-        hidden_dropout_prob=0.0,  # as models.load does, like the attention below
+        hidden_dropout_prob=0.0,  # as models.load does
         attention_probs_dropout_prob=0.0,
-        attn_implementation=runtime.attention(runtime.device()),
     )
-    model, rows = resources.skeleton(config), TrainConfig().batch_size
-    return resources.estimate(model, batch_size=rows, tokens=TOKENS).memory
 
 
 def _disk() -> Finding:

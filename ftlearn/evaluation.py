@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,8 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 from tqdm import tqdm
 
-from ftlearn import metrics, parallel, runtime
+from ftlearn import autotune, compatibility, metrics, parallel, runtime
+from ftlearn.arithmetic import computing
 from ftlearn.batching import Batch, Encoded, by_length, collate
 from ftlearn.last_layer import first_token_only
 from ftlearn.light import exact_head, light
@@ -50,10 +51,11 @@ def outputs(
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
     in the middle of training changes nothing. ``shared`` and ``progress`` as in ``in_batches``.
     """
-    model, dtype = light(model, precision)
+    on = device_of(model)
+    model, arithmetic = light(model, autotune.prediction(model, on, precision))
 
     def kept(batch: Batch) -> torch.Tensor:
-        with runtime.autocast(device_of(model), dtype):
+        with computing(on, arithmetic):
             return task.keep(model(**batch.inputs).logits.float(), batch.targets)
 
     options = {"positions": _positions(model, task), "shared": shared, "progress": progress}
@@ -104,16 +106,26 @@ def in_batches(
     return np.concatenate([done[number] for number in range(len(batches))])[order]
 
 
-def predict(model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any) -> pd.DataFrame:
+def predict(
+    model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any, *, precision: str = "auto"
+) -> pd.DataFrame:
     """Answers for bare texts, one row each; for classification with the probability of each label.
 
     Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
-    the two. Raises TypeError for a single bare string.
+    the two. Warns where the tokenizer does not know what the texts are written with. Raises
+    TypeError for a single bare string, and for a table of several columns.
     """
     if isinstance(texts, str):
         raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
-    kept = outputs(model, task.encode_texts(texts, tokenizer), task, tokenizer)
-    table = pd.DataFrame({"text": list(texts), "answer": task.answers(kept)})
+    if isinstance(texts, pd.DataFrame | Mapping | Dataset):
+        raise TypeError(
+            f"texts is a {type(texts).__name__}: pass one of its columns, such as table['text']"
+        )
+    texts = list(texts)
+    encoded = task.encode_texts(texts, tokenizer)
+    compatibility.settle(_of_bare_texts(model, texts, task, tokenizer), error=None)
+    kept = outputs(model, encoded, task, tokenizer, precision=precision)
+    table = pd.DataFrame({"text": texts, "answer": task.answers(kept)})
     labels = getattr(task, "labels", ())
     if not labels:
         return table
@@ -129,15 +141,46 @@ def evaluate(
     *,
     shared: bool = False,
     progress: bool = False,
+    precision: str = "auto",
 ) -> Report:
-    """Predict every row of a data set and report on it.
+    """Check that rows, task, model and tokenizer fit together; predict every row and report on it.
 
     With ``shared`` the ranks that train together share the work, and each gets the whole report;
-    all of them must ask. ``progress`` shows a bar.
+    all of them must ask. ``progress`` shows a bar. ``precision`` is auto (the fastest here, as
+    measured), fp32, bf16 or fp16. What ``compatibility.check`` finds is warned of, and raised as
+    DataError where the scores would be worthless.
     """
+    compatibility.settle(compatibility.check({"the data": dataset}, task, model, tokenizer))
+    how = {"shared": shared, "progress": progress, "precision": precision}
+    return report_on(model, dataset, task, tokenizer, **how)
+
+
+def report_on(
+    model: nn.Module,
+    dataset: Dataset,
+    task: Any,
+    tokenizer: Any,
+    *,
+    shared: bool = False,
+    progress: bool = False,
+    precision: str = "auto",
+) -> Report:
+    """``evaluate`` without its checks, for data that was checked before."""
     encoded = task.encode(dataset, tokenizer)
-    kept = outputs(model, encoded, task, tokenizer, shared=shared, progress=progress)
+    how = {"shared": shared, "progress": progress, "precision": precision}
+    kept = outputs(model, encoded, task, tokenizer, **how)
     return Report(task, dataset, kept, _targets(encoded.targets))
+
+
+def _of_bare_texts(
+    model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any
+) -> list[compatibility.Finding]:
+    """What does not fit together where there are texts alone."""
+    chosen = [texts[row] for row in compatibility.sample(len(texts))]
+    plain = [text for row in chosen for text in ([row] if isinstance(row, str) else row)]
+    found = compatibility.tokenizer_and_model(tokenizer, model)
+    found += compatibility.task_and_window(task, model, tokenizer)
+    return found + compatibility.tokenizer_and_texts(tokenizer, plain)
 
 
 def _targets(targets: Sequence[Any]) -> np.ndarray:

@@ -10,11 +10,13 @@ from datasets import Dataset
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
-from ftlearn import runtime
+from ftlearn import autotune, runtime
 from ftlearn.architecture import last_linear
+from ftlearn.arithmetic import computing
 from ftlearn.batching import Batch, Encoded
-from ftlearn.evaluation import in_batches, light
+from ftlearn.evaluation import in_batches
 from ftlearn.last_layer import first_token_only
+from ftlearn.light import light
 
 
 def solve(
@@ -60,14 +62,15 @@ def solve_layer(
 def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any) -> np.ndarray:
     """What enters a linear layer of the model for each text, (N, D), in evaluation mode."""
     name = next(name for name, module in model.named_modules() if module is layer)
-    asked, dtype = light(model)
+    on = runtime.device_of(model)
+    asked, arithmetic = light(model, autotune.prediction(model, on))
     entering: list[torch.Tensor] = []
     hook = asked.get_submodule(name).register_forward_pre_hook(
         lambda _, inputs: entering.append(inputs[0])
     )
 
     def run(batch: Batch) -> torch.Tensor:
-        with runtime.autocast(runtime.device_of(asked), dtype):
+        with computing(on, arithmetic):
             asked(**batch.inputs)
         return entering.pop().float()
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
+from ftlearn.arithmetic import Arithmetic
 from ftlearn.config import TrainConfig
 
 
@@ -50,6 +51,8 @@ class History:
     evaluations: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
     """Why the run ended before its last update; empty when it did not."""
+    arithmetic: Arithmetic | None = None
+    """How the run computed."""
 
     @property
     def best(self) -> dict[str, float] | None:

@@ -40,7 +40,7 @@ def first_token_only(model: nn.Module) -> Iterator[None]:
     ...     torch.allclose(model(ids).logits, whole, atol=1e-6)
     True
     """
-    layer = _last_layer(model)
+    layer = read_by_first_token(model)
     if layer is None:
         yield
         return
@@ -51,7 +51,7 @@ def first_token_only(model: nn.Module) -> Iterator[None]:
         del layer.forward
 
 
-def _last_layer(model: nn.Module) -> nn.Module | None:
+def read_by_first_token(model: nn.Module) -> nn.Module | None:
     """The last layer of a model that reads nothing but the first token's vector."""
     kind = parallel.kind(model)
     if not (kind is PooledClassifier and model.pooling == "first") and not _is_one(
@@ -87,16 +87,21 @@ def _first_token(
     def heads(vectors: torch.Tensor) -> torch.Tensor:  # (B, ·, D) to (B, H, ·, D/H)
         return vectors.unflatten(-1, (-1, own.attention_head_size)).transpose(1, 2)
 
-    attend = ALL_ATTENTION_FUNCTIONS.get_interface(
-        own.config._attn_implementation, eager_attention_forward
-    )
-    mixed, _ = attend(
-        own,
+    q, k, v = (
         heads(own.query(first)),
         heads(own.key(hidden_states)),
         heads(own.value(hidden_states)),
-        None if attention_mask is None else attention_mask[:, :, :1],
-        dropout=own.dropout.p if layer.training else 0.0,
-        scaling=own.scaling,
     )
+    mask = None if attention_mask is None else attention_mask[:, :, :1]
+    mixed = attend(own, q, k, v, mask)
     return layer.feed_forward_chunk(layer.attention.output(mixed.flatten(2), first))
+
+
+def attend(
+    own: nn.Module, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """A BERT layer's own kind of attention of q to k and v, (B, H, ·, D/H) to (B, ·, H, D/H)."""
+    how = own.config._attn_implementation
+    attention = ALL_ATTENTION_FUNCTIONS.get_interface(how, eager_attention_forward)
+    dropout = own.dropout.p if own.training else 0.0
+    return attention(own, q, k, v, mask, dropout=dropout, scaling=own.scaling)[0]

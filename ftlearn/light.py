@@ -10,28 +10,48 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ftlearn import parallel, runtime
+from ftlearn import architecture, packed, parallel
 from ftlearn.architecture import last_linear
-from ftlearn.runtime import device_of
+from ftlearn.arithmetic import Arithmetic
 
 
-def light(model: nn.Module, precision: str = "auto") -> tuple[nn.Module, torch.dtype]:
-    """The model as it answers soonest here, and the number format for ``runtime.autocast``.
+def light(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module, Arithmetic]:
+    """The model as it answers in an arithmetic, and what is left of that for ``computing``.
 
-    For bf16 it is a copy with weights in bf16, which autocast would convert anew for each batch,
-    and with the attention that is fastest without a backward pass. The last layer of a
-    classification or regression head, and buffers, such as the angles of rotary positions, keep
-    their precision.
+    For bf16, for packed layers and for another attention than the model's it is a copy. In bf16
+    its weights are narrow, which autocast would make them anew for each batch; else it shares the
+    model's. The last layer of a classification or regression head, and buffers, such as the angles
+    of rotary positions, keep their precision. A sharded model stays as it is.
     """
-    dtype = runtime.precision(device_of(model), precision)
-    if dtype is not torch.bfloat16 or parallel.is_sharded(model):
-        return model, dtype
+    narrow = arithmetic.dtype is torch.bfloat16
+    wanted = architecture.other_attention(model, arithmetic.attention)
+    packing = arithmetic.packed and packed.available()
+    if not (narrow or packing or wanted) or parallel.is_sharded(model):
+        return model, arithmetic
+    model = _narrowed(model) if narrow else _sharing(model)
+    if wanted:
+        architecture.use_attention(model, wanted)
+    if packing:
+        packed.pack_layers(model)
+    # In bf16 no casts are left to be done on the way.
+    return model, replace(arithmetic, dtype=torch.float32) if narrow else arithmetic
+
+
+def _sharing(model: nn.Module) -> nn.Module:
+    """A copy of the modules around the same weights."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+
+
+def _narrowed(model: nn.Module) -> nn.Module:
+    """A copy with weights in bf16, but for the last layer of a head, which takes what comes."""
     head = _head(model)
     exact = set() if head is None else {id(each) for each in head.parameters()}
     weights = {
@@ -42,12 +62,9 @@ def light(model: nn.Module, precision: str = "auto") -> tuple[nn.Module, torch.d
         for each in model.parameters()
     }
     model = copy.deepcopy(model, weights)  # takes those for copies, and so copies no fp32 weight
-    pretrained = getattr(model, "base_model", model)
-    if getattr(pretrained, "_supports_sdpa", False):
-        pretrained.set_attn_implementation("sdpa")
     if head is not None:
         last_linear(model).register_forward_pre_hook(_widen)
-    return model, torch.float32  # no casts left to be done on the way
+    return model
 
 
 @contextmanager

@@ -14,13 +14,15 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
-from ftlearn import architecture, runtime
+from ftlearn import architecture, autotune, compatibility, runtime
+from ftlearn.compatibility import heads, model_files, window
+from ftlearn.errors import FtlearnError
 from ftlearn.files import sha256
 from ftlearn.known import KNOWN
 from ftlearn.pooling import HEAD_FILE, read_pooled
 
 
-class ModelError(ValueError):
+class ModelError(FtlearnError, ValueError):
     """A model that cannot be found, read or trusted."""
 
 
@@ -48,16 +50,17 @@ def load(
     ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
     loaded. ``seed`` draws the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
     checkpoint has it), ``"mean"`` or ``"first"``; one that the folder was not saved with gets a
-    new head. Dropout is off: on a CPU it slows training by a third, and over a few epochs it
-    bought nothing. Weights are always fp32; ``device=None`` takes the best one.
+    new head, and so does a classifier that was trained for other labels, with a warning. Dropout
+    is off: on a CPU it slows training by a third, and over a few epochs it bought nothing. Weights
+    are always fp32; ``device=None`` takes the best one.
 
-    Raises ModelError when the model is not found, has no safetensors, or does not fit the task.
+    Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
     folder, place = find(name), torch.device(device or runtime.device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
-    with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = _tokenizer(folder)
+    with quiet(), _readable(folder, "model"):
         model, report = HEADS[task.head if task else None].from_pretrained(
             folder,
             config=config,
@@ -65,12 +68,11 @@ def load(
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation=runtime.attention(place),
+            attn_implementation=autotune.training(config, place).attention,
         )
     _check_loaded(report, folder)
     _agree(model, tokenizer, folder)
-    if task and (folder / HEAD_FILE).is_file():
-        model = read_pooled(architecture.body(model), folder)
+    model = _with_head(model, task, folder, seed=seed)
     model = architecture.with_pooling(model, pooling, seed=seed)
     _check_head(model)
     return model.to(place), tokenizer
@@ -107,7 +109,7 @@ def _from_cache(hub_id: str, revision: str | None) -> Path | None:
     except (LocalEntryNotFoundError, ValueError):  # not cached, or no possible Hub id
         return None
     complete = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
-    return folder if complete else None
+    return folder if complete and not model_files.lacking(folder) else None
 
 
 def _from_package() -> Path | None:
@@ -140,6 +142,7 @@ def _from_hub(name: str, hub_id: str, revision: str | None) -> Path:
 def _check_folder(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         raise ModelError(f"folder {str(folder)!r} has no config.json: it is not a saved model")
+    compatibility.settle(compatibility.files_of(folder), ModelError)
     if any(folder.glob("*.safetensors")):
         return folder
     pickles = [path.name for kind in ("*.bin", "*.pt") for path in sorted(folder.glob(kind))]
@@ -152,10 +155,42 @@ def _check_folder(folder: Path) -> Path:
     raise ModelError(f"folder {str(folder)!r} has {what}")
 
 
+@contextmanager
+def _readable(folder: Path, part: str) -> Iterator[None]:
+    """A context in which what a library says of a part that it cannot read becomes a ModelError."""
+    try:
+        yield
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:
+        found = compatibility.files_of(folder, thorough=True)
+        found += model_files.tokenizer_of(folder) if part == "tokenizer" else []
+        compatibility.settle(found, ModelError)
+        said, remedy = " ".join(str(error).split()), "install what is named there"
+        if not isinstance(error, ImportError):
+            remedy = "download or copy the folder again, or save it anew where it was made"
+        raise ModelError(
+            f"the {part} in {str(folder)!r} cannot be read ({type(error).__name__}: {said[:300]}): "
+            f"{remedy}"
+        ) from error
+
+
+def configuration(folder: Path, **changes: Any) -> Any:
+    """The configuration of a saved model, with some of it changed.
+
+    Raises ModelError where it cannot be read.
+    """
+    with quiet(), _readable(folder, "configuration"):
+        return AutoConfig.from_pretrained(folder, **changes)
+
+
+def _tokenizer(folder: Path) -> Any:
+    with quiet(), _readable(folder, "tokenizer"):
+        return AutoTokenizer.from_pretrained(folder)
+
+
 def _configure(folder: Path, task: Any, dropout: float) -> Any:
-    if task:
-        _check_labels(AutoConfig.from_pretrained(folder), task, folder)
-    config = AutoConfig.from_pretrained(folder, **(task.head_arguments() if task else {}))
+    config = configuration(folder, **(task.head_arguments() if task else {}))
     if task:
         _check_kind(config, task)
     for field, value in list(vars(config).items()):
@@ -164,21 +199,29 @@ def _configure(folder: Path, task: Any, dropout: float) -> Any:
     return config
 
 
-def _check_labels(saved: Any, task: Any, folder: Path) -> None:
-    """A head that was trained for other labels, or the same in another order, answers wrongly."""
-    trained = any(name.endswith("ForSequenceClassification") for name in saved.architectures or ())
-    labels = getattr(task, "labels", None)
-    if not labels or not (trained or (folder / HEAD_FILE).is_file()):
-        return
-    names = tuple(saved.id2label[at] for at in sorted(saved.id2label))
-    unnamed = all(name == f"LABEL_{at}" for at, name in enumerate(names))
-    if names == labels or (unnamed and len(names) == len(labels)):
-        return
-    raise ModelError(
-        f"the model in {str(folder)!r} was trained for the labels {', '.join(names)}, and the task "
-        f"has {', '.join(labels)}: give the task the model's labels in the model's order "
-        "(dataclasses.replace(task, labels=...)), or load the pretrained model it came from"
-    )
+def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) -> torch.nn.Module:
+    """The model with the trained head of its folder where that fits the task, or with a new one.
+
+    A head for the same labels in another order gives them in the order of the task, and one for a
+    number gives it in the task's units.
+    """
+    if task is None or task.head != "sequence classification":
+        return model
+    pooled = (folder / HEAD_FILE).is_file()
+    if pooled:
+        model = read_pooled(architecture.body(model), folder)
+    trained = heads.trained_labels(configuration(folder), pooled=pooled)
+    order = heads.order(trained, task) if trained else None
+    compatibility.settle(heads.head_and_task(trained, task, folder), stacklevel=4)
+    if order is not None and hasattr(task, "labels"):
+        return architecture.reorder_head(model, order)
+    if order is not None:
+        center, scale = heads.units(folder)
+        shift = (center - task.center) / task.scale
+        return architecture.rescale_head(model, scale / task.scale, shift)
+    if trained is not None:
+        return architecture.replace_head(model, task.head_arguments()["num_labels"], seed=seed)
+    return model
 
 
 def _check_kind(config: Any, task: Any) -> None:
@@ -218,20 +261,23 @@ def _check_head(model: torch.nn.Module) -> None:
 
 
 def _agree(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
-    """Give tokenizer and model one padding token and one window."""
+    """Give tokenizer and model one padding token, and the tokenizer the model's window.
+
+    Raises ModelError where the two are not of one model, or there is no token to pad with.
+    """
+    beside = compatibility.tokenizer_and_model(tokenizer, model, f" in {str(folder)!r}")
+    compatibility.settle(beside, ModelError, stacklevel=3)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     if tokenizer.pad_token is None:
         raise ModelError(
             f"the tokenizer in {str(folder)!r} has no token for padding and none for the end of a "
             "text: open it, set its pad_token to one of its tokens, and save it there again"
         )
-    tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
-    padding = getattr(tables[0], "padding_idx", None) if tables else None
-    if padding is None:  # else, as in RoBERTa, positions are counted from the model's own one
+    if window.position_padding(model) is None:
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    if (positions := getattr(model.config, "max_position_embeddings", None) or 0) > 0:
-        reserved = 0 if padding is None else padding + 1
-        tokenizer.model_max_length = min(tokenizer.model_max_length, positions - reserved)
+    # A tokenizer's own window is how long the texts were that some run was trained with.
+    possible = window.positions(model)
+    tokenizer.model_max_length = tokenizer.model_max_length if possible is None else possible
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
 from transformers.initialization import no_init_weights
 
-from ftlearn import architecture, optimisation, runtime
+from ftlearn import architecture, autotune, optimisation, runtime
+from ftlearn.arithmetic import products_by
+from ftlearn.errors import FtlearnError
 from ftlearn.lean import lean
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -45,7 +47,7 @@ FLOPS = {
 """From shapes to operations for what torch's counter leaves out: in place, the CPU's attention."""
 
 
-class TooLargeError(MemoryError):
+class TooLargeError(FtlearnError, MemoryError):
     """A run that would not fit in memory; the message names a smaller choice."""
 
 
@@ -104,7 +106,7 @@ def estimate(
     total, moving = architecture.count_parameters(model)
     moving -= left_out
     on = runtime.device() if (where := runtime.device_of(model)).type == "meta" else where
-    dtype = runtime.precision(on, precision)
+    dtype = autotune.training(model, on, precision).dtype
     saved, passing, flops = _dry_run(model, batch_size, tokens, dtype, on)
     return Estimate(
         weights=4 * total,
@@ -200,7 +202,7 @@ def seconds_per_update(
     Weights are not changed, because the learning rate is zero; gradients are dropped.
     """
     device, was_training = runtime.device_of(model), model.training
-    dtype = runtime.precision(device, precision)
+    arithmetic = autotune.training(model, device, precision)
     ids = torch.full((batch_size, tokens), 5, device=device)
     groups = optimisation.decay_groups(model.parameters(), weight_decay=0.0)
     optimizer = optimisation.optimizer("adamw", groups, learning_rate=0.0)
@@ -208,9 +210,10 @@ def seconds_per_update(
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        with runtime.autocast(device, dtype), lean(model, dtype):
-            total = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum()
-        total.backward()
+        with lean(model, arithmetic.dtype), products_by(onednn=arithmetic.onednn):
+            with runtime.autocast(device, arithmetic.dtype):
+                out = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+            out.logits.float().sum().backward()
         optimisation.clip(model.parameters(), 1.0)  # waits for a GPU to finish
         optimizer.step()
         optimizer.zero_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import random
 import re
 import sys
@@ -39,12 +38,12 @@ def device_of(model: torch.nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def precision(on: torch.device, name: str = "auto") -> torch.dtype:
-    """The number format for matrix products on a device.
+def precision(on: torch.device, name: str = "auto") -> torch.dtype | None:
+    """The number format for matrix products on a device; None where only measuring can tell.
 
-    ``"auto"`` takes bf16 where the hardware multiplies it natively (CUDA from Ampere on, CPUs
-    with AMX), fp16 on older CUDA cards such as the T4, and fp32 elsewhere: without AMX, bf16
-    on a CPU was measured at a quarter to two thirds of the speed of fp32.
+    ``"auto"`` takes bf16 on CUDA cards that multiply it natively (from Ampere on), fp16 on older
+    ones such as the T4, and fp32 on Apple's MPS. Which format is faster on a CPU depends on its
+    units and on the libraries: ``autotune`` measures it.
 
     Raises ValueError for an unknown name and for fp16 away from CUDA, where gradients would
     underflow without a working scaler.
@@ -61,28 +60,20 @@ def precision(on: torch.device, name: str = "auto") -> torch.dtype:
     return PRECISIONS[name]
 
 
-def _native(on: torch.device) -> torch.dtype:
+def _native(on: torch.device) -> torch.dtype | None:
     if on.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float16
-    return torch.bfloat16 if on.type == "cpu" and has_amx() else torch.float32
+    return None if on.type == "cpu" else torch.float32
 
 
-def attention(on: torch.device) -> str | None:
-    """The implementation of attention that trains fastest on a device, by transformers' name.
+def name_of(dtype: torch.dtype) -> str:
+    """A number format as people call it.
 
-    None is torch's own (sdpa) wherever the model can use it: named, it is an error for those that
-    cannot, such as DeBERTa. Its backward pass is slow in bf16 on a CPU.
+    >>> name_of(torch.bfloat16)
+    'bf16'
     """
-    return "eager" if on.type == "cpu" and has_amx() else None
-
-
-def has_amx() -> bool:
-    """Whether the CPU has matrix units (AMX) for bf16; FTLEARN_COMPUTE=fp32 or bf16 decides it."""
-    if (forced := os.environ.get("FTLEARN_COMPUTE", "auto")) != "auto":
-        return forced == "bf16"
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
+    return next(name for name, known in PRECISIONS.items() if known is dtype)
 
 
 def autocast(on: torch.device, dtype: torch.dtype) -> torch.autocast:
@@ -133,6 +124,7 @@ def seed_everything(seed: int) -> None:
     >>> seed_everything(0); bool((torch.rand(2) == first).all())
     True
     """
+    seed = int(seed)  # Python's generator takes no number of NumPy
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries still draw from the global generator
     torch.manual_seed(seed)

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,22 +26,29 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig
 
-from ftlearn import architecture, models
+from ftlearn import architecture, disk, models
+from ftlearn.compatibility import heads
+from ftlearn.compatibility.heads import TASK_FILE
+from ftlearn.compatibility.labels import listed
+from ftlearn.files import written_folder
+from ftlearn.locking import NAME
 from ftlearn.models import ModelError
 from ftlearn.pooling import HEAD_FILE
 from ftlearn.tasks import Classification, LanguageModelling, Regression, Task
 
-TASK_FILE = "ftlearn_task.json"
 FORMAT = 1
 KINDS = {
     "classification": Classification,
     "regression": Regression,
     "language modelling": LanguageModelling,
 }
-SUBFOLDERS = {"additional_chat_templates"}
-"""Folders that a tokenizer's ``save_pretrained`` may make beside its files."""
+WRITTEN = "files"
+"""Where the note lists what was saved beside it."""
+USUAL = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
+USUAL += ("*token*.json", "vocab.*", "merges.txt", "spiece.model", "sentencepiece*.model")
+USUAL += ("chat_template.jinja", "additional_chat_templates")
+"""What ``save_pretrained`` writes, where a note is older than its list."""
 DEFAULT_WINDOW = 512
 """Tokens, for a model that does not say how many positions it has."""
 
@@ -55,19 +60,23 @@ def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Pa
     every reader of the folder gets numbers in the data's units; the model in memory stays as it
     is. (A head without a bias, as GPT-2's, cannot hold a centre: then the note holds both, and a
     warning says so.) All is written beside ``folder`` first and renamed at the end, so there is
-    never half a model.
+    never half a model. Files in it that no ``save`` wrote, such as a model card, stay.
 
-    Raises ModelError when ``folder`` holds anything else than what this function wrote.
+    Raises ModelError when ``folder`` holds no model that this function wrote, and when a file in
+    it that somebody else wrote would be replaced; DiskFullError, which counts the megabytes.
     """
-    folder = Path(folder)
+    folder, size = Path(folder), sum(weights.nbytes for weights in model.parameters())
     _check_replaceable(folder)
-    with _beside(folder.absolute()) as fresh, _in_units(model, task) as written:
+    fits = disk.explained("the model", folder, size, size)
+    with fits, written_folder(folder, carry=_others) as fresh, _in_units(model, task) as written:
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.model_max_length = min(task.max_length, tokenizer.model_max_length)
         with models.quiet():
             model.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
-        (fresh / TASK_FILE).write_text(_note(written), encoding="utf-8")
+        names = sorted(path.name for path in fresh.iterdir())
+        (fresh / TASK_FILE).write_text(_note(written, names), encoding="utf-8")
+        _readable_by_all_or_none(fresh)
     return folder
 
 
@@ -82,7 +91,8 @@ def load(
     Raises ModelError when the folder is no saved model, or its task cannot be known.
     """
     folder = locate(folder)
-    task = _read_note(folder) if (folder / TASK_FILE).is_file() else _task_of(folder)
+    noted = (folder / TASK_FILE).is_file()
+    task = _checked(_read_note(folder), folder) if noted else _task_of(folder)
     model, tokenizer = models.load(folder, task, device=device)
     return model.eval(), tokenizer, task
 
@@ -90,7 +100,7 @@ def load(
 def locate(folder: str | Path) -> Path:
     """The folder with the model itself: the given one, or ``model`` inside it.
 
-    Raises ModelError when neither holds a model.
+    Raises ModelError when neither holds a model, or a file of it is not what its name says.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -100,7 +110,7 @@ def locate(folder: str | Path) -> Path:
         )
     for place in (folder, folder / "model"):
         if (place / "config.json").is_file():
-            return place
+            return models.find(place)
     raise ModelError(
         f"folder {str(folder)!r} holds no model (no config.json there or in {'model'!r}): has its "
         "training finished?"
@@ -116,14 +126,23 @@ def kind(task: Task) -> str:
     return {known: name for name, known in KINDS.items()}[type(task)]
 
 
-def _note(task: Task) -> str:
-    return json.dumps({"format": FORMAT, "kind": kind(task), **asdict(task)}, ensure_ascii=False)
+def _note(task: Task, written: list[str]) -> str:
+    note = {"format": FORMAT, "kind": kind(task), **asdict(task), WRITTEN: written}
+    return json.dumps(note, ensure_ascii=False)
+
+
+def _readable_by_all_or_none(folder: Path) -> None:
+    """Give all files the mode of the note: safetensors hides its own from other users."""
+    mode = (folder / TASK_FILE).stat().st_mode
+    for path in filter(Path.is_file, folder.rglob("*")):
+        path.chmod(mode)
 
 
 def _read_note(folder: Path) -> Task:
     try:
         note = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
         written, made = note.pop("format"), KINDS[note.pop("kind")]
+        note.pop(WRITTEN, None)
         if written != FORMAT:
             raise ValueError(f"its format is {written!r}, this version reads {FORMAT}")
         lists = {name: tuple(value) for name, value in note.items() if isinstance(value, list)}
@@ -135,9 +154,21 @@ def _read_note(folder: Path) -> Task:
         ) from error
 
 
+def _checked(task: Task, folder: Path) -> Task:
+    """The task of a note; ModelError where the model beside it was trained for another one."""
+    pooled = (folder / HEAD_FILE).is_file()
+    trained = heads.trained_labels(models.configuration(folder), pooled=pooled)
+    if trained and task.head == "sequence classification" and heads.order(trained, task) is None:
+        raise ModelError(
+            f"{TASK_FILE} in {str(folder)!r} is of another model than config.json beside it, which "
+            f"has the labels {listed(trained)}: copy the whole folder again"
+        )
+    return task
+
+
 def _task_of(folder: Path) -> Task:
     """The task of a folder without a note, as its configuration tells it."""
-    config = AutoConfig.from_pretrained(folder)
+    config = models.configuration(folder)
     trained = any(n.endswith("ForSequenceClassification") for n in config.architectures or ())
     if not (trained or (folder / HEAD_FILE).is_file()):
         raise ModelError(
@@ -149,12 +180,22 @@ def _task_of(folder: Path) -> Task:
             f"the model in {str(folder)!r} gives several labels to one text; ftlearn reads "
             "models that give one"
         )
-    positions = getattr(config, "max_position_embeddings", None) or 0
-    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no end, says -1
+    window = _window_of(folder, config)
     if config.num_labels == 1:
         return Regression(max_length=window)
     labels = tuple(config.id2label[at] for at in sorted(config.id2label))
     return Classification(max_length=window, labels=labels)
+
+
+def _window_of(folder: Path, config: Any) -> int:
+    """Tokens that a saved model reads in ``transformers.pipeline``."""
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no end, says -1
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return window
+    return int(min(window, said.get("model_max_length") or window))
 
 
 @contextmanager
@@ -187,43 +228,35 @@ def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
 def _check_replaceable(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{str(folder)!r} is a file: choose the name of a folder")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or not any(place.name != NAME for place in folder.iterdir()):
         return
-    strange = sorted({path.name for path in folder.iterdir() if path.is_dir()} - SUBFOLDERS)
-    if strange or not (folder / TASK_FILE).is_file():
-        why = f"the folder {strange[0]!r}" if strange else f"it has no {TASK_FILE}"
+    if not (folder / TASK_FILE).is_file():
         raise ModelError(
-            f"folder {str(folder)!r} holds other things than a model that ftlearn saved ({why}), "
-            "and saving would delete them: choose a new folder, or remove that one first"
+            f"folder {str(folder)!r} holds other things than a model that ftlearn saved (it has no "
+            f"{TASK_FILE}): choose a new folder"
         )
 
 
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of ``folder`` if nothing fails."""
-    fresh = folder.with_name(f".{folder.name}.writing")
-    old = folder.with_name(f".{folder.name}.replaced")
-    shutil.rmtree(fresh, ignore_errors=True)  # what a killed process left behind
-    fresh.mkdir(parents=True)
+def _others(old: Path, fresh: Path) -> list[Path]:
+    """What stands in an older saved model that ``save`` did not write; it is carried over."""
+    own = _own_names(old)
+    others = [place for place in old.iterdir() if place.name not in own]
+    taken = [place.name for place in others if (fresh / place.name).exists()]
+    if taken:
+        raise ModelError(
+            f"{taken[0]!r} in {str(old)!r} is not of the model that was saved there, and this one "
+            "has a file of that name: rename it, or choose a new folder"
+        )
+    return others
+
+
+def _own_names(folder: Path) -> set[str]:
+    """The names that an older ``save`` wrote, as its note tells."""
     try:
-        yield fresh
-        _flush(fresh)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        fresh.rename(folder)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    """Wait until the files of a folder are on the disk; who may read one may read all."""
-    mode = (folder / TASK_FILE).stat().st_mode
-    for path in filter(Path.is_file, folder.rglob("*")):
-        path.chmod(mode)
-        with path.open("rb+") as file:  # Windows flushes only what is open for writing
-            os.fsync(file.fileno())
+        written = json.loads((folder / TASK_FILE).read_text(encoding="utf-8")).get(WRITTEN)
+    except (ValueError, AttributeError):
+        written = None
+    if isinstance(written, list):
+        return {TASK_FILE, *map(str, written)}
+    usual = {path.name for pattern in USUAL for path in folder.glob(pattern)}
+    return {TASK_FILE, *usual}

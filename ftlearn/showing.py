@@ -17,7 +17,9 @@ DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x20
 """Invisible characters that turn the direction of writing, and so can show a text as another."""
 
 _CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"]
-_UNSHOWN = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *DIRECTION, *range(0xD800, 0xE000))}
+UNSHOWN = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *DIRECTION, *range(0xD800, 0xE000))}
+"""Characters that nobody sees and that steer what is seen, each with its name in place."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _CASED = {"viewBox"}  # of SVG, where capitals matter
 _VOID = {"br", "col", "hr", "img", "meta"}
@@ -39,7 +41,16 @@ def visible(text: str) -> str:
     >>> visible("abc\\u202edef")
     'abc[U+202E]def'
     """
-    return text.translate(_UNSHOWN)
+    return text.translate(UNSHOWN)
+
+
+def plain(text: str) -> str:
+    """The text as a terminal may have it: as ``visible``, and without a return to the line's start.
+
+    >>> plain("12 % wrong\\r 2 % wrong")
+    '12 % wrong[U+000D] 2 % wrong'
+    """
+    return visible(text).replace("\r", "[U+000D]")
 
 
 def escape(value: object) -> Markup:

@@ -7,11 +7,8 @@ padding is small; its results leave before the next window is read.
 from __future__ import annotations
 
 import json
-import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -21,10 +18,12 @@ from torch import nn
 from tqdm import tqdm
 
 from ftlearn import evaluation
-from ftlearn.data import DataError
+from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data.records import Record, Row
 from ftlearn.data.streams import Format, opened
 from ftlearn.data.wanted import Wanted
+from ftlearn.prediction_file import check_target, written
+from ftlearn.showing import UNSHOWN
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
@@ -32,7 +31,8 @@ WINDOW = 4096
 CHARACTERS = 8_000_000
 """A window ends early at this many, so that long texts take no more memory than short ones."""
 DIGITS = 6
-STANDARD_OUTPUT = "-"
+ESCAPED = {code: f"\\u{code:04x}" for code in UNSHOWN if code >= 0x7F}
+"""JSON's own way to write what steers a terminal; it escapes the others, below 0x20, by itself."""
 
 
 class Counts(NamedTuple):
@@ -51,7 +51,7 @@ def predict_file(
     *,
     text: str | tuple[str, str] | None = None,
     file_format: Format | None = None,
-    progress: bool = True,
+    overwrite: bool = False,
 ) -> Counts:
     """Predict every row of a file and write one JSON object a line, in the order of the rows.
 
@@ -62,18 +62,19 @@ def predict_file(
     target : the file to write, or "-" for standard output, which is flushed after each window
     text : the column with the text, or two for a pair; by default those of the task
     file_format : `data.streams.Format(name, delimiter, encoding)`, where the suffix does not tell
-    progress : a bar on standard error, where that is a terminal
+    overwrite : replace a target that exists already
 
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
     target appears when it is complete: until then results are in the target's name with ".part"
-    after it, where they stay, with a warning, when the run breaks off. Raises `DataError` where
-    source or target cannot be used, or are one file, or the rest of the source cannot be trusted.
+    after it, where they stay, with a warning, when the run breaks off. A terminal shows a bar.
+    Raises `DataError` where source or target cannot be used, or are one file, or the rest of the
+    source cannot be trusted, and `ExistsError` as `check_target` does.
     """
-    _check_apart(source, target)
-    wanted = Wanted.of(text or task.text)
-    with opened(source, wanted, file_format or Format()) as found, _written(target) as file:
+    check_target(source, target, overwrite=overwrite)
+    wanted, how = Wanted.of(text or task.text), file_format or Format()
+    with opened(source, wanted, how) as found, written(target, overwrite) as file:
         windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
-        with _bar(progress, found.unit, found.total) as bar:
+        with _bar(True, found.unit, found.total) as bar:
             counts = Counts(0, 0)
             for results in windows:
                 counts = _write(results, file, counts)
@@ -117,6 +118,8 @@ def _windows(
     texts = cut = 0
     for part in _cut(rows, columns, window):
         good = [row for row in part if isinstance(row, Record)]
+        if texts == 0:
+            _check_language(tokenizer, good, columns)
         answers, truncated = _predict(model, task, tokenizer, good, columns)
         texts, cut = texts + len(good), cut + truncated
         results = iter(answers)
@@ -127,10 +130,19 @@ def _windows(
     if cut:
         warnings.warn(
             f"{cut} of {texts} texts are longer than the window of "
-            f"{min(task.max_length, tokenizer.model_max_length)} tokens and were cut at the end",
+            f"{task.window(tokenizer)} tokens and were cut at the end",
             TruncationWarning,
             stacklevel=3,
         )
+
+
+def _check_language(tokenizer: Any, rows: Sequence[Record], columns: Sequence[str]) -> None:
+    """Warn where the tokenizer does not know what the first rows are written with.
+
+    An error would leave the rows without an answer that are not like them.
+    """
+    texts = [rows[at].cells[name] for at in sample(len(rows)) for name in columns]
+    settle(tokenizer_and_texts(tokenizer, texts), error=None, stacklevel=4)
 
 
 def _cut(rows: Iterable[Row], columns: Sequence[str], window: int) -> Iterator[list[Row]]:
@@ -185,57 +197,14 @@ def _results(kept: np.ndarray, task: Any) -> list[dict[str, Any]]:
 def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> Counts:
     # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
     ascii_only = not (file.encoding or "").lower().startswith("utf")
-    lines = [json.dumps(result, ensure_ascii=ascii_only, allow_nan=False) for result in results]
+    lines = [
+        json.dumps(result, ensure_ascii=ascii_only, allow_nan=False).translate(ESCAPED)
+        for result in results
+    ]
     file.write("\n".join(lines) + "\n")
     file.flush()
     refused = sum("error" in result for result in results)
     return Counts(counts.rows + len(results), counts.refused + refused)
-
-
-def _check_apart(source: str | Path, target: str | Path) -> None:
-    """Raise DataError where the results would take the place of the rows that they answer."""
-    if STANDARD_OUTPUT in (source, target) or not Path(source).exists():
-        return
-    for written in (Path(target), _part(target)):
-        if written.exists() and written.samefile(source):
-            raise DataError(
-                f"{source} is read, and writing {written} would replace it; name another output."
-            )
-
-
-def _part(target: str | Path) -> Path:
-    """The file that holds the results until they are complete."""
-    return Path(f"{target}.part")
-
-
-@contextmanager
-def _written(target: str | Path) -> Iterator[TextIO]:
-    """A file to write the target into, under another name until it is complete."""
-    if target == STANDARD_OUTPUT:
-        yield sys.stdout
-        return
-    part = _part(target)
-    try:
-        file = part.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise DataError(f"{part} cannot be written: {error.strerror}; name another.") from None
-    try:
-        with file:
-            yield file
-    except BaseException:
-        _keep(part, target)
-        raise
-    os.replace(part, target)
-
-
-def _keep(part: Path, target: str | Path) -> None:
-    if part.stat().st_size == 0:
-        part.unlink()
-        return
-    warnings.warn(
-        f"the run broke off: the results so far are in {part}, and {target} was not written",
-        stacklevel=2,
-    )
 
 
 def _bar(progress: bool, unit: str, total: int | None = None) -> tqdm:

@@ -14,7 +14,7 @@ from hypothesis import settings
 from matplotlib import pyplot as plt
 from torch import nn
 
-from ftlearn import data, models, runtime
+from ftlearn import data, models
 
 mpl.use("Agg")
 settings.register_profile("ftlearn", deadline=None, derandomize=True, max_examples=50)
@@ -24,12 +24,12 @@ os.environ["FTLEARN_PROGRESS"] = ""  # tests keep no progress where learners kee
 
 @pytest.fixture(scope="session", autouse=True)
 def same_arithmetic_everywhere() -> Iterator[None]:
-    """Tests compute in fp32 by default, also where the processor has units for bf16 (AMX).
+    """Tests compute in fp32 by default, whatever is fastest here, and so do their processes.
 
-    What those change is tested where the number format is named.
+    What other number formats change is tested where they are named.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "has_amx", lambda: False)
+        patch.setenv("FTLEARN_COMPUTE", "fp32")
         yield
 
 

@@ -35,6 +35,7 @@ from waiting import HANG
 
 from ftlearn import checkpoints, cli, models, saved, tasks, training
 from ftlearn.checkpoints import Store
+from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.files import sha256
 from ftlearn.runs import fitting as whole_runs
 from ftlearn.training import History, TrainConfig, fit, fitting
@@ -58,7 +59,7 @@ SPARE = 2  # updates that a life makes at most after the one at whose news it is
 KILLS, TIMED, WRITING, SEED = 40, 10, 10, 5
 """Runs are killed until there are so many deaths, so many of them by time and in a write."""
 STAGES = {
-    "training": (training, "fit", 14),
+    "training": (training, "train", 14),
     "model": (saved, "save", 8),
     "report": (whole_runs, "_write", 8),
 }
@@ -210,6 +211,7 @@ class Lives:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", message="there is no checkpoint")
+            warnings.simplefilter("ignore", CompatibilityWarning)  # the rows are drawn at random
             history = fit(model, PARTS, LABELS, tokenizer, CONFIG, checkpoints=store, resume=True)
         os.write(told, f"\n{json.dumps(outcome(model, history, store))}".encode())
 

@@ -29,7 +29,6 @@ from ftlearn import (
     evaluation,
     models,
     parallel,
-    runtime,
     saved,
     tasks,
     training,
@@ -239,7 +238,6 @@ class Scenarios:
 def main(root: Path) -> None:
     """Carry out every scenario in both ways."""
     seen = {}
-    runtime.has_amx = lambda: False  # exact comparisons are made in fp32 on every machine
     with parallel.started():
         for way in ("ddp", "fsdp"):
             scenarios = Scenarios(root, way)

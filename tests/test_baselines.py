@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -41,6 +41,29 @@ def test_tfidf_is_scikit_learns(articles, task):
     assert baselines.tfidf(few, articles["test"], task).scores["accuracy"] == pytest.approx(
         expected
     )
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("质量很好非常喜欢", "质量太差不会再买"),
+        ("とても気に入りました", "すぐに壊れてしまった"),
+        ("ชอบมากคุณภาพดี", "ไม่ชอบเลยคุณภาพแย่"),
+    ],
+    ids=["chinese", "japanese", "thai"],
+)
+def test_characters_are_counted_where_no_space_parts_words(good: str, bad: str):
+    texts = [f"{'物品'[at % 2]}{at}{(good, bad)[at % 2]}{at * 7}" for at in range(40)]
+    rows = Dataset.from_dict({"text": texts, "label": ["good", "bad"] * 20})
+    vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer="char", ngram_range=(1, 3))
+    model = LogisticRegression(C=10.0, max_iter=1000)
+    model.fit(vectorizer.fit_transform(texts[:20]), rows["label"][:20])
+    expected = model.predict_proba(vectorizer.transform(texts[20:]))
+    report = baselines.tfidf(
+        rows.select(range(20)), rows.select(range(20, 40)), tasks.classification(rows)
+    )
+    np.testing.assert_allclose(np.exp(report.outputs), expected, atol=1e-6)
+    assert report.scores["accuracy"] == 1
 
 
 def test_a_label_absent_from_training_is_never_answered(articles, task):

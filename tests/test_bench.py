@@ -27,7 +27,7 @@ from typer.testing import CliRunner, Result
 from ftlearn import batching, lean, optimisation, resources, runtime, tables
 from ftlearn.architecture import body, count_parameters
 from ftlearn.batching import padding_share, plan
-from ftlearn.bench import accuracy, contenders, few, levers, measure, peak, report, speed
+from ftlearn.bench import accuracy, contenders, few, levers, measure, onnx, peak, report, speed
 from ftlearn.bench.command import bench
 from ftlearn.bench.lengths import of_length
 from ftlearn.bench.part import RATIOS, Part
@@ -475,6 +475,9 @@ def test_whole_bench_writes_all_and_leaves_nothing_behind(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "bench.png"]
     told = json.loads((tmp_path / "bench.json").read_text())
     assert set(told["ratios"]) == set(RATIOS)
+    if onnx.missing():
+        assert told["ratios"].pop("predict_fp32_vs_onnxruntime") is None
+        assert "pip install onnx" in told["not_measured"].pop("predict_fp32_vs_onnxruntime")
     assert all(value >= 0 for value in told["ratios"].values())
     assert told["ratios"]["few_shot_vs_setfit"] > 1
     assert told["not_measured"] == {}

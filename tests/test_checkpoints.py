@@ -221,3 +221,38 @@ def test_all_damaged_is_an_error_and_best_is_none(store):
         store.newest()
     with pytest.warns(UserWarning, match="passed over"):
         assert store.best() is None
+
+
+# What is not the store's own
+
+
+def test_folders_named_by_dates_are_no_checkpoints(store):
+    for name, file in (("20240131", "thesis.txt"), ("00000099", "data.csv")):
+        (store.folder / name).mkdir(parents=True)
+        (store.folder / name / file).write_text("mine")
+    assert not store
+    assert store.newest() is None
+    write(store, 1, 2, 3, 4)
+    assert numbers(store) == [3, 4, 99, 20240131]
+    assert store.newest().state == {"number": 4}
+    store.clear()
+    left = sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*.*"))
+    assert left == ["00000099/data.csv", "20240131/thesis.txt"]
+
+
+def test_a_file_that_somebody_put_into_a_checkpoint_outlives_it(store):
+    write(store, 1)
+    (store.folder / "00000001" / "notes.txt").write_text("mine")
+    write(store, 2, 3)
+    assert [path.name for path in (store.folder / "00000001").iterdir()] == ["notes.txt"]
+    assert store.newest().state == {"number": 3}
+
+
+def test_a_store_knows_its_size_and_its_newest_number(store):
+    assert (store.bytes(), store.last_number()) == (0, 0)
+    write(store, 7)
+    sizes = [path.stat().st_size for path in store.folder.rglob("*.*")]
+    assert (store.bytes(), store.last_number()) == (sum(sizes), 7)
+    store.clear()
+    assert not store.folder.exists()
+    store.clear()

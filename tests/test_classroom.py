@@ -165,3 +165,20 @@ def test_the_tool_builds_into_its_folder_and_counts_failures(tmp_path, monkeypat
     monkeypatch.setattr(classroom, "build", fail)
     assert classroom.main(["teacher", "00"]) == 1
     assert "no cell for q1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["student", "teacher"])
+def test_a_notebook_that_somebody_changed_is_not_built_over(tmp_path, monkeypatch, kind: str):
+    monkeypatch.setattr(classroom, "BUILD", tmp_path)
+    (lesson,) = notebooks.find(["00"])
+    target = classroom.build(kind, lesson)
+    before = target.read_bytes()
+    assert classroom.build(kind, lesson) == target  # nobody has touched it
+    assert target.read_bytes() == before
+    changed = notebooks.read(target)
+    changed.cells[-1].source += "\n\nHomework for Tuesday."
+    notebooks.write(changed, target)
+    kept = target.read_bytes()
+    with pytest.raises(ClassroomError, match="was changed since it was built: rename it to keep"):
+        classroom.build(kind, lesson)
+    assert target.read_bytes() == kept

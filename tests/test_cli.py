@@ -6,6 +6,8 @@ import csv
 import functools
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,13 +18,14 @@ from types import FunctionType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from checkpoints import copied
 from datasets import Dataset
 from rounding import assert_alike
 from test_runs import interrupt_after
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from waiting import HANG
 
-from ftlearn import cli, doctor, runs, tasks
+from ftlearn import cli, doctor, runs, streaming, tasks
 from ftlearn.cli.fitting import ModelGiven, TrainingGiven
 from ftlearn.cli.options import grouped
 from ftlearn.cli.showing import evaluation_lines
@@ -85,6 +88,72 @@ def fitted(tiny_bert, tmp_path_factory) -> Path:
 
 def answers(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# What does not fit together
+
+
+def line_of(capsys: pytest.CaptureFixture[str], begin: str) -> str:
+    """The one line on standard error that begins so."""
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith(begin))
+    return line
+
+
+def test_fit_ends_with_two_where_the_model_has_no_tokenizer(tiny_bert, tmp_path, capsys):
+    bare = copied(tiny_bert, tmp_path / "bare", without="token*")
+    train = table(tmp_path / "notes.csv", rows(40))
+    assert fit(train, tmp_path / "run", "--checkpoint", str(bare)) == 2
+    assert "tokenizer.json" in line_of(capsys, "error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_fit_ends_with_two_where_test_shares_no_label_with_train(tiny_bert, tmp_path, capsys):
+    train = table(tmp_path / "notes.csv", rows(40))
+    test = table(tmp_path / "test.csv", [(text, f"{label} ") for text, label in rows(20)])
+    given = ("--checkpoint", str(tiny_bert), "--test", str(test))
+    assert fit(train, tmp_path / "run", *given) == 2
+    said = line_of(capsys, "error: ")
+    assert "no row of test has a label that train has" in said
+    assert "'NA ' may mean 'NA'" in said
+
+
+def test_notes_of_fit_are_lines_and_each_is_there_once(tiny_bert, tmp_path, capsys):
+    strange = [*rows(40), *((f"{text} again", "na") for text, _ in rows(8)), (rows(1)[0][0], "2")]
+    train = table(tmp_path / "notes.csv", strange)
+    given = ("--checkpoint", str(tiny_bert), "--epochs", "2", "--device", "cpu")
+    assert fit(train, tmp_path / "run", *given) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(told) == len(set(told))
+    for said in (
+        "'NA' (10), 'na' (8)",
+        "1 text stands there with two labels or more",
+        "on line 2 of notes.csv ('1') and on line 50 of notes.csv ('2')",
+        "of the tokens of the texts of train are unknown",
+    ):
+        assert any(said in line for line in told)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "interpolate"])
+def test_a_cut_file_of_a_run_is_named(fitted, tmp_path, capsys, command: str):
+    run = shutil.copytree(fitted, tmp_path / "run")
+    weights = run / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    data = str(table(tmp_path / "new.csv", rows(8)))
+    more = {
+        "evaluate": [data],
+        "predict": ["--input", data, "--output", str(tmp_path / "answers.jsonl")],
+        "interpolate": [str(fitted), "--valid", data, "--out", str(tmp_path / "between")],
+    }
+    assert cli.main([command, str(run), *more[command]]) == 2
+    assert "model.safetensors" in line_of(capsys, "error: ")
+
+
+def test_predict_tells_of_a_language_that_the_model_cannot_read(fitted, tmp_path, capsys):
+    source = table(tmp_path / "new.csv", [("ὁ ἄνθρωπος φύσει πολιτικὸν ζῷον",)] * 9, ("Text",))
+    target = tmp_path / "answers.jsonl"
+    assert cli.main(["predict", str(fitted), "--input", str(source), "--output", str(target)]) == 0
+    assert "tokens of the texts are unknown" in line_of(capsys, "note: ")
+    assert len(answers(target)) == 9
 
 
 # From a CSV to answers
@@ -216,7 +285,7 @@ def listed(texts: Sequence[str], folder: Path) -> Path:
 
 
 def predicted(run: Path, source: Path, *more: str) -> list[dict]:
-    target = source.with_name("answers.jsonl")
+    target = source.with_name(f"{source.stem}-answers.jsonl")
     arguments = ["predict", str(run), "--input", str(source), "--output", str(target)]
     assert cli.main([*arguments, *more]) == 0
     return answers(target)
@@ -302,6 +371,153 @@ def test_pairs_of_texts(tiny_bert, tmp_path):
     pipe = pipeline("text-classification", str(out / "model"), device="cpu")
     theirs = pipe([{"text": one, "text_pair": two} for one, two, _ in pairs])
     assert [each["label"] for each in answers(target)] == [each["label"] for each in theirs]
+
+
+# Nothing of the user's is lost
+
+
+def test_predict_asks_before_it_replaces_a_file(fitted, tmp_path, capsys):
+    source, target = table(tmp_path / "new.csv", [("a text",)], ("Text",)), tmp_path / "notes.jsonl"
+    target.write_text("of weeks")
+    arguments = ["predict", str(fitted), "--input", str(source), "--output", str(target)]
+    assert cli.main(arguments) == 2
+    assert "is not overwritten: choose another name, or allow it with --overwrite" in (
+        capsys.readouterr().err
+    )
+    assert target.read_text() == "of weeks"
+    assert cli.main([*arguments, "--overwrite"]) == 0
+    assert len(answers(target)) == 1
+
+
+@pytest.mark.parametrize("name", ["answers.csv", "gone/answers.jsonl", "full.jsonl"])
+def test_predict_looks_at_its_output_before_it_loads_a_model(tmp_path, capsys, name: str):
+    (tmp_path / "full.jsonl").write_text("of weeks")
+    source = table(tmp_path / "new.csv", [("a text",)], ("Text",))
+    given = ["--input", str(source), "--output", str(tmp_path / name)]
+    assert cli.main(["predict", str(tmp_path / "no model"), *given]) == 2
+    assert "no model" not in capsys.readouterr().err
+
+
+def test_evaluate_and_bench_ask_before_they_replace_a_file(fitted, tmp_path, capsys):
+    file, kept = table(tmp_path / "new.csv", rows(8)), tmp_path / "kept.json"
+    kept.write_text("of weeks")
+    evaluate = ["evaluate", str(fitted), str(file), "--json", str(kept)]
+    for arguments in (evaluate, ["bench", "--output", str(kept)], ["bench", "--figure", str(kept)]):
+        assert cli.main(arguments) == 2
+        assert "or allow it with --overwrite" in capsys.readouterr().err
+    assert kept.read_text() == "of weeks"
+    assert cli.main([*evaluate, "--overwrite"]) == 0
+    assert json.loads(kept.read_text())["files"][0]["file"] == "new.csv"
+
+
+def test_evaluate_reads_all_files_before_it_measures_one(fitted, tmp_path, capsys):
+    file = table(tmp_path / "new.csv", rows(8))
+    assert cli.main(["evaluate", str(fitted), str(file), str(tmp_path / "gone.csv")]) == 2
+    told = capsys.readouterr()
+    assert "there is no file" in told.err
+    assert "accuracy" not in told.out
+
+
+def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
+    fitted, tmp_path, monkeypatch, capsys
+):
+    files = [str(table(tmp_path / f"{name}.csv", rows(8))) for name in "ab"]
+    measured, real = [], runs.scoring.evaluation.report_on
+
+    def once(*given, **more):
+        measured.append(1)
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return real(*given, **more)
+
+    monkeypatch.setattr(runs.scoring.evaluation, "report_on", once)
+    out = tmp_path / "scores.json"
+    assert cli.main(["evaluate", str(fitted), *files, "--json", str(out)]) == 130
+    assert capsys.readouterr().out.count("  accuracy") == 1
+    assert [each["file"] for each in json.loads(out.read_text())["files"]] == ["a.csv"]
+
+
+def test_interpolate_checks_names_and_leaves_nothing_in_the_way(fitted, tmp_path, capsys):
+    dev, out = table(tmp_path / "dev.csv", rows(8)), tmp_path / "mixed"
+    given = ["interpolate", str(fitted), str(fitted), "--out", str(out)]
+    for more, message in (
+        (["--valid", str(dev), "--by", "acc"], "no metric 'acc'; there are: accuracy"),
+        (["--alpha", "nan"], "--alpha is nan: it must be a number"),
+        (["--alpha", "0.5", "--by", "accuracy"], "--by accuracy chooses by a metric"),
+        ([], "give --valid, or one --alpha"),
+    ):
+        assert cli.main([*given, *more]) == 2
+        assert message in capsys.readouterr().err
+        assert not out.exists()
+    assert cli.main([*given, "--alpha", "0.5"]) == 0
+
+
+def test_a_full_disk_is_one_clear_line(fitted, tmp_path, capsys, monkeypatch):
+    source = table(tmp_path / "new.csv", [("a text",)], ("Text",))
+
+    def full(*given, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(streaming, "_write", full)
+    arguments = ["predict", str(fitted), "--input", str(source), "--output", str(tmp_path / "a")]
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: the disk is full: make room, or write to")
+
+
+# Words of the command line, and none that steer the terminal
+
+
+def test_a_tab_is_named_as_one_can_type_it(tiny_bert, tmp_path, capsys):
+    file = tmp_path / "notes.csv"
+    lines = ["Text\tKind", *(f"{text.replace(',', '')}\t{label}" for text, label in rows(40))]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    given = (file, tmp_path / "run", "--checkpoint", str(tiny_bert), "--epochs", "1")
+    assert fit(*given) == 2
+    assert "try --delimiter tab" in capsys.readouterr().err
+    for number, tab in enumerate(("tab", r"\t", "\t")):
+        assert fit(file, tmp_path / f"run-{number}", *given[2:], "--delimiter", tab) == 0
+
+
+HOSTILE = "\x1b[2J\x1b]0;gone\x07\u202eright\u2066\x9b1A\r over"
+
+
+def test_nothing_of_the_data_steers_the_terminal(tiny_bert, tmp_path, capsys):
+    """Texts, labels, names of columns and files, in results, notes and errors."""
+
+    def write(name: str, rows: list[tuple[str, str]]) -> Path:
+        lines = [json.dumps({text: value, "Kind": label}) for value, label in rows]
+        (tmp_path / name).write_text("\n".join(lines))
+        return tmp_path / name
+
+    text = f"Text{HOSTILE}"
+    data = [(f"{text} {HOSTILE}", f"{label}{HOSTILE}") for text, label in rows(40)]
+    name = "notes.jsonl" if os.name == "nt" else f"notes{HOSTILE}.jsonl"  # no such name there
+    train = write(name, [*data, ("", "1")])
+    run, odd = tmp_path / "run", write("odd.jsonl", [("a", f"new{HOSTILE}")])
+    how = ("--checkpoint", str(tiny_bert), "--epochs", "1", "--device", "cpu", "--max-length", "8")
+    columns = ("--text", text, "--label", "Kind")
+    assert cli.main(["fit", str(train), *columns, *how, "--out", str(run)]) == 0
+    assert cli.main(["evaluate", str(run), str(train), "--errors", "3"]) == 0
+    assert cli.main(["evaluate", str(run), str(odd)]) == 2
+    assert cli.main(["fit", str(train), "--text", "no", "--label", "Kind", "--out", "x"]) == 2
+    assert cli.main(["predict", str(run), "--input", str(train), "--output", "-"]) == 0
+    told = capsys.readouterr()
+    for said in (told.out, told.err):
+        assert "U+202E" in said or "u202e" in said
+        assert [
+            each for each in said if each in HOSTILE and each not in " overight[2J]0;gn1A"
+        ] == []
+    lines = [json.loads(line) for line in told.out.splitlines() if line.startswith('{"label"')]
+    assert any(HOSTILE in line["label"] for line in lines)  # a reader of JSON gets what it was
+
+
+def test_only_one_place_speaks_to_the_terminal():
+    folder = Path(cli.__file__).parent
+    for path in [*folder.glob("*.py"), folder.parent / "bench" / "command.py"]:
+        said = re.findall(
+            r"\b(?:typer\.echo|click\.echo|print|tqdm\.write)\((\S+)", path.read_text()
+        )
+        assert all(each.startswith(("plain(", 'f"note:')) for each in said), path
 
 
 # How commands end
@@ -498,7 +714,7 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(train, tmp_path, monke
     (tmp_path / "o" / "checkpoints" / "00000004").mkdir(parents=True)
     assert fit(train, tmp_path / "o") == 130
     assert "the same command with --resume goes on from there" in capsys.readouterr().err
-    monkeypatch.setattr(runs, "evaluate", interrupted)
+    monkeypatch.setattr(runs.scoring, "scored_one_by_one", interrupted)
     assert cli.main(["evaluate", "a", "b"]) == 130
 
 
@@ -604,6 +820,7 @@ def test_groups_become_one_flat_list():
         epochs=1,
         learning_rate=0.5,
         batch_size=2,
+        accumulate=1,
         patience=None,
         seed=7,
     )

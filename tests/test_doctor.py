@@ -13,7 +13,16 @@ import torch
 from ftlearn import doctor, models, resources, runs, runtime, tasks
 from ftlearn.doctor import Finding, examine
 
-SUBJECTS = ["Python", "libraries", "device", "memory", "can train", "free disk", "offline model"]
+SUBJECTS = [
+    "Python",
+    "libraries",
+    "device",
+    "arithmetic",
+    "memory",
+    "can train",
+    "free disk",
+    "offline model",
+]
 
 MEMORY_NEEDED = doctor.memory_needed
 once = functools.cache(MEMORY_NEEDED)
@@ -109,11 +118,9 @@ def test_no_room_even_for_the_smallest_is_told_with_a_remedy(monkeypatch: pytest
     assert "smaller --batch-size" in str(found)
 
 
-@pytest.mark.parametrize("matrix_units", [False, True])
-def test_the_memory_told_is_that_of_the_real_model(
-    monkeypatch: pytest.MonkeyPatch, matrix_units: bool
-):
-    monkeypatch.setattr(runtime, "has_amx", lambda: matrix_units)
+@pytest.mark.parametrize("numbers", ["fp32", "bf16"])
+def test_the_memory_told_is_that_of_the_real_model(monkeypatch: pytest.MonkeyPatch, numbers: str):
+    monkeypatch.setenv("FTLEARN_COMPUTE", numbers)
     monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu"))
     two = tasks.Classification(labels=("no", "yes"))
     model, _ = models.load("minilm", two)

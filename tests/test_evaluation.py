@@ -4,6 +4,7 @@ import io
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset
@@ -144,6 +145,21 @@ def test_predict_refuses_what_is_no_text(loaded):
 def test_predict_refuses_one_bare_string(loaded):
     with pytest.raises(TypeError, match=r"one string, 'a ball'.*pass a list"):
         predict(loaded[0], "a ball", TASK, loaded[1])
+
+
+@pytest.mark.parametrize("kind", [tuple, pd.Series, np.array, iter], ids=lambda kind: kind.__name__)
+def test_predict_takes_texts_in_any_sequence(loaded, kind):
+    model, tokenizer = loaded
+    table = predict(model, kind(TEXTS[:5]), TASK, tokenizer)
+    assert list(table["text"]) == TEXTS[:5]
+    pd.testing.assert_frame_equal(table, predict(model, TEXTS[:5], TASK, tokenizer))
+
+
+def test_predict_refuses_a_table_whose_names_it_would_read(loaded):
+    rows = {"text": TEXTS[:5], "more": TEXTS[:5]}
+    for table in (pd.DataFrame(rows), Dataset.from_dict(rows), rows):
+        with pytest.raises(TypeError, match=r"pass one of its columns, such as table\['text'\]"):
+            predict(loaded[0], table, TASK, loaded[1])
 
 
 def test_errors_come_worst_first_with_the_columns_asked_for(report):

@@ -18,8 +18,10 @@ from matplotlib import pyplot as plt
 from waiting import joined, waited
 
 from ftlearn import TrainConfig, data, evaluate, models, steps, tables, tasks
+from ftlearn.errors import BusyError
 from ftlearn.experiments import Control, Record, Workbench, record, resume, snapshot
 from ftlearn.history import Step
+from ftlearn.locking import locked
 from ftlearn.training import loop
 
 pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
@@ -402,3 +404,47 @@ def test_what_is_written_is_read_again():
     run = Record("a", "m", 9, 2, 4, [record.Stage(0, config)], evaluations=[{"step": 2}])
     run.evaluations[0]["log_loss"] = math.inf
     assert "Infinity" not in json.dumps(record._strict(asdict(run)), allow_nan=False)
+
+
+# Nothing that is not of the workbench is replaced
+
+
+def test_a_folder_with_somebody_elses_files_keeps_them(small, task, tmp_path, tiny_bert):
+    mine = tmp_path / "data.txt"
+    mine.write_text("four years")
+    with pytest.raises(FileExistsError, match=r"data.txt is not of a workbench"):
+        Workbench(small, task, folder=tmp_path, load=noisy(tiny_bert))
+    assert mine.read_text() == "four years"
+
+
+def test_runs_of_another_notebook_on_the_same_folder_are_not_replaced(small, task, bench):
+    other = Workbench(small, task, folder=bench.folder, load=bench.route.load)
+    first = trained(bench, "run 1")
+    assert other.free_name() == "run 2"
+    with pytest.raises(ValueError, match="the name 'run 1' is taken"):
+        other.begin("run 1", CONFIG)
+    with locked(bench.folder / "run 2"), pytest.raises(BusyError, match="run 2 is in use by"):
+        other.run(None, CONFIG, rows=ROWS)
+    assert record.read(bench.folder / "run 1" / "run.json").steps == first.steps
+
+
+def test_a_table_replaces_a_table_of_runs_and_nothing_else(bench, tmp_path):
+    trained(bench)
+    assert bench.to_csv() == bench.to_csv()
+    mine = tmp_path / "mine.csv"
+    mine.write_text("text,label\na,b\n")
+    with pytest.raises(FileExistsError, match=r"mine.csv is no table of runs"):
+        bench.to_csv(mine)
+    assert mine.read_text() == "text,label\na,b\n"
+
+
+def test_what_lies_beside_the_snapshots_outlives_them(bench):
+    bench.share = math.inf
+    kept = bench.shelf.folder / "thesis" / "chapter.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("four years")
+    bench.shelf.space = 1
+    trained(bench)
+    bench.shelf._tidy()
+    assert kept.read_text() == "four years"
+    assert [path.name for path in bench.shelf.folder.iterdir()] == ["thesis"]

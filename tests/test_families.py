@@ -34,7 +34,7 @@ from transformers import (
     XLNetConfig,
 )
 
-from ftlearn import architecture, evaluation, models, runtime, tasks
+from ftlearn import architecture, evaluation, models, tasks
 from ftlearn import saved as saving
 from ftlearn.models import ModelError
 from ftlearn.training import TrainConfig, fit
@@ -83,12 +83,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-@pytest.mark.parametrize("amx", [False, True])
+@pytest.mark.parametrize("numbers", ["fp32", "bf16"])
 @pytest.mark.parametrize("family", CONFIGS)
 def test_a_family_without_torchs_attention_is_trained_and_answers(
-    folders, monkeypatch: pytest.MonkeyPatch, family: str, amx: bool
+    folders, monkeypatch: pytest.MonkeyPatch, family: str, numbers: str
 ):
-    monkeypatch.setattr(runtime, "has_amx", lambda: amx)
+    monkeypatch.setenv("FTLEARN_COMPUTE", numbers)
     pooling = "mean" if family == "xlnet" else "pretrained"
     model, tokenizer = models.load(folders[family], lives.LABELS, pooling=pooling, device="cpu")
     before = {name: value.clone() for name, value in model.named_parameters()}

@@ -128,16 +128,6 @@ def test_a_saved_pooling_is_kept_unless_another_is_asked_for(tiny_bert, tmp_path
     assert not torch.equal(other.classifier.weight, weight)
 
 
-@pytest.mark.parametrize("pooling", ["pretrained", "mean"])
-@pytest.mark.parametrize("labels", [("cold", "mild", "warm", "hot"), ("warm", "mild", "cold")])
-def test_a_head_trained_for_other_labels_is_refused(tiny_bert, tmp_path, pooling: str, labels):
-    model, tokenizer = load(tiny_bert, CLASSES, pooling=pooling)
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="trained for the labels cold, mild, warm, and the task"):
-        load(tmp_path, tasks.Classification(labels=labels))
-
-
 def test_gpt2_gets_a_token_for_padding(tiny_checkpoints):
     assert AutoTokenizer.from_pretrained(tiny_checkpoints["gpt2"]).pad_token is None
     model, tokenizer = load(tiny_checkpoints["gpt2"], CLASSES)
@@ -167,11 +157,11 @@ def test_every_model_of_the_roberta_family_reserves_positions(tiny_checkpoints, 
     assert tokenizer.model_max_length == model.config.max_position_embeddings - 2
 
 
-@pytest.mark.parametrize(("amx", "expected"), [(True, "eager"), (False, "sdpa")])
-def test_attention_is_the_fast_one_of_the_processor(
-    tiny_bert, monkeypatch, amx: bool, expected: str
+@pytest.mark.parametrize(("numbers", "expected"), [("bf16", "eager"), ("fp32", "sdpa")])
+def test_attention_is_the_fast_one_of_the_number_format(
+    tiny_bert, monkeypatch, numbers: str, expected: str
 ):
-    monkeypatch.setattr(models.runtime, "has_amx", lambda: amx)
+    monkeypatch.setenv("FTLEARN_COMPUTE", numbers)
     assert load(tiny_bert)[0].config._attn_implementation == expected
     assert models.load(tiny_bert, device="meta")[0].config._attn_implementation == "sdpa"
 

@@ -143,6 +143,19 @@ def test_an_interrupted_download_is_not_taken_for_a_model(tiny_bert, nothing_loc
         models.find("minilm")
 
 
+def test_a_download_that_lacks_a_shard_is_not_taken_for_a_model(tiny_bert, nothing_local):
+    folder = nothing_local.parent / "part"
+    copied(tiny_bert, folder, without="*.safetensors")
+    AutoModel.from_pretrained(tiny_bert).save_pretrained(folder, max_shard_size="60KB")
+    put_into_cache(nothing_local, *KNOWN["minilm"], folder)
+    assert models.find("minilm").name == KNOWN["minilm"].revision
+    shutil.rmtree(nothing_local)
+    next(folder.glob("model-00002-of-*.safetensors")).unlink()
+    put_into_cache(nothing_local, *KNOWN["minilm"], folder)
+    with pytest.raises(ModelError, match="no model 'minilm' here"):
+        models.find("minilm")
+
+
 @pytest.mark.parametrize("name", ["minilm", "gpt2", "some-one/model", "no such name!", "./gone"])
 def test_with_nothing_local_and_no_network_three_ways_are_named(nothing_local, name: str):
     with pytest.raises(ModelError) as caught:

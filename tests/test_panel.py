@@ -212,9 +212,19 @@ def test_code_and_csv_are_shown_and_written(board: TrainingPanel):
     assert "config = TrainConfig(epochs=2" in board.texts["listing"].value
     written = (board.bench.folder / "run 1" / "run.py").read_text()
     assert written == board.bench.code("run 1")
+    board.buttons["code"].click()
+    assert [path.name for path in (board.bench.folder / "run 1").glob("*.py")] == ["run.py"]
+    (board.bench.folder / "run 1" / "run.py").write_text("# with my own changes")
+    board.buttons["code"].click()
+    assert (board.bench.folder / "run 1" / "run.py").read_text() == "# with my own changes"
+    assert (board.bench.folder / "run 1" / "run-2.py").read_text() == written
+    assert "in run 1/run-2.py of" in status(board)
     board.buttons["csv"].click()
     assert status(board) == "Every number of 1 runs is in runs.csv."
     assert (board.bench.folder / "runs.csv").read_text().startswith("run,update,what,value\n")
+    (board.bench.folder / "runs.csv").write_text("mine")
+    board.buttons["csv"].click()
+    assert "is no table of runs" in status(board)
 
 
 def test_controls_hold_each_value_as_it_is():

@@ -33,17 +33,12 @@ LOOPBACK = {
     "darwin": {"GLOO_SOCKET_IFNAME": "lo0"},
     "win32": {"USE_LIBUV": "0"},  # without which torch is built there
 }[sys.platform]
-EXACT_AT_START = "from ftlearn import runtime\nruntime.has_amx = lambda: False\n"
-"""Python runs a ``sitecustomize.py`` first: so commands, too, compute in fp32 everywhere."""
 
 
-def launch(*command: Any, start: Path = ROOT) -> str:
-    """Run a command over the loopback interface with one thread a process; what it printed.
-
-    ``start`` is a folder for Python to import from, beside the repository.
-    """
+def launch(*command: Any) -> str:
+    """Run a command over the loopback interface with one thread per process; what it printed."""
     alone = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **LOOPBACK}
-    paths = {"PYTHONPATH": os.pathsep.join([str(start), str(ROOT)])}
+    paths = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],
         env={**os.environ, **alone, **paths},
@@ -259,7 +254,6 @@ def commanded(tiny_bert, tmp_path_factory) -> Path:
     """A folder with ``notes.csv``, and ``alone`` as ``ftlearn fit`` of one process left it."""
     folder = tmp_path_factory.mktemp("command")
     shutil.copytree(tiny_bert, folder / "bert")
-    (folder / "sitecustomize.py").write_text(EXACT_AT_START)
     with (folder / "notes.csv").open("w", newline="") as file:
         rows = [(f"{text} {row}", label) for row, (text, label) in enumerate(LABELLED)]
         csv.writer(file).writerows([("text", "label"), *rows])
@@ -289,13 +283,13 @@ def found_in(run: Path) -> tuple[dict[str, Any], list[float], np.ndarray]:
 @pytest.mark.parametrize("more", [(), ("--shard",)], ids=["ddp", "fsdp"])
 def test_the_command_under_torchrun_ends_as_that_of_one_process(commanded, more):
     name = "-".join(("two", *more))
-    told = launch(*TWO, "-m", "ftlearn", *fitting(commanded, name), *more, start=commanded)
+    told = launch(*TWO, "-m", "ftlearn", *fitting(commanded, name), *more)
     assert told.count("task: text → label") == told.count("report.html") == 1
     names = {path.name for path in (commanded / name).iterdir()}
     assert names == {"model", "report.json", "report.html", "history.csv", "run.json"}
     report, losses, answers = found_in(commanded / name)
     expected, losses_alone, answers_alone = found_in(commanded / "alone")
-    assert report["precision"] == expected["precision"] == "float32"
+    assert report["training_in"] == expected["training_in"] == "fp32, sdpa attention"
     assert report["training"]["resumed"] == 0, "only one process may begin the run"
     assert report["data"]["rows"]["train"] == 24
     assert len(losses) == 15

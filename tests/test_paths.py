@@ -231,6 +231,7 @@ def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
 ):
     monkeypatch.setattr(saved, "load", None)
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").touch()
     with pytest.raises(FileExistsError, match="out"):
         paths.interpolate_folders(*two_folders, VALID, tmp_path / "out")
     config = json.loads((two_folders[1] / "config.json").read_text())
@@ -239,6 +240,45 @@ def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
     with pytest.raises(ValueError, match="id2label"):
         paths.interpolate_folders(*two_folders, VALID, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("alphas", "by", "message"),
+    [
+        ([0, float("nan")], None, "`alpha` is nan: it must be a number"),
+        ([0, float("inf")], None, "`alpha` is inf"),
+        ([0, 1], "acuracy", r"no metric 'acuracy'; there are: accuracy.*Did you mean 'accuracy'"),
+        ([0, 1], "mse", "no metric 'mse'"),
+    ],
+)
+def test_names_and_points_are_checked_before_anything_is_measured(
+    two_folders, tmp_path, monkeypatch, alphas, by, message: str
+):
+    monkeypatch.setattr(paths.saving, "walk", None)
+    with pytest.raises((ValueError, KeyError), match=message):
+        paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", alphas, by=by)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_metric_without_data_to_measure_it_on_is_refused(two_folders, tmp_path):
+    with pytest.raises(ValueError, match="by='accuracy' chooses by a metric, and there is no data"):
+        paths.interpolate_folders(*two_folders, None, tmp_path / "out", [0.5], by="accuracy")
+
+
+def test_a_failure_at_the_end_leaves_no_folder_in_the_way(two_folders, tmp_path, monkeypatch):
+    before = sorted(tmp_path.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(paths.saving.folders, "interpolate", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
+    assert sorted(tmp_path.iterdir()) == before
+    paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
+
+
+def test_rows_of_one_class_can_choose_a_point(two_folders, tmp_path):
+    (tmp_path / "one.csv").write_text("text,label\nball code,cold\nrun chip,cold\n")
+    merged = paths.interpolate_folders(*two_folders, tmp_path / "one.csv", tmp_path / "out", [0, 1])
+    assert list(merged.walk.table["rows"]) == [2, 2]
 
 
 def test_regressions_are_walked_by_their_error(tiny_bert):

@@ -285,7 +285,7 @@ def test_planned_time_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch):
     """By a clock that counts operations, which nothing else on the machine slows down."""
     model = small_bert(hidden_size=128, intermediate_size=512, num_hidden_layers=4)
     config = SimpleNamespace(batch_size=8, accumulate=1, epochs=2)
-    with FlopCounterMode(display=False) as counted:
+    with FlopCounterMode(display=False) as counted, lean.lean(model, torch.float32):
         for tokens in [40, 56] * 8:
             ids = torch.full((8, tokens), 5)
             model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()

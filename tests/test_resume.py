@@ -35,6 +35,7 @@ from waiting import HANG
 import ftlearn
 from ftlearn import architecture, checkpoints, models, tasks
 from ftlearn.checkpoints import CheckpointError, Store
+from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.evaluation import evaluate
 from ftlearn.training import History, TrainConfig, fit, fitting, resuming, steps
 
@@ -95,6 +96,7 @@ def only(*messages: str) -> Iterator[None]:
     """Each message is warned of, and nothing else is."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", CompatibilityWarning)
         yield
     told = [str(warning.message) for warning in caught]
     assert len(told) == len(messages), told
@@ -642,3 +644,30 @@ def test_a_run_without_validation_is_saved_too(tiny_bert, tmp_path):
     config = TrainConfig(epochs=1, batch_size=4)
     ended = train(tiny_bert, tmp_path / "run", data=PARTS["train"], config=config)
     assert ended["kept"] == ["00000003", "00000004"]
+
+
+def test_a_run_goes_on_in_the_arithmetic_in_which_it_began(tiny_bert, tmp_path, monkeypatch):
+    """Whatever is fastest by now: bf16 with eager attention then, fp32 here."""
+    alone = {"data": PARTS["train"]}
+    monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
+    whole = train(tiny_bert, tmp_path / "whole", **alone)
+    torn(tiny_bert, tmp_path / "run", 6, **alone)
+    monkeypatch.setenv("FTLEARN_COMPUTE", "fp32")
+    assert train(tiny_bert, tmp_path / "run", resume=True, **alone) == whole
+    assert train(tiny_bert, tmp_path / "other", **alone)["weights"] != whole["weights"]
+
+
+def test_on_another_processor_the_arithmetic_is_its_own_and_told(
+    tiny_bert, folder, undisturbed, monkeypatch
+):
+    monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
+    monkeypatch.setattr(resuming.autotune, "processor", lambda: "another")
+    with pytest.warns(
+        UserWarning, match=r"processor .* → another.*arithmetic fp32.* → bf16, eager"
+    ):
+        ended = train(tiny_bert, folder, resume=True)
+    losses, expected = (
+        [step["loss"] for step in run["steps"][10:]] for run in (ended, undisturbed)
+    )
+    assert losses != expected
+    assert losses == pytest.approx(expected, rel=0.3)

@@ -17,14 +17,18 @@ from datasets import Dataset
 from rounding import assert_alike
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error
+from test_resume import small_files
 from test_showing import Parsed
 
 from ftlearn import data, runs, tasks, training
+from ftlearn.compatibility import CompatibilityWarning
+from ftlearn.compatibility.texts import same_texts
 from ftlearn.config import TrainConfig
 from ftlearn.runs import Files, Outcome, Plan, RunError
 from ftlearn.runs.folder import write_json
-from ftlearn.runs.parts import read_parts, same_texts
+from ftlearn.runs.parts import read_parts
 from ftlearn.runs.results import baseline_reports
+from ftlearn.runs.scoring import scored_one_by_one
 
 WORDS = {
     "cold": "snow ice frost winter",
@@ -125,7 +129,8 @@ def test_the_report_holds_what_was_measured(finished):
     assert found["examples_per_second"] == pytest.approx(speed, rel=1e-6)
     assert found["peak_memory_bytes"] > 1e8
     assert set(found["versions"]) == {"python", "torch", "transformers", "ftlearn"}
-    assert (found["device"], found["precision"]) == ("cpu", "float32")
+    assert found["device"] == "cpu"
+    assert found["training_in"] == found["prediction_in"] == "fp32, sdpa attention"
     assert found["threads"] >= 1
 
 
@@ -273,12 +278,110 @@ def test_the_cut_of_repeated_texts_is_the_same_for_any_order_of_the_rows(tmp_pat
 
 def test_a_given_test_file_is_the_test_part(tmp_path):
     train = write(tmp_path / "train.jsonl", notes(40))
-    test = write(tmp_path / "test.jsonl", [("unseen", "hot"), ("seen", "cold")])
+    test = write(tmp_path / "test.jsonl", [("unseen", "mild"), ("seen", "cold")])
     parts = read_parts(Files(train=train, test=test), seed=0)
     assert parts.data["test"]["text"][:] == ["unseen", "seen"]
     assert (len(parts.data["train"]), len(parts.data["valid"])) == (36, 4)
+
+
+# What does not fit together
+
+
+def test_classes_are_those_of_train_and_rows_of_others_are_refused_by_line(tmp_path):
+    train = write(tmp_path / "train.jsonl", notes(40))
+    test = write(tmp_path / "test.jsonl", [("one", "cold"), ("two", "hot"), ("three", "Mild")])
+    with pytest.warns(CompatibilityWarning) as caught:
+        parts = read_parts(Files(train=train, test=test), seed=0)
+    said = [str(warning.message) for warning in caught]
+    assert any("'Mild' (1), 'mild' (13)" in line for line in said)
+    assert any("2 of 3 rows of test have labels that train does not have" in line for line in said)
     names = [part.features["label"].names for part in parts.data.values()]
-    assert names == [["cold", "hot", "mild", "warm"]] * 3
+    assert names == [["cold", "mild", "warm"]] * 3
+    assert parts.data["test"]["text"][:] == ["one"]
+    assert parts.reports["test"].rows == 1
+    assert parts.reports["test"].refused == (
+        (2, "'label' is 'hot', a label that train does not have"),
+        (3, "'label' is 'Mild', a label that train does not have"),
+    )
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+@pytest.mark.parametrize("change", ["{} ", "{}.0", "Group {}"])
+def test_a_file_without_a_label_of_train_is_refused(tmp_path, part: str, change: str):
+    rows = [(text, str(at % 3)) for at, (text, _) in enumerate(notes(40))]
+    train = write(tmp_path / "train.jsonl", rows[:30])
+    other = [(text, change.format(label)) for text, label in rows[30:]]
+    files = Files(train=train, **{part: write(tmp_path / f"{part}.jsonl", other)})
+    with pytest.raises(data.DataError, match=f"no row of {part} has a label that train has") as no:
+        read_parts(files, seed=0)
+    assert ("may mean" in str(no.value)) == (change != "Group {}")
+
+
+def test_the_kind_of_labels_is_that_of_train(tmp_path):
+    train = write(tmp_path / "train.jsonl", [(text, "0.5") for text, _ in notes(30)])
+    rows = [("a", "1.5"), ("b", "high"), ("c", "2")]
+    parts = read_parts(Files(train=train, test=write(tmp_path / "test.jsonl", rows)), seed=0)
+    assert parts.data["test"]["label"][:] == [1.5, 2.0]
+    assert parts.reports["test"].refused == ((2, "'label' is 'high', not a number as in train"),)
+    only = write(tmp_path / "only.jsonl", rows[1:2])
+    with pytest.raises(data.DataError, match="no row can be used"):
+        read_parts(Files(train=train, test=only), seed=0)
+
+
+def test_copies_with_two_labels_are_told_by_line_and_file(tmp_path):
+    train = write(tmp_path / "train.jsonl", [*notes(30), (notes(1)[0][0].upper(), "warm")])
+    test = write(tmp_path / "test.jsonl", [(notes(2)[1][0], "cold"), ("new", "mild")])
+    with pytest.warns(CompatibilityWarning, match="2 texts stand there with two labels") as caught:
+        read_parts(Files(train=train, test=test), seed=0)
+    said = next(str(each.message) for each in caught if "stand there" in str(each.message))
+    assert "on line 1 of train.jsonl ('cold') and on line 31 of train.jsonl ('warm')" in said
+
+
+def test_what_was_found_is_in_the_report_and_its_page(plan, tmp_path):
+    rows = [*notes(40), *((f"other {at}", "Warm") for at in range(5))]
+    train = write(tmp_path / "train.jsonl", [(f"{text} 新的手机", label) for text, label in rows])
+    runs.fit(replace(plan, files=Files(train=train), max_length=4096))
+    found, page = report(plan), (Path(plan.out) / "report.html").read_text(encoding="utf-8")
+    for said in (
+        "1 group of labels differs by spelling alone",
+        "tokens of the texts of train are unknown",
+        "max_length is 4096, and texts are read up to 128 tokens",
+    ):
+        assert any(said in note for note in found["notes"])
+        assert said in page
+    assert (found["window"], found["configuration"]["max_length"]) == (128, 4096)
+    assert len(found["notes"]) == len(set(found["notes"])) == 3
+
+
+def test_texts_that_the_model_cannot_read_are_refused_before_anything_is_written(plan, tmp_path):
+    rows = [
+        (f"{'新的手机电池更耐用'[at % 9]}{'比赛以平局结束'[at % 7]}" * 9, str(at % 2))
+        for at in range(40)
+    ]
+    train = write(tmp_path / "chinese.jsonl", rows)
+    with pytest.raises(data.DataError, match="100% of the tokens of the texts of train"):
+        runs.fit(replace(plan, files=Files(train=train)))
+    assert not Path(plan.out).exists()
+
+
+def test_a_classifier_of_other_labels_can_be_the_start(finished, plan, tmp_path):
+    rows = [(text, {"cold": "bad"}.get(label, "good")) for text, label in notes(40)]
+    train = write(tmp_path / "moods.jsonl", rows)
+    model = Path(finished.plan.out) / "model"
+    with pytest.warns(CompatibilityWarning, match=r"3 labels .* 2 labels \('bad', 'good'\)"):
+        runs.fit(replace(plan, files=Files(train=train), checkpoint=model))
+    assert any("gets a new head" in note for note in report(plan)["notes"])
+
+
+def test_texts_without_spaces_between_words_are_compared_by_characters():
+    plus, minus = "质量很好非常喜欢", "质量太差不会再买"
+    texts = [f"{at % 7}{(plus if at % 2 else minus)[at % 5 :]}" for at in range(60)]
+    labels = ["good" if at % 2 else "bad" for at in range(60)]
+    rows = Dataset.from_dict({"text": texts, "label": labels})
+    task = tasks.classification(rows)
+    found = baseline_reports({"train": rows, "test": rows}, task)
+    assert found["character counts (TF-IDF)"].scores["accuracy"] > 0.95
+    assert "word counts (TF-IDF)" not in found
 
 
 def test_texts_in_two_files_are_told(tmp_path):
@@ -293,7 +396,10 @@ def test_texts_in_two_files_are_told(tmp_path):
     [
         (notes(6), "it has 6 rows, and at least 10 are needed"),
         ([*notes(30), ("odd", "rare")], "label 'rare' has only 1 of its rows, and each of the 3"),
-        ([("same", label) for _, label in notes(30)], "more than the largest part"),
+        (
+            [("same", label) for _, label in notes(30)],
+            "cannot be cut into parts: 30 of its 30 rows hold the same text, 'same', and copies",
+        ),
     ],
 )
 def test_too_few_rows_are_told_with_the_remedy(tmp_path, rows, message: str):
@@ -367,7 +473,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch)
         outcome = runs.fit(plan)
     assert (outcome.state, len(outcome.history.steps)) == ("interrupted", 5)
     assert not (Path(plan.out) / "report.json").exists()
-    with pytest.raises(RunError, match=r"not finished.* go on with it by adding --resume"):
+    with pytest.raises(RunError, match=r"not finished.* go on with it by resume=True"):
         runs.fit(plan)
     assert runs.fit(plan, resume=True).state == "done"
     assert report(plan)["training"]["resumed"] == 1
@@ -400,15 +506,114 @@ def test_resume_of_nothing_begins_and_says_so(plan):
 
 
 def test_plans_are_checked_at_birth(plan):
-    with pytest.raises(ValueError, match="max_length is 2: it must be at least 8"):
+    with pytest.raises(
+        ValueError, match="max_length is 2: it must be a whole number of at least 8"
+    ):
         replace(plan, max_length=2)
-    with pytest.raises(ValueError, match="patience is 0: it must be at least 1"):
+    with pytest.raises(ValueError, match="patience is 0: it must be a whole number of at least 1"):
         replace(plan, patience=0)
     with pytest.raises(ValueError, match="there is no device 'mps' here"):
         replace(plan, device="mps")
 
 
+# The disk: asked before training, and when it is full the scores are kept
+
+
+def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_training(plan, monkeypatch):
+    with small_files(40_000), pytest.raises(RunError, match=r"does not fit .*\(ulimit -f\)"):
+        runs.fit(plan)
+    usage = shutil.disk_usage(".")._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    with pytest.raises(RunError, match=r"\(2 times 1 MB\) and a model of 1 MB: .* MB too few"):
+        runs.fit(plan)
+    assert not Path(plan.out).exists()
+
+
+def full_when(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Files may not grow any more from the moment at which a run calls a function."""
+    owner = {"save": runs.fitting.saved, "_write": runs.fitting}[name]
+    real = getattr(owner, name)
+
+    def call(*given, **more):
+        with small_files(1_000):
+            return real(*given, **more)
+
+    monkeypatch.setattr(owner, name, call)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("save", ["history.csv", "report.html", "report.json"]), ("_write", [])]
+)
+def test_a_full_disk_at_the_end_costs_the_model_and_no_training(
+    plan, finished, monkeypatch, name: str, kept: list[str]
+):
+    out = Path(plan.out)
+    with monkeypatch.context() as patch:
+        full_when(patch, name)
+        with pytest.raises(RunError) as told:
+            runs.fit(plan)
+    assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == kept
+    assert not (out / "model").exists()
+    for part in (*kept, "the checkpoint of update 8", "resume=True writes the model without"):
+        assert part in str(told.value)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.loop, "accumulate", None)  # nothing is trained again
+        assert runs.fit(plan, resume=True).state == "done"
+    whole = Path(finished.plan.out)
+    assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
+    weights = [(each / "model" / "model.safetensors").read_bytes() for each in (out, whole)]
+    assert weights[0] == weights[1]
+    assert report(plan)["test"] == report(finished.plan)["test"]
+
+
+def test_a_run_whose_model_was_moved_away_is_finished_still(finished, plan, tmp_path):
+    shutil.copytree(finished.plan.out, plan.out)
+    (Path(plan.out) / "model").rename(tmp_path / "in use")
+    before = report(plan)
+    assert runs.fit(plan, resume=True).state == "finished before"
+    assert report(plan) == before
+
+
+def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
+    noted = Path(plan.out) / "checkpoints" / "notes.txt"
+    real = training.train
+
+    def train(*given, **more):
+        history = real(*given, **more)
+        noted.write_text("update 8 looks best")
+        return history
+
+    monkeypatch.setattr(runs.fitting.training, "train", train)
+    assert runs.fit(plan).state == "done"
+    assert [path.name for path in noted.parent.iterdir()] == ["notes.txt"]
+
+
 # Scoring files with the saved model
+
+
+def test_files_and_labels_are_checked_before_anything_is_measured(finished, tmp_path, monkeypatch):
+    good = write(tmp_path / "good.jsonl", notes(9))
+    odd = write(tmp_path / "odd.jsonl", [("a", "hot")])
+    monkeypatch.setattr(runs.scoring.evaluation, "report_on", None)
+    for second, message in ((tmp_path / "gone.jsonl", "no file"), (odd, "odd.jsonl has 'hot'")):
+        with pytest.raises(ValueError, match=message):
+            runs.evaluate(finished.plan.out, [good, second])
+
+
+def test_each_score_is_there_as_soon_as_it_is_measured(finished, tmp_path, monkeypatch):
+    files = [write(tmp_path / f"{name}.jsonl", notes(9)) for name in "ab"]
+    found = scored_one_by_one(finished.plan.out, files, device="cpu")
+    assert next(found).path == files[0]
+    monkeypatch.setattr(runs.scoring.evaluation, "report_on", lambda *given, **more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+
+
+def test_one_file_needs_no_list(finished, tmp_path):
+    file = write(tmp_path / "new.jsonl", notes(9), ("body", "label"))
+    for path in (file, str(file)):
+        (scored,) = runs.evaluate(finished.plan.out, path, text="body", device="cpu")
+        assert scored.path == file
 
 
 def test_evaluate_gives_the_scores_of_the_run(plan, tmp_path):
@@ -425,7 +630,21 @@ def test_evaluate_takes_columns_of_other_names_and_one_class(finished, tmp_path)
     path = write(tmp_path / "new.jsonl", rows, ("body", "topic"))
     (scored,) = runs.evaluate(plan.out, [path], text=("body",), label="topic", device="cpu")
     assert scored.report.targets.tolist() == [1] * len(rows)
-    with pytest.raises(ValueError, match="labels the task does not know: 'hot'"):
+    with pytest.raises(data.DataError, match=r"no row of odd.jsonl has a label that the model has"):
         runs.evaluate(plan.out, [write(tmp_path / "odd.jsonl", [("a", "hot")])])
     with pytest.raises(ValueError, match="reads 1 text column, and 2 were named"):
         runs.evaluate(plan.out, [path], text=("body", "topic"))
+
+
+def test_evaluate_refuses_rows_of_unknown_labels_by_line_and_says_so(finished, tmp_path):
+    rows = [*notes(60)[40:], ("a heat wave", "hot"), (notes(60)[40][0], "warm")]
+    path = write(tmp_path / "new.jsonl", rows)
+    with pytest.warns(CompatibilityWarning):
+        (scored,) = runs.evaluate(finished.plan.out, [path], device="cpu")
+    found = scored.summary()
+    assert found["rows"] == len(rows) - 1 == len(scored.report.targets)
+    assert found["refused"] == [
+        {"line": 21, "reason": "'label' is 'hot', a label that the model does not have"}
+    ]
+    for said in ("1 of 22 rows of new.jsonl have labels", "on line 1 of new.jsonl ('mild') and on"):
+        assert any(said in note for note in found["notes"])

@@ -345,7 +345,7 @@ def test_no_token_reaches_what_the_commands_say_or_write(
 ):
     address, sent = hub
     rows = [
-        f"text {row} {'sun' if row % 2 else 'snow'},{'warm' if row % 2 else 'cold'}"
+        f"the team had {row} days of {'sun' if row % 2 else 'snow'},{'warm' if row % 2 else 'cold'}"
         for row in range(30)
     ]
     (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")

@@ -281,21 +281,72 @@ def test_other_peoples_files_are_never_replaced(tiny_bert, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "four years"
 
 
-@pytest.mark.parametrize("strange", ["", ".git", "checkpoint-500"])
-def test_only_what_ftlearn_saved_is_replaced(tiny_bert, tmp_path, strange: str):
+def test_a_folder_that_transformers_saved_is_not_replaced(tiny_bert, tmp_path):
     model, tokenizer = loaded(tiny_bert, CLASSES)
+    model.save_pretrained(tmp_path / "model")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ModelError, match=r"it has no ftlearn_task.json\): choose a new folder"):
+        saved.save(model, tokenizer, CLASSES, tmp_path / "model")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def add_own_files(folder: Path) -> dict[str, bytes]:
+    """A model card, a repository, a link and a file that nobody may write, as users have them."""
+    (folder / ".git" / "refs").mkdir(parents=True)
+    (folder / ".git" / "refs" / "head").write_text("0123")
+    (folder / "README.md").write_text("my model card")
+    (folder / "metrics.json").write_text("{}")
+    (folder / "metrics.json").chmod(0o444)
+    (folder / "latest").symlink_to("README.md")
+    return contents(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    own = {"README.md", "metrics.json", "latest", ".git"}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if path.relative_to(folder).parts[0] in own
+    }
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "of an older version"])
+def test_files_that_save_did_not_write_stay(tiny_bert, tmp_path, listed: bool):
     folder = tmp_path / "model"
-    if strange:  # a clone of a repository on the Hub, or where Trainer saved, too
-        saved.save(model, tokenizer, CLASSES, folder)
-        (folder / strange).mkdir()
-    else:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    before = sorted(folder.rglob("*"))
-    named = f"the folder '{strange}'" if strange else "it has no ftlearn_task.json"
-    with pytest.raises(ModelError, match=rf"{named}.* choose a new folder, or remove that one"):
-        saved.save(model, tokenizer, CLASSES, folder)
-    assert sorted(folder.rglob("*")) == before
+    saved.save(*loaded(tiny_bert, CLASSES, pooling="mean"), CLASSES, folder)
+    if not listed:
+        note = json.loads((folder / saved.TASK_FILE).read_text())
+        del note["files"]
+        (folder / saved.TASK_FILE).write_text(json.dumps(note))
+    before = add_own_files(folder)
+    saved.save(*loaded(tiny_bert, NUMBERS), NUMBERS, folder)
+    assert contents(folder) == before
+    assert (folder / "latest").is_symlink()
+    assert not (
+        folder / "pooled_head.safetensors"
+    ).exists()  # of the older model, and not its user's
+    assert saved.load(folder, "cpu")[2].max_length == NUMBERS.max_length
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_users_file_that_a_new_model_would_replace_is_refused(tiny_bert, tmp_path):
+    folder = tmp_path / "model"
+    saved.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
+    (folder / "pooled_head.safetensors").write_text("mine")
+    with pytest.raises(ModelError, match=r"'pooled_head.safetensors' in .* is not of the model"):
+        saved.save(*loaded(tiny_bert, CLASSES, pooling="mean"), CLASSES, folder)
+    assert (folder / "pooled_head.safetensors").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_a_killed_save_had_moved_away_comes_back(tiny_bert, tmp_path):
+    folder = tmp_path / "model"
+    saved.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
+    before = add_own_files(folder)
+    folder.rename(tmp_path / ".model.replaced")  # the kill came right after this
+    saved.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
+    assert contents(folder) == before
 
 
 def test_a_tokenizers_folder_of_chat_templates_is_saved_and_replaced(tiny_bert, tmp_path):

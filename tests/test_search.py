@@ -482,3 +482,12 @@ def test_a_trial_that_names_nobody_is_given_up_after_a_while():
     assert ledger.is_dead(old)
     old.datetime_start = datetime.now()
     assert not ledger.is_dead(old)
+
+
+def test_a_file_that_is_no_search_is_not_written_into(tmp_path):
+    file = tmp_path / "thesis.txt"
+    for content in ("four years", '{"chapter": 1}\n', "12\n"):
+        file.write_text(content)
+        with pytest.raises(FileExistsError, match="is not the storage of a search: choose another"):
+            search.run(lambda x: x, {"x": search.uniform(0, 1)}, trials=1, storage=file)
+        assert file.read_text() == content

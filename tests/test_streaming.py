@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from ftlearn import evaluation, models, predict, streaming, tasks
 from ftlearn.data import DataError, Refusal
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format
+from ftlearn.errors import BusyError, ExistsError
+from ftlearn.locking import locked
 from ftlearn.streaming import Counts, predict_file, predict_rows
 from ftlearn.tasks.base import TruncationWarning
 
@@ -174,13 +178,70 @@ def test_a_broken_run_leaves_what_it_has_and_says_where(classes, tmp_path, monke
         pytest.warns(UserWarning, match=r"results so far are in .*out\.jsonl\.part"),
         pytest.raises(DataError, match="line 4"),
     ):
-        predict_file(*classes, source, target)
+        predict_file(*classes, source, target, overwrite=True)
     assert target.read_text() == "of before"
     assert len(results(tmp_path / "out.jsonl.part")) == 2
     source.write_text("text\nball\n")
-    predict_file(*classes, source, target)
+    target.unlink()
+    with pytest.raises(ExistsError, match=r"out\.jsonl\.part holds the results of an earlier run"):
+        predict_file(*classes, source, target)
+    assert len(results(tmp_path / "out.jsonl.part")) == 2
+    predict_file(*classes, source, target, overwrite=True)
     assert len(results(target)) == 1
     assert not (tmp_path / "out.jsonl.part").exists()
+
+
+def test_a_target_that_exists_is_kept_unless_it_is_to_be_overwritten(classes, tmp_path):
+    source, target = write(tmp_path, ".txt"), tmp_path / "labels.jsonl"
+    target.write_text("of weeks")
+    with pytest.raises(ExistsError, match=r"labels\.jsonl exists already and is not overwritten"):
+        predict_file(*classes, source, target)
+    assert target.read_text() == "of weeks"
+    predict_file(*classes, source, target, overwrite=True)
+    assert len(results(target)) == 50
+
+
+def test_a_target_that_comes_into_being_meanwhile_is_kept(classes, tmp_path, monkeypatch):
+    source, target = write(tmp_path, ".txt"), tmp_path / "out.jsonl"
+    real = streaming._write
+    monkeypatch.setattr(streaming, "_write", lambda *a: (target.write_text("new"), real(*a))[1])
+    with (
+        pytest.warns(UserWarning, match=r"so far are in .*out\.jsonl\.part"),
+        pytest.raises(ExistsError),
+    ):
+        predict_file(*classes, source, target)
+    assert target.read_text() == "new"
+    assert len(results(tmp_path / "out.jsonl.part")) == 50
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.TSV", "out.parquet", "out.jsonl.gz"])
+def test_a_suffix_that_promises_another_format_is_refused(classes, tmp_path, name: str):
+    source = write(tmp_path, ".txt")
+    with pytest.raises(DataError, match=r"would hold JSON lines.*name it out.*\.jsonl"):
+        predict_file(*classes, source, tmp_path / name)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_device_is_written_to_and_not_replaced(classes, tmp_path):
+    source, pipe = write(tmp_path, ".txt"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        heard = pool.submit(pipe.read_text)
+        predict_file(*classes, source, pipe, text="body")
+    assert len(heard.result().splitlines()) == 50
+    assert pipe.is_fifo()
+
+
+def test_two_runs_into_one_target_are_told_apart(classes, tmp_path):
+    source, target = write(tmp_path, ".txt"), tmp_path / "out.jsonl"
+    with (
+        locked(tmp_path, ".out.jsonl.lock"),
+        pytest.raises(BusyError, match=rf"out\.jsonl is in use by process {os.getpid()} on "),
+    ):
+        predict_file(*classes, source, target)
+    predict_file(*classes, source, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "out.jsonl"])
 
 
 def test_a_run_that_cannot_start_leaves_nothing(classes, tmp_path):
@@ -192,7 +253,7 @@ def test_a_run_that_cannot_start_leaves_nothing(classes, tmp_path):
         predict_file(*classes, source, target, text="txet")
     assert list(tmp_path.iterdir()) == [source]
     source.write_text("text\nrun\n")
-    with pytest.raises(DataError, match="cannot be written: No such file or directory"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*no to write"):
         predict_file(*classes, source, tmp_path / "no" / "out.jsonl")
 
 
@@ -242,21 +303,18 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("terminal", "progress", "suffix", "shown"),
+    ("terminal", "suffix", "shown"),
     [
-        (True, True, ".txt", "1.20k/1.20k"),
-        (True, True, ".parquet", "50.0/50.0"),
-        (True, False, ".txt", ""),
-        (False, True, ".txt", ""),
+        (True, ".txt", "1.20k/1.20k"),
+        (True, ".parquet", "50.0/50.0"),
+        (False, ".txt", ""),
     ],
 )
-def test_a_bar_is_shown_on_a_terminal_only(
-    classes, tmp_path, monkeypatch, terminal, progress, suffix, shown
-):
+def test_a_bar_is_shown_on_a_terminal_only(classes, tmp_path, monkeypatch, terminal, suffix, shown):
     source = write(tmp_path, suffix)
     size = f"{source.stat().st_size / 1000:.2f}k"
     screen = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)
-    predict_file(*classes, source, tmp_path / "out", text="body", progress=progress)
+    predict_file(*classes, source, tmp_path / "out", text="body")
     assert shown.replace("1.20k", size) in screen.getvalue()
     assert bool(screen.getvalue()) == bool(shown)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
+from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict
@@ -60,7 +63,7 @@ def test_long_texts_are_cut_counted_and_reported(tokenizer):
     assert len(caught) == 1
     assert str(caught[0].message) == (
         "2 of 3 texts are longer than 16 tokens (the longest has 42) and were cut at the end; "
-        "raise max_length to keep more"
+        "fit with a larger max_length to keep more"
     )
     assert encoded.truncated == 2
     assert encoded.lengths == [16, 3, 16]
@@ -182,8 +185,10 @@ def test_labels_are_matched_by_name_not_by_id():
 
 def test_an_unknown_label_is_named():
     task = tasks.classification(rows())
-    with pytest.raises(ValueError, match=r"labels the task does not know: 'd'; it knows a, b, c"):
+    with pytest.raises(ValueError, match=r"does not know: 'd'; it knows 'a', 'b', 'c'$"):
         task.targets(rows(label=["a", "b", "d"]))
+    with pytest.raises(ValueError, match=r"does not know: 'B'; .* \('B' may mean 'b'\)$"):
+        task.targets(rows(label=["a", "b", "B"]))
 
 
 @pytest.mark.parametrize(
@@ -321,3 +326,35 @@ def test_language_modelling_scores_weigh_every_token_alike():
     assert scores == pytest.approx({"loss": 8 / 6, "perplexity": math.exp(8 / 6)})
     assert task.answers(outputs) == pytest.approx([math.exp(0.5), math.exp(3)])
     assert task.row_losses(outputs, np.zeros(2)) == pytest.approx([0.5, 3])
+
+
+def test_a_window_of_another_library_can_be_written_down():
+    rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
+    task = tasks.classification(rows, max_length=np.int64(16))
+    assert json.loads(json.dumps(asdict(task)))["max_length"] == 16
+    with pytest.raises(ValueError, match="max_length is '16': it must be a whole number"):
+        tasks.classification(rows, max_length="16")
+
+
+def test_a_table_of_pandas_is_told_how_it_becomes_data():
+    table = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
+    with pytest.raises(TypeError, match=r"the data is a DataFrame: pass .*Dataset.from_pandas"):
+        tasks.classification(table)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        tasks.Classification(labels=("a", "b", "c")),
+        tasks.Regression(center=2.0, scale=3.0),
+        tasks.LanguageModelling(),
+    ],
+    ids=lambda task: type(task).__name__,
+)
+def test_the_names_of_the_scores_are_known_before_there_are_any(task):
+    outputs = np.abs(np.random.default_rng(0).normal(size=(5, 3)))
+    outputs = outputs[:, :1] if isinstance(task, tasks.Regression) else outputs
+    with warnings.catch_warnings(action="error"):
+        names = task.metric_names()
+    assert list(names) == list(task.metrics(outputs, np.array([0, 1, 1, 0, 1])))
+    assert task.criterion in names

@@ -2,9 +2,12 @@
 
 import copy
 import itertools
+import json
 import math
 import signal
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -344,6 +347,10 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
         ("epochs", 0, "epochs is 0"),
         ("epochs", 1.5, "epochs is 1.5"),
         ("batch_size", True, "batch_size is True"),
+        ("epochs", np.bool_(True), "epochs is np.True_"),
+        ("learning_rate", True, "learning_rate is True: it must be a number"),
+        ("learning_rate", "1e-4", "learning_rate is '1e-4': it must be a number"),
+        ("clip_norm", None, "clip_norm is None: it must be a number"),
         ("seed", -1, "seed is -1: it must be a whole number of at least 0"),
         ("learning_rate", -1, "learning_rate is -1"),
         ("learning_rate", math.nan, "learning_rate is nan"),
@@ -356,6 +363,14 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
 def test_impossible_settings_are_refused_by_name(setting, value, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**{setting: value})
+
+
+def test_numbers_of_other_libraries_are_taken_as_pythons():
+    config = TrainConfig(
+        epochs=np.int64(3), batch_size=np.uint8(4), learning_rate=np.float32(0.5), seed=np.int32(1)
+    )
+    assert config == TrainConfig(epochs=3, batch_size=4, learning_rate=0.5, seed=1)
+    assert json.loads(json.dumps(asdict(config))) == asdict(config)
 
 
 def test_the_settings_are_few_and_frozen():

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +32,8 @@ from tools.asking import STARTER, ClassroomError, asked, complain
 
 BUILD = notebooks.ROOT / "build"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+BUILT = "ftlearn_built"
+"""Where a notebook's metadata tell what it was when it was built."""
 LEFT_OUT = ("solution", "teacher")
 
 _SOLUTION = re.compile(rf"^( *){BEGIN}\n.*?^ *{END}$", re.MULTILINE | re.DOTALL)
@@ -150,11 +154,32 @@ BUILDS: dict[str, Callable[[NotebookNode], NotebookNode]] = {"student": student,
 
 
 def build(kind: str, path: Path) -> Path:
-    """Build one notebook of a kind from a lesson; where it lies."""
+    """Build one notebook of a kind from a lesson; where it lies.
+
+    Raises ClassroomError where the notebook of an earlier build was changed since: a teacher may
+    have put an evening into it.
+    """
     target = BUILD / kind / path.name
+    if target.exists() and not as_built(notebooks.read(target)):
+        raise ClassroomError(
+            f"{target} was changed since it was built: rename it to keep it, or remove it"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
-    notebooks.write(BUILDS[kind](notebooks.read(path)), target)
+    made = BUILDS[kind](notebooks.read(path))
+    made.metadata[BUILT] = fingerprint(made)
+    notebooks.write(made, target)
     return target
+
+
+def as_built(notebook: NotebookNode) -> bool:
+    """Whether a notebook is as ``build`` left it."""
+    return notebook.metadata.get(BUILT) == fingerprint(notebook)
+
+
+def fingerprint(notebook: NotebookNode) -> str:
+    """A hash of all cells with their outputs."""
+    content = json.dumps(notebook.cells, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,6 +12,8 @@ from typing import Any, get_type_hints
 import typer
 
 from ftlearn.bench.settings import Outputs, Settings, Source
+from ftlearn.files import check_writable
+from ftlearn.showing import plain
 
 GROUPS = (Source, Settings, Outputs)
 
@@ -65,6 +67,8 @@ def run(source: Source, settings: Settings, outputs: Outputs) -> int:
     """Measure, print and write; returns the exit code: 0 done, 1 a failure, 2 bad input."""
     from ftlearn.bench import measure, report, work  # torch is loaded only when the command runs
 
+    for file in filter(None, (outputs.output, outputs.figure)):
+        check_writable(file, overwrite=outputs.overwrite)
     with tempfile.TemporaryDirectory() as scratch:
         try:
             plan = measure.planned(settings, tell=_tell)
@@ -76,7 +80,7 @@ def run(source: Source, settings: Settings, outputs: Outputs) -> int:
         for part in plan:
             _tell(f"measuring {part} ...")
             done.append(measure.measured(part, given, settings, _tell))
-            typer.echo(report.text(done[-1]))
+            typer.echo(plain(report.text(done[-1])))
             if outputs.output:  # after each part, so that a long run cut short keeps what it has
                 report.write_json(done, _as_told(source, settings, plan), outputs.output)
     if outputs.figure:
@@ -85,7 +89,7 @@ def run(source: Source, settings: Settings, outputs: Outputs) -> int:
 
 
 def _tell(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(plain(line), err=True)
 
 
 def _as_told(source: Source, settings: Settings, plan: tuple[str, ...]) -> dict[str, Any]:

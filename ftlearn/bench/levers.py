@@ -11,11 +11,11 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from ftlearn import architecture, batching, lean, models, optimisation, runtime, tables
+from ftlearn import architecture, autotune, batching, lean, models, optimisation, runtime, tables
 from ftlearn.bench import contenders, peak
 from ftlearn.bench.part import Part
 from ftlearn.bench.rounds import Tell, spread
-from ftlearn.bench.speed import Amount, Comparison, Entry, compare, name_of
+from ftlearn.bench.speed import Amount, Comparison, Entry, compare
 from ftlearn.bench.work import Work
 
 DEFAULT = "default"
@@ -75,12 +75,12 @@ def other_attention(model: nn.Module) -> str:
 
 def levers(work: Work) -> dict[str, Entry]:
     """The default loop, and one for each lever, by a name that says what was changed."""
-    dtype = runtime.precision(work.device)
+    dtype = autotune.training(work.model_config, work.device).dtype
     other = "fp32" if dtype is not torch.float32 else "bf16"
     attention = other_attention(models.load(work.folder, work.task, device=work.device)[0])
 
     def lever(**switched: Any) -> Entry:
-        format_name = switched.get("precision", name_of(dtype))
+        format_name = switched.get("precision", runtime.name_of(dtype))
         run: Callable = partial(contenders.ftlearn_loop, work, **switched)
         return Entry(run, runtime.PRECISIONS[format_name])
 

@@ -15,6 +15,7 @@ RATIOS = {
     "time_to_accuracy_vs_trainer_default": "accuracy",
     "few_shot_vs_setfit": "few",
     "predict_vs_pipeline": "predict",
+    "predict_fp32_vs_onnxruntime": "predict",
 }
 """Each ratio, how many times sooner ftlearn is done, and the part that measures it."""
 

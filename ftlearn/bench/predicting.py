@@ -1,4 +1,4 @@
-"""Texts a second from text to answer: ``transformers.pipeline`` and ``ftlearn.predict``."""
+"""Texts per second from text to answer: ftlearn, ``transformers.pipeline``, ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from transformers import pipeline
 
-from ftlearn import evaluation, models, runtime
-from ftlearn.bench import contenders
+from ftlearn import autotune, evaluation, models
+from ftlearn.bench import contenders, onnx
 from ftlearn.bench.contenders import Prepared
 from ftlearn.bench.part import Part
 from ftlearn.bench.rounds import Tell, caught, hushed
@@ -25,27 +25,34 @@ TRAINED_ON = 64
 
 PIPELINE_BATCH = 32
 
-THEIRS, OURS = "transformers.pipeline", "ftlearn.predict"
+THEIRS, OURS, OURS_EXACT = "transformers.pipeline", "ftlearn.predict", "ftlearn, fp32"
+ONNX = "ONNX Runtime, fp32"
 
 
 def prediction_speed(work: Work, *, examples: int, rounds: int, tell: Tell) -> Part:
-    """Both on the same list of texts and the same weights; their answers must agree."""
+    """All on the same list of texts and the same weights; their answers must agree.
+
+    On a CPU ftlearn runs once as it is by default and, where that is not fp32, once in fp32, and
+    ONNX Runtime in fp32 beside them, if it is installed.
+    """
     texts, kept = _texts(work, examples), {}
     with hushed():
         folder = _trained(work)
-    dtype = runtime.precision(work.device)
-    entries = {
-        THEIRS: Entry(partial(pipeline_answers, work, folder, texts, kept), torch.float32),
-        OURS: Entry(partial(own_answers, work, folder, texts, kept), dtype),
-    }
+    best = autotune.prediction(work.model_config, work.device)
+    entries = _entries(work, folder, texts, kept, best.dtype)
     amount = Amount.of(work, work.task.encode_texts(texts, work.tokenizer), passes=1)
     found = compare(entries, amount, work.device, rounds, tell)
-    failures = dict(found.outcome.failures)
-    ratios, notes = found.outcome.times_faster(OURS, THEIRS), []
-    if len(kept) == len(entries):
-        with caught(failures, "agreement"):
-            tolerance = EXACT if dtype is torch.float32 else ROUGH
-            notes.append(agreement(kept[THEIRS], kept[OURS], tolerance=tolerance))
+    failures, notes = dict(found.outcome.failures), [f"ftlearn predicts in {best}"]
+    for name in [name for name in entries if name in kept and name != THEIRS and THEIRS in kept]:
+        with caught(failures, f"agreement of {name}"):
+            tolerance = EXACT if entries[name].dtype is torch.float32 else ROUGH
+            notes.append(f"{name}: {agreement(kept[THEIRS], kept[name], tolerance=tolerance)}")
+    if work.device.type == "cpu" and onnx.missing():
+        notes.append(f"ONNX Runtime was left out: pip install {' '.join(onnx.missing())}")
+    exact = OURS_EXACT if OURS_EXACT in entries else OURS
+    pairs = {"predict_vs_pipeline": (OURS, THEIRS), "predict_fp32_vs_onnxruntime": (exact, ONNX)}
+    # Answers that differ are no faster way to the same thing.
+    wrong = {name for name in entries if f"agreement of {name}" in failures}
     return Part(
         name="predict",
         title=f"Prediction: {len(texts)} texts, {amount.tokens / len(texts):.0f} tokens on average",
@@ -53,11 +60,30 @@ def prediction_speed(work: Work, *, examples: int, rounds: int, tell: Tell) -> P
         bars=found.bars(),
         unit="predicted texts a second",
         rounds=found.raw(),
-        # Answers that differ are no faster way to the same thing.
-        ratios={"predict_vs_pipeline": [] if "agreement" in failures else ratios},
+        ratios={
+            ratio: [] if wrong & set(pair) else found.outcome.times_faster(*pair)
+            for ratio, pair in pairs.items()
+            if set(pair) <= set(entries)
+        },
         failures=failures,
         notes=notes,
     )
+
+
+def _entries(
+    work: Work, folder: Path, texts: list[str], kept: dict[str, np.ndarray], dtype: torch.dtype
+) -> dict[str, Entry]:
+    """The contenders, by name; each keeps its probabilities in ``kept``."""
+    given, fp32 = (work, folder, texts, kept), torch.float32
+    entries = {
+        THEIRS: Entry(partial(pipeline_answers, *given), fp32),
+        OURS: Entry(partial(own_answers, *given), dtype),
+    }
+    if work.device.type == "cpu" and dtype is not fp32:
+        entries[OURS_EXACT] = Entry(partial(own_answers, *given, precision="fp32"), fp32)
+    if work.device.type == "cpu" and not onnx.missing():
+        entries[ONNX] = Entry(partial(onnx.onnx_answers, *given, ONNX), fp32)
+    return entries
 
 
 def _texts(work: Work, count: int) -> list[str]:
@@ -96,14 +122,20 @@ def pipeline_answers(
 
 
 def own_answers(
-    work: Work, folder: Path, texts: list[str], kept: dict[str, np.ndarray]
+    work: Work,
+    folder: Path,
+    texts: list[str],
+    kept: dict[str, np.ndarray],
+    *,
+    precision: str = "auto",
 ) -> Prepared:
     """ftlearn's way, with all probabilities; keeps them (N, C) for comparison."""
     model, tokenizer = models.load(folder, work.task, device=work.device)
 
     def run() -> None:
-        table = evaluation.predict(model, texts, work.task, tokenizer)
-        kept[OURS] = table[list(work.task.labels)].to_numpy()
+        table = evaluation.predict(model, texts, work.task, tokenizer, precision=precision)
+        name = OURS if precision == "auto" else OURS_EXACT
+        kept[name] = table[list(work.task.labels)].to_numpy()
 
     return Prepared(model, run)
 

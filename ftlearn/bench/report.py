@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 
-from ftlearn import figures, runtime
+from ftlearn import autotune, figures, runtime
 from ftlearn.bench.part import RATIOS, Part
+from ftlearn.files import write_text
 
 LIBRARIES = (
     *("ftlearn", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy"),
@@ -117,7 +118,8 @@ def as_json(parts: Sequence[Part], settings: dict[str, Any]) -> dict[str, Any]:
 def _reason(part: Part | None) -> str:
     if part is None:
         return "its part was not run"
-    return "; ".join(f"{name}: {error}" for name, error in part.failures.items())
+    failed = [f"{name}: {error}" for name, error in part.failures.items()]
+    return "; ".join(failed or part.notes)
 
 
 def _levers(part: Part) -> dict[str, dict[str, Any]]:
@@ -131,7 +133,7 @@ def _levers(part: Part) -> dict[str, dict[str, Any]]:
 def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> None:
     """Write ``as_json`` to a file."""
     content = json.dumps(as_json(parts, settings), indent=1, ensure_ascii=False, allow_nan=False)
-    file.write_text(content + "\n", encoding="utf-8")
+    write_text(file, content + "\n")
 
 
 def write_figure(parts: Sequence[Part], file: Path) -> None:
@@ -156,21 +158,13 @@ def machine() -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": autotune.processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "matrix_units": runtime.has_amx(),
         "memory_free_bytes": runtime.memory_available(),
         "gpu": torch.cuda.get_device_name() if cuda else None,
-        "precision": str(runtime.precision(runtime.device())).removeprefix("torch."),
+        "limits": autotune.machine()["limits"],
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def versions() -> dict[str, str | None]:

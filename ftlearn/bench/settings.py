@@ -94,3 +94,6 @@ class Outputs:
 
     figure: Annotated[Path | None, Option(help="Picture to write: bars with their ranges.")] = None
     output: Annotated[Path | None, Option(help="JSON file to write: all raw values.")] = None
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="Replace the files of --output and --figure.")
+    ] = False

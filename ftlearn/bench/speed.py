@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ftlearn import runtime
+from ftlearn import autotune, runtime
 from ftlearn.batching import Encoded
 from ftlearn.bench import contenders, peak
 from ftlearn.bench.contenders import Prepared
@@ -41,15 +41,6 @@ class Amount(NamedTuple):
         """That of so many passes, each worth a forward pass, over some texts."""
         flops = passes * peak.forward_flops(work.model_config, encoded.lengths)
         return cls(len(encoded), sum(encoded.lengths), flops)
-
-
-def name_of(dtype: torch.dtype) -> str:
-    """A number format's short name.
-
-    >>> name_of(torch.bfloat16)
-    'bf16'
-    """
-    return next(name for name, known in runtime.PRECISIONS.items() if known is dtype)
 
 
 @dataclass
@@ -95,7 +86,7 @@ class Comparison:
             "contender": name,
             **rate._asdict(),
             "padding": self.padding(name),
-            "precision": name_of(self.entries[name].dtype),
+            "precision": runtime.name_of(self.entries[name].dtype),
             "share": spread(shares).median if shares else None,
         }
 
@@ -116,7 +107,7 @@ class Comparison:
 
 
 def _limit(dtype: torch.dtype) -> str:
-    return f"matrix products {name_of(dtype)}"
+    return f"matrix products {runtime.name_of(dtype)}"
 
 
 def compare(
@@ -176,11 +167,12 @@ def training_speed(work: Work, *, examples: int, rounds: int, tell: Tell) -> Par
     """The article's loop, Trainer with defaults, Trainer at its best and ftlearn, in turn."""
     work = work.drawn(examples, seed=work.seed)
     best, note = faster_format(work, tell)
+    own = autotune.training(work.model_config, work.device)
     entries = {
         "article": Entry(partial(contenders.article_loop, work), torch.float32),
         "Trainer, defaults": Entry(partial(contenders.trainer, work), torch.float32),
         "Trainer, at its best": Entry(partial(contenders.trainer_at_its_best, work, best), best),
-        "ftlearn": Entry(partial(contenders.ftlearn_loop, work), runtime.precision(work.device)),
+        "ftlearn": Entry(partial(contenders.ftlearn_loop, work), own.dtype),
     }
     amount = Amount.of(work, work.encoded, passes=1 + peak.BACKWARD)
     found = compare(entries, amount, work.device, rounds, tell)
@@ -201,5 +193,5 @@ def training_speed(work: Work, *, examples: int, rounds: int, tell: Tell) -> Par
             ratio: found.outcome.times_faster("ftlearn", other) for ratio, other in ratios.items()
         },
         failures=found.outcome.failures,
-        notes=[note],
+        notes=[note, f"ftlearn trains in {own}"],
     )

@@ -17,6 +17,8 @@ from ftlearn.cli.endings import UNEXPECTED, explain, notes
 from ftlearn.cli.fitting import fit
 from ftlearn.cli.interpolating import interpolate
 from ftlearn.cli.machine import doctor
+from ftlearn.cli.output import say
+from ftlearn.cli.remedies import in_options, options_of
 from ftlearn.cli.using import evaluate, predict
 
 __all__ = ["app", "main"]
@@ -53,8 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    command = next((each for each in given if not each.startswith("-")), "")
+    options = options_of(
+        elsewhere.program(command) if command in elsewhere.COMMANDS else app, command
+    )
     try:
-        with notes():
+        with notes(options):
             app(args=[each for each in given if each != "--debug"], prog_name="ftlearn")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else UNEXPECTED * bool(end.code)
@@ -62,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         line, code = explain(error)
-        typer.echo(line, err=True)
+        head, colon, text = line.partition(": ")
+        say(head + colon + in_options(text, options), err=True)
         return code
     return 0

@@ -33,16 +33,22 @@ def register(app: typer.Typer) -> None:
                 help=where.summary,
                 add_help_option=False,
                 context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-            )(_calling(name, where))
+            )(_calling(name))
 
 
-def _calling(name: str, where: Elsewhere):
+def program(name: str) -> typer.Typer:
+    """One of these commands as a program of its own."""
+    where = COMMANDS[name]
+    function = getattr(importlib.import_module(where.module), where.function)
+    real = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
+    real.command(name=name)(function)
+    return real
+
+
+def _calling(name: str):
     def call(context: typer.Context) -> None:
-        function = getattr(importlib.import_module(where.module), where.function)
-        real = typer.Typer(
-            add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
-        )
-        real.command(name=name)(function)
-        real(args=context.args, prog_name=f"ftlearn {name}")
+        program(name)(args=context.args, prog_name=f"ftlearn {name}")
 
     return call

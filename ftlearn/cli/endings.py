@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from opcode import opmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ftlearn.cli.remedies import Option, in_options
+from ftlearn.errors import FtlearnError
+from ftlearn.showing import plain
+
 DONE, UNEXPECTED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+NO_ROOM = "the disk is full: make room, or write to another place, and run the command again"
 PACKAGE = Path(__file__).resolve().parents[1]
 OURS = (ValueError, KeyError, TypeError, MemoryError, RuntimeError)
 """Kinds of errors that this package raises itself; they count only where it raised them."""
@@ -27,6 +32,12 @@ def explain(error: BaseException) -> tuple[str, int]:
     """
     if isinstance(error, KeyboardInterrupt):
         return "stopped", INTERRUPTED
+    if isinstance(error, FtlearnError):
+        return f"error: {error}", BAD_INPUT
+    from ftlearn.disk import is_full
+
+    if is_full(error):
+        return f"error: {NO_ROOM} ({error})", BAD_INPUT
     if isinstance(error, OSError):
         named = f" ({error.filename})" if error.filename else ""
         return f"error: {error.strerror or error}{named}", BAD_INPUT
@@ -48,24 +59,25 @@ def raised_here(trace: TracebackType | None) -> bool:
 
 
 @contextmanager
-def notes() -> Iterator[None]:
+def notes(options: Mapping[str, Option]) -> Iterator[None]:
     """A context in which warnings for the user are short lines on standard error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = _Notes()
+        warnings.showwarning = _Notes(options)
         yield
 
 
 class _Notes:
     """Shows each message once, above the progress bar if there is one."""
 
-    def __init__(self) -> None:
-        self.shown: set[str] = set()
+    def __init__(self, options: Mapping[str, Option]) -> None:
+        self.options, self.shown = options, set[str]()
 
     def __call__(self, message: Warning | str, *place: Any, **more: Any) -> None:
         from tqdm import tqdm
 
         if str(message) not in self.shown:
             self.shown.add(str(message))
-            tqdm.write(f"note: {message}", file=sys.stderr)
+            text = plain(in_options(str(message), self.options))
+            tqdm.write(f"note: {text}", file=sys.stderr)

@@ -19,6 +19,7 @@ from ftlearn.cli.options import (
     grouped,
     option,
 )
+from ftlearn.cli.output import say
 from ftlearn.cli.showing import fit_lines
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class FilesGiven:
     test: Annotated[
         Path | None,
         option(
-            "Rows for the final score, never trained on. Without it, a tenth of TRAIN.",
+            "Rows for the final score, never trained on, with labels of TRAIN. Without it, a "
+            "tenth of TRAIN.",
             DATA,
             "FILE",
         ),
@@ -72,7 +74,8 @@ class ModelGiven:
     checkpoint: Annotated[
         str,
         option(
-            "The pretrained model: a name (minilm needs no network), a Hub id or a folder.",
+            "The pretrained model: a name (minilm needs no network), a Hub id or a folder. A "
+            "classifier for other labels gets a new head.",
             MODEL,
             "NAME|FOLDER",
         ),
@@ -86,7 +89,12 @@ class ModelGiven:
         ),
     ] = "pretrained"
     max_length: Annotated[
-        int, option("Tokens (about 3/4 of a word) read of each text; the rest is cut.", MODEL)
+        int,
+        option(
+            "Tokens (about 3/4 of a word) read of each text, as far as the model has positions; "
+            "the rest is cut.",
+            MODEL,
+        ),
     ] = 128
     shard: Annotated[
         bool,
@@ -108,6 +116,13 @@ class TrainingGiven:
         float, option("Step size. Halve it if the loss jumps; 1e-5 to 5e-4 is usual.", TRAINING)
     ] = 1e-4
     batch_size: Annotated[int, option("Rows in one update.", TRAINING)] = 16
+    accumulate: Annotated[
+        int,
+        option(
+            "Cut each update into so many pieces: less memory, the same result, a little slower.",
+            TRAINING,
+        ),
+    ] = 1
     patience: Annotated[
         int | None,
         option(
@@ -170,9 +185,9 @@ def fit(
         **vars(device),
     )
     try:
-        outcome = runs.fit(plan, resume=run.resume, tell=typer.echo)
+        outcome = runs.fit(plan, resume=run.resume, tell=say)
     except KeyboardInterrupt:
-        typer.echo(_how_to_go_on(plan), err=True)
+        say(_how_to_go_on(plan), err=True)
         raise typer.Exit(INTERRUPTED) from None
     _tell(plan, outcome)
 
@@ -180,14 +195,14 @@ def fit(
 def _tell(plan: Plan, outcome: Outcome) -> None:
     if outcome.state == "interrupted":
         last = outcome.history.steps[-1]
-        typer.echo(f"stopped after update {last.number} of {last.total}", err=True)
-        typer.echo(_how_to_go_on(plan), err=True)
+        say(f"stopped after update {last.number} of {last.total}", err=True)
+        say(_how_to_go_on(plan), err=True)
         raise typer.Exit(INTERRUPTED)
     if outcome.state == "finished before":
-        typer.echo(f"this run is finished already: see {Path(plan.out) / 'report.html'}")
+        say(f"this run is finished already: see {Path(plan.out) / 'report.html'}")
     elif outcome.summary is not None:  # only the first of several processes has one
         for line in fit_lines(outcome.summary, Path(plan.out)):
-            typer.echo(line)
+            say(line)
 
 
 def _how_to_go_on(plan: Plan) -> str:

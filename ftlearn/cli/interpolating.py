@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ftlearn.cli.options import DATA, RUN, DeviceGiven, ReadingGiven, grouped, option
+from ftlearn.cli.output import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,5 +70,5 @@ def interpolate(
         device=device.device,
     )
     if merged.walk is not None:
-        typer.echo(merged.walk.table.round(4).to_string(index=False))
-    typer.echo(f"the model at α = {merged.alpha:g} is in {merged.folder}")
+        say(merged.walk.table.round(4).to_string(index=False))
+    say(f"the model at α = {merged.alpha:g} is in {merged.folder}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from ftlearn.cli.output import say
+
 
 def doctor() -> None:
     """Say in plain words what this machine has and can train, and how to get what is missing.
@@ -17,6 +19,6 @@ def doctor() -> None:
 
     findings = examine()
     for finding in findings:
-        typer.echo(str(finding))
+        say(str(finding))
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)

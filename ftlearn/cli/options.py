@@ -15,6 +15,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+TAB_NAMES = ("tab", r"\t")
+"""How one types a tab where the key moves the cursor, and few know the shell's own way."""
+
 DATA, MODEL, TRAINING, RUN = "Your data", "The model", "Training", "The run"
 
 
@@ -86,11 +89,16 @@ class ReadingGiven:
     delimiter: Annotated[
         str | None,
         option(
-            "The character between columns. By default the comma for .csv, the tab for .tsv.",
+            "The character between columns, or the word tab. By default the comma for .csv, the "
+            "tab for .tsv.",
             DATA,
             "CHARACTER",
         ),
     ] = None
+
+    def __post_init__(self) -> None:
+        if self.delimiter and self.delimiter.casefold() in TAB_NAMES:
+            object.__setattr__(self, "delimiter", "\t")
 
 
 @dataclass(frozen=True, kw_only=True)

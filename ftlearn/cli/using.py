@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ftlearn.cli.options import DATA, RUN, DeviceGiven, ReadingGiven, SavedGiven, grouped, option
+from ftlearn.cli.output import say
 from ftlearn.cli.showing import evaluation_lines
 
 
@@ -38,6 +39,9 @@ class ResultGiven:
     json: Annotated[
         Path | None, option("Also write all scores into this file, as JSON.", RUN, "FILE")
     ] = None
+    overwrite: Annotated[
+        bool, option("Replace the --json file where it exists.", RUN, flag="--overwrite")
+    ] = False
 
 
 @grouped
@@ -52,17 +56,20 @@ def evaluate(
 
     Example: `ftlearn evaluate run new_reviews.csv --errors 5`
     """
-    from ftlearn import runs
+    from ftlearn.files import check_writable
     from ftlearn.runs.folder import write_json
-    from ftlearn.runs.scoring import as_json
+    from ftlearn.runs.scoring import as_json, scored_one_by_one
 
-    given = {"text": labelled.text or (), "label": labelled.label, **vars(reading), **vars(device)}
-    found = runs.evaluate(saved.folder, labelled.files, **given, progress=True)
-    for scored in found:
-        for line in evaluation_lines(scored, result.errors):
-            typer.echo(line)
     if result.json:
-        write_json(result.json, as_json(found))
+        check_writable(result.json, overwrite=result.overwrite)
+    given = {"text": labelled.text or (), "label": labelled.label, **vars(reading), **vars(device)}
+    found = []
+    for scored in scored_one_by_one(saved.folder, labelled.files, **given, progress=True):
+        found.append(scored)
+        for line in evaluation_lines(scored, result.errors):
+            say(line)
+        if result.json:  # after each file, so that what was measured is kept
+            write_json(result.json, as_json(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +86,12 @@ class StreamGiven:
         ),
     ]
     output: Annotated[
-        str, option("The answers, one JSON object a line; - for standard output.", DATA, "FILE|-")
+        str,
+        option(
+            "A new file for the answers, one JSON object a line; - for standard output.",
+            DATA,
+            "FILE|-",
+        ),
     ]
     text: Annotated[
         list[str] | None,
@@ -89,6 +101,9 @@ class StreamGiven:
         str | None,
         option("txt, csv, tsv, jsonl or parquet, where no suffix tells it (as with -).", DATA),
     ] = None
+    overwrite: Annotated[
+        bool, option("Replace the --output file where it exists.", RUN, flag="--overwrite")
+    ] = False
 
 
 @grouped
@@ -112,12 +127,12 @@ def predict(
     from ftlearn.runs.scoring import with_columns
 
     check_device(device.device)
+    streaming.check_target(stream.input, stream.output, overwrite=stream.overwrite)
     model, tokenizer, task = saving.load(saved.folder, device.device)
     task = with_columns(task, stream.text or ())
     written = Format(stream.format, reading.delimiter, reading.encoding)
-    counts = streaming.predict_file(
-        model, task, tokenizer, stream.input, stream.output, file_format=written
-    )
+    files, how = (stream.input, stream.output), {"overwrite": stream.overwrite}
+    counts = streaming.predict_file(model, task, tokenizer, *files, file_format=written, **how)
     answered = f"{counts.rows - counts.refused} of {counts.rows} rows answered"
     refused = "; the others have their error in their place" if counts.refused else ""
-    typer.echo(answered + refused, err=True)
+    say(answered + refused, err=True)

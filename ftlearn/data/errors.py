@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from ftlearn.errors import FtlearnError
 
-class DataError(ValueError):
+
+class DataError(FtlearnError, ValueError):
     """Data that cannot be used as it is; the message holds the offending value and the remedy."""
 
 

@@ -8,6 +8,7 @@ import datasets
 from datasets import DatasetDict
 
 from .errors import DataError, close_match, need_columns
+from .parts import renamed
 from .splitting import split
 
 VALID_SHARE = 0.1
@@ -84,6 +85,5 @@ def _rename(part: datasets.Dataset, known: HubSet) -> datasets.Dataset:
 
 
 def _rename_splits(parts: DatasetDict) -> DatasetDict:
-    return DatasetDict(
-        {"valid" if name == "validation" else name: part for name, part in parts.items()}
-    )
+    names = renamed(parts)
+    return DatasetDict({names[name]: part for name, part in parts.items()})

@@ -57,9 +57,11 @@ def label_feature(values: Sequence[str], kind: str = "auto") -> ClassLabel | Val
         return Value("float32")
     names = sorted(set(values), key=natural_order)
     if len(names) < 2:
+        number = parse_number(names[0]) is not None
+        other = ", or give kind='number' for a regression" if number else ""
         raise DataError(
             f"every row has the same label {names[0]!r}, so there is nothing to tell apart; "
-            "add rows of another class, or pass kind='number' for a regression."
+            f"add rows of another class{other}."
         )
     return ClassLabel(names=names)
 

@@ -12,6 +12,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from .errors import DataError
 from .hub import load_hub
 from .labels import label_feature
+from .parts import PART_NAMES, part_of
 from .reading import SUFFIXES, Table, Wanted, read_table, to_dataset
 
 TOPICS = ("technology", "health", "sports")
@@ -21,7 +22,6 @@ BUNDLED = {
     "topics_raw": ("raw", "verdicts"),
     "ratings": ("train", "valid", "test"),
 }
-PART_NAMES = {"train": ("train",), "valid": ("valid", "validation", "dev"), "test": ("test",)}
 
 
 def load(
@@ -40,16 +40,16 @@ def load(
     name_or_path : first match of
         a bundled name: "topics", "topics_shift", "topics_raw", "ratings" (no network; see CARD.md);
         the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
-        such files named train and, if wanted, valid and test;
+        such files named train and, if wanted, valid (or validation, val, dev, eval) and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
         (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
         validation part, a tenth of train becomes valid. The labels of the test parts of sst2 and
         stsb are secret, so their validation part is test here, and valid a tenth of train;
         any other Hub id, with its own columns
     text, label, kind, delimiter, encoding : for files, as in `ftlearn.data.read`; columns keep
-        their names, and classes are those of all parts together
+        their names, classes are those of all parts
 
-    A `UserWarning` holds the report where rows of a file were refused.
+    A `UserWarning` holds the report of refused rows, and names files of a folder that are no part.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
@@ -91,19 +91,31 @@ def _bundled(name: str, part: str) -> Dataset:
 
 
 def _part_files(folder: Path) -> dict[str, Path]:
-    """The file of each part in a folder."""
-    files = {}
-    for part, names in PART_NAMES.items():
-        found = [f for f in sorted(folder.iterdir()) if f.stem in names and f.suffix in SUFFIXES]
+    """The file of each part in a folder; a warning names those that are none."""
+    files: dict[str, list[Path]] = {part: [] for part in PART_NAMES}
+    others = []
+    for place in sorted(folder.iterdir()):
+        part = part_of(place.stem)
+        if part and place.is_file() and place.suffix.lower() in SUFFIXES:
+            files[part].append(place)
+        elif not place.name.startswith(".") and place.suffix.lower() != ".md":
+            others.append(place.name)
+    for part, found in files.items():
         if len(found) > 1:
             raise DataError(f"{folder} has {[f.name for f in found]} for {part}; keep one of them.")
-        if found:
-            files[part] = found[0]
-    if "train" not in files:
+    if not files["train"]:
         raise DataError(
             f"the folder {folder} has no train file; name one train.csv, .tsv, .jsonl or .parquet."
+            + (f" It holds {', '.join(others)}." if others else "")
         )
-    return files
+    if others:
+        warnings.warn(
+            f"not used of the folder {folder}: {', '.join(others)}. Its parts are files named "
+            f"train, valid (or {', '.join(PART_NAMES['valid'][1:])}) and test, with the suffix "
+            f"{', '.join(SUFFIXES)}",
+            stacklevel=3,
+        )
+    return {part: found[0] for part, found in files.items() if found}
 
 
 def _read_parts(files: dict[str, Path], wanted: Wanted, how: dict) -> DatasetDict:

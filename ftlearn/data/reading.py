@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import ClassLabel, Dataset, Features, Value
@@ -48,10 +48,20 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Table:
-    """The good rows of a file as columns of texts, and the report."""
+    """The good rows of a file as columns of texts, the line of each, and the report."""
 
     columns: dict[str, list[str | None]]
     report: ReadReport
+    lines: list[int]
+
+    def without(self, refused: Sequence[Refusal]) -> Table:
+        """The table without the rows on some lines, which its report then names as refused."""
+        strange = {row.line for row in refused}
+        kept = [at for at, line in enumerate(self.lines) if line not in strange]
+        columns = {name: [cells[at] for at in kept] for name, cells in self.columns.items()}
+        every = tuple(sorted([*self.report.refused, *refused]))
+        report = replace(self.report, rows=len(kept), refused=every)
+        return Table(columns, report, [self.lines[at] for at in kept])
 
 
 def read(
@@ -103,6 +113,7 @@ def read_table(
         raise DataError(f"{path} has the suffix {suffix!r}; readable are {', '.join(SUFFIXES)}.")
     with opened(path, wanted, Format(FORMATS[suffix], delimiter, encoding)) as source:
         rows = list(source.rows)
+    lines = [row.line for row in rows if isinstance(row, Record)]
     good = [row.cells for row in rows if isinstance(row, Record)]
     names = source.names or list(dict.fromkeys(name for cells in good for name in cells))
     _need_rows(rows, source.names, path)
@@ -111,7 +122,7 @@ def read_table(
     report = ReadReport(str(path), len(good), refused, used.encoding, used.delimiter)
     if not good:
         raise DataError(f"every row was refused, so there is nothing to learn from. {report}")
-    return Table({name: [cells.get(name) for cells in good] for name in names}, report)
+    return Table({name: [cells.get(name) for cells in good] for name in names}, report, lines)
 
 
 def _need_rows(rows: Sequence[Row], names: list[str] | None, path: Path) -> None:

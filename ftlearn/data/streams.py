@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .class_names import class_names, with_class_names
 from .decoding import Bytes, lines_of
 from .errors import DataError, close_match, need_columns
 from .records import Row, csv_rows, json_rows, parquet_rows, text_rows
@@ -158,6 +159,7 @@ def _only_text(wanted: Wanted, place: str) -> list[str]:
 
 def _parquet_source(path: Path, wanted: Wanted, given: Format) -> Source:
     names, rows, total = parquet_rows(path)
+    rows = with_class_names(rows, class_names(path))
     need_columns(wanted.columns, names, str(path))
     read = [0]
 

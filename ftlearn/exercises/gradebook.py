@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ftlearn.errors import ExistsError
 from ftlearn.exercises import journal
 from ftlearn.exercises.journal import COUNTS, ERROR, HINT, NOT_YET, PASSED, SOLUTION, Items
 from ftlearn.exercises.sheet import load, numbers
@@ -31,10 +32,14 @@ def own_items() -> Items:
 def export(path: str | Path, *, name: str = "") -> Path:
     """Write your progress into a JSON file that you can hand to a teacher; its path.
 
-    It holds the name you give, counts and times, and no answers. Raises OSError where the
-    file cannot be written.
+    It holds the name you give, counts and times, and no answers. An earlier export is replaced,
+    no other file: then ExistsError. Raises OSError where the file cannot be written.
     """
     path = Path(path).expanduser()
+    if path.exists() and not _is_export(path):
+        raise ExistsError(
+            f"{path} exists already and is no export of progress: choose another name"
+        )
     journal.write(path, {"version": 1, "name": name, "items": own_items()})
     return path
 
@@ -56,6 +61,14 @@ def collect(folder: str | Path) -> pd.DataFrame:
     lessons = sorted(set(table.columns) - set(totals))
     table[lessons] = table[lessons].fillna(0).astype(int)
     return table[["name", *lessons, *totals[1:]]]
+
+
+def _is_export(path: Path) -> bool:
+    try:
+        journal.checked(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        return False
+    return True
 
 
 def _learner(path: Path) -> dict[str, Any] | None:

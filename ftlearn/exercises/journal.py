@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ftlearn.errors import BusyError
 from ftlearn.exercises.outcome import ERROR, NOT_YET, PASSED
+from ftlearn.files import write_text
+from ftlearn.locking import locked
 
 VARIABLE = "FTLEARN_PROGRESS"
 HINT, SOLUTION = "hint", "solution"
 COUNTS = {PASSED: "passed", NOT_YET: "not_yet", ERROR: "errors", HINT: "hints"}
 COUNTS |= {SOLUTION: "solutions"}
 """What can happen to an exercise, and the name of its count in the file."""
+
+PATIENCE = 10.0
+"""Seconds to wait for another notebook that is writing; it takes milliseconds."""
 
 Items = dict[str, dict[str, Any]]
 """What happened to each exercise, by names such as ``05/q1``."""
@@ -45,10 +50,12 @@ class Journal:
         if path is None:
             return
         try:
-            items = read(path)
-            items[name] = counted(items.get(name, {}), event)
-            write(path, {"version": 1, "items": items})
-        except OSError as error:
+            # Another notebook may count at the same time: what it has written must be read first.
+            with locked(path.parent, f".{path.name}.lock", wait=PATIENCE):
+                items = read(path)
+                items[name] = counted(items.get(name, {}), event)
+                write(path, {"version": 1, "items": items})
+        except (OSError, BusyError) as error:
             self._tell(f"your progress is not kept: {error}. The exercises work all the same.")
 
     def _tell(self, sentence: str) -> None:
@@ -127,11 +134,4 @@ def set_aside(path: Path) -> Path:
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file as a whole or not at all. Raises OSError where that cannot be done."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, sort_keys=True)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(content, indent=1, sort_keys=True))

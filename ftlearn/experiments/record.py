@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import warnings
 from dataclasses import asdict, dataclass, field
@@ -12,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ftlearn.config import TrainConfig
+from ftlearn.errors import ExistsError
+from ftlearn.files import write_text
 from ftlearn.history import History, Step
 
 TRAINING, FINISHED, STOPPED, FAILED = "training", "finished", "stopped", "failed"
 INTERRUPTED = "interrupted"
 """The kernel ended while the run was training."""
 
+FINGERPRINT = re.compile("[0-9a-f]{64}")
 NAME = re.compile(r"\w[\w .-]{0,38}\w|\w")
 
 
@@ -107,13 +109,9 @@ def check_name(name: str) -> str:
 def write(record: Record, file: Path) -> None:
     """Write a record; a file of that name is replaced only when the new one is whole."""
     content = {name: value for name, value in asdict(record).items() if name != "doing"}
-    fresh = file.with_name(f".{file.name}.writing")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with fresh.open("w", encoding="utf-8") as handle:
-        json.dump(_strict(content), handle, ensure_ascii=False, allow_nan=False, indent=1)
-        handle.flush()
-        os.fsync(handle.fileno())
-    fresh.replace(file)
+    text = json.dumps(_strict(content), ensure_ascii=False, allow_nan=False, indent=1)
+    write_text(file, text)
 
 
 def read(file: Path) -> Record:
@@ -143,8 +141,12 @@ def read_all(folder: Path, fingerprint: str) -> dict[str, Record]:
     """
     mark, files = folder / "data.txt", list(folder.glob("*/run.json"))
     if not files:
+        if mark.exists() and not FINGERPRINT.fullmatch(mark.read_text("utf-8", errors="replace")):
+            raise ExistsError(
+                f"{mark} is not of a workbench, which would replace it: choose another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(fingerprint, encoding="utf-8")
+        write_text(mark, fingerprint)
     if not mark.is_file() or mark.read_text(encoding="utf-8") != fingerprint:
         raise ValueError(
             f"the folder {str(folder)!r} holds runs on other data or another task, which cannot "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from ftlearn.checkpoints import CheckpointError, Store
 from ftlearn.config import TrainConfig
 from ftlearn.training import Loss, Run, steps
 from ftlearn.training.memory import go_on, memory_of, progress_of, remember
+
+DIGITS = 20
+"""Of a hash, for the name of a snapshot's folder."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -123,13 +126,19 @@ class Shelf:
         return Snapshot(found.tensors("weights"), found.tensors("memory"), found.state)
 
     def _store(self, key: str) -> Store:
-        return Store(self.folder / hashlib.sha256(key.encode()).hexdigest()[:20], keep=1)
+        return Store(self.folder / hashlib.sha256(key.encode()).hexdigest()[:DIGITS], keep=1)
 
     def folder_size(self) -> int:
         """Bytes on disk of all snapshots."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*.*"))
+        return sum(Store(place).bytes() for place in self._places())
+
+    def _places(self) -> list[Path]:
+        """The folders of the snapshots, the oldest first; what else lies here is not ours."""
+        named = re.compile(f"[0-9a-f]{{{DIGITS}}}")
+        places = [place for place in self.folder.iterdir() if named.fullmatch(place.name)]
+        return sorted(places, key=lambda place: place.stat().st_mtime_ns)
 
     def _tidy(self) -> None:
-        kept = sorted(self.folder.iterdir(), key=lambda place: place.stat().st_mtime_ns)
+        kept = self._places()
         while kept and self.folder_size() > self.space:
-            shutil.rmtree(kept.pop(0))
+            Store(kept.pop(0)).clear()

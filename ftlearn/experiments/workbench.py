@@ -19,11 +19,14 @@ from torch import nn
 from ftlearn import data as datasets
 from ftlearn import models, training
 from ftlearn.config import TrainConfig
+from ftlearn.errors import ExistsError
 from ftlearn.experiments import compare, record, script
 from ftlearn.experiments.control import Control
 from ftlearn.experiments.record import Record, Stage
 from ftlearn.experiments.route import Route, StoppedError
 from ftlearn.experiments.snapshot import Shelf
+from ftlearn.files import write_text
+from ftlearn.locking import locked
 from ftlearn.training import fitting, interrupts
 
 Load = Callable[..., tuple[nn.Module, Any]]
@@ -143,9 +146,15 @@ class Workbench:
         """Train a run that was begun, until its end or until ``control`` or Ctrl-C stops it.
 
         What goes wrong on the way is kept in the record (``status`` and ``error``), not raised.
-        Raises RuntimeError while another run is at work.
+        Raises RuntimeError while another run is at work, and BusyError while another notebook
+        trains a run of this name.
         """
-        with self._alone(run, control or Control()) as control, interrupts.awaited() as interrupt:
+        alone = locked(self.folder / run.name)
+        with (
+            alone,
+            self._alone(run, control or Control()) as control,
+            interrupts.awaited() as interrupt,
+        ):
             try:
                 self._train(run, lambda: not interrupt.asked and control.may_go_on())
                 run.status = record.FINISHED
@@ -177,9 +186,15 @@ class Workbench:
         return compare.figure(self.records.values(), self.criterion, ax=ax)
 
     def to_csv(self, file: str | Path | None = None) -> Path:
-        """Write every update and evaluation of all runs as a table; ``folder/runs.csv``."""
-        file = Path(file or self.folder / "runs.csv")
-        compare.long(self.records.values()).to_csv(file, index=False)
+        """Write every update and evaluation of all runs as a table; ``folder/runs.csv``.
+
+        An older table of runs is replaced. Raises ExistsError for any other file.
+        """
+        file, table = Path(file or self.folder / "runs.csv"), compare.long(self.records.values())
+        header = ",".join(table.columns)
+        if file.exists() and file.read_text("utf-8", errors="replace").split("\n")[0] != header:
+            raise ExistsError(f"{file} is no table of runs that was written here: name another")
+        write_text(file, table.to_csv(index=False))
         return file
 
     def code(self, name: str) -> str:
@@ -189,7 +204,7 @@ class Workbench:
     def free_name(self) -> str:
         """The first of "run 1", "run 2" and so on that is not taken."""
         number = len(self.records) + 1
-        while f"run {number}" in self.records:
+        while f"run {number}" in self.records or (self.folder / f"run {number}").exists():
             number += 1
         return f"run {number}"
 
@@ -202,7 +217,8 @@ class Workbench:
     def _free(self, name: str | None) -> str:
         name = self.free_name() if name is None else record.check_name(name)
         taken = {known.casefold() for known in self.records} | {"snapshots"}
-        if name.casefold() in taken:  # some disks do not tell a from A
+        # Some disks do not tell a from A, and another notebook may have added runs meanwhile.
+        if name.casefold() in taken or (self.folder / name).exists():
             raise ValueError(f"the name {name!r} is taken: choose another")
         return name
 

@@ -18,6 +18,11 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import safe_open
 
+from ftlearn.compatibility import settle
+from ftlearn.compatibility.model_files import weights_of
+from ftlearn.disk import explained
+from ftlearn.files import check_new_folder, written_folder
+
 from .states import check_names
 from .weights import mix, shares
 
@@ -64,25 +69,20 @@ def merge(folders: Sequence[str | Path], out: str | Path, rule: Rule) -> Path:
     Configuration and tokenizer are those of the first; sub-folders are left out. The folder is
     written beside its place and renamed at the end, so there is never half a model.
 
-    Raises FileExistsError when ``out`` exists, FileNotFoundError for a folder without weights or
+    Raises ExistsError when ``out`` exists, FileNotFoundError for a folder without weights or
     with a shard missing, and ValueError, saying what differs, when the models cannot be merged:
     other tensors, labels, or vocabulary.
     """
     places, out = [Path(folder) for folder in folders], Path(out)
-    if out.exists():
-        raise FileExistsError(f"{str(out)!r} exists already: choose a new folder")
+    check_new_folder(out)
     stored = compared(places)
-    fresh = out.absolute().with_name(f".{out.name}.writing")
-    shutil.rmtree(fresh, ignore_errors=True)  # what a killed process left behind
-    fresh.mkdir(parents=True)
-    try:
+    files = sorted({tensor.file for tensor in stored[0].values()})
+    sizes = [file.stat().st_size for file in files]
+    with explained("the model", out, sum(sizes), max(sizes)), written_folder(out) as fresh:
         for text in (path for pattern in TEXTS for path in places[0].glob(pattern)):
             shutil.copyfile(text, fresh / text.name)
-        for file in sorted({tensor.file for tensor in stored[0].values()}):
+        for file in files:
             _write_file(fresh / file.name, file, stored, rule)
-        fresh.rename(out)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return out
 
 
@@ -99,6 +99,7 @@ def compared(folders: Sequence[str | Path]) -> list[dict[str, Stored]]:
 def tensors_in(folder: str | Path) -> dict[str, Stored]:
     """What all safetensors files of a folder hold, by name; only headers are read."""
     folder = Path(folder)
+    settle(weights_of(folder), ValueError)
     files = sorted(folder.glob("*.safetensors"))
     wanted = {name for index in folder.glob("*.index.json") for name in _shards(index)}
     missing = sorted(wanted - {file.name for file in files})

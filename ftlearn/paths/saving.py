@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from datasets import Dataset
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from ftlearn import data, figures, saved
+from ftlearn import figures, saved
+from ftlearn.files import check_new_folder, written_folder
 from ftlearn.interpolation import folders
-from ftlearn.paths.walking import ALPHAS, Walk, walk
-from ftlearn.tasks import LanguageModelling, Regression, Task
+from ftlearn.paths.walking import ALPHAS, Walk, check_metric, walk
+from ftlearn.tasks import Task
+from ftlearn.tasks.reading import read_for
 
 
 @dataclass(frozen=True)
@@ -45,41 +48,54 @@ def interpolate_folders(
     the ``delimiter`` and ``encoding`` of a file, as ``data.read`` takes them, and ``device`` is
     where the points are measured, by default the best one.
 
-    Raises FileExistsError when ``out`` exists, and ValueError, before anything is measured, when
-    the two models are not of one make.
+    Raises ExistsError when ``out`` exists, and ValueError, before anything is measured, when
+    the two models are not of one make, or a metric or an α is none. Nothing is left of a call
+    that fails.
     """
     out, ends = Path(out), [saved.locate(folder) for folder in (start, end)]
-    if out.exists():
-        raise FileExistsError(f"{str(out)!r} exists already: choose a new folder")
-    if valid is None and len(alphas) != 1:
-        raise ValueError(f"{len(alphas)} alphas and no data to choose by: give data, or one alpha")
+    check_new_folder(out)
+    _check_choice(valid, alphas, by)
     folders.compared(ends)
-    found = None if valid is None else _walk_folders(ends, valid, alphas, reading or {}, device)
+    found = None
+    if valid is not None:
+        found = _walk_folders(ends, valid, alphas, by, reading or {}, device)
     alpha = float(alphas[0]) if found is None else found.best(by)
-    out.mkdir(parents=True)
-    if found is not None:
-        found.table.to_csv(out / "path.csv", index=False)
-        (out / "path.png").write_bytes(figures.png(_panels(found)))
-    folders.interpolate(*ends, alpha, out / "model")
+    with written_folder(out) as fresh:
+        if found is not None:
+            found.table.to_csv(fresh / "path.csv", index=False)
+            (fresh / "path.png").write_bytes(figures.png(_panels(found)))
+        folders.interpolate(*ends, alpha, fresh / "model")
     return Merged(out / "model", alpha, found)
+
+
+def _check_choice(valid: object, alphas: Sequence[float], by: str | None) -> None:
+    if valid is None and len(alphas) != 1:
+        raise ValueError(
+            f"{len(alphas)} alphas and no data to choose by: give `valid`, or one `alpha`"
+        )
+    if valid is None and by is not None:
+        raise ValueError(f"by={by!r} chooses by a metric, and there is no data: give `valid`")
+    odd = [alpha for alpha in alphas if not math.isfinite(alpha)]
+    if odd:
+        raise ValueError(f"`alpha` is {odd[0]}: it must be a number, such as 0.5")
 
 
 def _walk_folders(
     ends: Sequence[Path],
     valid: str | Path | Dataset,
     alphas: Sequence[float],
+    by: str | None,
     reading: Mapping[str, str | None],
     device: str | None,
 ) -> Walk:
     (model, tokenizer, task), (other, *_) = (saved.load(folder, device) for folder in ends)
+    check_metric(by, task)
     rows = valid if isinstance(valid, Dataset) else _rows(valid, task, reading)
     return walk(model, model, other, rows, task, tokenizer, alphas=alphas)
 
 
 def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Dataset:
-    kind = "number" if isinstance(task, Regression) else "class"
-    label = None if isinstance(task, LanguageModelling) else task.target
-    rows, report = data.read(file, text=task.text, label=label, kind=kind, **reading)
+    rows, report = read_for(task, Path(file), **reading)
     if report.refused:
         warnings.warn(str(report), stacklevel=4)
     return rows

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from torch import nn
 
 from ftlearn import evaluation, figures
+from ftlearn.data.errors import close_match
 from ftlearn.evaluation import Report
 from ftlearn.interpolation import barrier, sweep
 from ftlearn.interpolation.states import Source
@@ -75,10 +76,18 @@ class Walk:
         return next(iter(self.reports)) if on is None else on
 
     def _metric(self, metric: str | None) -> str:
-        first = self.reports[self._name(None)][0]
-        if metric is not None and metric not in first.scores:
-            raise KeyError(f"no metric {metric!r}; there are: {', '.join(first.scores)}")
-        return first.task.criterion if metric is None else metric
+        task = self.reports[self._name(None)][0].task
+        check_metric(metric, task)
+        return task.criterion if metric is None else metric
+
+
+def check_metric(metric: str | None, task: Task) -> None:
+    """Raise KeyError for a metric that the task has not; None is the one that training goes by."""
+    names = task.metric_names()
+    if metric is not None and metric not in names:
+        raise KeyError(
+            f"no metric {metric!r}; there are: {', '.join(names)}.{close_match(metric, names)}"
+        )
 
 
 def walk(

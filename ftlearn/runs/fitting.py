@@ -12,11 +12,23 @@ import torch
 from datasets import ClassLabel
 from torch import nn
 
-from ftlearn import models, pages, parallel, runtime, saved, tasks, training
+from ftlearn import (
+    autotune,
+    compatibility,
+    models,
+    pages,
+    parallel,
+    runtime,
+    saved,
+    tasks,
+    training,
+)
 from ftlearn.architecture import count_parameters
-from ftlearn.evaluation import Report, evaluate
+from ftlearn.evaluation import Report, report_on
+from ftlearn.files import write_text
 from ftlearn.history import History
-from ftlearn.runs.folder import RunFolder, strict, write_json, write_text
+from ftlearn.runs.folder import RunFolder, strict, write_json
+from ftlearn.runs.keeping import alone, check_space, kept_for_later
 from ftlearn.runs.parts import Parts, read_parts
 from ftlearn.runs.plan import Plan
 from ftlearn.runs.results import Result, history_table, noted, summary
@@ -43,11 +55,11 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
     ``resume=True`` goes on with a run that was interrupted, and does nothing where it is
     finished. Under ``torchrun`` each process trains its share and the first one writes.
 
-    Raises DataError, ModelError, RunError, TooLargeError, CheckpointError and DivergedError, each
-    with its remedy; before training has begun nothing is written.
+    Raises DataError, ModelError, RunError, BusyError, TooLargeError, CheckpointError and
+    DivergedError, each with its remedy; before training has begun nothing is written.
     """
     start, folder = time.perf_counter(), RunFolder(Path(plan.out))
-    with parallel.started(), noted() as notes:
+    with parallel.started(), alone(folder), noted() as notes:
         tell = tell if parallel.is_main() else _silent
         if parallel.is_main():
             folder.check_free(resume=resume)
@@ -58,25 +70,24 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
             if parallel.is_main():
                 folder.begin(_asked(plan))
             return Outcome(FINISHED_BEFORE)
-        model, tokenizer = _load(plan, task, tell)
+        model, tokenizer = _load(plan, task, parts, tell)
+        check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_asked(plan)) if parallel.is_main() else 0
         saving = {"checkpoints": folder.checkpoints, "resume": resume}
         given = (model, parts.data, task, tokenizer, plan.config)
-        history = training.fit(*given, patience=plan.patience, **saving)
+        history = training.train(*given, patience=plan.patience, **saving)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
         valid, test = (
-            evaluate(model, parts.data[part], task, tokenizer, shared=True)
+            report_on(model, parts.data[part], task, tokenizer, shared=True)
             for part in ("valid", "test")
         )
         whole = parallel.gathered(model)
         if not parallel.is_main():
             return Outcome(DONE, history, test)
-        result = Result(plan, parts, task, runtime.device_of(model), history, valid, test, notes)
+        result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes)
         facts = summary(result, start=start, resumed=resumed)
-        saved.save(whole, tokenizer, task, folder.model)
-        _write(folder, facts, history, test)
-        return Outcome(DONE, history, test, facts)
+        return _kept(folder, Outcome(DONE, history, test, facts), (whole, tokenizer, task))
 
 
 def _silent(line: str) -> None:
@@ -96,20 +107,24 @@ def _task(plan: Plan, parts: Parts) -> Task:
     return make(parts.data, text=text, target=files.label, max_length=plan.max_length)
 
 
-def _load(plan: Plan, task: Task, tell: Teller) -> tuple[nn.Module, Any]:
+def _load(plan: Plan, task: Task, parts: Parts, tell: Teller) -> tuple[nn.Module, Any]:
+    """Model and tokenizer, which read the texts and have the window that the plan asks for."""
     # A sharded model is loaded beside the devices, whose memory may not hold all of it.
     place = "cpu" if plan.shard else plan.device
     model, tokenizer = models.load(
         plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=place
     )
+    found = compatibility.task_and_window(task, model, tokenizer)
+    found += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
+    compatibility.settle(found)
     if plan.shard:
         parallel.shard(model)
     device = runtime.device_of(model)
-    numbers = str(runtime.precision(device)).removeprefix("torch.")
+    numbers = autotune.training(model, device)
     millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()
     tell(
-        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type} in "
-        f"{numbers}, {threads} thread{'s' * (threads > 1)}"
+        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type}, "
+        f"{threads} thread{'s' * (threads > 1)}, in {numbers}"
     )
     return model, tokenizer
 
@@ -129,8 +144,17 @@ def _few(labels: tuple[str, ...], most: int = 8) -> str:
     return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
 
 
+def _kept(folder: RunFolder, outcome: Outcome, fitted: tuple[nn.Module, Any, Task]) -> Outcome:
+    """Write scores and report, and then the model: a disk may be full, and it is the largest."""
+    with kept_for_later(folder, fitted[0], outcome.history):
+        _write(folder, outcome.summary, outcome.history, outcome.report)
+        saved.save(*fitted, folder.model)
+    folder.end()
+    return outcome
+
+
 def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:
-    """Everything but the model; the report last, for it says that the run is finished."""
+    """Everything but the model."""
     write_text(
         folder.out / "history.csv", history_table(history).to_csv(index=False, lineterminator="\n")
     )
@@ -138,4 +162,3 @@ def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Rep
     page = pages.report_page(facts, history, test, title=facts["title"])
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)
-    folder.clear()

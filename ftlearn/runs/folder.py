@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ftlearn import disk
+from ftlearn.checkpoints import Store
+from ftlearn.errors import FtlearnError
+from ftlearn.files import unfinished, write_text
+from ftlearn.locking import NAME, locked
 
-class RunError(ValueError):
+ENDED = "ended"
+"""What the record says of a run whose model was written, wherever that is moved to later."""
+
+REPORT_BYTES = 20_000_000
+"""Room for report, history and tokenizer: far more than most take."""
+
+
+class RunError(FtlearnError, ValueError):
     """A run that cannot begin or go on as it was asked; the message holds the remedy."""
 
 
@@ -29,7 +40,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """What came of it, written last: where it is, the run is finished."""
+        """What came of it."""
         return self.out / "report.json"
 
     @property
@@ -44,23 +55,46 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its end."""
-        return self.report.is_file()
+        """Whether the run has come to its end: its report and its model are written."""
+        if not self.report.is_file():
+            return False
+        return self.model.is_dir() or bool(self.earlier().get(ENDED))
+
+    def locked(self) -> AbstractContextManager[None]:
+        """A context in which no other process may work on this run; BusyError names who does."""
+        self._check_no_file()
+        return locked(self.out)
+
+    def _check_no_file(self) -> None:
+        if self.out.exists() and not self.out.is_dir():
+            raise RunError(f"{self.out} is a file: choose the name of a folder for `out`")
 
     def check_free(self, *, resume: bool) -> None:
         """Raise RunError where ``out`` is taken and not a run to be resumed."""
-        if self.out.exists() and not self.out.is_dir():
-            raise RunError(f"{self.out} is a file: choose the name of a folder for --out")
-        begun = _unfinished(self.record)  # left where a run was killed as it began
-        taken = self.out.is_dir() and any(each != begun for each in self.out.iterdir())
+        self._check_no_file()
+        own = {self.out / NAME, unfinished(self.record)}  # left where a run was killed as it began
+        taken = self.out.is_dir() and any(place not in own for place in self.out.iterdir())
         if taken and not self.record.is_file():
-            raise RunError(f"{self.out} holds other files already: choose a new folder for --out")
+            raise RunError(f"{self.out} holds other files already: choose a new folder for `out`")
         if taken and not resume:
             state = "a finished run" if self.finished else "a run that is not finished"
-            remedy = "" if self.finished else "go on with it by adding --resume, or "
+            remedy = "" if self.finished else "go on with it by resume=True, or "
             raise RunError(
                 f"{self.out} holds {state}, which is never overwritten: {remedy}choose another "
-                "folder for --out"
+                "folder for `out`"
+            )
+
+    def check_space(self, checkpoints: int, checkpoint: int, model: int) -> None:
+        """Raise RunError where so many checkpoints, and a model, do not fit on the disk."""
+        total = checkpoints * checkpoint + model + REPORT_BYTES
+        taken = Store(self.checkpoints).bytes()
+        largest = max(model, checkpoint * bool(checkpoints))
+        why = disk.shortage(self.out, total, largest, taken=taken)
+        if why:
+            raise RunError(
+                f"the run does not fit into {self.out}, with checkpoints ({checkpoints} times "
+                f"{disk.megabytes(checkpoint)}) and a model of {disk.megabytes(model)}: {why}. "
+                "Make room, or choose a folder on another disk for `out`"
             )
 
     def begin(self, asked: Mapping[str, Any]) -> int:
@@ -81,18 +115,19 @@ class RunFolder:
         ]
         if differences:
             raise RunError(
-                f"--resume goes on with the run in {self.out}, but it was begun differently: "
-                f"{'; '.join(differences)}. Give the same options and data, or another --out"
+                f"resume=True goes on with the run in {self.out}, but it was begun differently: "
+                f"{'; '.join(differences)}. Give the same settings and data, or another `out`"
             )
         if self.finished:
-            self.clear()
+            Store(self.checkpoints).clear()
         resumed = before["resumed"] + (not self.finished)
-        write_json(self.record, {**asked, "resumed": resumed})
+        write_json(self.record, {**before, **asked, "resumed": resumed})
         return resumed
 
-    def clear(self) -> None:
-        """Remove what only an unfinished run needs."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+    def end(self) -> None:
+        """Note that all is written, and remove what only an unfinished run needs."""
+        write_json(self.record, {**self.earlier(), ENDED: True})
+        Store(self.checkpoints).clear()
 
     def earlier(self) -> dict[str, Any]:
         """The record of the run; RunError where it cannot be read."""
@@ -102,7 +137,7 @@ class RunFolder:
                 return record
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        raise RunError(f"{self.record} cannot be read: choose another folder for --out")
+        raise RunError(f"{self.record} cannot be read: choose another folder for `out`")
 
 
 def _changes(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:
@@ -136,18 +171,3 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write strict JSON; a file of that name is replaced only when the new one is whole."""
     text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=2)
     write_text(path, text + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file; one of that name is replaced only when the new one is whole."""
-    fresh = _unfinished(path)
-    with fresh.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def _unfinished(path: Path) -> Path:
-    """Where a file is written until it is whole."""
-    return path.with_name(f".{path.name}.writing")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import ClassLabel, Dataset, DatasetDict
 
-from ftlearn.data import ReadReport, split
+from ftlearn.compatibility.texts import same_texts
+from ftlearn.data import DataError, ReadReport, split
 from ftlearn.data.labels import label_feature
 from ftlearn.data.reading import read_table, to_dataset
 from ftlearn.data.wanted import Wanted
+from ftlearn.runs.agreeing import against_train
 from ftlearn.runs.folder import RunError
 from ftlearn.runs.plan import KINDS, Files
 
@@ -36,23 +37,24 @@ class Parts:
 
 
 def read_parts(files: Files, *, seed: int) -> Parts:
-    """Read the files and cut off what is missing; classes are those of all files together.
+    """Read the files and cut off what is missing; the classes are those of the training file.
 
     The cut is stratified by class, the same for any order of the rows, and equal texts (case and
-    white space aside) stay in one part. Raises DataError for files that cannot be read, RunError
-    where there are too few rows, and warns of texts that stand in more than one file.
+    white space aside) stay in one part. Rows of the other files with a label that the training
+    file does not have are refused. Warns of what may not fit together (``runs.agreeing``). Raises
+    DataError for files that cannot be read or have no label in common, and RunError where there
+    are too few rows.
     """
     wanted = Wanted.of(files.text, files.label, KINDS[files.task])
     how = {"delimiter": files.delimiter, "encoding": files.encoding}
     tables = {part: read_table(path, wanted, **how) for part, path in files.given.items()}
-    labels = [value for table in tables.values() for value in table.columns[files.label]]
-    feature = label_feature(labels, wanted.kind)
+    feature = label_feature(tables["train"].columns[files.label], wanted.kind)
+    tables = against_train(tables, wanted, feature)
     data = {part: to_dataset(table, wanted, feature) for part, table in tables.items()}
     together = _repeated(same_texts(data["train"], files.text))
     cut = tuple(part for part in ("valid", "test") if part not in data)
     if cut:
         data = {**_cut(data["train"], together, cut, files, seed=seed), **_without(data, "train")}
-    _warn_of_leaks(data, files.text, cut)
     order = [part for part in ("train", "valid", "test") if part in data]
     return Parts(
         DatasetDict({part: data[part] for part in order}),
@@ -60,16 +62,6 @@ def read_parts(files: Files, *, seed: int) -> Parts:
         cut,
         sum(text is not None for text in together),
     )
-
-
-def same_texts(dataset: Dataset, text: tuple[str, ...]) -> list[str]:
-    """Each row's text, or pair of texts, without the differences that do not count.
-
-    >>> same_texts(Dataset.from_dict({"text": ["A  fine day", "a fine DAY "]}), ("text",))
-    ['a fine day', 'a fine day']
-    """
-    rows = zip(*(dataset[name] for name in text), strict=True)
-    return ["\n".join(" ".join(value.split()).casefold() for value in row) for row in rows]
 
 
 def _repeated(texts: list[str]) -> list[str | None]:
@@ -95,13 +87,13 @@ def _cut(
     stratify = files.label if isinstance(dataset.features[files.label], ClassLabel) else None
     _check_enough(dataset, cut, files, stratify)
     sizes = [1 - SHARE * len(cut), *(SHARE * (part in cut) for part in ("valid", "test"))]
-    parts = split(
-        dataset.add_column(GROUP, together),
-        sizes=tuple(sizes),
-        stratify=stratify,
-        group=GROUP,
-        seed=seed,
-    )
+    rows, how = dataset.add_column(GROUP, together), {"stratify": stratify, "seed": seed}
+    try:
+        parts = split(rows, sizes=tuple(sizes), group=GROUP, **how)
+    except DataError as error:
+        if not any(together):
+            raise
+        raise RunError(_copies(together, files)) from error
     chosen = {part: parts[part].remove_columns(GROUP) for part in ("train", *cut)}
     empty = [part for part, rows in chosen.items() if len(rows) == 0]
     if empty:
@@ -128,25 +120,25 @@ def _check_enough(
             )
 
 
-def _too_few(files: Files, reason: str) -> str:
-    missing = " and ".join(f"--{part}" for part in ("valid", "test") if part not in files.given)
+def _copies(together: list[str | None], files: Files) -> str:
+    """Why no part can take the copies of one text, which stay together."""
+    text, count = Counter(text for text in together if text is not None).most_common(1)[0]
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
     return (
-        f"{Path(files.train)} is too small to be cut into parts: {reason}. Add rows, or give "
-        f"{missing} as files of their own"
+        f"{Path(files.train)} cannot be cut into parts: {count} of its {len(together)} rows hold "
+        f"the same text, {shown!r}, and copies of a text stay in one part. Remove copies, or "
+        f"{_own_files(files)}"
     )
 
 
-def _warn_of_leaks(data: dict[str, Dataset], text: tuple[str, ...], cut: tuple[str, ...]) -> None:
-    texts = {part: same_texts(rows, text) for part, rows in data.items()}
-    one_file = {"train", *cut}
-    for part, other in (("valid", "train"), ("test", "train"), ("test", "valid")):
-        if {part, other} <= one_file:
-            continue  # cut so that they share nothing
-        known = set(texts[other])
-        shared = sum(value in known for value in texts[part])
-        if shared:
-            warnings.warn(
-                f"{shared} of {len(texts[part])} texts of {part} also stand in {other}: what was "
-                "learnt by heart counts as a right answer there, so the scores flatter the model",
-                stacklevel=4,
-            )
+def _too_few(files: Files, reason: str) -> str:
+    return (
+        f"{Path(files.train)} is too small to be cut into parts: {reason}. Add rows, or "
+        f"{_own_files(files)}"
+    )
+
+
+def _own_files(files: Files) -> str:
+    missing = [f"`{part}`" for part in ("valid", "test") if part not in files.given]
+    kind = "files of their own" if len(missing) > 1 else "a file of its own"
+    return f"give {' and '.join(missing)} as {kind}"

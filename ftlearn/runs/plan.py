@@ -11,6 +11,7 @@ import torch
 from ftlearn.config import TrainConfig
 from ftlearn.data.errors import close_match
 from ftlearn.files import sha256
+from ftlearn.numbers import whole_number
 from ftlearn.pooling import POOLINGS
 
 KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
@@ -22,7 +23,8 @@ class Files:
     """Where the rows are and how to read them; see ``data.read``.
 
     text       the text column, or two for a pair of texts
-    valid, test  files of their own; where one is missing, a tenth of ``train`` takes its place
+    valid, test  files of their own, of which rows with a label that ``train`` does not have are
+                refused; where one is missing, a tenth of ``train`` takes its place
     task       classification, regression, or auto: what the labels look like
 
     >>> Files(train="notes.csv", task="clasification")
@@ -41,6 +43,8 @@ class Files:
     encoding: str | None = None
 
     def __post_init__(self) -> None:
+        text = (self.text,) if isinstance(self.text, str) else tuple(self.text)
+        object.__setattr__(self, "text", text)
         if self.task not in KINDS:
             hint = close_match(self.task, KINDS)
             raise ValueError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
@@ -90,8 +94,8 @@ class Plan:
             )
         for name, least in (("max_length", 8), ("patience", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}: it must be at least {least}")
+            if value is not None:
+                object.__setattr__(self, name, whole_number(name, value, least))
         check_device(self.device)
 
     def settings(self) -> dict[str, Any]:

@@ -15,13 +15,15 @@ import pandas as pd
 import torch
 import transformers
 from datasets import Dataset, DatasetDict, Features, Value
+from torch import nn
 
 import ftlearn
-from ftlearn import baselines, runtime, saved
+from ftlearn import autotune, baselines, runtime, saved
 from ftlearn.evaluation import Report
 from ftlearn.history import History
 from ftlearn.runs.parts import Parts
 from ftlearn.runs.plan import Plan
+from ftlearn.runtime import device_of
 from ftlearn.tasks import Regression, Task
 
 Scores = dict[str, dict[str, float]]
@@ -41,10 +43,10 @@ def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
         return {"mean of the training data": Report(task, test, outputs, targets)}
     found = {"most frequent label": baselines.majority(train, test, task)}
     try:
+        counted = [_one_text(rows, task) for rows in (train, test)]
+        unit = baselines.unit(counted[0]["text"])
         words = replace(task, text="text", target="label")
-        found["word counts (TF-IDF)"] = baselines.tfidf(
-            _one_text(train, task), _one_text(test, task), words
-        )
+        found[f"{unit} counts (TF-IDF)"] = baselines.tfidf(*counted, words)
     except ValueError as error:
         if "empty vocabulary" not in str(error):
             raise
@@ -80,7 +82,8 @@ class Result:
     plan: Plan
     parts: Parts
     task: Task
-    device: torch.device
+    model: nn.Module
+    tokenizer: Any
     history: History
     valid: Report
     test: Report
@@ -93,7 +96,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
     ``start`` is when this process began the run, by ``time.perf_counter``.
     """
     plan, history, last = result.plan, result.history, result.history.steps[-1]
-    counted = baseline_reports(result.parts.data, result.task)
+    counted, device = baseline_reports(result.parts.data, result.task), device_of(result.model)
     return {
         "title": f"{plan.checkpoint} fine-tuned on {plan.files.given['train'].name}",
         "task": saved.kind(result.task),
@@ -110,11 +113,13 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
             "stopped": history.stopped or None,
             "resumed": resumed,
         },
-        "device": result.device.type,
-        "precision": str(runtime.precision(result.device)).removeprefix("torch."),
+        "device": device.type,
+        "training_in": str(result.history.arithmetic),
+        "prediction_in": str(autotune.prediction(result.model, device)),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "data": _data(plan, result.parts),
+        "window": result.task.window(result.tokenizer),
         "labels": list(getattr(result.task, "labels", ())) or None,
         "configuration": plan.settings(),
         "notes": result.notes,

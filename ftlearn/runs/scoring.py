@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Value
+from datasets import Dataset
 
-from ftlearn import evaluation, saved
+from ftlearn import compatibility, evaluation, saved
 from ftlearn.data import ReadReport
-from ftlearn.data.reading import read_table, to_dataset
-from ftlearn.data.wanted import Wanted
 from ftlearn.evaluation import Report
+from ftlearn.runs.agreeing import against_model
 from ftlearn.runs.plan import check_device
-from ftlearn.runs.results import Scores, scores, versions
-from ftlearn.tasks import LanguageModelling, Regression, Task
+from ftlearn.runs.results import noted, scores, versions
+from ftlearn.tasks import Task
+from ftlearn.tasks.reading import as_rows, table_for
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A model's report on one file, and how the file was read."""
+    """A model's report on one file, how the file was read, and what was warned of."""
 
     path: Path
     read: ReadReport
     report: Report
+    notes: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """For JSON: the file's name, its rows, what was refused, the metrics with intervals."""
-        test: Scores = scores(self.report)
-        refused = [{"line": line, "reason": reason} for line, reason in self.read.refused]
-        return {"file": self.path.name, "rows": self.read.rows, "refused": refused, "test": test}
+        """For JSON: the file's name, rows, what was refused, metrics with intervals, warnings."""
+        return {
+            "file": self.path.name,
+            "rows": self.read.rows,
+            "refused": [{"line": line, "reason": reason} for line, reason in self.read.refused],
+            "test": scores(self.report),
+            "notes": self.notes,
+        }
 
 
 def evaluate(
     folder: str | Path,
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     *,
-    text: Sequence[str] = (),
+    text: str | Sequence[str] = (),
     label: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -48,18 +53,53 @@ def evaluate(
     """Score the model that ``fit`` saved (or any saved classifier) on labelled files.
 
     ``text`` and ``label`` name the columns where they are called otherwise than in training.
-    ``progress`` shows a bar on a terminal. Raises ModelError, DataError, and ValueError for labels
-    that the model does not know.
+    ``progress`` shows a bar on a terminal. Rows with a label that the model does not know are
+    refused, with a warning. Raises ModelError, and DataError for files that cannot be read or have
+    no label that the model knows, before anything is measured.
+    """
+    how = {"delimiter": delimiter, "encoding": encoding}
+    given = {"text": text, "label": label, "device": device, "progress": progress}
+    return list(scored_one_by_one(folder, paths, **given, **how))
+
+
+def scored_one_by_one(
+    folder: str | Path,
+    paths: str | Path | Sequence[str | Path],
+    *,
+    text: str | Sequence[str] = (),
+    label: str | None = None,
+    device: str | None = None,
+    progress: bool = False,
+    **reading: str | None,
+) -> Iterator[Scored]:
+    """What ``evaluate`` gives, each file's report as soon as it is there.
+
+    All files are read, and their labels compared with the model's, before the first is measured:
+    a name that was mistyped must not cost the scores of the others. ``reading`` holds delimiter,
+    encoding and the like, as ``data.read`` takes them.
     """
     check_device(device)
     model, tokenizer, task = saved.load(folder, device)
-    task = with_columns(task, text, label)
-    found = []
-    for path in map(Path, paths):
-        dataset, read = read_for(task, path, delimiter=delimiter, encoding=encoding)
-        report = evaluation.evaluate(model, dataset, task, tokenizer, progress=progress)
-        found.append(Scored(path, read, report))
-    return found
+    task = with_columns(task, (text,) if isinstance(text, str) else text, label)
+    paths = [paths] if isinstance(paths, str | Path) else paths
+    files = [_read(Path(path), task, tokenizer, reading) for path in paths]
+    for path, dataset, read, notes in files:
+        with noted() as more:
+            report = evaluation.report_on(model, dataset, task, tokenizer, progress=progress)
+        yield Scored(path, read, report, [*notes, *more])
+
+
+def _read(
+    path: Path, task: Task, tokenizer: Any, reading: dict[str, str | None]
+) -> tuple[Path, Dataset, ReadReport, list[str]]:
+    """A labelled file's rows that the model can be scored on, and what was warned of."""
+    with noted() as notes:
+        table, wanted = table_for(task, path, **reading)
+        table = against_model(table, wanted, task)
+        dataset = as_rows(table, wanted)
+        known = compatibility.texts_and_tokenizer({path.name: dataset}, task, tokenizer)
+        compatibility.settle(known)
+    return path, dataset, table.report, notes
 
 
 def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None) -> Task:
@@ -72,17 +112,6 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
         )
     named = (text[0] if wanted == 1 else tuple(text)) if text else task.text
     return replace(task, text=named, target=label or task.target)
-
-
-def read_for(
-    task: Task, path: Path, *, delimiter: str | None = None, encoding: str | None = None
-) -> tuple[Dataset, ReadReport]:
-    """The rows of a file as the task wants them: class labels as they stand, numbers as numbers."""
-    number = isinstance(task, Regression)
-    label = None if isinstance(task, LanguageModelling) else task.target
-    wanted = Wanted.of(task.text, label, "number" if number else "class")
-    table = read_table(path, wanted, delimiter=delimiter, encoding=encoding)
-    return to_dataset(table, wanted, Value("float32") if number else None), table.report
 
 
 def as_json(scored: Sequence[Scored]) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from ftlearn.errors import FtlearnError
 from ftlearn.search import ledger
 
 
-class SearchError(RuntimeError):
+class SearchError(FtlearnError, RuntimeError):
     """A search that cannot give an answer: every trial failed."""
 
 

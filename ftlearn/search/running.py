@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import threading
@@ -18,8 +19,11 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.study import Study
 from optuna.trial import Trial
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from ftlearn.errors import ExistsError
+from ftlearn.numbers import whole_number
+from ftlearn.progress import bar
 from ftlearn.search import ledger, methods
 from ftlearn.search.results import Search, SearchError
 from ftlearn.search.space import Space, grid
@@ -76,9 +80,7 @@ def run(
 
 
 def _checked(trials: int) -> int:
-    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
-        raise ValueError(f"trials is {trials!r}: it must be a whole number of at least 1")
-    return trials
+    return whole_number("trials", trials, 1)
 
 
 def _drain(study: Study, objective: Objective, space: Space, trials: int) -> Search:
@@ -192,7 +194,21 @@ def _opened(storage: str | Path | None) -> Iterator[BaseStorage | None]:
         yield database
         database.remove_session()
     else:
+        _check_journal(Path(storage))
         yield JournalStorage(JournalFileBackend(str(storage)))
+
+
+def _check_journal(file: Path) -> None:
+    """Raise ExistsError for a file that is no journal of a search: it would be written into."""
+    if not file.exists() or (file.is_file() and not file.stat().st_size):
+        return
+    try:
+        with file.open(encoding="utf-8") as lines:
+            known = "op_code" in json.loads(next(lines))
+    except (OSError, ValueError, TypeError):
+        known = False
+    if not known:
+        raise ExistsError(f"{file} is not the storage of a search: choose another file")
 
 
 @contextmanager
@@ -215,6 +231,5 @@ def _quiet() -> Iterator[None]:
 
 def _bar(trials: int) -> tqdm:
     # A search that takes less than a second needs no bar; another thread may not draw one.
-    elsewhere = threading.current_thread() is not threading.main_thread()
-    look = {"desc": "search", "unit": "trial", "leave": False, "delay": 1}
-    return tqdm(total=trials, disable=elsewhere, **look)
+    main = threading.current_thread() is threading.main_thread()
+    return bar(shown=main, total=trials, desc="search", unit="trial", delay=1)

@@ -13,7 +13,9 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn.batching import Batches, Encoded
+from ftlearn.compatibility import window as windows
 from ftlearn.losses import LossSum
+from ftlearn.numbers import whole_number
 
 if TYPE_CHECKING:
     from ftlearn.config import TrainConfig
@@ -38,6 +40,11 @@ class Task(ABC):
     """The transformers head this task needs: sequence classification or causal lm."""
     criterion: ClassVar[str]
     """The metric, lower is better, by which training picks its best weights."""
+    columns: ClassVar[int] = 1
+    """Columns K of kept outputs that ``metrics`` needs at least."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_length", whole_number("max_length", self.max_length, 1))
 
     @abstractmethod
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
@@ -55,6 +62,10 @@ class Task(ABC):
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named scores of the outputs (N, K) against the targets (N,)."""
 
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the scores, for whoever asks before there are any."""
+        return tuple(self.metrics(np.ones((1, self.columns)), np.zeros(1, dtype=int)))
+
     @abstractmethod
     def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of each row (N,)."""
@@ -71,23 +82,25 @@ class Task(ABC):
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         """Tokenise all rows; no padding yet."""
         inputs, truncated = self._token_ids(dataset, tokenizer)
-        return Encoded(inputs, list(self.targets(dataset)), self._window(tokenizer), truncated)
+        return Encoded(inputs, list(self.targets(dataset)), self.window(tokenizer), truncated)
 
     def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
         """Tokenise bare texts (or pairs of texts) that have no targets."""
+        texts = list(texts)
         if isinstance(self.text, str):
-            columns = {self.text: list(texts)}
+            columns = {self.text: texts}
         else:
             columns = dict(zip(self.text, map(list, zip(*texts, strict=True)), strict=True))
         inputs, truncated = self._token_ids(Dataset.from_dict(columns), tokenizer)
-        return Encoded(inputs, [0] * len(texts), self._window(tokenizer), truncated)
+        return Encoded(inputs, [0] * len(texts), self.window(tokenizer), truncated)
 
     def batches(self, dataset: Dataset, tokenizer: Any, config: TrainConfig) -> Batches:
         """The training batches of a data set in the order that ``config.seed`` gives."""
         encoded = self.encode(dataset, tokenizer)
         return Batches(encoded, tokenizer, config.batch_size, config.accumulate, config.seed)
 
-    def _window(self, tokenizer: Any) -> int:
+    def window(self, tokenizer: Any) -> int:
+        """Tokens that are read of each text: what is asked for, as far as the model has them."""
         return min(self.max_length, tokenizer.model_max_length)
 
     def _token_ids(
@@ -97,15 +110,15 @@ class Task(ABC):
         require_columns(dataset, names)
         if len(dataset) == 0:
             raise ValueError("the data set is empty (0 rows): load one with at least one row")
-        window = self._window(tokenizer)
+        window = self.window(tokenizer)
         columns = [check_texts(dataset[name], name) for name in names]
         whole = tokenizer(*columns, verbose=False)
         long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > window]
         if long:
             longest = max(len(whole["input_ids"][row]) for row in long)
+            allowed = tokenizer.model_max_length
             warnings.warn(
-                f"{len(long)} of {len(dataset)} texts are longer than {window} tokens (the longest "
-                f"has {longest}) and were cut at the end; raise max_length to keep more",
+                windows.cut(len(long), len(dataset), window, longest, allowed),
                 TruncationWarning,
                 stacklevel=4,
             )
@@ -114,7 +127,12 @@ class Task(ABC):
 
 
 def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise KeyError, naming the columns that exist, when one is missing."""
+    """Raise KeyError, naming the columns that exist, when one is missing; TypeError for no data."""
+    if not hasattr(dataset, "column_names"):
+        raise TypeError(
+            f"the data is a {type(dataset).__name__}: pass a datasets.Dataset, such as "
+            "Dataset.from_pandas(frame)"
+        )
     for name in names:
         if name not in dataset.column_names:
             have = ", ".join(dataset.column_names)

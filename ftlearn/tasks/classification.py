@@ -11,6 +11,7 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn import losses, metrics
+from ftlearn.compatibility.labels import unknown_labels
 from ftlearn.data.labels import natural_order
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task, require_columns, training_part
@@ -57,12 +58,9 @@ class Classification(Task):
             values = [names[value] for value in values]
         require_labels(values, self.target)
         column = {label: at for at, label in enumerate(self.labels)}
-        unknown = sorted({str(value) for value in values} - set(column))
+        unknown = {str(value) for value in values} - set(column)
         if unknown:
-            raise ValueError(
-                f"column {self.target!r} holds labels the task does not know: "
-                f"{', '.join(map(repr, unknown[:5]))}; it knows {', '.join(self.labels)}"
-            )
+            raise ValueError(unknown_labels(self.target, unknown, self.labels))
         return [column[str(value)] for value in values]
 
     def _check_ids(self, values: list[int | None], count: int) -> None:

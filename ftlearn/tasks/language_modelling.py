@@ -25,6 +25,7 @@ class LanguageModelling(Task):
 
     head: ClassVar[str] = "causal lm"
     criterion: ClassVar[str] = "loss"
+    columns: ClassVar[int] = 2
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.next_token(logits, targets)
@@ -37,7 +38,7 @@ class LanguageModelling(Task):
 
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         inputs, truncated = self._token_ids(dataset, tokenizer)
-        return Encoded(inputs, inputs["input_ids"], self._window(tokenizer), truncated)
+        return Encoded(inputs, inputs["input_ids"], self.window(tokenizer), truncated)
 
     def answers(self, outputs: np.ndarray) -> list[float]:
         """The perplexity of each text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftlearn.config import TrainConfig
 from ftlearn.history import History, Step
-from ftlearn.training.fitting import fit
+from ftlearn.training.fitting import fit, train
 from ftlearn.training.loop import (
     DivergedError,
     Loss,
@@ -27,4 +27,5 @@ __all__ = [
     "loss_sum",
     "memory_advice",
     "steps",
+    "train",
 ]

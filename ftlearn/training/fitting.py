@@ -5,23 +5,23 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from ftlearn import parallel, resources, runtime
+from ftlearn import compatibility, parallel, resources, runtime
 from ftlearn.architecture import PooledClassifier
 from ftlearn.batching import Batches
 from ftlearn.checkpoints import Store
 from ftlearn.config import TrainConfig
-from ftlearn.evaluation import evaluate
+from ftlearn.evaluation import report_on
 from ftlearn.history import History, Step
+from ftlearn.progress import bar
 from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts
 from ftlearn.training.loop import DivergedError, Run, steps, used_tables
@@ -52,22 +52,47 @@ def fit(
     the latest (``Store`` changes that), and when it is interrupted; ``resume=True`` continues it,
     on the same machine to the same last bit. Under ``torchrun`` each process does its share.
 
+    Before anything is trained, what ``compatibility.check`` finds in data, task, model and
+    tokenizer is warned of, and raised as DataError where the result would be worthless.
+
     Raises TooLargeError at the start when the run would not fit in memory, CheckpointError when
-    the folder cannot be used or holds another run, and DivergedError with the best weights so far
-    in the model.
+    the folder cannot be used or holds another run, BusyError while another process trains into
+    it, and DivergedError with the best weights so far in the model.
     """
+    used = {"train": training_part(data)}
+    if isinstance(data, DatasetDict) and "valid" in data:
+        used["valid"] = data["valid"]
+    compatibility.settle(compatibility.check(used, task, model, tokenizer))
+    saving = {"checkpoints": checkpoints, "resume": resume}
+    return train(model, data, task, tokenizer, config, patience=patience, **saving)
+
+
+def train(
+    model: nn.Module,
+    data: Dataset | DatasetDict,
+    task: Any,
+    tokenizer: Any,
+    config: TrainConfig,
+    *,
+    patience: int | None = None,
+    checkpoints: Store | str | Path | None = None,
+    resume: bool = False,
+) -> History:
+    """``fit`` without its checks, for data that was checked before."""
     batches = task.batches(training_part(data), tokenizer, config)
     check_memory(model, batches, config)
     history = History(config, task.criterion)
     run = steps(model, batches, task.loss, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
     keeper = _keeper(checkpoints, run, history, resume=resume)
-    if keeper and keeper.begin(resume=resume):
-        validation.recall(keeper.store)
-    try:
-        _drain(run, history, validation, keeper)
-    finally:
-        validation.restore()
+    with keeper.at_work() if keeper else nullcontext():
+        if keeper and keeper.begin(resume=resume):
+            validation.recall(keeper.store)
+        history.arithmetic = run.arithmetic
+        try:
+            _drain(run, history, validation, keeper)
+        finally:
+            validation.restore()
     return history
 
 
@@ -103,7 +128,7 @@ def _scorer(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> Scorer | 
     return (
         None
         if valid is None
-        else lambda: evaluate(model, valid, task, tokenizer, shared=True).scores
+        else lambda: report_on(model, valid, task, tokenizer, shared=True).scores
     )
 
 
@@ -191,9 +216,9 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
 
 
 def _with_bar(run: Run) -> Iterator[Step]:
-    shown = {"desc": "training", "unit": "update", "leave": False}
-    with tqdm(total=run.total, initial=run.number, disable=not parallel.is_main(), **shown) as bar:
+    look = {"total": run.total, "initial": run.number, "desc": "training", "unit": "update"}
+    with bar(shown=parallel.is_main(), **look) as progress:
         for step in run:
-            bar.update()
-            bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+            progress.update()
+            progress.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
             yield step

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 from torch.amp import GradScaler
 
-from ftlearn import optimisation, parallel, runtime, tables
+from ftlearn import architecture, autotune, optimisation, parallel, runtime, tables
+from ftlearn.arithmetic import Arithmetic, products_by
 from ftlearn.batching import Batch, Batches
 from ftlearn.config import TrainConfig
+from ftlearn.errors import FtlearnError
 from ftlearn.history import Step
 from ftlearn.lean import lean
 from ftlearn.losses import LossSum
@@ -26,7 +28,7 @@ SHRINK_EVERY = 16
 """Updates after which the unused rows of a table shrink: each time it is a walk over all of it."""
 
 
-class DivergedError(RuntimeError):
+class DivergedError(FtlearnError, RuntimeError):
     """The loss or its gradient stopped being a number. ``history`` holds what came before."""
 
     history: Any = None
@@ -54,11 +56,13 @@ class Run(Iterator[Step]):
         self, model: nn.Module, batches: Batches, loss: Loss, config: TrainConfig, *, precision: str
     ) -> None:
         self.device, self.loss, self.config = runtime.device_of(model), loss, config
-        self.dtype = runtime.precision(self.device, precision)
-        self.batches = replace(batches, rank=parallel.rank(), ranks=parallel.world_size())
+        chosen = autotune.training(model, self.device, precision)
+        chosen = replace(chosen, attention=architecture.attention_of(model))
         self.model = model
+        self.compute_in(parallel.gather(chosen)[0])  # the main rank's: one kind of gradients
+        self.batches = replace(batches, rank=parallel.rank(), ranks=parallel.world_size())
         self.replica = parallel.replicate(model)
-        self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
+        self.scaler = GradScaler(self.device.type, enabled=self.arithmetic.dtype is torch.float16)
         self.tables = used_tables(model, batches, config)
         self.trained = _trained(model, self.tables)
         groups = optimisation.decay_groups(self.trained.values(), config.weight_decay)
@@ -72,6 +76,11 @@ class Run(Iterator[Step]):
 
     def __next__(self) -> Step:
         return next(self._walk)
+
+    def compute_in(self, arithmetic: Arithmetic) -> None:
+        """Use an arithmetic from now on, in the model's attention too."""
+        architecture.use_attention(self.model, arithmetic.attention)
+        self.arithmetic = arithmetic
 
     def close(self) -> None:
         """End the run early and give its memory back."""
@@ -99,7 +108,8 @@ class Run(Iterator[Step]):
         for rows in self.tables:
             rows.read()  # whoever came in between may have changed the model
         # Not longer than this: a loop that is left by break is never closed.
-        with tables.all_lent(self.tables), lean(self.model, self.dtype):
+        dtype, products = self.arithmetic.dtype, products_by(onednn=self.arithmetic.onednn)
+        with tables.all_lent(self.tables), lean(self.model, dtype), products:
             value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
         norm = optimisation.clip(self.trained.values(), self.config.clip_norm)
@@ -133,7 +143,7 @@ class Run(Iterator[Step]):
         while True:
             before = runtime.random_state(self.device)
             try:
-                given = self.replica, pieces, self.loss, self.dtype, self.scaler
+                given = self.replica, pieces, self.loss, self.arithmetic.dtype, self.scaler
                 return accumulate(*given, self.trained.values())
             except MemoryError:
                 self.optimizer.zero_grad()  # of the pieces that did fit

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -17,9 +18,13 @@ import transformers
 from torch import nn
 
 import ftlearn
-from ftlearn import parallel, runtime
+from ftlearn import autotune, disk, parallel, runtime
+from ftlearn.arithmetic import Arithmetic
 from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
+from ftlearn.config import TrainConfig
+from ftlearn.errors import FtlearnError
 from ftlearn.history import History, Step
+from ftlearn.resources import OPTIMIZER_COPIES
 from ftlearn.training.loop import Run
 from ftlearn.training.memory import go_on, memory_of, progress_of, remember
 
@@ -52,13 +57,24 @@ class Keeper:
         parallel.wait()
         self.written = time.monotonic()
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A context in which no other process may write into the folder.
+
+        Raises CheckpointError when the folder cannot be used, and BusyError when another process
+        is at work there.
+        """
+        with ExitStack() as stack:
+            _on_main(lambda: stack.enter_context(self.store.locked()))
+            yield
+
     def begin(self, *, resume: bool) -> Checkpoint | None:
         """Prepare the folder; with ``resume`` put the run to its newest checkpoint, if any.
 
-        Raises CheckpointError when the folder cannot be used, holds another run's checkpoints,
-        or holds damaged ones only.
+        Raises CheckpointError when the folder holds another run's checkpoints, or damaged ones
+        only. Warns where the disk has no room for those to come.
         """
-        _on_main(self.store.prepare)
+        self._warn_of_shortage()
         if not resume:
             if self.store:
                 raise CheckpointError(
@@ -75,6 +91,7 @@ class Keeper:
                 stacklevel=3,
             )
             return None
+        _compute_alike(newest, self.run)
         _check_same(newest, self.run, self.identity)
         _on_main(lambda: self.store.tidy(newest.state["number"]))
         _restore(self.run, newest)
@@ -84,14 +101,44 @@ class Keeper:
             self.history.stopped = newest.state["stopped"]
         return newest
 
+    def _warn_of_shortage(self) -> None:
+        count = expected(self.run.config.epochs, len(self.run.batches), self.store)
+        size = checkpoint_bytes(self.run.model, self.run.config) * bool(count)
+        why = disk.shortage(self.store.folder, count * size, size, taken=self.store.bytes())
+        if why and parallel.is_main():
+            warnings.warn(
+                f"the checkpoints do not fit into {str(self.store.folder)!r}: {why}. Training "
+                "goes on without those that do not",
+                stacklevel=3,
+            )
 
-def _on_main(do: Callable[[], None]) -> None:
+
+def checkpoint_bytes(model: nn.Module, config: TrainConfig) -> int:
+    """What one checkpoint of a run takes on the disk: the weights, and the optimiser's copies.
+
+    >>> checkpoint_bytes(nn.Linear(10, 10, bias=False), TrainConfig(optimizer="adamw"))
+    1200
+    """
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    moving = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    return weights + 4 * moving * OPTIMIZER_COPIES[config.optimizer]
+
+
+def expected(epochs: int, updates: int, store: Store) -> int:
+    """How many checkpoints a run will have at once: the newest, the best, and the one at work.
+
+    An epoch has so many ``updates``, and those that the store holds are done.
+    """
+    return min(max(0, epochs - store.last_number() // updates), store.keep + 2)
+
+
+def _on_main(do: Callable[[], Any]) -> None:
     """Have the main rank do something; what fails there fails on every rank."""
     error = None
     if parallel.is_main():
         try:
             do()
-        except CheckpointError as failed:
+        except FtlearnError as failed:
             error = failed
     error = parallel.gather(error)[0]
     if error is not None:
@@ -120,6 +167,7 @@ def _state(run: Run, history: History) -> dict[str, Any]:
         "random": parallel.gather(runtime.random_state(run.device)),
         "trained": _trained(run.model),
         "machine": _machine(run),
+        "arithmetic": run.arithmetic.record(),
         "steps": [asdict(step) for step in history.steps],
         "evaluations": history.evaluations,
         "stopped": history.stopped,
@@ -144,8 +192,9 @@ def _machine(run: Run) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "ranks": parallel.world_size(),
         "device": run.device.type,
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "number format": str(run.dtype),
+        "processor": autotune.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "arithmetic": str(run.arithmetic),
         "python": platform.python_version(),
         "ftlearn": ftlearn.__version__,
         "torch": torch.__version__,
@@ -154,6 +203,18 @@ def _machine(run: Run) -> dict[str, Any]:
         "datasets": datasets.__version__,
         "numpy": np.__version__,
     }
+
+
+def _compute_alike(checkpoint: Checkpoint, run: Run) -> None:
+    """Go on in the arithmetic that the run began in, where this is the same processor.
+
+    What was measured then may be measured otherwise now, and the results would not be the same to
+    the last bit.
+    """
+    there, here = checkpoint.state["machine"], _machine(run)
+    same = all(there.get(name) == here[name] for name in ("device", "processor", "instructions"))
+    if same and "arithmetic" in checkpoint.state:
+        run.compute_in(Arithmetic.of_record(checkpoint.state["arithmetic"]))
 
 
 def _check_same(checkpoint: Checkpoint, run: Run, here: dict[str, Any]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import datasets
+import pyarrow.parquet
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
@@ -161,3 +163,51 @@ def test_errors_of_paths_name_the_value_and_the_remedy(tmp_path):
     (tmp_path / "notes.txt").write_text("a")
     with pytest.raises(DataError, match=r"'\.txt'; readable are \.csv"):
         load(tmp_path / "notes.txt")
+
+
+ROWS = "text,label\na,x\nb,y\n"
+
+
+@pytest.mark.parametrize("name", ["val.csv", "dev.csv", "eval.csv", "Validation.csv", "VALID.CSV"])
+def test_the_parts_of_a_folder_go_by_all_their_usual_names(tmp_path, name: str):
+    for file in ("TRAIN.CSV", name, "Test.csv"):
+        (tmp_path / file).write_text(ROWS)
+    with warnings.catch_warnings(action="error"):
+        assert list(load(tmp_path, label="label")) == ["train", "valid", "test"]
+
+
+def test_what_is_not_used_of_a_folder_is_named(tmp_path):
+    for file in ("train.csv", "held_out.csv", "valid.json", ".hidden", "README.md"):
+        (tmp_path / file).write_text(ROWS)
+    (tmp_path / "test").mkdir()
+    with pytest.warns(UserWarning, match=r"not used .*: held_out.csv, test, valid.json. Its parts"):
+        assert list(load(tmp_path, label="label")) == ["train"]
+    (tmp_path / "train.csv").unlink()
+    with pytest.raises(DataError, match=r"no train file.* It holds held_out.csv, test, valid.json"):
+        load(tmp_path, label="label")
+
+
+def test_two_files_for_one_part_are_rivals(tmp_path):
+    for file in ("train.csv", "val.csv", "dev.csv"):
+        (tmp_path / file).write_text(ROWS)
+    with pytest.raises(DataError, match=r"\['dev.csv', 'val.csv'\] for valid; keep one"):
+        load(tmp_path, label="label")
+
+
+def test_parquet_of_datasets_keeps_the_names_of_its_classes(tmp_path):
+    features = Features({"text": Value("string"), "label": MOOD, "id": Value("int64")})
+    columns = {"text": list("abcd"), "label": [1, 0, -1, 1], "id": [7, 8, 9, 10]}
+    Dataset.from_dict(columns, features=features).to_parquet(tmp_path / "notes.parquet")
+    with pytest.warns(UserWarning, match="line 3: 'label' is empty"):
+        rows = load(tmp_path / "notes.parquet", label="label")["train"]
+    assert rows.features["label"].names == MOOD.names
+    assert rows["label"][:] == [1, 0, 1]
+    assert rows["id"][:] == ["7", "8", "10"]
+
+
+def test_parquet_of_other_programs_is_read_as_before(tmp_path):
+    table = pyarrow.table({"text": ["a", "b"], "label": [1, 0]})
+    for metadata in (None, {"huggingface": "no JSON"}, {"huggingface": '{"info": 1}'}):
+        file = tmp_path / "notes.parquet"
+        pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), file)
+        assert load(file, label="label")["train"].features["label"].names == ["0", "1"]

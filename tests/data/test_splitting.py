@@ -6,6 +6,7 @@ import random
 from collections import Counter, defaultdict
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import assume, given, settings
@@ -153,3 +154,12 @@ def test_subset_names_the_class_that_is_too_small():
         subset(rows, per_class=1)
     with pytest.raises(DataError, match="'topic'"):
         subset(rows, per_class=1, label="topic")
+
+
+def test_seeds_and_sizes_of_another_library_cut_as_pythons_do():
+    rows = notes(list("abc") * 10)
+    mine = split(rows, sizes=(20, 5, 5), seed=7)
+    theirs = split(rows, sizes=tuple(np.array([20, 5, 5])), seed=np.int64(7))
+    assert {name: part["id"][:] for name, part in mine.items()} == {
+        name: part["id"][:] for name, part in theirs.items()
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -148,3 +150,46 @@ def test_a_class_is_collected_from_what_its_members_export(
 def test_an_empty_folder_is_named(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"no \.json files"):
         exercises.collect(tmp_path)
+
+
+COUNTING = """
+import sys
+from ftlearn.exercises.journal import Journal
+journal = Journal()
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(60):
+    journal.record("00/q1", "hint")
+    journal.record(sys.argv[1], "not yet")
+"""
+
+
+def test_notebooks_that_count_at_once_lose_nothing(file: Path):
+    kernels = [
+        subprocess.Popen(
+            [sys.executable, "-c", COUNTING, f"0{number}/q2"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    for kernel in kernels:
+        assert kernel.stdout.readline() == "ready\n"
+    for kernel in kernels:  # all at once, after the slow imports
+        kernel.stdin.write("go\n")
+        kernel.stdin.flush()
+    assert [kernel.communicate()[0] for kernel in kernels] == ["", "", ""]
+    assert items(file)["00/q1"]["hints"] == 180
+    assert [items(file)[f"0{number}/q2"]["not_yet"] for number in range(3)] == [60, 60, 60]
+    assert [path.name for path in file.parent.iterdir()] == ["progress.json"]
+
+
+def test_an_export_replaces_an_export_and_nothing_else(file: Path, tmp_path: Path):
+    exercises.load("00").q1.check(1)
+    exercises.export(tmp_path / "ada.json", name="Ada")
+    exercises.export(tmp_path / "ada.json", name="Ada")
+    (tmp_path / "thesis.json").write_text('{"chapter": 1}')
+    with pytest.raises(FileExistsError, match="is no export of progress: choose another name"):
+        exercises.export(tmp_path / "thesis.json")
+    assert (tmp_path / "thesis.json").read_text() == '{"chapter": 1}'

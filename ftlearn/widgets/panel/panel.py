@@ -9,7 +9,9 @@ from typing import Any
 import ipywidgets
 
 from ftlearn.config import TrainConfig
+from ftlearn.errors import ExistsError
 from ftlearn.experiments import Control, Record, Workbench, workers
+from ftlearn.files import unused, write_text
 from ftlearn.showing import tag
 from ftlearn.widgets.panel import words
 from ftlearn.widgets.panel.curves import Curves
@@ -129,13 +131,19 @@ class TrainingPanel(ipywidgets.VBox):
         code = self.bench.code(name)
         self.texts["listing"].value = tag("pre", code, tabindex=0, aria_label=f"code of {name}")
         file = self.bench.folder / name / "run.py"
-        file.write_text(code, encoding="utf-8")
-        self.say(f"The code of {name} is below, and in {name}/run.py of the runs' folder.")
+        if file.exists() and file.read_text(encoding="utf-8") != code:
+            file = unused(file)  # the learner may have changed the first one
+        write_text(file, code)
+        self.say(f"The code of {name} is below, and in {name}/{file.name} of the runs' folder.")
 
     def save_csv(self) -> None:
         """Write the numbers of all runs as CSV."""
-        file = self.bench.to_csv()
-        self.say(f"Every number of {len(self.bench.records)} runs is in {file.name}.")
+        try:
+            file = self.bench.to_csv()
+        except ExistsError as error:
+            self.say(str(error))
+        else:
+            self.say(f"Every number of {len(self.bench.records)} runs is in {file.name}.")
 
     def say(self, text: str) -> None:
         """Put a sentence into the status line."""

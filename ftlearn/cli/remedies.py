@@ -1,0 +1,98 @@
+"""Remedies in the words of the command line: ``resume=True`` is ``--resume`` there.
+
+The package speaks of arguments, as its callers in Python know them: ``name=value``, a name in
+backticks, or one with an underscore. Here they become options of the command that was called.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import typer
+import typer.main
+
+PHRASES = {
+    "kind='number'": "task='regression'",
+    "kind='class'": "task='classification'",
+    "TrainConfig.accumulate": "`accumulate`",
+    "the task's max_length": "max_length",
+    "or freeze a part of the model": "or choose a smaller model with `checkpoint`",
+    "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers": (
+        "shorten the texts with max_length, or choose a smaller model with `checkpoint`"
+    ),
+}
+"""What cannot be done on the command line, or goes by another name there."""
+
+CONFIG = re.compile(r"TrainConfig\(([^()]*)\)")
+ASSIGNED = re.compile(
+    r"(?<![\w.'\"`-])(?P<name>[a-z_]+)="
+    r"(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|\[[^\[\]]*\]|[\w/+-]+(?:\.\w+)*)"
+    r"(?: \(--[^()]*\))?"
+)
+TICKED = re.compile(r"`(?P<name>[a-z_]+)`")
+BARE = re.compile(r"(?<![\w.'\"`=-])(?P<name>[a-z]+(?:_[a-z]+)+)(?![\w='\"`(])")
+SUBJECT = re.compile(r"^(?P<name>[a-z_]+)(?= is )")
+
+
+class Option(NamedTuple):
+    """An option as it is typed, and whether a value follows it."""
+
+    flag: str
+    takes_value: bool
+
+
+def options_of(app: typer.Typer, command: str) -> dict[str, Option]:
+    """The options of a command by the names of their arguments; empty for an unknown command."""
+    program = typer.main.get_command(app)
+    found = getattr(program, "commands", {command: program}).get(command)
+    parameters = found.params if found else []
+    return {
+        each.name: Option(each.opts[0], not getattr(each, "is_flag", False))
+        for each in parameters
+        if each.opts and each.opts[0].startswith("--")
+    }
+
+
+def in_options(text: str, options: Mapping[str, Option]) -> str:
+    """A message with the command's options in place of Python's arguments.
+
+    >>> known = {"resume": Option("--resume", False), "delimiter": Option("--delimiter", True)}
+    >>> in_options("go on by resume=True, or try delimiter=';'", known)
+    "go on by --resume, or try --delimiter ';'"
+    """
+    for phrase, other in PHRASES.items():
+        text = text.replace(phrase, other)
+    text = CONFIG.sub(r"\1", text)
+
+    def assigned(found: re.Match) -> str:
+        option = options.get(found["name"])
+        return found[0] if option is None else _typed(option, found["value"])
+
+    def named(found: re.Match) -> str:
+        option = options.get(found["name"])
+        return found[0] if option is None else option.flag
+
+    text = ASSIGNED.sub(assigned, text)
+    for pattern in (TICKED, BARE, SUBJECT):
+        text = pattern.sub(named, text)
+    return text
+
+
+def _typed(option: Option, written: str) -> str:
+    """An option with a value as one types it."""
+    if not option.takes_value:
+        return option.flag
+    try:
+        value: Any = ast.literal_eval(written)
+    except (ValueError, SyntaxError):
+        value = written
+    values = value if isinstance(value, tuple | list) else [value]
+    return " ".join(f"{option.flag} {_quoted(str(each))}" for each in values)
+
+
+def _quoted(value: str) -> str:
+    return "tab" if value == "\t" else shlex.quote(value)

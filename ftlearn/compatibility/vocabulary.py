@@ -1,0 +1,178 @@
+"""A tokenizer against the model whose rows its ids name, and against the texts it is to read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from ftlearn.compatibility import scripts
+from ftlearn.compatibility.findings import Finding
+
+SAMPLE, LONGEST = 200, 1000
+"""Texts that are looked at, and characters of each: enough for a share, and quick."""
+FEWEST = 20
+"""The fewest tokens of which a share says something."""
+UNKNOWN, WORTHLESS = 0.05, 0.9
+"""Shares of unknown tokens from which a note is given, and above which nothing can be learnt."""
+LETTERS, SYLLABLES = 0.75, 1.25
+"""Tokens per character from which a note is given: in alphabets (MiniLM has 0.27 in English, 0.4
+in German, 1 in Russian and Arabic), and where a character is a word or a syllable (0.6 to 1 in
+Chinese with a vocabulary of its own, 2 in bytes)."""
+SPARSE = 100
+"""Characters per token: more than in any language."""
+FEW, SPARE = 0.9, 256
+"""Share of the word table's rows that a tokenizer of the same model names, or all but so many:
+tables are a little larger than the vocabulary, for the sake of the hardware."""
+SHOWN = 5
+"""Unknown words that a message names."""
+EMPTY = 3
+"""The fewest tokens, special ones aside, of a vocabulary: DNA has four bases."""
+REMEDY = (
+    "a model for their language, or a multilingual one such as 'intfloat/multilingual-e5-small' "
+    "or 'xlm-roberta-base', reads them"
+)
+
+
+def tokenizer_and_model(tokenizer: Any, model: nn.Module | None, place: str = "") -> list[Finding]:
+    """Whether a tokenizer has a vocabulary, and names rows that the model's word table has.
+
+    ``place`` says in messages where the two were found. Tokenizers and models of other libraries
+    are not looked into.
+    """
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        return []
+    ids, rows = tokenizer.get_vocab(), word_rows(model)
+    if not _has_words(ids, tokenizer):
+        return [_empty(tokenizer, place)]
+    largest = max(ids.values())
+    if rows is None or min(FEW * rows, rows - SPARE) <= largest + 1 <= rows:
+        return []
+    if largest >= rows:
+        message = (
+            f"the tokenizer{place} has ids up to {largest}, and the model's word table has {rows} "
+            "rows: take the tokenizer that belongs to the model, or give the table a row for each "
+            f"token (model.resize_token_embeddings({largest + 1})) and save both again"
+        )
+        return [Finding("vocabulary", message, error=True)]
+    message = (
+        f"the tokenizer{place} has {largest + 1} tokens, and the model's word table has {rows} "
+        "rows: do the two belong to one model?"
+    )
+    return [Finding("vocabulary", message)]
+
+
+def _has_words(ids: Mapping[str, int], tokenizer: PreTrainedTokenizerBase) -> bool:
+    special = set(tokenizer.all_special_tokens)
+    words = (word for word in ids if word not in special and not word.startswith(("<", "[")))
+    return len(list(islice(words, EMPTY))) == EMPTY
+
+
+def _empty(tokenizer: PreTrainedTokenizerBase, place: str) -> Finding:
+    names = sorted(set(tokenizer.vocab_files_names.values()) | {"tokenizer.json"})
+    message = (
+        f"the tokenizer{place} knows {len(tokenizer)} tokens and not one word: its files "
+        f"({' or '.join(names)}) are missing or empty; copy them from the model it was made from, "
+        "or save its tokenizer into the same folder (tokenizer.save_pretrained)"
+    )
+    return Finding("vocabulary", message, error=True)
+
+
+def word_rows(model: nn.Module | None) -> int | None:
+    """Rows of a model's word table; None for a model that has none or does not show it."""
+    body = getattr(model, "base_model", model)
+    get = getattr(body, "get_input_embeddings", None)
+    try:
+        table = get() if get else None
+    except NotImplementedError:  # CANINE reads characters, and hashes them
+        return None
+    weight = getattr(table, "weight", None)
+    return None if weight is None else len(weight)
+
+
+class Reading(NamedTuple):
+    """What a tokenizer makes of a sample: tokens, unknown ones, characters, unknown words."""
+
+    tokens: int
+    unknown: int
+    characters: int
+    examples: list[str]
+
+
+def read(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Reading:
+    """Tokenise a sample, special tokens aside, and count."""
+    fast = tokenizer.is_fast
+    found = tokenizer(
+        list(texts), add_special_tokens=False, verbose=False, return_offsets_mapping=fast
+    )
+    tokens, unknown, words = 0, 0, Counter()
+    for row, ids in enumerate(found["input_ids"]):
+        tokens += len(ids)
+        strange = [at for at, number in enumerate(ids) if number == tokenizer.unk_token_id]
+        unknown += len(strange)
+        spans = [found["offset_mapping"][row][at] for at in strange] if fast else []
+        words.update(texts[row][start:end].strip() for start, end in spans)
+    characters = sum(len("".join(text.split())) for text in texts)
+    examples = [word[:20] for word, _ in words.most_common(SHOWN) if word]
+    return Reading(tokens, unknown, characters, examples)
+
+
+def tokenizer_and_texts(
+    tokenizer: Any, texts: Sequence[str], whose: str = "the texts"
+) -> list[Finding]:
+    """Whether a tokenizer knows what a sample of texts is written with.
+
+    An error where it makes nothing or only unknown tokens of them, a note where many are unknown,
+    and where words fall into single letters or bytes, which a model has not learnt to read.
+    """
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        return []
+    texts = [text[:LONGEST] for text in texts]
+    if not texts:
+        return []
+    found = read(texts, tokenizer)
+    if found.tokens * SPARSE < found.characters:
+        message = (
+            f"the tokenizer makes {found.tokens} tokens of {found.characters} characters of "
+            f"{whose}: its files are empty or of another model; load the model with the tokenizer "
+            "that belongs to it"
+        )
+        return [Finding("vocabulary", message, error=True)]
+    if found.tokens < FEWEST:
+        return []
+    return _unknown(found, whose) or _in_pieces(found, texts, whose)
+
+
+def _unknown(found: Reading, whose: str) -> list[Finding]:
+    share = found.unknown / found.tokens
+    if share < UNKNOWN:
+        return []
+    such = f" ({', '.join(found.examples)})" if found.examples else ""
+    worthless = share > WORTHLESS
+    so = "there is nothing to learn from" if worthless else "it cannot tell them apart"
+    message = f"{share:.0%} of the tokens of {whose} are unknown to the model{such}: {so}; {REMEDY}"
+    return [Finding("vocabulary", message, error=worthless)]
+
+
+def _in_pieces(found: Reading, texts: Sequence[str], whose: str) -> list[Finding]:
+    rate, dense = found.tokens / found.characters, scripts.share(texts, scripts.DENSE) > 0.5
+    if rate < (SYLLABLES if dense else LETTERS):
+        return []
+    message = (
+        f"{whose} fall into pieces of a character or less ({rate:.1f} tokens for each): the model "
+        f"has hardly seen their language, and its window fills early; {REMEDY}"
+    )
+    return [Finding("vocabulary", message)]
+
+
+def sample(count: int) -> range:
+    """At most ``SAMPLE`` of so many rows, from all over them.
+
+    >>> sample(3), sample(500)
+    (range(0, 3), range(0, 500, 3))
+    """
+    return range(0, count, max(1, -(-count // SAMPLE)))

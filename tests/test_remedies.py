@@ -1,0 +1,146 @@
+"""What a message advises can be done where it is read: options on the command line."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from ftlearn import resources
+from ftlearn.cli import app
+from ftlearn.cli.remedies import PHRASES, in_options, options_of
+from tools.notebooks import ROOT
+
+PACKAGE = ROOT / "ftlearn"
+COMMANDS = ("fit", "evaluate", "predict", "interpolate")
+FIT = options_of(app, "fit")
+
+ALL = {name: each for command in COMMANDS for name, each in options_of(app, command).items()}
+
+UNREACHED = {"augmentation.py", "heads.py", "figures.py", "lean.py", "tables.py", "pooling.py"}
+UNREACHED |= {"exercises", "experiments", "interpolation", "search", "views", "widgets"}
+UNREACHED |= {"bench", "data/duplicates.py", "data/confident.py", "data/cleaning.py"}
+"""What no command calls, or calls only with values of its own."""
+
+PYTHON = re.compile(r"TrainConfig|dataclasses|DatasetDict|`[a-z_]+`|\b[a-z_]+=\S")
+"""What no message on a terminal may advise."""
+
+PYTHON_ONLY = (
+    "sizes=",  # runs are cut by sizes of their own
+    "per_class=",  # no command draws a subset
+    "kind=",  # commands name a kind by --task
+    "patience needs validation data",  # fit cuts them off
+    "needs the folder of the run",  # fit has one
+    "give the task the model's labels",  # a task that was built in Python
+)
+"""Beginnings of messages that no command can come to."""
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("continue it with resume=True, or", "continue it with --resume, or"),
+        ("or give kind='number' for a regression", "or give --task regression for a regression"),
+        (r"try delimiter='\t' (--delimiter $'\t').", "try --delimiter tab."),
+        ("try delimiter=';'.", "try --delimiter ';'."),
+        ("try encoding='cp1252' (--encoding cp1252)", "try --encoding cp1252"),
+        ("give `valid` and `test` as files", "give --valid and --test as files"),
+        ("raise max_length to keep more", "raise --max-length to keep more"),
+        ("epochs is 0: it must be", "--epochs is 0: it must be"),
+        ("with TrainConfig(accumulate=4)", "with --accumulate 4"),
+        ("load it with pooling='mean', which", "load it with --pooling mean, which"),
+        ("text=('a', 'b c') with label='a'", "--text a --text 'b c' with --label a"),
+        # What is no argument stays as it is, above all what stands in the data.
+        ("has no column 'max_length'; its", "has no column 'max_length'; its"),
+        ("'resume=True' is empty", "'resume=True' is empty"),
+        ("the answer was x=3", "the answer was x=3"),
+    ],
+)
+def test_arguments_become_options(written: str, typed: str):
+    assert in_options(written, FIT) == typed
+
+
+def test_a_command_without_an_option_does_not_advise_it():
+    assert in_options("raise max_length", options_of(app, "evaluate")) == "raise max_length"
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "bench"])
+def test_options_are_those_that_the_command_takes(command: str):
+    from ftlearn.cli import elsewhere
+
+    program = elsewhere.program(command) if command in elsewhere.COMMANDS else app
+    click = typer.main.get_command(program)
+    real = getattr(click, "commands", {command: click})[command]
+    flags = {flag for each in real.params for flag in each.opts}
+    found = options_of(program, command)
+    assert len(found) >= 5
+    assert {option.flag for option in found.values()} <= flags
+
+
+def test_phrases_speak_of_real_options_and_real_messages():
+    texts = "\n".join("".join(texts) for _, texts in messages(PACKAGE.rglob("*.py")))
+    for phrase, other in PHRASES.items():
+        assert phrase in texts, phrase
+        assert "--" in in_options(other, FIT), other
+
+
+def messages(paths: Iterator[Path]) -> Iterator[tuple[str, list[str]]]:
+    """The words of each error and warning of some modules, a placeholder for each value."""
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [getattr(part, "value", "") for part in node.values]
+                yield path.name, [part if isinstance(part, str) else "?" for part in parts]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path.name, [node.value]
+
+
+def raised(path: Path) -> Iterator[str]:
+    """The messages that a module raises or warns with."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        called = getattr(getattr(node, "func", None), "attr", "")
+        if isinstance(node, ast.Raise) or called == "warn":
+            yield from ("".join(text) for text in _words(node))
+
+
+def _words(node: ast.AST) -> Iterator[list[str]]:
+    if isinstance(node, ast.JoinedStr):
+        parts = [getattr(part, "value", "") for part in node.values]
+        yield [part if isinstance(part, str) else "'x'" for part in parts]
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield [node.value]
+    for child in ast.iter_child_nodes(node):
+        yield from _words(child)
+
+
+def reached() -> list[Path]:
+    paths = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
+    names = {path: path.relative_to(PACKAGE).as_posix() for path in paths}
+    return [
+        path
+        for path, name in sorted(names.items())
+        if name not in UNREACHED and name.split("/")[0] not in {*UNREACHED, "cli"}
+    ]
+
+
+@pytest.mark.parametrize("path", reached(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_message_advises_python_on_a_terminal(path: Path):
+    texts = [in_options(text, ALL) for text in raised(path)]
+    python = [text for text in texts if PYTHON.search(text)]
+    assert [text for text in python if not any(part in text for part in PYTHON_ONLY)] == []
+
+
+def test_the_remedies_for_memory_can_be_typed():
+    needed = resources.Estimate(10, 10, 10, 10**9, 10, 0)
+    for free, remedy in (
+        (10**8, "cut the batch into 11 pieces with --accumulate 11"),
+        (5, "--max"),
+    ):
+        with pytest.raises(resources.TooLargeError) as told:
+            resources.require_memory(needed, available=free)
+        assert remedy in in_options(str(told.value), FIT)
