@@ -76,11 +76,11 @@ def write_text(path: str | Path, text: str) -> None:
     """
     path = Path(path)
     if is_device(path):
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
         return
     fresh = unfinished(path)
     try:
-        with fresh.open("w", encoding="utf-8") as file:
+        with fresh.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -86,7 +86,8 @@ def test_failing_tests_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     (tmp_path / "test_few.py").write_text(source)
     monkeypatch.setattr(trials, "BUILD", tmp_path / "build")
-    arguments = ["-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path / "test_few.py")]
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    arguments = ["-c", str(tmp_path / "pytest.ini"), str(tmp_path / "test_few.py")]
     outcome = trials.run_tests(HERE, arguments)
     assert [text.partition(": ")[0] for text in outcome.failures] == [
         "test_few::test_bad[1]", "test_few::test_bad[2]", "test_few::test_lost",

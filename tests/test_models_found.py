@@ -103,7 +103,10 @@ def put_into_cache(cache: Path, hub_id: str, revision: str, folder: Path) -> Pat
     (home / "blobs").mkdir()
     for file in folder.iterdir():
         shutil.copy(file, home / "blobs" / file.name)
-        (snapshot / file.name).symlink_to(Path("../../blobs") / file.name)
+        try:
+            (snapshot / file.name).symlink_to(Path("../../blobs") / file.name)
+        except OSError:  # Windows may refuse; huggingface_hub then makes copies, too
+            shutil.copy(file, snapshot / file.name)
     return snapshot
 
 

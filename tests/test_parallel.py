@@ -28,11 +28,16 @@ TOGETHER = 1e-5
 PLAIN_RUN = TrainConfig(epochs=2, batch_size=4, **worker.PLAIN)
 LABELLED = list(zip(worker.TEXTS[:30], worker.ROWS["label"][:30], strict=True))
 TWO = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+LOOPBACK = {
+    "linux": {"GLOO_SOCKET_IFNAME": "lo"},
+    "darwin": {"GLOO_SOCKET_IFNAME": "lo0"},
+    "win32": {"USE_LIBUV": "0"},  # without which torch is built there
+}[sys.platform]
 
 
 def launch(*command: Any) -> str:
     """Run a command over the loopback interface with one thread per process; what it printed."""
-    alone = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    alone = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **LOOPBACK}
     paths = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],

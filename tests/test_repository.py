@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -77,11 +78,36 @@ def test_makefile_and_project_accept_the_same_pythons():
     assert (accepted[0], accepted[-1]) == (lowest, highest)
 
 
-def test_workflow_runs_the_ends_of_the_range():
-    workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
-    versions = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
-    assert [f"{version}.0" in SpecifierSet(PROJECT["requires-python"]) for version in versions]
-    assert versions == ["3.11", "3.13"]
+def workflow_jobs() -> dict[str, dict]:
+    return yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]
+
+
+def commands(job: dict) -> str:
+    """What the steps of a job run."""
+    return "\n".join(step.get("run", "") for step in job["steps"])
+
+
+def test_workflow_runs_every_python_of_the_range():
+    versions = workflow_jobs()["test"]["strategy"]["matrix"]["python"]
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    assert versions == [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in allowed]
+
+
+def test_workflow_runs_unit_tests_and_lessons_on_other_systems():
+    job = workflow_jobs()["systems"]
+    assert set(job["strategy"]["matrix"]["system"]) == {"macos-latest", "windows-latest"}
+    assert "-c constraints.txt" in commands(job)
+    assert 'pytest -m "not browser"' in commands(job)
+    assert "--nbval-lax" in commands(job)
+    assert "make" not in commands(job)
+
+
+def test_workflow_takes_the_newest_versions_once_a_week():
+    job = workflow_jobs()["newest"]
+    assert "schedule" in job["if"]
+    assert "constraints" not in commands(job)
+    assert 'pytest -m "not browser"' in commands(job)
+    assert "--nbval-lax" in commands(job)
 
 
 def test_pre_commit_uses_the_tested_ruff():
@@ -109,6 +135,10 @@ def test_licence_is_the_whole_apache_text():
     assert "END OF TERMS AND CONDITIONS" in text
 
 
+unix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither make nor modes")
+
+
+@unix
 @pytest.mark.parametrize("script", [".ci/run", "binder/postBuild", "binder/start"])
 def test_scripts_are_executable_and_parse(script: str):
     assert (ROOT / script).stat().st_mode & 0o111 == 0o111
@@ -116,12 +146,16 @@ def test_scripts_are_executable_and_parse(script: str):
     assert "set -euo pipefail" in read(script)
 
 
-@pytest.mark.parametrize("target", ["lab", "test", "lint", "unit", "lessons", "notebooks"])
+@unix
+@pytest.mark.parametrize(
+    "target", ["lab", "test", "lint", "unit", "lessons", "machines", "notebooks"]
+)
 def test_make_knows_the_documented_commands(target: str):
     subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
     assert f"make {target}" in read("CONTRIBUTING.md")
 
 
+@unix
 def test_make_says_which_python_it_needs(tmp_path):
     old = tmp_path / "python3.8"
     old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.8.1";; *) exit 1;; esac\n')

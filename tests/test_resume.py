@@ -7,7 +7,6 @@ import errno
 import itertools
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -49,8 +48,10 @@ def tear():
     raise Torn
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 CPU = torch.device("cpu")
-interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
+interrupt = partial(signal.raise_signal, signal.SIGINT)
 HANDLER = signal.getsignal(signal.SIGINT)  # in the background of a shell it is another
 
 
@@ -154,6 +155,7 @@ def killed(tiny_bert, tmp_path_factory):
     return lived(tiny_bert, tmp_path_factory.mktemp("lives"))
 
 
+@forks
 def test_killed_forty_times_a_run_ends_with_the_same_bits(killed):
     reference, *ends = copy.deepcopy(killed["ends"])
     assert ends
@@ -168,6 +170,7 @@ def test_killed_forty_times_a_run_ends_with_the_same_bits(killed):
     assert killed["deaths"][-1]["run"] == len(ends), "the last run that was killed was finished"
 
 
+@forks
 def test_many_of_the_kills_were_in_the_middle_of_a_write(killed):
     writing = [death["writing"] for death in killed["deaths"] if death["writing"]]
     assert len(writing) >= 10
@@ -176,6 +179,7 @@ def test_many_of_the_kills_were_in_the_middle_of_a_write(killed):
     assert sum(death["timed"] for death in killed["deaths"]) >= 10
 
 
+@forks
 def test_the_command_killed_in_any_stage_ends_with_the_same_model_and_report(tiny_bert, tmp_path):
     seen = lived(tiny_bert, tmp_path, "command")
     whole, *ends = seen["ends"]
@@ -306,6 +310,7 @@ def test_each_kept_checkpoint_has_the_best_of_its_time(tiny_bert, tmp_path):
 @contextmanager
 def small_files(size: int) -> Iterator[None]:
     """No file can grow beyond a size: the kernel refuses, as it does when a disk is full."""
+    resource = pytest.importorskip("resource", reason="Windows limits the size of no file")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -364,7 +369,7 @@ def test_with_a_full_disk_training_goes_on_and_is_resumed_from_before(
         assert train(tiny_bert, folder, resume=True) == undisturbed
 
 
-@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run"])
+@pytest.mark.parametrize("place", ["file", "file/run", pytest.param("/proc/run", marks=linux)])
 def test_a_folder_that_cannot_be_used_is_refused_before_training(tiny_bert, tmp_path, place):
     (tmp_path / "file").write_text("in the way")
     updates = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import random
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -135,6 +134,8 @@ def test_sizes_are_read_in_powers_of_a_thousand(count: float, text: str):
 
 def faults(megabytes: int, rounds: int = 4) -> float:
     """The share of a tensor's pages that the kernel handed out anew each time it was taken."""
+    import resource  # which Windows does not have
+
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(rounds):
         torch.ones(megabytes * 250_000)

@@ -53,7 +53,9 @@ def badges(name: str) -> str:
 
 def colab_cell() -> str:
     """The code that installs the course on Colab, the same in every notebook."""
-    project = tomllib.loads((notebooks.ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((notebooks.ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     extra = project["optional-dependencies"]["notebooks"]
     minilm = next(requirement for requirement in extra if requirement.startswith(MINILM))
     fetched = [

@@ -79,6 +79,6 @@ def high_water(process: psutil.Process) -> int:
     if hasattr(memory, "peak_wset"):
         return memory.peak_wset  # Windows
     status = Path(f"/proc/{process.pid}/status")
-    text = status.read_text() if status.exists() else ""
+    text = status.read_text(encoding="utf-8") if status.exists() else ""
     mark = re.search(r"VmHWM:\s*(\d+) kB", text)
     return int(mark[1]) * 1024 if mark else 0

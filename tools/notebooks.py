@@ -30,7 +30,7 @@ _MACHINE_PATH = re.compile(rf"(?<![\w.:/-])/(?:{_FOLDERS})/[\w.-]+|\b[A-Z]:\\\w+
 
 def settings() -> dict[str, str]:
     """The `[tool.ftlearn]` table of pyproject.toml: `repository` and `branch`."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ftlearn"]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ftlearn"]
 
 
 def find(names: Iterable[str] = ()) -> list[Path]:

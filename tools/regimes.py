@@ -79,7 +79,7 @@ def choose(names: Iterable[str]) -> list[Regime]:
 def multiplies_bf16() -> bool:
     """Whether the processor has instructions for products of bf16 numbers (AVX-512, AMX, Arm)."""
     if CPUINFO.exists():
-        return not BF16_FLAGS.isdisjoint(CPUINFO.read_text().split())
+        return not BF16_FLAGS.isdisjoint(CPUINFO.read_text(encoding="utf-8").split())
     if platform.system() == "Darwin":
         ask = ["/usr/sbin/sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
         return subprocess.run(ask, capture_output=True, text=True, check=False).stdout[:1] == "1"

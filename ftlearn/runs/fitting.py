@@ -155,7 +155,9 @@ def _kept(folder: RunFolder, outcome: Outcome, fitted: tuple[nn.Module, Any, Tas
 
 def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:
     """Everything but the model."""
-    write_text(folder.out / "history.csv", history_table(history).to_csv(index=False))
+    write_text(
+        folder.out / "history.csv", history_table(history).to_csv(index=False, lineterminator="\n")
+    )
     facts = strict(facts)
     page = pages.report_page(facts, history, test, title=facts["title"])
     write_text(folder.out / "report.html", page)

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
+from waiting import HANG
 
 from tools import execute, notebooks
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-START_SECONDS, LESSON_SECONDS = 180, 600
+expect.set_options(timeout=1000 * HANG)  # tests wait for what is to be seen, however late
 SCREENSHOTS = notebooks.ROOT / "artifacts"
 # Draw all cells, not only those in view, and do not ask about news.
 SETTINGS = {
@@ -59,9 +60,9 @@ class Lab:
         execute.clear(notebook)
         notebooks.write(notebook, self.folder / path.name)
         self.page.goto(f"{self.address}/lab/tree/{path.name}?token={self.token}&reset")
-        self.page.wait_for_function(READY, timeout=START_SECONDS * 1000)
+        self.page.wait_for_function(READY)
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        self.page.wait_for_function(FINISHED, timeout=LESSON_SECONDS * 1000)
+        self.page.wait_for_function(FINISHED)
 
     def problems(self) -> list[str]:
         """Error outputs and broken widgets on the page, and code cells that did not run."""
@@ -106,15 +107,16 @@ def lab(chromium: str, tmp_path: Path) -> Iterator[Lab]:
         address = f"http://127.0.0.1:{port}"
         wait_for(server, f"{address}/api/status?token={token}", tmp_path / "server.log")
         with sync_playwright() as playwright:
-            root = ["--no-sandbox"] if os.geteuid() == 0 else []
+            root = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
             browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *root])
             page = browser.new_page(viewport={"width": 1200, "height": 1000})
+            page.set_default_timeout(1000 * HANG)
             yield Lab(page, address, token, folder)
             browser.close()
     finally:
         server.terminate()
         try:
-            server.wait(timeout=30)
+            server.wait(timeout=HANG)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
@@ -146,7 +148,7 @@ def start_server(tmp_path: Path, folder: Path, token: str, port: int) -> subproc
 
 def wait_for(server: subprocess.Popen, address: str, log: Path) -> None:
     """Returns when the server answers; fails with its log when it does not."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANG
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=5).close()

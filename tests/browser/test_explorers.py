@@ -63,6 +63,9 @@ DO = {
 }
 
 
+OPEN = "list => list.matches(':open')"
+
+
 def by_keyboard(page: Page, control: Locator, role: str, typed: str) -> None:
     """Reach a control with Tab, from the one before it, and change it with keys alone."""
     for _ in range(3):  # a slider may stand between
@@ -73,7 +76,7 @@ def by_keyboard(page: Page, control: Locator, role: str, typed: str) -> None:
         page.keyboard.press("Space")
     elif role == "combobox":  # closed, a list would leave its keys to JupyterLab's shortcuts
         page.keyboard.press("Space")
-        page.wait_for_timeout(200)
+        page.wait_for_function(OPEN, arg=control.element_handle())
         page.keyboard.type(typed)
         page.keyboard.press("Enter")
     else:
