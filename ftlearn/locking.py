@@ -48,10 +48,10 @@ def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterat
     False
     """
     file = Path(folder).absolute() / name
-    made = _make(file.parent)
+    made: list[Path] = []
     lock = FileLock(file, fallback_to_soft=False)
     try:
-        _acquire(lock, file, wait)
+        _acquire(lock, file, wait, made)
         try:
             yield
         finally:
@@ -62,11 +62,15 @@ def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterat
                 empty.rmdir()
 
 
-def _acquire(lock: FileLock, file: Path, wait: float) -> None:
+def _acquire(lock: FileLock, file: Path, wait: float, made: list[Path]) -> None:
+    """Take the lock, and note in ``made`` the folders that are new, the innermost first."""
+    made[:0] = _make(file.parent)
     try:
         lock.acquire(timeout=wait)
     except Timeout:
         raise BusyError(_busy(file)) from None
+    except FileNotFoundError:  # the holder before us took an empty folder away right now
+        _acquire(lock, file, wait, made)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
@@ -83,7 +87,12 @@ def _acquire(lock: FileLock, file: Path, wait: float) -> None:
 def _make(folder: Path) -> list[Path]:
     """Make a folder; those that were missing, the innermost first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if folder.exists():  # as a file
+            raise
+        return _make(folder)  # it was there, and its last holder took it away
     return missing
 
 

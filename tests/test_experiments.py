@@ -423,8 +423,9 @@ def test_runs_of_another_notebook_on_the_same_folder_are_not_replaced(small, tas
     assert other.free_name() == "run 2"
     with pytest.raises(ValueError, match="the name 'run 1' is taken"):
         other.begin("run 1", CONFIG)
+    begun = other.begin(None, CONFIG, rows=ROWS)
     with locked(bench.folder / "run 2"), pytest.raises(BusyError, match="run 2 is in use by"):
-        other.run(None, CONFIG, rows=ROWS)
+        other.train(begun)
     assert record.read(bench.folder / "run 1" / "run.json").steps == first.steps
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from ftlearn.errors import BusyError, FtlearnError
 from ftlearn.locking import locked
@@ -124,6 +125,21 @@ def test_folders_that_were_made_for_the_lock_go_with_it(tmp_path):
     with locked(tmp_path / "a" / "b"):
         (tmp_path / "a" / "notes.txt").touch()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "notes.txt"]
+
+
+def test_a_folder_that_its_last_holder_takes_away_is_made_again(tmp_path, monkeypatch):
+    real, gone = FileLock.acquire, []
+
+    def acquire(lock: FileLock, **how: Any) -> Any:
+        if not gone:  # between our making the folder and our opening the file in it
+            gone.append((tmp_path / "run").rmdir())
+            raise FileNotFoundError(lock.lock_file)
+        return real(lock, **how)
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with locked(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_without_locks_is_told_and_used(tmp_path, monkeypatch):
