@@ -114,7 +114,7 @@ def predict(
     check_device(device.device)
     model, tokenizer, task = saving.load(saved.folder, device.device)
     task = with_columns(task, stream.text or ())
-    written = Format(stream.format, reading.delimiter, reading.encoding)
+    written = Format(stream.format, **vars(reading))
     counts = streaming.predict_file(
         model, task, tokenizer, stream.input, stream.output, file_format=written
     )

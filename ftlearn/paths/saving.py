@@ -42,8 +42,8 @@ def interpolate_folders(
     With ``valid``, a file or data set with the task's columns, writes out/path.csv, out/path.png
     and, at the α that is best there by a metric (``task.criterion`` unless named), out/model.
     Without it nothing can choose: give one α, and out/model is written at that. ``reading`` holds
-    the ``delimiter`` and ``encoding`` of a file, as ``data.read`` takes them, and ``device`` is
-    where the points are measured, by default the best one.
+    the ``delimiter``, ``encoding`` and ``quoting`` of a file, as ``data.read`` takes them, and
+    ``device`` is where the points are measured, by default the best one.
 
     Raises FileExistsError when ``out`` exists, and ValueError, before anything is measured, when
     the two models are not of one make.
@@ -80,7 +80,7 @@ def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Da
     kind = "number" if isinstance(task, Regression) else "class"
     label = None if isinstance(task, LanguageModelling) else task.target
     rows, report = data.read(file, text=task.text, label=label, kind=kind, **reading)
-    if report.refused:
+    if report.refused or report.notes:
         warnings.warn(str(report), stacklevel=4)
     return rows
 

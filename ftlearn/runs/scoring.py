@@ -28,10 +28,16 @@ class Scored:
     report: Report
 
     def summary(self) -> dict[str, Any]:
-        """For JSON: the file's name, its rows, what was refused, the metrics with intervals."""
+        """For JSON: the file's name, its rows, refused rows, metrics with intervals, notes."""
         test: Scores = scores(self.report)
         refused = [{"line": line, "reason": reason} for line, reason in self.read.refused]
-        return {"file": self.path.name, "rows": self.read.rows, "refused": refused, "test": test}
+        return {
+            "file": self.path.name,
+            "rows": self.read.rows,
+            "refused": refused,
+            "test": test,
+            "notes": list(self.read.notes),
+        }
 
 
 def evaluate(
@@ -40,14 +46,14 @@ def evaluate(
     *,
     text: Sequence[str] = (),
     label: str | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
     device: str | None = None,
     progress: bool = False,
+    **reading: str | None,
 ) -> list[Scored]:
     """Score the model that ``fit`` saved (or any saved classifier) on labelled files.
 
-    ``text`` and ``label`` name the columns where they are called otherwise than in training.
+    ``text`` and ``label`` name the columns where they are called otherwise than in training, and
+    ``reading`` holds delimiter, encoding and quoting as ``data.read`` takes them.
     ``progress`` shows a bar on a terminal. Raises ModelError, DataError, and ValueError for labels
     that the model does not know.
     """
@@ -56,7 +62,7 @@ def evaluate(
     task = with_columns(task, text, label)
     found = []
     for path in map(Path, paths):
-        dataset, read = read_for(task, path, delimiter=delimiter, encoding=encoding)
+        dataset, read = read_for(task, path, **reading)
         report = evaluation.evaluate(model, dataset, task, tokenizer, progress=progress)
         found.append(Scored(path, read, report))
     return found
@@ -74,14 +80,12 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
     return replace(task, text=named, target=label or task.target)
 
 
-def read_for(
-    task: Task, path: Path, *, delimiter: str | None = None, encoding: str | None = None
-) -> tuple[Dataset, ReadReport]:
+def read_for(task: Task, path: Path, **reading: str | None) -> tuple[Dataset, ReadReport]:
     """The rows of a file as the task wants them: class labels as they stand, numbers as numbers."""
     number = isinstance(task, Regression)
     label = None if isinstance(task, LanguageModelling) else task.target
     wanted = Wanted.of(task.text, label, "number" if number else "class")
-    table = read_table(path, wanted, delimiter=delimiter, encoding=encoding)
+    table = read_table(path, wanted, **reading)
     return to_dataset(table, wanted, Value("float32") if number else None), table.report
 
 
