@@ -65,6 +65,10 @@ class FilesGiven:
             DATA,
         ),
     ] = "auto"
+    drop_rare: Annotated[
+        int,
+        option("Leave out labels with fewer rows than this in TRAIN, in all files.", DATA, "ROWS"),
+    ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,6 +95,16 @@ class ReadingGiven:
             "CHARACTER",
         ),
     ] = None
+    quoting: Annotated[
+        str,
+        option(
+            "What quotes are in .csv and .tsv files: csv (marks around fields, which may then hold "
+            "delimiters and line ends), none (characters, and each line is a row), or auto: csv "
+            "for .csv, and for .tsv what the file looks like (none from standard input).",
+            DATA,
+            "auto|csv|none",
+        ),
+    ] = "auto"
 
     def __post_init__(self) -> None:
         if self.delimiter and self.delimiter.casefold() in TAB_NAMES:

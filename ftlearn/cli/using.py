@@ -130,7 +130,7 @@ def predict(
     streaming.check_target(stream.input, stream.output, overwrite=stream.overwrite)
     model, tokenizer, task = saving.load(saved.folder, device.device)
     task = with_columns(task, stream.text or ())
-    written = Format(stream.format, reading.delimiter, reading.encoding)
+    written = Format(stream.format, **vars(reading))
     files, how = (stream.input, stream.output), {"overwrite": stream.overwrite}
     counts = streaming.predict_file(model, task, tokenizer, *files, file_format=written, **how)
     answered = f"{counts.rows - counts.refused} of {counts.rows} rows answered"

@@ -1,7 +1,7 @@
 """Data: strict reading, cleaning, splitting, and the course's own corpus.
 
-`load` opens a data set by name or path, `read` one file with a report, `split` and `subset` divide
-it, and the rest finds what is wrong with it.
+`load` opens a data set by name or path, `read` one file with a report, `split`, `subset` and
+`drop_rare` divide it, and the rest finds what is wrong with it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from .duplicates import Leak, exact_duplicates, leaks, near_duplicates
 from .errors import DataError
 from .labels import natural_order
 from .loading import load
+from .rare import drop_rare
 from .reading import ReadReport, read
 from .records import Refusal
 from .splitting import split, subset
@@ -22,6 +23,7 @@ __all__ = [
     "ReadReport",
     "Refusal",
     "Repair",
+    "drop_rare",
     "exact_duplicates",
     "label_errors",
     "leaks",

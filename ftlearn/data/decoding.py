@@ -1,12 +1,12 @@
 """From bytes to lines of text: UTF-8, UTF-16 by its mark, or an encoding that the caller names.
 
-Bytes are decoded as they come, so that a file of any size takes the memory of one chunk.
+Bytes are decoded as they come, so that a file of any size takes the memory of one chunk. A byte
+that does not decode spoils its line and no other; where it spoils many, the encoding is another.
 """
 
 from __future__ import annotations
 
 import codecs
-import io
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -21,121 +21,228 @@ MARKS = {  # the marks of UTF-32 begin like those of UTF-16, so they are looked 
 }
 LONGEST_MARK = 4
 CHUNK = 2**20
+SPOILT = re.compile("[\ud800-\udfff]")
+"""What stands in a decoded line for bytes that do not decode: halves of surrogate pairs."""
+HALF = "\ud800"
+SPOILT_SHARE = 0.05
+"""More lines than this share, and more than hold other letters than ASCII, are an error."""
+JUDGED_EVERY = 1000
+SAMPLE = 50
 
 
-class Bytes(io.BufferedIOBase):
+class Bytes:
     """A binary stream, read once from front to back, that knows how far it was read."""
 
     def __init__(self, stream: BinaryIO, place: str) -> None:
         self.place = place
+        self.done = 0
         self._stream = stream
-        self._chunk, self._at = b"", 0
-        self._bytes_before, self._lines_before = 0, 0
+        self._first: bytes | None = None
 
     @property
-    def done(self) -> int:
-        """Bytes handed on so far."""
-        return self._bytes_before + self._at
+    def first(self) -> bytes:
+        """The first bytes that there are, enough to hold a mark; they are still to be read."""
+        if self._first is None:
+            self._first = more = self._stream.read1(CHUNK)
+            while more and len(self._first) < LONGEST_MARK:
+                more = self._stream.read1(CHUNK)
+                self._first += more
+        return self._first
 
-    def readable(self) -> bool:
-        """Always true: a `TextIOWrapper` asks."""
-        return True
-
-    def read1(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, or nothing at the end."""
-        start, chunk = self._at, self.chunk()
-        start = min(start, self._at)  # a new chunk begins at 0
-        self._at = len(chunk) if size < 0 else min(start + size, len(chunk))
-        return chunk[start : self._at]
-
-    def chunk(self) -> bytes:
-        """The bytes around the place that was reached; the next ones where they are used up."""
-        if self._at == len(self._chunk):
-            self._bytes_before += len(self._chunk)
-            self._lines_before += self._chunk.count(b"\n")
-            self._chunk, self._at = self._next(), 0
-        return self._chunk
-
-    def _next(self) -> bytes:
-        """The next bytes that there are: of the first ones enough to hold a mark."""
-        data = more = self._stream.read1(CHUNK)
-        while more and not self._bytes_before and len(data) < LONGEST_MARK:
-            more = self._stream.read1(CHUNK)
-            data += more
-        return data
-
-    def describe(self, error: UnicodeDecodeError, name: str) -> str:
-        """What is wrong with a byte, where it stands, and what to try."""
-        offset = self.done - len(error.object) + error.start
-        within = max(0, offset - self._bytes_before)
-        line = self._lines_before + self._chunk.count(b"\n", 0, within) + 1
-        byte = error.object[error.start]
-        where = f"{self.place}: byte 0x{byte:02x} at offset {offset} (line {line}) is not {name}"
-        around = self._chunk or error.object
-        if name == "utf-8" and _mostly_utf8(around):
-            return f"{where}, but the rest is; mend that byte and read again."
-        if name.startswith(("utf-16", "utf-32")):
-            return f"{where} ({error.reason}); the file is damaged or cut off, write it anew."
-        return f"{where}; {to_try(suggest(around, name))}."
+    def __iter__(self) -> Iterator[bytes]:
+        chunk = self.first
+        while chunk:
+            self.done += len(chunk)
+            yield chunk
+            chunk = self._stream.read1(CHUNK)
 
 
-def lines_of(
-    stream: BinaryIO | Bytes,
-    place: str,
-    encoding: str | None = None,
-    newline: str | None = None,
-) -> tuple[Iterator[str], str]:
-    r"""The lines of a binary stream with their ends, and the encoding that is used.
+class Lines:
+    r"""The lines of a binary stream with their ends, in order, and how many of them are spoilt.
 
     A line ends at \n, or at \r where the first line does and `newline` is None: a \r inside a file
-    with other line ends belongs to a text. A byte order mark is left out. Raises `DataError` for
-    an unknown encoding, for UTF-16 without its mark, and, when it comes to them, for bytes that do
-    not decode: with the byte, its offset, its line, and the encoding to try.
+    with other line ends belongs to a text. A byte order mark is left out. A line with bytes that do
+    not decode holds halves of surrogate pairs in their place; `fault` says why.
 
-    >>> lines, name = lines_of(io.BytesIO("caf\u00e9\r\nau lait".encode("utf-16")), "here")
-    >>> list(lines) == ["caf\u00e9\r\n", "au lait"], name
-    (True, 'utf-16')
+    Raises `DataError` for an unknown encoding, for UTF-16 without its mark, and, while or after
+    the lines are read, where more than one line in twenty is spoilt and fewer are in order beyond
+    ASCII: then the encoding is another, and the error names the one to try.
+
+    >>> import io
+    >>> lines = Lines(Bytes(io.BytesIO("caf\u00e9\r\nau lait".encode("utf-16")), "here"))
+    >>> lines.encoding, list(lines) == ["caf\u00e9\r\n", "au lait"]
+    ('utf-16', True)
     """
-    source = stream if isinstance(stream, Bytes) else Bytes(stream, place)
-    name = encoding or _guess(source)
-    try:
-        "".encode(name)
-    except (LookupError, ValueError):
-        raise DataError(f"{name!r} is not a known encoding; try 'utf-8' or 'cp1252'.") from None
-    end = newline or _first_end(source, name)
-    return _decoded(io.TextIOWrapper(source, name, newline=end), source, name), name
+
+    def __init__(
+        self, source: Bytes, encoding: str | None = None, newline: str | None = None
+    ) -> None:
+        self.place = source.place
+        self.encoding = encoding or _guess(source)
+        self.count = self.spoilt = self.beyond_ascii = 0
+        self._source = source
+        self._sample: list[tuple[int, str]] = []
+        try:
+            self._unit = _unit(self.encoding)
+            self._decoder = codecs.getincrementaldecoder(self.encoding)(self._errors)
+            "".encode(self.encoding)
+        except (LookupError, ValueError):
+            raise DataError(
+                f"{encoding!r} is not a known encoding; try 'utf-8' or 'cp1252'."
+            ) from None
+        self._end = newline or _first_end(source, self.encoding)
+
+    @property
+    def _errors(self) -> str:
+        """The error handler that puts a half of a surrogate pair where something is wrong."""
+        return "surrogateescape" if self._unit == 1 else "surrogatepass"
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._decoded():
+            self.count += 1
+            if not line.isascii():
+                self._judge(line)
+            yield line
+            if self.count % JUDGED_EVERY == 0:
+                self._check()
+        self._check()
+
+    def fault(self, text: str) -> str | None:
+        """Why a line, or several, cannot be read; None where all of it was decoded."""
+        found = None if text.isascii() else SPOILT.search(text)
+        if found is None:
+            return None
+        if self._unit == 1:
+            return f"byte 0x{ord(found[0]) & 0xFF:02x} is not {self.encoding}"
+        return f"half a character is not {self.encoding}"
+
+    def note(self) -> str | None:
+        """What to try where lines were spoilt and none shows that the encoding is right."""
+        if not self.spoilt or self.beyond_ascii or self._unit > 1:
+            return None
+        lines = "1 line holds bytes" if self.spoilt == 1 else f"{self.spoilt} lines hold bytes"
+        return (
+            f"{lines} that are not {self.encoding}, and no other goes beyond ASCII; "
+            f"where they are letters, {self.remedy()}"
+        )
+
+    def _decoded(self) -> Iterator[str]:
+        pending = ""
+        first = True
+        for text in self._texts():
+            if first and text:
+                text, first = text.removeprefix("\ufeff"), False
+            *whole, rest = text.split(self._end)
+            if not whole:
+                pending += rest
+                continue
+            yield pending + whole[0] + self._end
+            for line in whole[1:]:
+                yield line + self._end
+            pending = rest
+        if pending:
+            yield pending
+
+    def _texts(self) -> Iterator[str]:
+        try:
+            for chunk in self._source:
+                yield self._decoder.decode(chunk)
+            yield self._last()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.place} is not {self.encoding} ({error.reason}); the file is damaged, or "
+                "its encoding is another: write it anew, or name another encoding."
+            ) from None
+        except UnicodeError as error:
+            raise DataError(
+                f"{self.place} is not {self.encoding} ({error}); name another encoding."
+            ) from None
+
+    def _last(self) -> str:
+        """What the decoder still holds; in UTF-16 and UTF-32 a file may end inside a character."""
+        try:
+            return self._decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            if self._unit == 1:
+                raise
+            return HALF
+
+    def _judge(self, line: str) -> None:
+        if SPOILT.search(line):
+            self.spoilt += 1
+            if len(self._sample) < SAMPLE:
+                self._sample.append((self.count, line))
+        else:
+            self.beyond_ascii += 1
+
+    def _check(self) -> None:
+        """Raise DataError where so many lines are spoilt that the encoding must be another."""
+        most = max(1, self.beyond_ascii, SPOILT_SHARE * self.count)
+        if self.spoilt > most:
+            number, line = self._sample[0]
+            raise DataError(
+                f"{self.place}: {self.spoilt} of {self.count} lines hold what is not "
+                f"{self.encoding}, the first is line {number} ({self.fault(line)}); "
+                f"{self.remedy()}."
+            )
+
+    def remedy(self) -> str:
+        """What to try, by the spoilt lines so far."""
+        if self._unit > 1:
+            return "the file is damaged, write it anew"
+        spoilt = "".join(line for _, line in self._sample)
+        return to_try(suggest(spoilt.encode(self.encoding, self._errors), self.encoding))
+
+
+def _unit(encoding: str) -> int:
+    """The fewest bytes that a character takes: 2 in UTF-16, 4 in UTF-32, 1 in others."""
+    name = codecs.lookup(encoding).name
+    return {"utf-16": 2, "utf-32": 4}.get(name[:6], 1)
 
 
 def _guess(source: Bytes) -> str:
-    start = source.chunk()[:LONGEST_MARK]
     for mark, name in MARKS.items():
-        if start.startswith(mark):
+        if source.first.startswith(mark):
             return name
-    if len(start) == LONGEST_MARK and b"\0\0" in (start[::2], start[1::2]):
-        hint = to_try(suggest(start, "utf-8"))
-        raise DataError(f"{source.place} holds NUL bytes, as UTF-16 without its mark does; {hint}.")
+    found = utf16_without_mark(source.first)
+    if found:
+        raise DataError(
+            f"{source.place} holds NUL bytes, as UTF-16 without its mark does; {to_try(found)}."
+        )
     return "utf-8"
+
+
+def utf16_without_mark(data: bytes) -> str | None:
+    """UTF-16 by its bytes: the upper halves of ASCII are NUL, at all even or all odd places.
+
+    >>> utf16_without_mark("text".encode("utf-16-be")), utf16_without_mark(b"text")
+    ('utf-16-be', None)
+    """
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    name = "utf-16-be" if even > odd else "utf-16-le"
+    if max(even, odd) < 2 or max(even, odd) < 3 * min(even, odd):
+        return None
+    if 4 * (even + odd) >= len(data):
+        return name
+    # Texts that are not in ASCII have few NUL bytes, and are not UTF-8.
+    return name if 50 * (even + odd) >= len(data) and not _decodes(data, "utf-8") else None
+
+
+def _decodes(data: bytes, name: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(name)().decode(data)  # it may end inside a character
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _first_end(source: Bytes, name: str) -> str:
     try:
-        start = codecs.getincrementaldecoder(name)("ignore").decode(source.chunk())
+        start = codecs.getincrementaldecoder(name)("ignore").decode(source.first)
     except UnicodeError:  # the first line will say why
         return "\n"
     found = re.search(r"\r(?=[^\r\n])|\n", start)
     return found[0] if found else "\n"
-
-
-def _decoded(text: io.TextIOWrapper, source: Bytes, name: str) -> Iterator[str]:
-    try:
-        first = next(text, "").removeprefix("\ufeff")
-        if first:
-            yield first
-        yield from text
-    except UnicodeDecodeError as error:
-        raise DataError(source.describe(error, name)) from None
-    except UnicodeError as error:
-        raise DataError(f"{source.place} is not {name} ({error}); name another encoding.") from None
 
 
 def to_try(encoding: str) -> str:
@@ -145,11 +252,6 @@ def to_try(encoding: str) -> str:
     "try encoding='cp1252' (--encoding cp1252)"
     """
     return f"try encoding={encoding!r} (--encoding {encoding})"
-
-
-def _mostly_utf8(data: bytes) -> bool:
-    good = sum(ord(char) > 127 for char in data.decode("utf-8", errors="ignore"))
-    return good > data.decode("utf-8", errors="replace").count("\ufffd")
 
 
 def suggest(data: bytes, tried: str) -> str:
@@ -162,17 +264,9 @@ def suggest(data: bytes, tried: str) -> str:
     >>> suggest("\u9884\u8bad\u7ec3\u6a21\u578b".encode("gb18030"), "utf-8")
     'gb18030'
     """
-    if b"\0" in data:
-        return "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
     runs = re.findall(rb"[\x80-\xff]+", data)
     western = 2 * sum(len(run) == 1 for run in runs) >= len(runs)
     for name in ("cp1252", "gb18030") if western else ("gb18030", "cp1252"):
-        try:
-            codecs.getincrementaldecoder(name)().decode(
-                data
-            )  # the chunk may end inside a character
-        except UnicodeDecodeError:
-            continue
-        if name != tried:
+        if name != tried and _decodes(data, name):
             return name
     return "latin-1"

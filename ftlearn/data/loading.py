@@ -32,6 +32,7 @@ def load(
     kind: str = "auto",
     delimiter: str | None = None,
     encoding: str | None = None,
+    quoting: str = "auto",
 ) -> DatasetDict:
     """Load a data set by name or path as a `DatasetDict`; raises `DataError`.
 
@@ -46,10 +47,11 @@ def load(
         validation part, a tenth of train becomes valid. The labels of the test parts of sst2 and
         stsb are secret, so their validation part is test here, and valid a tenth of train;
         any other Hub id, with its own columns
-    text, label, kind, delimiter, encoding : for files, as in `ftlearn.data.read`; columns keep
-        their names, classes are those of all parts
+    text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
+        keep their names, classes are those of all parts
 
-    A `UserWarning` holds the report of refused rows, and names files of a folder that are no part.
+    A `UserWarning` holds the report where rows of a file were refused, or it has notes, and names
+    files of a folder that are no part.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
@@ -63,7 +65,8 @@ def load(
     else:
         return load_hub(name, tuple(BUNDLED))
     wanted = Wanted.of(text, label, kind)
-    return _read_parts(files, wanted, {"delimiter": delimiter, "encoding": encoding})
+    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
+    return _read_parts(files, wanted, how)
 
 
 def _features(name: str, part: str) -> Features:
@@ -121,7 +124,7 @@ def _part_files(folder: Path) -> dict[str, Path]:
 def _read_parts(files: dict[str, Path], wanted: Wanted, how: dict) -> DatasetDict:
     tables = {part: read_table(file, wanted, **how) for part, file in files.items()}
     for table in tables.values():
-        if table.report.refused:
+        if table.report.refused or table.report.notes:
             warnings.warn(str(table.report), UserWarning, stacklevel=3)
     feature = _shared_label(tables, wanted)
     return DatasetDict({part: to_dataset(table, wanted, feature) for part, table in tables.items()})
@@ -131,4 +134,4 @@ def _shared_label(tables: dict[str, Table], wanted: Wanted) -> ClassLabel | Valu
     if wanted.label is None:
         return None
     values = [value for table in tables.values() for value in table.columns[wanted.label]]
-    return label_feature(values, wanted.kind)
+    return label_feature(values, wanted.kind, next(iter(tables.values())).lines)

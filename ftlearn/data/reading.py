@@ -8,10 +8,11 @@ from pathlib import Path
 
 from datasets import ClassLabel, Dataset, Features, Value
 
+from .disguises import check_suffix
 from .errors import DataError
 from .labels import label_feature
 from .records import Record, Refusal, Row
-from .streams import FORMATS, Format, opened
+from .streams import FORMATS, Format, Source, opened
 from .wanted import Wanted
 
 SUFFIXES = tuple(suffix for suffix, name in FORMATS.items() if name != "txt")
@@ -27,7 +28,8 @@ class ReadReport:
     path : the file
     rows : number of rows read
     refused : the rows that were not read, each with the line it starts on (from 1) and the reason
-    encoding, delimiter : as used; None where the format has none
+    encoding, delimiter, quoting : as used; None where the format has none
+    notes : what else one should know of how the file was read
     """
 
     path: str
@@ -35,14 +37,18 @@ class ReadReport:
     refused: tuple[Refusal, ...]
     encoding: str | None
     delimiter: str | None
+    quoting: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         how = [self.encoding, self.delimiter and f"delimiter {self.delimiter!r}"]
+        how.append("quoting none" if self.quoting == "none" else None)
         how = ", ".join(part for part in how if part)
         head = f"{self.path}: {self.rows} rows read" + (f" ({how})" if how else "")
         lines = [f"  line {line}: {reason}" for line, reason in self.refused[:SHOWN]]
         if len(self.refused) > SHOWN:
             lines.append(f"  ... and {len(self.refused) - SHOWN} more")
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join([f"{head}, {len(self.refused)} refused", *lines])
 
 
@@ -72,6 +78,7 @@ def read(
     kind: str = "auto",
     delimiter: str | None = None,
     encoding: str | None = None,
+    quoting: str = "auto",
 ) -> tuple[Dataset, ReadReport]:
     """Read a .csv, .tsv, .jsonl or .parquet file into a `Dataset` that keeps every cell as it is.
 
@@ -81,13 +88,19 @@ def read(
     label : the label column, or None for texts without labels
     kind : "class" for a `ClassLabel` in natural order (1, 2, 10), "number" for float32, "auto" for
         numbers where all labels are numbers and at least one is not whole, and classes otherwise
-    delimiter : one character for CSV and TSV; by default the comma and the tab
+    delimiter : one character for CSV and TSV; by default what a first line `sep=;` states, and
+        else the comma and the tab
     encoding : by default UTF-8, or UTF-16 where the file starts with its mark
+    quoting : "csv" for quotes around fields, as in RFC 4180, "none" for quotes that are characters,
+        so that each line is a row; "auto" is "csv" for CSV, and for TSV what the file looks like,
+        which the report tells where it could be otherwise
 
-    All other columns are strings; `NA`, `null` and `None` stay the text they are. A row that is
-    broken, or whose text or label is empty, is refused and named in the report by the line on
-    which it starts. Blank lines are no rows. Raises `DataError` where the file as a whole cannot
-    be trusted.
+    All other columns are strings; `NA`, `null` and `None` stay the text they are. Those without a
+    name, or with the same name as others, are left out. A row that is broken, holds bytes of
+    another encoding or more than ten million characters in a cell, or whose text or label is empty,
+    is refused and named in the report by the line on which it starts. Blank lines are no rows.
+    Raises `DataError` where the file as a whole cannot be trusted: where a quote is not closed, or
+    more than one line in twenty does not decode and fewer prove the encoding right.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.csv"
@@ -99,30 +112,42 @@ def read(
     (Refusal(line=3, reason="'text' is empty"),)
     """
     wanted = Wanted.of(text, label, kind)
-    table = read_table(Path(path), wanted, delimiter=delimiter, encoding=encoding)
-    feature = label_feature(table.columns[label], kind) if label else None
+    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
+    table = read_table(Path(path), wanted, **how)
+    feature = label_feature(table.columns[label], kind, table.lines) if label else None
     return to_dataset(table, wanted, feature), table.report
 
 
 def read_table(
-    path: Path, wanted: Wanted, *, delimiter: str | None = None, encoding: str | None = None
+    path: Path,
+    wanted: Wanted,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    quoting: str = "auto",
 ) -> Table:
     """The good rows of a file as texts: `read` up to the features, which parts may share."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path} has the suffix {suffix!r}; readable are {', '.join(SUFFIXES)}.")
-    with opened(path, wanted, Format(FORMATS[suffix], delimiter, encoding)) as source:
+    check_suffix(path, SUFFIXES)
+    file_format = Format(FORMATS[path.suffix.lower()], delimiter, encoding, quoting)
+    with opened(path, wanted, file_format) as source:
         rows = list(source.rows)
     lines = [row.line for row in rows if isinstance(row, Record)]
     good = [row.cells for row in rows if isinstance(row, Record)]
+    lines = [row.line for row in rows if isinstance(row, Record)]
     names = source.names or list(dict.fromkeys(name for cells in good for name in cells))
     _need_rows(rows, source.names, path)
-    refused = tuple(row for row in rows if isinstance(row, Refusal))
-    used = source.format
-    report = ReadReport(str(path), len(good), refused, used.encoding, used.delimiter)
+    report = _report(path, rows, source)
     if not good:
         raise DataError(f"every row was refused, so there is nothing to learn from. {report}")
     return Table({name: [cells.get(name) for cells in good] for name in names}, report, lines)
+
+
+def _report(path: Path, rows: Sequence[Row], source: Source) -> ReadReport:
+    refused = tuple(row for row in rows if isinstance(row, Refusal))
+    used = source.format
+    quoting = used.quoting if used.delimiter else None
+    how = (used.encoding, used.delimiter, quoting, tuple(source.notes()))
+    return ReadReport(str(path), len(rows) - len(refused), refused, *how)
 
 
 def _need_rows(rows: Sequence[Row], names: list[str] | None, path: Path) -> None:

@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict
 from scipy.optimize import linprog
 
 from .errors import DataError, need_columns
+from .rare import listed
 
 PARTS = ("train", "valid", "test")
 Sizes = tuple[float, float, float]
@@ -140,12 +141,14 @@ def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None)
     """
     counts = Counter(classes)
     used = sum(total > 0 for total in totals)
-    for name, count in counts.items():
-        if stratify is not None and count < used:
-            raise DataError(
-                f"class {name!r} of {stratify!r} has {count} rows, fewer than the {used} parts; "
-                "add rows, merge it with another class, or leave out stratify."
-            )
+    rare = {name: count for name, count in counts.items() if count < used}
+    if stratify is not None and rare:
+        few = "1 class has" if len(rare) == 1 else f"{len(rare)} classes have"
+        raise DataError(
+            f"{few} fewer rows of {stratify!r} than the {used} parts: {listed(rare)}; add "
+            f"rows, merge classes, leave them out by data.drop_rare(..., rows={used}), or leave "
+            "out stratify."
+        )
     names = sorted(counts)
     sums = np.array([counts[name] for name in names])
     ideal = np.outer(sums, totals) / len(classes)

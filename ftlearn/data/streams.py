@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .class_names import class_names, with_class_names
-from .decoding import Bytes, lines_of
+from .decoding import Bytes, Lines
+from .delimited import Delimited, Dialect, stated_delimiter
+from .disguises import START, check_start, check_suffix
 from .errors import DataError, close_match, need_columns
-from .records import Row, csv_rows, json_rows, parquet_rows, text_rows
+from .quoting import QUOTINGS, Choice, Grammar, choose
+from .records import Row, json_rows, parquet_rows, text_rows
 from .wanted import Wanted
 
 STANDARD_INPUT = "-"
@@ -28,25 +31,30 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 @dataclass(frozen=True)
 class Format:
-    """How a source is written; what is None is found out.
+    """How a source is written; what is None or "auto" is found out.
 
     Parameters
     ----------
     name : txt (one text a line), csv, tsv, jsonl or parquet; by default as the suffix says, and
         txt for standard input
-    delimiter : one character for csv and tsv; by default the comma and the tab
+    delimiter : one character for csv and tsv; by default what a first line `sep=;` states, as Excel
+        writes it, and else the comma and the tab
     encoding : by default UTF-8, or UTF-16 where the source starts with its mark
+    quoting : of csv and tsv: "csv" for quotes around fields, as in RFC 4180, "none" for quotes that
+        are characters, so that each line is a row. "auto" is "csv", but with tabs what the whole
+        file looks like (`quoting.choose`), and "none" with tabs on standard input
     """
 
     name: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    quoting: str = "auto"
 
     def of(self, source: str | Path) -> Format:
-        """The format of a source, its name and delimiter settled; raises `DataError`.
+        """The format of a source, its name settled; raises `DataError`.
 
         >>> Format().of("notes.tsv")
-        Format(name='tsv', delimiter='\\t', encoding=None)
+        Format(name='tsv', delimiter=None, encoding=None, quoting='auto')
         """
         name = self.name or _name_of(source)
         if name not in FORMATS.values():
@@ -63,7 +71,14 @@ class Format:
             )
         if name == "parquet" and self.encoding is not None:
             raise DataError(f"encoding={self.encoding!r} has no meaning for Parquet; leave it out.")
-        return replace(self, name=name, delimiter=delimiter or DELIMITERS.get(name))
+        if self.quoting not in QUOTINGS:
+            raise DataError(
+                f"quoting={self.quoting!r} is none of {', '.join(QUOTINGS)}."
+                + close_match(self.quoting, QUOTINGS)
+            )
+        if self.quoting != "auto" and name not in DELIMITERS:
+            raise DataError(f"quoting={self.quoting!r} is for a .csv or .tsv file; leave it out.")
+        return replace(self, name=name)
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,7 @@ class Source:
     format : as it is used
     total, unit, done : how much there is (None: not known) in bytes ("B") or rows, and how much
         of it was read
+    notes : what one should know of how it was read; complete after the last row
     """
 
     names: list[str] | None
@@ -85,6 +101,7 @@ class Source:
     total: int | None
     unit: str
     done: Callable[[], int]
+    notes: Callable[[], list[str]]
 
 
 def stream(
@@ -127,25 +144,63 @@ def opened(source: str | Path, wanted: Wanted, file_format: Format) -> Iterator[
     elif not path.is_file():
         raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
     elif file_format.name == "parquet":
+        check_start(_start(path), str(path), "parquet")
         yield _parquet_source(path, wanted, file_format)
     else:
         with path.open("rb") as file:
-            size = path.stat().st_size
-            yield _text_source(Bytes(file, str(path)), size, wanted, file_format)
+            yield _text_source(Bytes(file, str(path)), path, wanted, file_format)
 
 
-def _text_source(data: Bytes, size: int | None, wanted: Wanted, given: Format) -> Source:
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(START)
+
+
+def _text_source(data: Bytes, path: Path | None, wanted: Wanted, given: Format) -> Source:
+    check_start(data.first, data.place, given.name)
     newline = "\n" if given.name == "jsonl" else None  # in JSON a \r is a space
-    lines, encoding = lines_of(data, data.place, given.encoding, newline)
+    lines = Lines(data, given.encoding, newline)
+    names, notes = None, [lines.note]
+    used = replace(given, encoding=lines.encoding)
     if given.name == "jsonl":
-        names, rows = None, json_rows(lines)
+        rows = json_rows(lines, wanted.columns)
     elif given.name == "txt":
         names, rows = _only_text(wanted, data.place), text_rows(lines, wanted.text[0])
     else:
-        names, rows = csv_rows(lines, given.delimiter, data.place)
+        table, why = _table(lines, path, wanted, given)
+        names, rows = table.names, table.rows()
+        notes += [lambda: why or table.note()]
+        used = replace(used, delimiter=table.dialect.delimiter, quoting=table.dialect.quoting)
         need_columns(wanted.columns, names, data.place)
-    used = replace(given, encoding=encoding)
-    return Source(names, map(wanted.check, rows), used, size, "B", lambda: data.done)
+    size = None if path is None else path.stat().st_size
+
+    def told() -> list[str]:
+        return [note for note in (find() for find in notes) if note]
+
+    return Source(names, map(wanted.check, rows), used, size, "B", lambda: data.done, told)
+
+
+def _table(
+    lines: Lines, path: Path | None, wanted: Wanted, given: Format
+) -> tuple[Delimited, str | None]:
+    """Delimited text with its header read, and why its quoting is what it is, where in doubt."""
+    stated, content = stated_delimiter(lines)
+    delimiter = given.delimiter or stated or DELIMITERS[given.name]
+    found = Choice(given.quoting)
+    if given.quoting == "auto":
+        found = _quoting(path, delimiter, lines.encoding)
+    dialect = Dialect(delimiter, found.quoting, asked=given.quoting != "auto")
+    return Delimited(lines, content, dialect, wanted.columns), found.note
+
+
+def _quoting(path: Path | None, delimiter: str, encoding: str) -> Choice:
+    """The quoting of a file by its delimiter, and with tabs by a first reading."""
+    if delimiter != "\t":
+        return Choice("csv")
+    if path is None:
+        return Choice("none")
+    with path.open("rb") as file:
+        return choose(Lines(Bytes(file, str(path)), encoding), Grammar.of(delimiter))
 
 
 def _only_text(wanted: Wanted, place: str) -> list[str]:
@@ -158,7 +213,7 @@ def _only_text(wanted: Wanted, place: str) -> list[str]:
 
 
 def _parquet_source(path: Path, wanted: Wanted, given: Format) -> Source:
-    names, rows, total = parquet_rows(path)
+    names, rows, total = parquet_rows(path, wanted.columns)
     rows = with_class_names(rows, class_names(path))
     need_columns(wanted.columns, names, str(path))
     read = [0]
@@ -168,19 +223,14 @@ def _parquet_source(path: Path, wanted: Wanted, given: Format) -> Source:
             read[0] += 1
             yield wanted.check(row)
 
-    return Source(names, counted(), given, total, " rows", lambda: read[0])
+    return Source(names, counted(), given, total, " rows", lambda: read[0], list)
 
 
 def _name_of(source: str | Path) -> str:
     if source == STANDARD_INPUT:
         return "txt"
-    suffix = Path(source).suffix.lower()
-    if suffix not in FORMATS:
-        raise DataError(
-            f"{source} has the suffix {suffix!r}; readable are {', '.join(FORMATS)}, or any file "
-            "whose format is named."
-        )
-    return FORMATS[suffix]
+    check_suffix(Path(source), tuple(FORMATS), ", or any file whose format is named")
+    return FORMATS[Path(source).suffix.lower()]
 
 
 def _separates(delimiter: str) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from .errors import DataError, close_match
 from .labels import KINDS, parse_number
+from .notation import notation
+from .quoting import LONGEST
 from .records import Record, Refusal, Row, storable
 
 NOT_FINITE = {"nan", "infinity", "-infinity", "inf", "-inf"}
@@ -65,6 +67,8 @@ class Wanted:
                 return f"there is no {name!r}{close_match(name, cells)}"
             if not (texts[name] or "").strip():
                 return f"{name!r} is empty"
+            if len(texts[name]) > LONGEST:
+                return f"{name!r} has {len(texts[name]):,} characters; cut it to {LONGEST:,}"
         for name in self.text:
             if not isinstance(cells[name], str):
                 return f"{name!r} is {_shorten(cells[name])}, not a text"
@@ -75,7 +79,9 @@ class Wanted:
         if odd or isinstance(cell, list | tuple | dict | bytes):
             return f"{self.label!r} is {_shorten(cell)}, not a label"
         if self.kind == "number" and parse_number(text) is None:
-            return f"{self.label!r} is {_shorten(cell)}, not a number"
+            other = notation(text)
+            hint = f" ({other.what}): write {other.plain}" if other and other.plain else ""
+            return f"{self.label!r} is {_shorten(cell)}, not a number{hint}"
         return None
 
 

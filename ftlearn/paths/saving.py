@@ -45,8 +45,8 @@ def interpolate_folders(
     With ``valid``, a file or data set with the task's columns, writes out/path.csv, out/path.png
     and, at the α that is best there by a metric (``task.criterion`` unless named), out/model.
     Without it nothing can choose: give one α, and out/model is written at that. ``reading`` holds
-    the ``delimiter`` and ``encoding`` of a file, as ``data.read`` takes them, and ``device`` is
-    where the points are measured, by default the best one.
+    the ``delimiter``, ``encoding`` and ``quoting`` of a file, as ``data.read`` takes them, and
+    ``device`` is where the points are measured, by default the best one.
 
     Raises ExistsError when ``out`` exists, and ValueError, before anything is measured, when
     the two models are not of one make, or a metric or an α is none. Nothing is left of a call
@@ -96,7 +96,7 @@ def _walk_folders(
 
 def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Dataset:
     rows, report = read_for(task, Path(file), **reading)
-    if report.refused:
+    if report.refused or report.notes:
         warnings.warn(str(report), stacklevel=4)
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn.compatibility.texts import same_texts
 from ftlearn.data import DataError, ReadReport, split
-from ftlearn.data.labels import label_feature
+from ftlearn.data.labels import label_feature, own_labels
+from ftlearn.data.rare import drop_rare, listed
 from ftlearn.data.reading import read_table, to_dataset
 from ftlearn.data.wanted import Wanted
 from ftlearn.runs.agreeing import against_train
@@ -27,13 +29,14 @@ class Parts:
     """The rows by part, and what each file gave.
 
     ``cut`` names the parts that were cut from the training file; ``repeated`` counts its rows
-    whose text stands in it more than once.
+    whose text stands in it more than once; ``left_out`` has the rows of each rare label.
     """
 
     data: DatasetDict
     reports: dict[str, ReadReport]
     cut: tuple[str, ...]
     repeated: int
+    left_out: dict[str, int]
 
 
 def read_parts(files: Files, *, seed: int) -> Parts:
@@ -46,11 +49,12 @@ def read_parts(files: Files, *, seed: int) -> Parts:
     are too few rows.
     """
     wanted = Wanted.of(files.text, files.label, KINDS[files.task])
-    how = {"delimiter": files.delimiter, "encoding": files.encoding}
-    tables = {part: read_table(path, wanted, **how) for part, path in files.given.items()}
-    feature = label_feature(tables["train"].columns[files.label], wanted.kind)
+    tables = {part: read_table(path, wanted, **files.reading) for part, path in files.given.items()}
+    train = tables["train"]
+    feature = label_feature(train.columns[files.label], wanted.kind, train.lines)
     tables = against_train(tables, wanted, feature)
     data = {part: to_dataset(table, wanted, feature) for part, table in tables.items()}
+    data, left_out = _without_rare(data, files) if files.drop_rare else (data, {})
     together = _repeated(same_texts(data["train"], files.text))
     cut = tuple(part for part in ("valid", "test") if part not in data)
     if cut:
@@ -61,7 +65,23 @@ def read_parts(files: Files, *, seed: int) -> Parts:
         {part: table.report for part, table in tables.items()},
         cut,
         sum(text is not None for text in together),
+        left_out,
     )
+
+
+def _without_rare(
+    data: dict[str, Dataset], files: Files
+) -> tuple[dict[str, Dataset], dict[str, int]]:
+    """The parts without the labels that have too few rows, which a warning names."""
+    kept, left_out = drop_rare(DatasetDict(data), rows=files.drop_rare, label=files.label)
+    if left_out:
+        labels = "1 label has" if len(left_out) == 1 else f"{len(left_out)} labels have"
+        warnings.warn(
+            f"{labels} fewer than {files.drop_rare} rows in the training file and "
+            f"{sum(left_out.values())} rows in all, which are left out: {listed(left_out)}",
+            stacklevel=4,
+        )
+    return dict(kept), left_out
 
 
 def _repeated(texts: list[str]) -> list[str | None]:
@@ -109,15 +129,29 @@ def _check_enough(
     if stratify is None:
         return
     names, counts = dataset.features[stratify].names, Counter(dataset[stratify])
-    for label, count in sorted(counts.items()):
-        if count <= len(cut):
-            raise RunError(
-                _too_few(
-                    files,
-                    f"label {names[label]!r} has only {count} of its rows, and each of the "
-                    f"{len(cut) + 1} parts (train, {', '.join(cut)}) needs one",
-                )
-            )
+    least = len(cut) + 1
+    rare = {names[label]: count for label, count in counts.items() if count < least}
+    if rare:
+        raise RunError(_too_rare(files, rare, cut, own_labels(counts)))
+
+
+def _too_rare(files: Files, rare: dict[str, int], cut: tuple[str, ...], own: str | None) -> str:
+    """Why labels cannot be cut into parts, all of them, and what to do."""
+    least = len(cut) + 1
+    labels = "1 label has" if len(rare) == 1 else f"{len(rare)} labels have"
+    reason = (
+        f"{labels} fewer rows than the {least} parts (train, {', '.join(cut)}), which need one "
+        f"each: {listed(rare)}"
+    )
+    if own:
+        return _too_few(
+            files,
+            f"{own}; {reason}. Is {files.label!r} the right column? For numbers use "
+            "task='regression' (--task regression)",
+        )
+    return _too_few(
+        files, f"{reason}. Leave such labels out with drop_rare={least} (--drop-rare {least})"
+    )
 
 
 def _copies(together: list[str | None], files: Files) -> str:

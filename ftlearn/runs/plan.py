@@ -26,6 +26,7 @@ class Files:
     valid, test  files of their own, of which rows with a label that ``train`` does not have are
                 refused; where one is missing, a tenth of ``train`` takes its place
     task       classification, regression, or auto: what the labels look like
+    drop_rare  labels with fewer rows than this in ``train`` are left out, in all files
 
     >>> Files(train="notes.csv", task="clasification")
     Traceback (most recent call last):
@@ -41,10 +42,14 @@ class Files:
     task: str = "auto"
     delimiter: str | None = None
     encoding: str | None = None
+    quoting: str = "auto"
+    drop_rare: int = 0
 
     def __post_init__(self) -> None:
         text = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         object.__setattr__(self, "text", text)
+        if self.drop_rare < 0:
+            raise ValueError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
         if self.task not in KINDS:
             hint = close_match(self.task, KINDS)
             raise ValueError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
@@ -54,6 +59,15 @@ class Files:
         """The files by the part they are."""
         named = {"train": self.train, "valid": self.valid, "test": self.test}
         return {part: Path(name) for part, name in named.items() if name is not None}
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the files are read, as ``data.read`` takes it."""
+        return {
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+            "quoting": self.quoting,
+        }
 
     def sha256(self) -> dict[str, str]:
         """The fingerprint of each file, by part."""
@@ -109,8 +123,8 @@ class Plan:
             "pooling": self.pooling,
             "max_length": self.max_length,
             "patience": self.patience,
-            "delimiter": files.delimiter,
-            "encoding": files.encoding,
+            **files.reading,
+            "drop_rare": files.drop_rare,
             **asdict(self.config),
         }
 

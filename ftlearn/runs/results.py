@@ -122,7 +122,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
         "window": result.task.window(result.tokenizer),
         "labels": list(getattr(result.task, "labels", ())) or None,
         "configuration": plan.settings(),
-        "notes": result.notes,
+        "notes": [*_reading_notes(plan, result.parts), *result.notes],
     }
 
 
@@ -146,12 +146,22 @@ def _data(plan: Plan, parts: Parts) -> dict[str, Any]:
         "rows": {part: len(rows) for part, rows in parts.data.items()},
         "cut_from_train": list(parts.cut),
         "repeated_texts": parts.repeated,
+        "left_out": parts.left_out,
         "refused": [
             {"file": given[part].name, "line": line, "reason": reason}
             for part, report in parts.reports.items()
             for line, reason in report.refused
         ],
     }
+
+
+def _reading_notes(plan: Plan, parts: Parts) -> list[str]:
+    """What one should know of how each file was read."""
+    return [
+        f"{plan.files.given[part].name}: {note}"
+        for part, report in parts.reports.items()
+        for note in report.notes
+    ]
 
 
 @contextmanager

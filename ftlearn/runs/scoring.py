@@ -29,13 +29,13 @@ class Scored:
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """For JSON: the file's name, rows, what was refused, metrics with intervals, warnings."""
+        """For JSON: the file's name, rows, what was refused, metrics with intervals, notes."""
         return {
             "file": self.path.name,
             "rows": self.read.rows,
             "refused": [{"line": line, "reason": reason} for line, reason in self.read.refused],
             "test": scores(self.report),
-            "notes": self.notes,
+            "notes": [*self.read.notes, *self.notes],
         }
 
 
@@ -45,21 +45,20 @@ def evaluate(
     *,
     text: str | Sequence[str] = (),
     label: str | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
     device: str | None = None,
     progress: bool = False,
+    **reading: str | None,
 ) -> list[Scored]:
     """Score the model that ``fit`` saved (or any saved classifier) on labelled files.
 
-    ``text`` and ``label`` name the columns where they are called otherwise than in training.
-    ``progress`` shows a bar on a terminal. Rows with a label that the model does not know are
-    refused, with a warning. Raises ModelError, and DataError for files that cannot be read or have
-    no label that the model knows, before anything is measured.
+    ``text`` and ``label`` name the columns where they are called otherwise than in training, and
+    ``reading`` holds delimiter, encoding and quoting as ``data.read`` takes them. ``progress``
+    shows a bar on a terminal. Rows with a label that the model does not know are refused, with a
+    warning. Raises ModelError, and DataError for files that cannot be read or have no label that
+    the model knows, before anything is measured.
     """
-    how = {"delimiter": delimiter, "encoding": encoding}
     given = {"text": text, "label": label, "device": device, "progress": progress}
-    return list(scored_one_by_one(folder, paths, **given, **how))
+    return list(scored_one_by_one(folder, paths, **given, **reading))
 
 
 def scored_one_by_one(
