@@ -82,8 +82,8 @@ def run(
 ) -> tuple[float, float]:
     """Executes all cells in a fresh kernel: wall time in seconds, peak memory in MB.
 
-    The memory is that of the kernel and of the processes it starts. `environment` is added to
-    that of this process. Raises LessonError when a cell fails; with `keep_going` only when no
+    The memory is that of the kernel alone, without the processes it starts, which the limit of a
+    lesson is on. `environment` is added to that of this process. Raises LessonError when a cell fails; with `keep_going` only when no
     further cell can run, because the kernel died or a cell does not end.
     """
     client = NotebookClient(
@@ -108,7 +108,7 @@ def run(
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise LessonError(f"{path.name}, cell {cell.id}:\n{plain(str(error))}") from error
         seconds = time.perf_counter() - start
-    return seconds, memory.mb
+    return seconds, memory.own_mb
 
 
 def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> None:

@@ -22,13 +22,18 @@ class PeakMemory:
     """
 
     def __init__(self, pid: int) -> None:
-        self.process, self.bytes = psutil.Process(pid), 0
+        self.process, self.bytes, self.own_bytes = psutil.Process(pid), 0, 0
         self._ended, self._watcher = threading.Event(), threading.Thread(target=self._watch)
 
     @property
     def mb(self) -> float:
-        """The peak up to now, in MB of 2^20 bytes."""
+        """The peak of all together up to now, in MB of 2^20 bytes."""
         return self.bytes / MB
+
+    @property
+    def own_mb(self) -> float:
+        """The peak of the process without its children, in MB."""
+        return self.own_bytes / MB
 
     def __enter__(self) -> PeakMemory:
         self._watcher.start()
@@ -50,10 +55,12 @@ class PeakMemory:
 
     def _look(self) -> None:
         try:
-            found = max(high_water(self.process), together(self.process))
+            own = max(high_water(self.process), self.process.memory_info().rss)
+            found = together(self.process)
         except psutil.Error:  # it has ended
             return
-        self.bytes = max(self.bytes, found)
+        self.own_bytes = max(self.own_bytes, own)
+        self.bytes = max(self.bytes, own, found)
 
 
 def together(process: psutil.Process) -> int:
