@@ -69,7 +69,8 @@ def _acquire(lock: FileLock, file: Path, wait: float, made: list[Path]) -> None:
         lock.acquire(timeout=wait)
     except Timeout:
         raise BusyError(_busy(file)) from None
-    except FileNotFoundError:  # the holder before us took an empty folder away right now
+    except (FileNotFoundError, FileExistsError):
+        # The holder before us took the empty folder away right now, or another made it again.
         _acquire(lock, file, wait, made)
     except OSError as error:
         if error.errno not in UNSUPPORTED:

@@ -127,13 +127,14 @@ def test_folders_that_were_made_for_the_lock_go_with_it(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "notes.txt"]
 
 
-def test_a_folder_that_its_last_holder_takes_away_is_made_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize("seen", [FileNotFoundError, FileExistsError])
+def test_a_folder_that_its_last_holder_takes_away_is_made_again(tmp_path, monkeypatch, seen):
     real, gone = FileLock.acquire, []
 
     def acquire(lock: FileLock, **how: Any) -> Any:
         if not gone:  # between our making the folder and our opening the file in it
             gone.append((tmp_path / "run").rmdir())
-            raise FileNotFoundError(lock.lock_file)
+            raise seen(lock.lock_file)
         return real(lock, **how)
 
     monkeypatch.setattr(FileLock, "acquire", acquire)
