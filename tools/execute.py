@@ -83,8 +83,9 @@ def run(
     """Executes all cells in a fresh kernel: wall time in seconds, peak memory in MB.
 
     The memory is that of the kernel alone, without the processes it starts, which the limit of a
-    lesson is on. `environment` is added to that of this process. Raises LessonError when a cell fails; with `keep_going` only when no
-    further cell can run, because the kernel died or a cell does not end.
+    lesson is on. `environment` is added to that of this process. Raises LessonError when a cell
+    fails; with `keep_going` only when no further cell can run, because the kernel died or a cell
+    does not end.
     """
     client = NotebookClient(
         notebook,

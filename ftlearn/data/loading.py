@@ -44,18 +44,17 @@ def load(
         such files named train and, if wanted, valid (or validation, val, dev, eval) and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
         (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
-        validation part, a tenth of train becomes valid. The labels of the test parts of sst2 and
-        stsb are secret, so their validation part is test here, and valid a tenth of train;
-        any other Hub id, with its own columns
+        validation part, a tenth of train becomes valid. The test labels of sst2 and stsb are
+        secret: their validation part is test here; any other Hub id, with its own columns
     text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
         keep their names, classes are those of all parts
 
-    A `UserWarning` holds the report where rows of a file were refused, or it has notes, and names
-    files of a folder that are no part.
+    A `UserWarning` holds the report of refused rows and notes, and names files that are no part.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
     name, path = str(name_or_path), Path(name_or_path)
+    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
     if name in BUNDLED:
         return DatasetDict({part: _bundled(name, part) for part in BUNDLED[name]})
     if path.is_dir():
@@ -64,9 +63,7 @@ def load(
         files = {"train": path}
     else:
         return load_hub(name, tuple(BUNDLED))
-    wanted = Wanted.of(text, label, kind)
-    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
-    return _read_parts(files, wanted, how)
+    return _read_parts(files, Wanted.of(text, label, kind), how)
 
 
 def _features(name: str, part: str) -> Features:

@@ -82,34 +82,27 @@ def read(
 ) -> tuple[Dataset, ReadReport]:
     """Read a .csv, .tsv, .jsonl or .parquet file into a `Dataset` that keeps every cell as it is.
 
-    Parameters
-    ----------
     text : the column with the text, or the two columns of a text pair
     label : the label column, or None for texts without labels
     kind : "class" for a `ClassLabel` in natural order (1, 2, 10), "number" for float32, "auto" for
         numbers where all labels are numbers and at least one is not whole, and classes otherwise
-    delimiter : one character for CSV and TSV; by default what a first line `sep=;` states, and
-        else the comma and the tab
+    delimiter : one character; by default what a first line `sep=;` states, else comma and tab
     encoding : by default UTF-8, or UTF-16 where the file starts with its mark
-    quoting : "csv" for quotes around fields, as in RFC 4180, "none" for quotes that are characters,
-        so that each line is a row; "auto" is "csv" for CSV, and for TSV what the file looks like,
-        which the report tells where it could be otherwise
+    quoting : "csv" for quotes around fields (RFC 4180), "none" where they are characters and each
+        line is a row; "auto" is "csv" for CSV and what the file looks like for TSV (see the report)
 
-    All other columns are strings; `NA`, `null` and `None` stay the text they are. Those without a
-    name, or with the same name as others, are left out. A row that is broken, holds bytes of
-    another encoding or more than ten million characters in a cell, or whose text or label is empty,
-    is refused and named in the report by the line on which it starts. Blank lines are no rows.
-    Raises `DataError` where the file as a whole cannot be trusted: where a quote is not closed, or
+    All other columns are strings; `NA`, `null` and `None` stay the text they are; those without a
+    name, or with that of another, are left out. A row that is broken, does not decode, has ten
+    million characters in a cell, or no text or label, is refused and named in the report by its
+    line. Raises `DataError` where the file as a whole cannot be trusted: a quote is not closed, or
     more than one line in twenty does not decode and fewer prove the encoding right.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.csv"
     >>> _ = path.write_text("text,label\\nA new chip,10\\n,2\\nNA,2\\n")
     >>> dataset, report = read(path, label="label")
-    >>> dataset["text"][:], dataset.features["label"].names
-    (['A new chip', 'NA'], ['2', '10'])
-    >>> report.refused
-    (Refusal(line=3, reason="'text' is empty"),)
+    >>> dataset["text"][:], dataset.features["label"].names, report.refused[0].line
+    (['A new chip', 'NA'], ['2', '10'], 3)
     """
     wanted = Wanted.of(text, label, kind)
     how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
