@@ -143,8 +143,8 @@ def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None)
         few = "1 class has" if len(rare) == 1 else f"{len(rare)} classes have"
         raise DataError(
             f"{few} fewer rows of {stratify!r} than the {used} parts: {listed(rare)}; add "
-            f"rows, merge classes, leave them out by data.drop_rare(..., rows={used}), or leave out "
-            "stratify."
+            f"rows, merge classes, leave them out by data.drop_rare(..., rows={used}), or take "
+            "stratify=None."
         )
     names = sorted(counts)
     sums = np.array([counts[name] for name in names])
