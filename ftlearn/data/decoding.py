@@ -27,6 +27,8 @@ HALF = "\ud800"
 SPOILT_SHARE = 0.05
 """More lines than this share, and more than hold other letters than ASCII, are an error."""
 JUDGED_EVERY = 1000
+JUDGED = 2**16
+"""Bytes by which UTF-16 without its mark is known."""
 SAMPLE = 50
 
 
@@ -215,17 +217,19 @@ def _guess(source: Bytes) -> str:
 def utf16_without_mark(data: bytes) -> str | None:
     """UTF-16 by its bytes: the upper halves of ASCII are NUL, at all even or all odd places.
 
+    Those of other alphabets are below a space, and those of Chinese characters are not UTF-8.
+
     >>> utf16_without_mark("text".encode("utf-16-be")), utf16_without_mark(b"text")
     ('utf-16-be', None)
     """
+    data = data[:JUDGED]
     even, odd = data[::2].count(0), data[1::2].count(0)
-    name = "utf-16-be" if even > odd else "utf-16-le"
     if max(even, odd) < 2 or max(even, odd) < 3 * min(even, odd):
         return None
-    if 4 * (even + odd) >= len(data):
-        return name
-    # Texts that are not in ASCII have few NUL bytes, and are not UTF-8.
-    return name if 50 * (even + odd) >= len(data) and not _decodes(data, "utf-8") else None
+    name, upper = ("utf-16-be", data[::2]) if even > odd else ("utf-16-le", data[1::2])
+    above = len(upper.translate(None, delete=bytes(range(0x20))))
+    chinese = 50 * (even + odd) >= len(data) and not _decodes(data, "utf-8")
+    return name if chinese or 2 * above <= len(upper) else None
 
 
 def _decodes(data: bytes, name: str) -> bool:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from .decoding import Lines, to_try
+from .decoding import SPOILT, Lines, to_try
 from .errors import DataError
 from .quoting import BROKEN, LONGEST, TOO_LONG, UNCLOSED, Grammar, Piece, pieces
 from .records import Record, Refusal, Row, storable
@@ -33,6 +33,8 @@ SPACED_QUOTE = "a field begins with spaces and a quote; take the spaces away, or
 UNDOUBLED = f'quotes inside a quoted field are not doubled (""); double them, or {CHARACTERS}'
 MANY_LINES = 100
 """A quoted field of more lines than this is told; few texts are so long, and a lost quote is."""
+FEW_LINES = 10
+"""In a field of no more lines than this, all must look like rows for it to seem a lost quote."""
 SHOWN = 3
 
 
@@ -154,10 +156,11 @@ class Delimited:
                 raise DataError(_unclosed(self._lines.place, piece))
             if piece.state == TOO_LONG:
                 yield Refusal(piece.line, f"it has more than {LONGEST:,} characters; cut it")
+            elif piece.state == BROKEN:
+                row = self._broken(piece)
+                yield Refusal(piece.line, fault) if fault else row
             elif fault:
                 yield Refusal(piece.line, fault)
-            elif piece.state == BROKEN:
-                yield self._broken(piece)
             elif '"' not in piece.text:
                 yield from _bare_row(piece, grammar.delimiter)
             elif self._seems_merged(piece) and self.dialect.delimiter == "\t":
@@ -183,14 +186,15 @@ class Delimited:
             seems = piece.holds
         else:
             counts = [line.count(self.dialect.delimiter) for line in piece.text.split("\n")]
-            seems = 2 * counts.count(self._width - 1) > lines and self._width > 1
+            alike = counts.count(self._width - 1)
+            seems = self._width > 1 and (alike == lines or 2 * alike > lines > FEW_LINES)
         if seems or lines > MANY_LINES:
             self._merged.append(piece._replace(text=""))
         return seems
 
     def _broken(self, piece: Piece) -> Row:
         """A line with another grammar: its row, or its refusal; an error where it may go on."""
-        delimiter, body = self.dialect.delimiter, piece.text.rstrip("\r\n")
+        delimiter, body = self.dialect.delimiter, SPOILT.sub("", piece.text).rstrip("\r\n")
         others = _other_delimiters(body, delimiter)
         if not self._width and others and '"' + delimiter not in body:
             raise DataError(

@@ -12,7 +12,7 @@ START = 2**16
 """Bytes at the start of a file by which it is known."""
 AS_TABLE = "write its rows as .csv, .jsonl or .parquet"
 AS_CSV = "open it in its program and save the sheet as CSV (UTF-8)"
-UNPACK = "unpack it, and give the file inside"
+UNPACK = "unpack it and give the file inside"
 
 
 class Kind(NamedTuple):
@@ -28,10 +28,10 @@ BINARY = (  # the more special ones first
     Kind(rb"PK\x03\x04.*?opendocument\.spreadsheet", "an OpenDocument sheet (.ods)", AS_CSV),
     Kind(rb"PK\x03\x04.*?word/", "a Word document (.docx)", AS_TABLE),
     Kind(rb"PK(\x03\x04|\x05\x06)", "a ZIP archive", UNPACK),
-    Kind(rb"\x1f\x8b", "compressed by gzip (.gz)", UNPACK + ": gunzip"),
-    Kind(rb"BZh[1-9]1AY&SY", "compressed by bzip2 (.bz2)", UNPACK + ": bunzip2"),
-    Kind(rb"\xfd7zXZ\x00", "compressed by xz (.xz)", UNPACK + ": unxz"),
-    Kind(rb"\x28\xb5\x2f\xfd", "compressed by Zstandard (.zst)", UNPACK + ": unzstd"),
+    Kind(rb"\x1f\x8b", "compressed by gzip (.gz)", UNPACK + " (gunzip)"),
+    Kind(rb"BZh[1-9]1AY&SY", "compressed by bzip2 (.bz2)", UNPACK + " (bunzip2)"),
+    Kind(rb"\xfd7zXZ\x00", "compressed by xz (.xz)", UNPACK + " (unxz)"),
+    Kind(rb"\x28\xb5\x2f\xfd", "compressed by Zstandard (.zst)", UNPACK + " (unzstd)"),
     Kind(rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive (.7z)", UNPACK),
     Kind(rb"Rar!\x1a\x07", "a RAR archive (.rar)", UNPACK),
     Kind(rb".{257}ustar", "a tar archive (.tar)", UNPACK),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datasets import ClassLabel, Value
 
 from .errors import DataError
-from .notation import notation
+from .notation import COMMAS, notation
 
 KINDS = ("auto", "class", "number")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -19,7 +19,7 @@ DIGITS = re.compile(r"([0-9]+)")
 MOSTLY = 0.9
 """Labels are meant as numbers where at least this share of the rows has one, however written."""
 ENOUGH_ROWS = 10
-SHOWN = 10
+SHOWN = 3
 
 
 def parse_number(value: str) -> float | None:
@@ -133,7 +133,10 @@ def _in_the_way(values: Sequence[str], lines: Sequence[int]) -> str:
     shown = [_shown(line, value) for line, value in odd[:SHOWN]]
     more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
     rows = "1 row is" if len(odd) == 1 else f"{len(odd)} rows are"
-    return f" {rows} not written as a number and would be refused: {', '.join(shown)}{more}."
+    said = f" {rows} refused then as not a number: {', '.join(shown)}{more}."
+    if any(notation(value) and notation(value).what in COMMAS for _, value in odd):
+        said += " pandas.read_csv(..., decimal=',') or (..., thousands=',') reads such numbers."
+    return said
 
 
 def _shown(line: int | None, value: str) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 MISSING = {"", "-", "--", ".", "?", "n/a", "na", "nan", "null", "none", "nil", "#n/a", "missing"}
 DECIMAL_COMMA, THOUSANDS, COMMA = "decimal comma", "thousands separator", "comma"
+COMMAS = (DECIMAL_COMMA, THOUSANDS, COMMA)
 PERCENT, CURRENCY, MINUS, NO_NUMBER = "percent sign", "currency sign", "minus sign", "no number"
 UNIT = re.compile(r"(?P<front>[$€£¥])?\s*(?P<number>[^%$€£¥]*?)\s*(?P<back>[%$€£¥])?")
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from .errors import DataError, need_columns
+from .labels import natural_order
 
 SHOWN = 10
 
@@ -18,7 +19,7 @@ def listed(counts: Mapping[str, int]) -> str:
     >>> listed({"b": 1, "a": 2})
     "'a' (2), 'b' (1)"
     """
-    names = sorted(counts)
+    names = sorted(counts, key=natural_order)
     shown = ", ".join(f"{name!r} ({counts[name]})" for name in names[:SHOWN])
     return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 

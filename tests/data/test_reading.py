@@ -13,7 +13,7 @@ from datasets import ClassLabel, Value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftlearn.data import DataError, natural_order, read
+from ftlearn.data import DataError, delimited, natural_order, quoting, read, wanted
 
 HOSTILE = [
     "NA",
@@ -215,6 +215,52 @@ def test_a_row_that_only_looks_whole_is_refused(tmp_path):
     assert "carriage return" in report.refused[1].reason
 
 
+def test_a_bad_byte_costs_its_row_only(tmp_path):
+    rows = [f"café {row},a".encode() for row in range(9)]
+    rows[3] = b"caf\xe9 3,a"
+    rows[6] = b'"two\nlines, caf\xc3",a'
+    dataset, report = read(write(tmp_path, b"\n".join([b"text,label", *rows])))
+    assert dataset["text"][:] == [f"café {row}" for row in range(9) if row not in (3, 6)]
+    assert report.refused == ((5, "byte 0xe9 is not utf-8"), (8, "byte 0xc3 is not utf-8"))
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl"])
+def test_long_fields_are_read_and_endless_ones_refused(tmp_path, name, monkeypatch):
+    def lines(text: str) -> str:
+        pairs = (("text", "n"), ("a", "1"), (text, "2"), ("c", "3"))
+        if name == "x.jsonl":
+            return "\n".join(json.dumps({"text": t, "n": n}) for t, n in pairs[1:])
+        mark = "\t" if name == "x.tsv" else ","
+        return "".join(f'"{t}"{mark}{n}\n' for t, n in pairs)
+
+    limit = csv.field_size_limit()
+    long = "word " * 60_000
+    dataset, report = read(write(tmp_path, lines(long), name))
+    assert (dataset["text"][:], report.refused) == (["a", long, "c"], ())
+    assert csv.field_size_limit() == limit
+    for module in (delimited, quoting, wanted):
+        monkeypatch.setattr(module, "LONGEST", 1000)
+    for endless in ("x" * 1001, "many\n" * 201):
+        dataset, report = read(write(tmp_path, lines(endless), name))
+        assert dataset["text"][:] == ["a", "c"]
+        assert "1,00" in report.refused[0].reason
+
+
+def test_only_columns_that_are_asked_for_must_stand_once(tmp_path):
+    path = write(tmp_path, "label,text,,,,note,note\na,one,,,,x,y\nb,two,,,,x,y\n")
+    dataset, report = read(path, label="label")
+    assert (dataset.column_names, report.refused) == (["label", "text"], ())
+    fails(path, "'note' 2 times", "columns 6 and 7", label="note")
+    lines = '{"text": "one", "n": 1, "n": 2}\n{"text": "two", "text": "2", "n": 3}\n'
+    dataset, report = read(write(tmp_path, lines, "x.jsonl"))
+    assert dataset.to_list() == [{"text": "one"}]
+    assert report.refused == ((2, "invalid JSON: the key 'text' stands twice"),)
+    table = pyarrow.table([["one"], ["x"], ["y"]], names=["text", "n", "n"])
+    pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet")[0].to_list() == [{"text": "one"}]
+    fails(tmp_path / "x.parquet", "the column 'n' stands twice", text="n")
+
+
 def test_a_file_whose_lines_end_in_carriage_returns_is_read(tmp_path):
     dataset, _ = read(write(tmp_path, 'text,n\ra,1\r"b\nc",2\r'))
     assert dataset.to_list() == [{"text": "a", "n": "1"}, {"text": "b\nc", "n": "2"}]
@@ -266,20 +312,20 @@ def test_a_long_report_is_cut(tmp_path):
         (" Text,label\na,b\n", ["Did you mean ' Text'?"]),
         ("text;label\na;b\n", ["'text;label'", "delimiter=';' (--delimiter ';')"]),
         ("text\tlabel\na\tb\n", ["delimiter='\\t' (--delimiter $'\\t')"]),
-        ("text,label,text\na,b,c\n", ["['text']", "more than once", "rename"]),
+        ("text,label,text\na,b,c\n", ["'text' 2 times", "columns 1 and 3", "rename all but one"]),
         ("text\n  \n", ["every row was refused", "line 2: 'text' is empty"]),
         ('text,n\n"open,1\nb,2\nc,3\n', ["line 2", "line 4", "close the quote"]),
         ('text,n\na,1\n"open,2\n"b",3\n', ["line 3"]),
         ('text,n\na,1\n"He said "hi, all\nof you"",2\n', ["line 3"]),
-        ('text,n\n"He said "hi" to me",2\n', ["line 2", 'double it ("")']),
+        ('text,n\n"He said "hi" to me",2\n', ["every row was refused", "line 2", "double them"]),
+        ('text,n\n"Well," he said,2\n', ["line 2", 'double it ("")', "--quoting none"]),
         ("text,n\na,1\n".encode("utf-16-le"), ["NUL", "encoding='utf-16-le'"]),
-        ("text\ncafé olé\n".encode("cp1252"), ["0xe9", "offset 8", "line 2", "encoding='cp1252'"]),
-        ("text\n预训练模型\n".encode("gb18030"), ["0xc1", "offset 9", "encoding='gb18030'"]),
-        ("text\n预训练\n".encode() + b"\xff\n", ["0xff", "offset 15", "mend that byte"]),
-        ('text,n\na 6" pipe,1\nb,2\n', ["line 2", "a quote stands alone"]),
-        ('text,a,b\n"one, two,1,x\n", three",2\n', ["line 2 do not match up to line 3"]),
+        ("text\ncafé olé\n".encode("cp1252"), ["0xe9", "line 2", "encoding='cp1252'"]),
+        ("text\n预训练模型\n".encode("gb18030"), ["0xc1", "line 2", "encoding='gb18030'"]),
+        (b"caf\xe9,text\na,b\n", ["its header cannot be read", "0xe9", "encoding='cp1252'"]),
+        ('text,n\na 6" pipe,1\n', ["line 2: a quote stands alone", "(--quoting none)"]),
+        ('text,a,b\n"one, two,1,x\n", three",2\n', ["opens a field on line 2", "up to line 3"]),
         ('"text";"label"\na;b\n', ["not split by ','", "delimiter=';' (--delimiter ';')"]),
-        ('text\n"' + "x" * 200_000 + '"\n', ["line 2", "more than 131072 characters", "cut it"]),
     ],
 )
 def test_errors_of_a_file_name_the_value_and_the_remedy(tmp_path, content, expected):
@@ -298,6 +344,8 @@ def test_errors_of_the_call_name_the_value_and_the_remedy(tmp_path):
     fails(path, "kind='classes'", "Did you mean 'class'?", label="label", kind="classes")
     fails(path, "delimiter=';;'", "one character", delimiter=";;")
     fails(path, "'utf-9'", "try 'utf-8'", encoding="utf-9")
+    fails(path, "quoting='nane'", "auto, csv, none", "Did you mean 'none'?", quoting="nane")
+    fails(write(tmp_path, "{}", "b.jsonl"), "quoting='csv'", ".csv or .tsv", quoting="csv")
     fails(path, "label='text'", text="text", label="text")
     fails(write(tmp_path, '{"text": "a"}', "a.jsonl"), "delimiter=','", ".csv", delimiter=",")
     fails(write(tmp_path, "x", "a.parquet"), "encoding='utf-8'", "leave it out", encoding="utf-8")

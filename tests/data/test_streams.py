@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlearn.data import DataError, Refusal, decoding, read
-from ftlearn.data.decoding import Bytes, lines_of
+from ftlearn.data.decoding import Bytes, Lines
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format, stream
 
@@ -119,21 +119,75 @@ TEXT = st.text(st.sampled_from("ab é\n\r插🙂"), max_size=60)
 @given(TEXT, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]), st.integers(1, 9))
 def test_lines_do_not_depend_on_the_chunks_in_which_bytes_come(monkeypatch, text, name, size):
     monkeypatch.setattr(decoding, "CHUNK", size)
-    lines, used = lines_of(io.BytesIO(text.encode(name)), "here", newline="\n")
+    lines = Lines(Bytes(io.BytesIO(text.encode(name)), "here"), newline="\n")
     assert list(lines) == io.StringIO(text, newline="\n").readlines()
-    assert used == name.removesuffix("-sig") or not text
+    assert lines.encoding == name.removesuffix("-sig") or not text
 
 
 @QUICK
-@given(st.binary(max_size=40).filter(bytes.isascii), TEXT, st.integers(1, 9))
-def test_a_bad_byte_is_named_with_its_offset_and_line_in_any_chunk(monkeypatch, start, end, size):
+@given(
+    TEXT, st.sampled_from([b"\xff", b"\xc3", b"\xe6\x8f", b"\xf0\x9f\x99", b"\xed\xa0\x80"]), TEXT
+)
+@pytest.mark.parametrize("size", [1, 3, 2**20])
+def test_bad_bytes_spoil_their_line_and_no_other(monkeypatch, size, start, bad, end):
     monkeypatch.setattr(decoding, "CHUNK", size)
-    start = start.replace(b"\0", b"") + "é\n".encode()
-    lines, _ = lines_of(io.BytesIO(start + b"\xff" + end.encode()), "here")
+    whole = (
+        start.replace("\r", "").encode() + b"\n=" + bad + b"=\n" + end.replace("\r", "").encode()
+    )
+    lines = Lines(Bytes(io.BytesIO(whole), "here"), newline="\n")
+    spoilt = [lines.fault(line) for line in lines]
+    place = start.count("\n") + 1
+    assert spoilt.pop(place) == f"byte 0x{bad[0]:02x} is not utf-8"
+    assert not any(spoilt)
+
+
+@pytest.mark.parametrize(("encoding", "cut"), [("utf-16", 1), ("utf-16", 3), ("utf-32", 2)])
+def test_a_file_that_ends_inside_a_character_loses_its_last_row_only(tmp_path, encoding, cut):
+    path = tmp_path / "x.txt"
+    path.write_bytes("one\ntwo\nend🙂".encode(encoding)[:-cut])
+    *good, last = stream(path)
+    assert [row.cells["text"] for row in good] == ["one", "two"]
+    assert last == Refusal(3, f"half a character is not {encoding}")
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "beyond", "rows", "fails"),
+    [
+        (1, 0, 1, False),
+        (1, 0, 9, False),
+        (2, 0, 9, True),
+        (5, 0, 100, False),
+        (6, 0, 100, True),
+        (6, 6, 100, False),
+        (6, 5, 100, True),
+        (60, 0, 1000, True),
+        (60, 60, 1200, False),
+    ],
+)
+def test_many_lines_that_do_not_decode_are_of_another_encoding(
+    tmp_path, spoilt, beyond, rows, fails
+):
+    letters = [b"caf\xe9 ol\xe9"] * spoilt + ["é".encode()] * beyond
+    content = letters + [b"plain"] * (rows - len(letters))
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\n".join(content))
+    if not fails:
+        assert sum(isinstance(row, Refusal) for row in stream(path)) == spoilt
+        return
     with pytest.raises(DataError) as caught:
-        list(lines)
-    line = start.count(b"\n") + 1
-    assert f"here: byte 0xff at offset {len(start)} (line {line}) is not utf-8" in str(caught.value)
+        list(stream(path))
+    told = f"{spoilt} of {rows} lines hold what is not utf-8, the first is line 1 (byte 0xe9"
+    assert told in str(caught.value)
+    assert "encoding='cp1252' (--encoding cp1252)" in str(caught.value)
+
+
+def test_another_encoding_is_found_before_a_large_file_is_read(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"caf\xe9\n" * 5000)
+    taken = []
+    with pytest.raises(DataError, match="1000 of 1000 lines"):
+        taken.extend(row.line for row in stream(path))
+    assert len(taken) <= 1000
 
 
 @pytest.mark.parametrize(
@@ -141,11 +195,11 @@ def test_a_bad_byte_is_named_with_its_offset_and_line_in_any_chunk(monkeypatch, 
     [
         ("text\nx".encode("utf-16-le"), None, "UTF-16 without its mark does; try encoding='utf-16"),
         ("text\nx".encode("utf-16-be"), None, "(--encoding utf-16-be)"),
-        ("text\nx".encode("utf-16")[:-1], None, "utf-16 (truncated data); the file is damaged"),
+        (("预训练模型，文本\n" * 9).encode("utf-16-le"), None, "(--encoding utf-16-le)"),
         (b"text\nx", "utf-16", "is not utf-16"),
-        (b"text\ncaf\xe9 ol\xe9", None, "try encoding='cp1252' (--encoding cp1252)"),
-        (b"text\ncaf\x81 \xe9", "cp1252", "(line 2) is not cp1252; try encoding='latin-1'"),
-        ("text\n预训练模型".encode("gb18030"), None, "try encoding='gb18030'"),
+        (b"\xe9t\xe9\ncaf\xe9 ol\xe9", None, "try encoding='cp1252' (--encoding cp1252)"),
+        (b"\x81t\xe9\ncaf\x81 \xe9", "cp1252", "byte 0x81 is not cp1252"),
+        ("文本\n预训练模型".encode("gb18030"), None, "try encoding='gb18030'"),
         (b"text\nx", "hex", "'hex' is not a known encoding"),
         (b"text\nx", "a\0b", "is not a known encoding"),
         (b"text\nx", "locale", "is not a known encoding"),
@@ -173,9 +227,8 @@ def test_good_rows_come_before_the_place_that_breaks(tmp_path):
 
 def test_bytes_know_how_far_they_were_read():
     data = Bytes(io.BytesIO(b"abc" * 10), "here")
-    assert data.read1(5) == b"abcab"
-    assert (data.done, data.readable()) == (5, True)
-    assert (len(data.read1()), data.done, data.read1()) == (25, 30, b"")
+    assert (data.first, data.done) == (b"abc" * 10, 0)
+    assert [(chunk, data.done) for chunk in data] == [(b"abc" * 10, 30)]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".csv", ".jsonl"])
