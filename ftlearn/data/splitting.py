@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+from numbers import Integral
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -89,7 +90,9 @@ def hash_order(dataset: Dataset, seed: int) -> list[int]:
     names = sorted(dataset.column_names)
     columns = dataset.to_dict()
     keys = [
-        hashlib.blake2b(json.dumps([seed, *row], default=str).encode(), digest_size=16).digest()
+        hashlib.blake2b(
+            json.dumps([int(seed), *row], default=str).encode(), digest_size=16
+        ).digest()
         for row in zip(*(columns[name] for name in names), strict=True)
     ]
     return sorted(range(len(keys)), key=keys.__getitem__)
@@ -101,10 +104,10 @@ def _totals(sizes: Sizes, rows: int) -> list[int]:
         raise DataError("the data set has 0 rows; there is nothing to split.")
     if len(sizes) != 3 or min(sizes) < 0:
         raise DataError(f"sizes={sizes} must be three fractions or counts, none below 0.")
-    if all(isinstance(size, int) for size in sizes):
+    if all(isinstance(size, Integral) for size in sizes):
         if sum(sizes) != rows:
             raise DataError(f"sizes={sizes} sum to {sum(sizes)}, but there are {rows} rows.")
-        return list(sizes)
+        return [int(size) for size in sizes]
     if abs(sum(sizes) - 1) > 1e-6:
         raise DataError(f"sizes={sizes} sum to {sum(sizes):g}; fractions must sum to 1.")
     ideal = np.array(sizes) * rows
