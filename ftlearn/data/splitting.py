@@ -146,8 +146,7 @@ def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None)
         few = "1 class has" if len(rare) == 1 else f"{len(rare)} classes have"
         raise DataError(
             f"{few} fewer rows of {stratify!r} than the {used} parts: {listed(rare)}; add "
-            f"rows, merge classes, leave them out by data.drop_rare(..., rows={used}), or take "
-            "stratify=None."
+            f"rows, merge classes, leave them out with drop_rare ({used} rows), or leave out stratify."
         )
     names = sorted(counts)
     sums = np.array([counts[name] for name in names])
