@@ -145,8 +145,8 @@ def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None)
     if stratify is not None and rare:
         few = "1 class has" if len(rare) == 1 else f"{len(rare)} classes have"
         raise DataError(
-            f"{few} fewer rows of {stratify!r} than the {used} parts: {listed(rare)}; add "
-            f"rows, merge classes, leave them out with drop_rare ({used} rows), or leave out stratify."
+            f"{few} fewer rows of {stratify!r} than the {used} parts: {listed(rare)}; add rows, "
+            f"merge classes, leave them out with drop_rare ({used} rows), or leave out stratify."
         )
     names = sorted(counts)
     sums = np.array([counts[name] for name in names])
