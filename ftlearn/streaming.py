@@ -61,14 +61,13 @@ def predict_file(
         input
     target : the file to write, or "-" for standard output, which is flushed after each window
     text : the column with the text, or two for a pair; by default those of the task
-    file_format : `data.streams.Format(name, delimiter, encoding, quoting)`, where the suffix does
-        not tell
+    file_format : a `data.streams.Format`, where the suffix does not tell
     progress : a bar on standard error, where that is a terminal
 
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
     target appears when it is complete: until then results are in the target's name with ".part"
-    after it, where they stay, with a warning, when the run breaks off. Warnings also say what one
-    should know of how the source was read. Raises `DataError` where
+    after it, where they stay, with a warning, when the run breaks off. Warnings also say how the
+    source was read, where that is in doubt. Raises `DataError` where
     source or target cannot be used, or are one file, or the rest of the source cannot be trusted.
     """
     _check_apart(source, target)

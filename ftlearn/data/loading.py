@@ -47,10 +47,9 @@ def load(
         validation part, a tenth of train becomes valid. The labels of the test parts of sst2 and
         stsb are secret, so their validation part is test here, and valid a tenth of train;
         any other Hub id, with its own columns
-    text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
-        keep their names, and classes are those of all parts together
+    text, label, kind, delimiter, encoding, quoting : as in `read`; parts share their classes
 
-    A `UserWarning` holds the report where rows of a file were refused, or it has notes.
+    A `UserWarning` holds the report of a file with refused rows or notes.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
@@ -64,8 +63,7 @@ def load(
     else:
         return load_hub(name, tuple(BUNDLED))
     wanted = Wanted.of(text, label, kind)
-    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
-    return _read_parts(files, wanted, how)
+    return _read_parts(files, wanted, delimiter=delimiter, encoding=encoding, quoting=quoting)
 
 
 def _features(name: str, part: str) -> Features:
@@ -108,7 +106,7 @@ def _part_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _read_parts(files: dict[str, Path], wanted: Wanted, how: dict) -> DatasetDict:
+def _read_parts(files: dict[str, Path], wanted: Wanted, **how: str | None) -> DatasetDict:
     tables = {part: read_table(file, wanted, **how) for part, file in files.items()}
     for table in tables.values():
         if table.report.refused or table.report.notes:

@@ -138,6 +138,7 @@ class _Unfinished:
         return None
 
     def piece(self, state: str) -> Piece:
+        """The row as far as it goes."""
         text = "".join(self.lines) if state != TOO_LONG else ""
         return Piece(state, self.line, self.opened, self.last, text, self.holds)
 

@@ -79,19 +79,13 @@ def read(
     label : the label column, or None for texts without labels
     kind : "class" for a `ClassLabel` in natural order (1, 2, 10), "number" for float32, "auto" for
         numbers where all labels are numbers and at least one is not whole, and classes otherwise
-    delimiter : one character for CSV and TSV; by default what a first line `sep=;` states, and
-        else the comma and the tab
-    encoding : by default UTF-8, or UTF-16 where the file starts with its mark
-    quoting : "csv" for quotes around fields, as in RFC 4180, "none" for quotes that are characters,
-        so that each line is a row; "auto" is "csv" for CSV, and for TSV what the file looks like,
-        which the report tells where it could be otherwise
+    delimiter, encoding, quoting : as in `ftlearn.data.streams.Format`
 
     All other columns are strings; `NA`, `null` and `None` stay the text they are. Those without a
-    name, or with the same name as others, are left out. A row that is broken, holds bytes of
-    another encoding or more than ten million characters in a cell, or whose text or label is empty,
-    is refused and named in the report by the line on which it starts. Blank lines are no rows.
-    Raises `DataError` where the file as a whole cannot be trusted: where a quote is not closed, or
-    more than one line in twenty does not decode and fewer prove the encoding right.
+    name, or that share one, are left out. A row that is broken, does not decode or is endless, or
+    whose text or label is empty, is refused and named in the report by the line on which it starts.
+    Blank lines are no rows. Raises `DataError` where the file as a whole cannot be trusted: where a
+    quote is not closed, or one line in twenty does not decode.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.csv"

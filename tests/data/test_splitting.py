@@ -110,7 +110,7 @@ def test_split_keeps_features():
         ({"sizes": (0.8, 0.1, 0.2)}, ["1.1", "sum to 1"]),
         ({"sizes": (8, 1, 2)}, ["(8, 1, 2)", "sum to 11", "10 rows"]),
         ({"stratify": "topic"}, ["'topic'", "['id', 'label', 'story']"]),
-        ({"stratify": "label"}, ["class 'b'", "2 rows", "merge"]),
+        ({"stratify": "label"}, ["'b' (2)", "3 parts", "merge", "rows=3"]),
         ({"group": "label", "sizes": (6, 2, 2)}, ["'label'", "8 of 10", "split the group"]),
         ({"group": "label"}, ["2 groups of 'label'", "bring more groups"]),
     ],
