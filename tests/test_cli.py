@@ -340,10 +340,45 @@ def test_interpolate_reads_a_file_as_evaluate_does(fitted, tmp_path, capsys):
     assert "--encoding cp1252" in capsys.readouterr().err
     assert cli.main([*arguments, "--encoding", "cp1252"]) == 2
     assert "--delimiter ';'" in capsys.readouterr().err
+    assert cli.main([*arguments, "--delimiter", ";"]) == 2
+    assert "--encoding cp1252" in capsys.readouterr().err
     assert cli.main([*arguments, "--encoding", "cp1252", "--delimiter", ";"]) == 0
     assert "the model at α = 0 is in" in capsys.readouterr().out
     assert cli.main([*arguments, "--device", "gpu"]) == 2
     assert "unknown device 'gpu'" in capsys.readouterr().err
+
+
+def test_every_command_that_reads_takes_quoting(fitted, tmp_path, capsys):
+    lines = [f"{text.replace(chr(34), '')}\t{label}" for text, label in rows(12)]
+    lines[2] = f'"{lines[2]}'
+    dev, out, target = tmp_path / "dev.tsv", tmp_path / "mixed", tmp_path / "answers.jsonl"
+    dev.write_text("\n".join(["Text\tKind", *lines]) + "\n", encoding="utf-8")
+    ends = [str(fitted), str(fitted), "--alpha", "0", "--alpha", "1"]
+    commands = [
+        ["evaluate", str(fitted), str(dev)],
+        ["predict", str(fitted), "--input", str(dev), "--output", str(target)],
+        ["interpolate", *ends, "--valid", str(dev), "--out", str(out)],
+        ["fit", str(dev), "--text", "Text", "--label", "Kind", "--out", str(tmp_path / "run")],
+    ]
+    for command in commands:
+        assert cli.main([*command, "--quoting", "csv", "--device", "cpu"]) == 2
+        assert "opens a field on line 4" in capsys.readouterr().err
+        assert cli.main([*command, "--quoting", "nose", "--device", "cpu"]) == 2
+        assert "Did you mean 'none'?" in capsys.readouterr().err
+    for command in commands[:3]:
+        assert cli.main([*command, "--quoting", "none", "--device", "cpu"]) == 0
+        assert "note:" not in capsys.readouterr().out
+    assert len(answers(target)) == 12
+
+
+def test_fit_leaves_out_rare_labels_when_asked(tiny_bert, tmp_path, capsys):
+    train = table(tmp_path / "notes.csv", [*rows(40), ("odd", "rare")])
+    more = ("--checkpoint", str(tiny_bert), "--epochs", "1", "--device", "cpu")
+    assert fit(train, tmp_path / "run", *more) == 2
+    assert "'rare' (1)" in (told := capsys.readouterr().err)
+    assert "--drop-rare 3" in told
+    assert fit(train, tmp_path / "run", *more, "--drop-rare", "3") == 0
+    assert "left out: 'rare' (1)" in capsys.readouterr().err
 
 
 def test_a_regression_from_csv_to_pipeline(tiny_bert, tmp_path):

@@ -407,6 +407,52 @@ def test_too_few_rows_are_told_with_the_remedy(tmp_path, rows, message: str):
         read_parts(Files(train=write(tmp_path / "few.jsonl", rows)), seed=0)
 
 
+def test_rare_labels_are_left_out_of_every_file_and_told(plan, tmp_path):
+    rare = [(f"odd {i}", f"rare {i}") for i in range(12)]
+    train = write(tmp_path / "train.jsonl", [*notes(40), *rare])
+    test = write(tmp_path / "test.jsonl", [("one", "cold"), ("two", "rare 3"), ("three", "mild")])
+    files = Files(train=train, test=test, drop_rare=3)
+    with pytest.warns(UserWarning, match=r"12 labels have fewer than 3 rows .* and 13 rows in all"):
+        parts = read_parts(files, seed=0)
+    assert {part: len(rows) for part, rows in parts.data.items()} == {
+        "train": 36,
+        "valid": 4,
+        "test": 2,
+    }
+    names = [part.features["label"].names for part in parts.data.values()]
+    assert names == [["cold", "mild", "warm"]] * 3
+    with pytest.warns(UserWarning, match="12 labels"):
+        runs.fit(replace(plan, files=files))
+    found = report(plan)
+    assert found["data"]["left_out"] == {f"rare {i}": 2 if i == 3 else 1 for i in range(12)}
+    assert "'rare 0' (1)" in found["notes"][0]
+    assert found["configuration"]["drop_rare"] == 3
+    with pytest.raises(data.DataError, match="'label' holds no classes"):
+        read_parts(replace(files, task="regression", test=None, train=numbers(tmp_path)), seed=0)
+    with pytest.raises(ValueError, match="drop_rare is -1"):
+        replace(files, drop_rare=-1)
+
+
+def numbers(folder: Path) -> Path:
+    return write(folder / "n.jsonl", [(text, str(i)) for i, (text, _) in enumerate(notes())])
+
+
+def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
+    rows = [f"{text}\t{label}" for text, label in notes()]
+    rows[4] = rows[4].replace("note", 'a 5" note')
+    path = tmp_path / "notes.tsv"
+    path.write_text("\n".join(["text\tlabel", *rows]))
+    told: list[str] = []
+    runs.fit(replace(plan, files=Files(train=path)), tell=told.append)
+    assert "quoting none), 0 refused\n  note: quotes were read as characters" in told[0]
+    (note,) = [note for note in report(plan)["notes"] if "quotes" in note]
+    assert note.startswith("notes.tsv: quotes were read as characters, since line 6 ")
+    (scored,) = runs.evaluate(Path(plan.out), [path], device="cpu")
+    assert scored.summary()["notes"] == list(scored.read.notes) != []
+    (scored,) = runs.evaluate(Path(plan.out), [path], device="cpu", quoting="csv")
+    assert [line for line, _ in scored.read.refused] == [6]
+
+
 # Folders: never overwritten, resumed only by the same run
 
 

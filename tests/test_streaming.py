@@ -120,6 +120,33 @@ def test_a_refused_row_keeps_its_place(classes, tmp_path):
     assert list(predict_rows(*classes, [])) == []
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".tsv", ".jsonl"])
+def test_a_row_with_a_bad_byte_is_answered_by_its_error(classes, tmp_path, suffix):
+    source, target = tmp_path / f"x{suffix}", tmp_path / "out.jsonl"
+    row = b'{"text": "%b"}' if suffix == ".jsonl" else b"%b"
+    texts = [text.encode() for text in TEXTS]
+    texts[20] = b"caf\xe9"
+    lines = [b"text"] * (suffix in (".csv", ".tsv")) + [row % text for text in texts]
+    source.write_bytes(b"\n".join(lines))
+    with pytest.warns(UserWarning, match=r"1 line holds bytes that are not utf-8.*cp1252"):
+        assert predict_file(*classes, source, target) == Counts(50, 1)
+    found = results(target)
+    at = 21 + len(lines) - 50
+    assert found.pop(20) == {"line": at, "error": "byte 0xe9 is not utf-8"}
+    model, task, tokenizer = classes
+    agree(found, predict(model, TEXTS[:20] + TEXTS[21:], task, tokenizer))
+
+
+def test_a_stream_says_how_quotes_were_read(classes, tmp_path):
+    source, target = tmp_path / "x.tsv", tmp_path / "out.jsonl"
+    source.write_text('text\tn\n"ball\t1\nrun"\t2\ncode\t3\n')
+    with pytest.warns(UserWarning, match=r"x\.tsv: quotes were read as characters, since lines 2"):
+        assert predict_file(*classes, source, target) == Counts(3, 0)
+    with warnings.catch_warnings(action="error"):
+        how = Format(quoting="csv")
+        assert predict_file(*classes, source, target, file_format=how) == Counts(2, 0)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_standard_input_to_standard_output(classes, monkeypatch, encoding):
     typed = io.TextIOWrapper(io.BytesIO("\n".join(TEXTS).encode()))

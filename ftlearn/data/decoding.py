@@ -11,14 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from .encodings import guess, suggest, to_try, unit
 from .errors import DataError
 
-MARKS = {  # the marks of UTF-32 begin like those of UTF-16, so they are looked for first
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 LONGEST_MARK = 4
 CHUNK = 2**20
 SPOILT = re.compile("[\ud800-\udfff]")
@@ -27,8 +22,6 @@ HALF = "\ud800"
 SPOILT_SHARE = 0.05
 """More lines than this share, and more than hold other letters than ASCII, are an error."""
 JUDGED_EVERY = 1000
-JUDGED = 2**16
-"""Bytes by which UTF-16 without its mark is known."""
 SAMPLE = 50
 
 
@@ -80,12 +73,12 @@ class Lines:
         self, source: Bytes, encoding: str | None = None, newline: str | None = None
     ) -> None:
         self.place = source.place
-        self.encoding = encoding or _guess(source)
+        self.encoding = encoding or guess(source.first, source.place)
         self.count = self.spoilt = self.beyond_ascii = 0
         self._source = source
         self._sample: list[tuple[int, str]] = []
         try:
-            self._unit = _unit(self.encoding)
+            self._unit = unit(self.encoding)
             self._decoder = codecs.getincrementaldecoder(self.encoding)(self._errors)
             "".encode(self.encoding)
         except (LookupError, ValueError):
@@ -196,50 +189,6 @@ class Lines:
         return to_try(suggest(spoilt.encode(self.encoding, self._errors), self.encoding))
 
 
-def _unit(encoding: str) -> int:
-    """The fewest bytes that a character takes: 2 in UTF-16, 4 in UTF-32, 1 in others."""
-    name = codecs.lookup(encoding).name
-    return {"utf-16": 2, "utf-32": 4}.get(name[:6], 1)
-
-
-def _guess(source: Bytes) -> str:
-    for mark, name in MARKS.items():
-        if source.first.startswith(mark):
-            return name
-    found = utf16_without_mark(source.first)
-    if found:
-        raise DataError(
-            f"{source.place} holds NUL bytes, as UTF-16 without its mark does; {to_try(found)}."
-        )
-    return "utf-8"
-
-
-def utf16_without_mark(data: bytes) -> str | None:
-    """UTF-16 by its bytes: the upper halves of ASCII are NUL, at all even or all odd places.
-
-    Those of other alphabets are below a space, and those of Chinese characters are not UTF-8.
-
-    >>> utf16_without_mark("text".encode("utf-16-be")), utf16_without_mark(b"text")
-    ('utf-16-be', None)
-    """
-    data = data[:JUDGED]
-    even, odd = data[::2].count(0), data[1::2].count(0)
-    if max(even, odd) < 2 or max(even, odd) < 3 * min(even, odd):
-        return None
-    name, upper = ("utf-16-be", data[::2]) if even > odd else ("utf-16-le", data[1::2])
-    above = len(upper.translate(None, delete=bytes(range(0x20))))
-    chinese = 50 * (even + odd) >= len(data) and not _decodes(data, "utf-8")
-    return name if chinese or 2 * above <= len(upper) else None
-
-
-def _decodes(data: bytes, name: str) -> bool:
-    try:
-        codecs.getincrementaldecoder(name)().decode(data)  # it may end inside a character
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _first_end(source: Bytes, name: str) -> str:
     try:
         start = codecs.getincrementaldecoder(name)("ignore").decode(source.first)
@@ -247,30 +196,3 @@ def _first_end(source: Bytes, name: str) -> str:
         return "\n"
     found = re.search(r"\r(?=[^\r\n])|\n", start)
     return found[0] if found else "\n"
-
-
-def to_try(encoding: str) -> str:
-    """The remedy, as a caller in Python and one at the command line write it.
-
-    >>> to_try("cp1252")
-    "try encoding='cp1252' (--encoding cp1252)"
-    """
-    return f"try encoding={encoding!r} (--encoding {encoding})"
-
-
-def suggest(data: bytes, tried: str) -> str:
-    """The encoding to try next.
-
-    Accented Western letters stand alone between ASCII letters, Chinese characters come in runs.
-
-    >>> suggest("caf\u00e9 au lait".encode("cp1252"), "utf-8")
-    'cp1252'
-    >>> suggest("\u9884\u8bad\u7ec3\u6a21\u578b".encode("gb18030"), "utf-8")
-    'gb18030'
-    """
-    runs = re.findall(rb"[\x80-\xff]+", data)
-    western = 2 * sum(len(run) == 1 for run in runs) >= len(runs)
-    for name in ("cp1252", "gb18030") if western else ("gb18030", "cp1252"):
-        if name != tried and _decodes(data, name):
-            return name
-    return "latin-1"

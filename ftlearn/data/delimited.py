@@ -6,24 +6,16 @@ ends, nobody knows where the next one starts, and the file is refused: a guess c
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
-from .decoding import SPOILT, Lines, to_try
+from .decoding import SPOILT, Lines
+from .dialect import Dialect, check_header, other_delimiters
 from .errors import DataError
 from .quoting import BROKEN, LONGEST, TOO_LONG, UNCLOSED, Grammar, Piece, pieces
-from .records import Record, Refusal, Row, storable
+from .records import Record, Refusal, Row
 
-DELIMITERS = {  # as Python and a command line name them
-    ",": "delimiter=',' (--delimiter ',')",
-    ";": "delimiter=';' (--delimiter ';')",
-    "\t": "delimiter='\\t' (--delimiter $'\\t')",
-    "|": "delimiter='|' (--delimiter '|')",
-}
-STATED = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 CHARACTERS = (
     "where quotes are characters in this file, read it with quoting='none' (--quoting none)"
 )
@@ -36,33 +28,6 @@ MANY_LINES = 100
 FEW_LINES = 10
 """In a field of no more lines than this, all must look like rows for it to seem a lost quote."""
 SHOWN = 3
-
-
-class Dialect(NamedTuple):
-    """How delimited text is written: its delimiter, its quoting, and whether a caller said that.
-
-    `quoting` is "csv", for quotes around fields as in RFC 4180, or "none", for quotes that are
-    characters like others, so that a row ends where its line does.
-    """
-
-    delimiter: str
-    quoting: str
-    asked: bool = True
-
-
-def stated_delimiter(lines: Iterable[str]) -> tuple[str | None, Iterator[str]]:
-    r"""The delimiter that Excel states on a first line, which is left blank, and all lines.
-
-    >>> delimiter, lines = stated_delimiter(["sep=;\n", "text;label\n"])
-    >>> delimiter, list(lines)
-    (';', ['\n', 'text;label\n'])
-    """
-    rest = iter(lines)
-    first = list(itertools.islice(rest, 1))
-    stated = STATED.fullmatch(first[0]) if first else None
-    if stated:
-        return stated[1], itertools.chain(["\n"], rest)
-    return None, itertools.chain(first, rest)
 
 
 class Delimited:
@@ -195,7 +160,7 @@ class Delimited:
     def _broken(self, piece: Piece) -> Row:
         """A line with another grammar: its row, or its refusal; an error where it may go on."""
         delimiter, body = self.dialect.delimiter, SPOILT.sub("", piece.text).rstrip("\r\n")
-        others = _other_delimiters(body, delimiter)
+        others = other_delimiters(body, delimiter)
         if not self._width and others and '"' + delimiter not in body:
             raise DataError(
                 f"{self._lines.place}: its header is not split by {delimiter!r}; try {others[0]}."
@@ -244,30 +209,3 @@ def _merged(piece: Piece) -> str:
     return (
         f"a quoted field goes on to line {piece.last} over lines that look like rows; {CHARACTERS}"
     )
-
-
-def check_header(header: Sequence[str], wanted: Sequence[str], delimiter: str, place: str) -> None:
-    """Raise `DataError` for a header without names, or with one that is asked for and not clear."""
-    if not any(name.strip() for name in header):
-        raise DataError(f"{place} is empty; it needs a header or keys, and rows.")
-    if not all(map(storable, header)):
-        raise DataError(
-            f"{place}: its header holds NUL bytes or half surrogate pairs; {to_try('utf-16-le')}."
-        )
-    for name in wanted:
-        places = [str(number) for number, other in enumerate(header, 1) if other == name]
-        if len(places) > 1:
-            raise DataError(
-                f"{place}: the header names {name!r} {len(places)} times, as columns "
-                f"{' and '.join(places)}; rename all but one."
-            )
-    others = _other_delimiters(header[0], delimiter)
-    if len(header) == 1 and others:
-        raise DataError(
-            f"{place}: one column {header[0]!r} was found with delimiter {delimiter!r}; "
-            f"try {others[0]}."
-        )
-
-
-def _other_delimiters(text: str, delimiter: str) -> list[str]:
-    return [shown for mark, shown in DELIMITERS.items() if mark != delimiter and mark in text]

@@ -118,7 +118,7 @@ def _part_files(folder: Path) -> dict[str, Path]:
     return {part: found[0] for part, found in files.items() if found}
 
 
-def _read_parts(files: dict[str, Path], wanted: Wanted, how: dict) -> DatasetDict:
+def _read_parts(files: dict[str, Path], wanted: Wanted, **how: str | None) -> DatasetDict:
     tables = {part: read_table(file, wanted, **how) for part, file in files.items()}
     for table in tables.values():
         if table.report.refused or table.report.notes:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .class_names import class_names, with_class_names
 from .decoding import Bytes, Lines
-from .delimited import Delimited, Dialect, stated_delimiter
+from .delimited import Delimited
+from .dialect import Dialect, stated_delimiter
 from .disguises import START, check_start, check_suffix
 from .errors import DataError, close_match, need_columns
 from .quoting import QUOTINGS, Choice, Grammar, choose
