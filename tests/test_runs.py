@@ -448,7 +448,8 @@ def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
     (note,) = [note for note in report(plan)["notes"] if "quotes" in note]
     assert note.startswith("notes.tsv: quotes were read as characters, since line 6 ")
     (scored,) = runs.evaluate(Path(plan.out), [path], device="cpu")
-    assert scored.summary()["notes"] == list(scored.read.notes) != []
+    quotes = [note for note in scored.summary()["notes"] if "quotes" in note]
+    assert quotes == list(scored.read.notes) != []
     (scored,) = runs.evaluate(Path(plan.out), [path], device="cpu", quoting="csv")
     assert [line for line, _ in scored.read.refused] == [6]
 

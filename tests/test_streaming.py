@@ -143,8 +143,8 @@ def test_a_stream_says_how_quotes_were_read(classes, tmp_path):
     with pytest.warns(UserWarning, match=r"x\.tsv: quotes were read as characters, since lines 2"):
         assert predict_file(*classes, source, target) == Counts(3, 0)
     with warnings.catch_warnings(action="error"):
-        how = Format(quoting="csv")
-        assert predict_file(*classes, source, target, file_format=how) == Counts(2, 0)
+        how = {"file_format": Format(quoting="csv"), "overwrite": True}
+        assert predict_file(*classes, source, target, **how) == Counts(2, 0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

@@ -63,7 +63,7 @@ def load(
         files = {"train": path}
     else:
         return load_hub(name, tuple(BUNDLED))
-    return _read_parts(files, Wanted.of(text, label, kind), how)
+    return _read_parts(files, Wanted.of(text, label, kind), **how)
 
 
 def _features(name: str, part: str) -> Features:
