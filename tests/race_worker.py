@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import warnings
@@ -20,6 +21,7 @@ from typing import Any
 
 import lives
 import torch
+from waiting import HANG
 
 from ftlearn import cli
 from ftlearn.runs import fitting as whole_runs
@@ -56,7 +58,11 @@ class Gate:
         signal.pause()
 
     def reached(self) -> None:
-        os.read(self.arrived, 1)
+        """Wait until the child has come; RuntimeError where it does not, such as one that ended."""
+        if not select.select([self.arrived], [], [], HANG)[0]:
+            raise RuntimeError(
+                "the child did not come to its gate: is what it stops at still called"
+            )
 
 
 def stopping_at(gate: Gate, owner: Any, name: str, do: Callable[[], Any]) -> Callable[[], Any]:
@@ -127,7 +133,7 @@ def main(root: Path) -> dict[str, Any]:
     rows = [f"{text} {row},{row % 3}\n" for row, text in enumerate(lives.TEXTS * 2)]
     (root / "rows.csv").write_text("text,label\n" + "".join(rows))
     gates, again = [Gate(), Gate()], command(root, "held", "--resume")
-    begun = stopping_at(gates[0], whole_runs.training, "fit", command(root, "held"))
+    begun = stopping_at(gates[0], whole_runs.training, "train", command(root, "held"))
     trained = stopping_at(gates[1], fitting, "_drain", training(root))
     return {
         "at once": at_once(root),
