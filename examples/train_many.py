@@ -28,20 +28,23 @@ from __future__ import annotations
 
 import argparse
 
-from ftlearn import TrainConfig, data, evaluate, fit, models, parallel, runtime, saved, tasks
+from ftlearn import TrainConfig, data, evaluate, fit, models
+from ftlearn.models import saving
+from ftlearn.runtime import device, distributed, sharding
+from ftlearn.tasks import classification
 
 
 def main(options: argparse.Namespace) -> None:
     """Train, evaluate and save; every process calls everything, the main one prints and writes."""
-    with parallel.started():
+    with distributed.started():
         articles = data.load("topics")
         articles["train"] = articles["train"].select(range(options.rows or len(articles["train"])))
-        task = tasks.classification(articles)
+        task = classification(articles)
         # A sharded model is loaded beside the devices, whose memory may not hold all of it.
-        place = "cpu" if options.shard else runtime.device()
+        place = "cpu" if options.shard else device()
         model, tokenizer = models.load(options.model, task, device=place)
         if options.shard:
-            parallel.shard(model)
+            sharding.shard(model)
         config = TrainConfig(
             epochs=options.epochs,
             batch_size=options.batch_size,
@@ -50,10 +53,10 @@ def main(options: argparse.Namespace) -> None:
         run = {"checkpoints": options.checkpoints, "resume": options.resume}
         history = fit(model, articles, task, tokenizer, config, **run)
         report = evaluate(model, articles["test"], task, tokenizer, shared=True)
-        whole = parallel.gathered(model)
-        if parallel.is_main():
-            print(f"{parallel.world_size()} processes: {history}\n{report}")
-            saved.save(whole, tokenizer, task, options.out)
+        whole = sharding.gathered(model)
+        if distributed.is_main():
+            print(f"{distributed.world_size()} processes: {history}\n{report}")
+            saving.save(whole, tokenizer, task, options.out)
 
 
 def read_options() -> argparse.Namespace:

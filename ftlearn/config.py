@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ftlearn import optimisation
-from ftlearn.numbers import number, whole_number
+from ftlearn import optim
+from ftlearn.runtime.arguments import number, whole_number
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class TrainConfig:
                 "of a batch"
             )
         for name, known in (
-            ("optimizer", optimisation.OPTIMIZERS),
-            ("schedule", optimisation.SCHEDULES),
+            ("optimizer", optim.OPTIMIZERS),
+            ("schedule", optim.SCHEDULES),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}")

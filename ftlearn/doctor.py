@@ -12,8 +12,10 @@ from typing import NamedTuple
 import torch
 from transformers import BertConfig
 
-from ftlearn import autotune, models, resources, runtime
+from ftlearn import models, runtime
 from ftlearn.config import TrainConfig
+from ftlearn.fast import autotune
+from ftlearn.training import resources
 
 NEEDED_MEMORY = 1.6e9
 """Bytes: what a notebook of the course takes at most."""
@@ -95,14 +97,14 @@ def _version(name: str) -> str | None:
 
 
 def _processor() -> Finding:
-    device = runtime.device()
+    device = runtime.best_device()
     name = torch.cuda.get_device_name() if device.type == "cuda" else autotune.processor()
     threads = f"{torch.get_num_threads()} threads"
     return Finding("device", f"{device.type} ({name}), {threads}", True)
 
 
 def _arithmetic() -> Finding:
-    device, config = runtime.device(), _config(SHAPES["minilm"])
+    device, config = runtime.best_device(), _config(SHAPES["minilm"])
     found = f"trains in {autotune.training(config, device)}"
     found += f"; predicts in {autotune.prediction(config, device)}"
     if told := os.environ.get(autotune.VARIABLE):
@@ -123,7 +125,7 @@ def _memory() -> Finding:
 
 
 def _training() -> Finding:
-    free = runtime.memory_available(runtime.device())
+    free = runtime.memory_available(runtime.best_device())
     needs = {name: memory_needed(shape) for name, shape in SHAPES.items()}
     sizes = {name: f"{name} (needs {runtime.read_size(need)})" for name, need in needs.items()}
     fits = [sizes[name] for name, need in needs.items() if need <= free]
@@ -142,11 +144,11 @@ def memory_needed(shape: Shape) -> int:
     Worked out from the shape alone: nothing is downloaded or loaded.
     """
     config = _config(shape)
-    chosen = autotune.training(_config(SHAPES["minilm"]), runtime.device())  # not timed for each
-    config._attn_implementation = chosen.attention
+    chosen = autotune.training(
+        _config(SHAPES["minilm"]), runtime.best_device()
+    )  # not timed for each
     model, rows = resources.skeleton(config), TrainConfig().batch_size
-    precision = runtime.name_of(chosen.dtype)
-    return resources.estimate(model, batch_size=rows, tokens=TOKENS, precision=precision).memory
+    return resources.estimate(model, batch_size=rows, tokens=TOKENS, precision=chosen).memory
 
 
 def _config(shape: Shape) -> BertConfig:

@@ -22,12 +22,12 @@ from transformers import (
     RobertaConfig,
 )
 
-from ftlearn import tasks
+from ftlearn.tasks import classification
 
 SHAPES = ("bert", "distilbert", "roberta", "modernbert", "gpt2")
 WORDS, LAYERS, WIDTH, HEADS, POSITIONS = 1000, 3, 16, 2, 128
 SPREAD = 0.2  # of the random weights: large enough that a wrong input shows in the output
-CLASSES = tasks.classification(
+CLASSES = classification(
     Dataset.from_dict({"text": ["a", "b", "c"], "label": ["cold", "mild", "warm"]})
 )
 IDS = torch.tensor([[2, 17, 300, 45, 9, 3]])

@@ -33,18 +33,20 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from waiting import HANG
 
-from ftlearn import checkpoints, cli, models, saved, tasks, training
-from ftlearn.checkpoints import Store
+from ftlearn import cli, models, training
 from ftlearn.compatibility import CompatibilityWarning
-from ftlearn.files import sha256
-from ftlearn.runs import fitting as whole_runs
-from ftlearn.training import History, TrainConfig, fit, fitting
+from ftlearn.models import saving
+from ftlearn.runtime.files import sha256
+from ftlearn.tasks import classification
+from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting
+from ftlearn.training.checkpoints import Store
+from ftlearn.workflows import fitting as whole_runs
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 TEXTS = [" ".join(WORDS[(row * row + at) % 9] for at in range(2 + row % 7)) for row in range(22)]
 ROWS = Dataset.from_dict({"text": TEXTS, "label": [str(row % 3) for row in range(22)]})
 PARTS = DatasetDict(train=ROWS.select(range(16)), valid=ROWS.select(range(16, 22)))
-LABELS = tasks.classification(ROWS, max_length=16)
+LABELS = classification(ROWS, max_length=16)
 CONFIG = TrainConfig(
     epochs=4,
     batch_size=4,
@@ -60,7 +62,7 @@ KILLS, TIMED, WRITING, SEED = 40, 10, 10, 5
 """Runs are killed until there are so many deaths, so many of them by time and in a write."""
 STAGES = {
     "training": (training, "train", 14),
-    "model": (saved, "save", 8),
+    "model": (saving, "save", 8),
     "report": (whole_runs, "_write", 8),
 }
 """Parts of ``ftlearn fit``: what does them, and up to which of their writes a kill may come."""

@@ -24,24 +24,23 @@ from datasets import Dataset, DatasetDict
 from safetensors.torch import save_file
 from torch import nn
 
-from ftlearn import (
-    checkpoints,
-    evaluation,
-    models,
-    parallel,
-    saved,
-    tasks,
-    training,
-)  # fmt: skip
-from ftlearn.history import History
-from ftlearn.training import TrainConfig
+from ftlearn import evaluation, models, training
+from ftlearn.evaluation import predicting
+from ftlearn.models import saving
+from ftlearn.runtime import distributed, sharding
+from ftlearn.tasks import classification, language_modelling
+from ftlearn.training import (
+    TrainConfig,
+    checkpoints,  # fmt: skip
+)
+from ftlearn.training.history import History
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 TEXTS = [" ".join(WORDS[(row + at) % 9] for at in range(2 + row % 7)) for row in range(80)]
 ROWS = Dataset.from_dict({"text": TEXTS, "label": [f"label {row % 3}" for row in range(80)]})
 PARTS = DatasetDict(train=ROWS.select(range(22)), valid=ROWS.select(range(22, 80)))
-LABELS = tasks.classification(PARTS, max_length=32)
-TOKENS = tasks.language_modelling(max_length=32)
+LABELS = classification(PARTS, max_length=32)
+TOKENS = language_modelling(max_length=32)
 PLAIN = {"optimizer": "momentum", "learning_rate": 0.05}
 """Adam divides by the size of the gradient: where that is zero but for rounding, as for the bias
 of attention's keys, it would turn the rounding into whole steps."""
@@ -115,13 +114,13 @@ class Scenarios:
 
     def __init__(self, root: Path, way: str) -> None:
         self.root, self.way, self.seen = root, way, {}
-        self.prepare = parallel.shard if way == "fsdp" else lambda model: model
+        self.prepare = sharding.shard if way == "fsdp" else lambda model: model
 
     def keep(self, name: str, model: nn.Module, seen: Any) -> None:
         """Note what was seen, and have the main process write the weights."""
         self.seen[name] = seen
-        whole = parallel.gathered(model)
-        if parallel.is_main():
+        whole = sharding.gathered(model)
+        if distributed.is_main():
             weights = {key: each.clone() for key, each in whole.state_dict().items()}
             save_file(weights, self.root / f"{self.way} {name}.safetensors")
 
@@ -134,7 +133,7 @@ class Scenarios:
 
         The processes come with heads of their own, of which that of the main one counts.
         """
-        model, tokenizer = load(self.root, seed=parallel.rank())
+        model, tokenizer = load(self.root, seed=distributed.rank())
         self.prepare(model)
         config = TrainConfig(epochs=1, batch_size=6, **PLAIN)
         for _ in range(2):
@@ -159,7 +158,7 @@ class Scenarios:
         self.prepare(model)
         calls: list[int] = []
         model.register_forward_hook(lambda *_: calls.append(1))
-        evaluation.POSITIONS["cpu"] = 300
+        predicting.POSITIONS["cpu"] = 300
         for name, part in (("two", PARTS["valid"]), ("three", ROWS)):
             calls.clear()
             alone = evaluation.evaluate(model, part, LABELS, tokenizer).outputs
@@ -168,14 +167,14 @@ class Scenarios:
             ours = evaluation.evaluate(model, part, LABELS, tokenizer, shared=True).outputs
             same = np.array_equal(alone, ours)
             self.seen[f"evaluated {name}"] = {"same": same, "forwards": [*forwards, len(calls)]}
-            np.save(self.root / f"{self.way} {name} {parallel.rank()}.npy", ours)
+            np.save(self.root / f"{self.way} {name} {distributed.rank()}.npy", ours)
 
     def resumed(self) -> None:
         """Undisturbed; then with Ctrl-C on rank 1 in the eighth update, and taken up again."""
         folder = self.root / f"{self.way} checkpoints"
         model, history = resumable(self.root, folder / "undisturbed", self.prepare)
         self.keep("undisturbed", model, told(history))
-        task = interrupted(LABELS, 8) if parallel.rank() == 1 else LABELS
+        task = interrupted(LABELS, 8) if distributed.rank() == 1 else LABELS
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             _, history = resumable(self.root, folder / "cut", self.prepare, task=task)
@@ -208,9 +207,9 @@ class Scenarios:
         """A file in the way on one machine must end the run on all, and none may hang."""
         for name, folder in (
             ("file in the way", self.root / "bert" / "config.json"),
-            ("not shared", self.root / f"{self.way} checkpoints" / f"private {parallel.rank()}"),
+            ("not shared", self.root / f"{self.way} checkpoints" / f"private {distributed.rank()}"),
         ):
-            if name == "not shared" and parallel.is_main():
+            if name == "not shared" and distributed.is_main():
                 checkpoints.Store(folder).write(1, {}, {})
             try:
                 resumable(self.root, folder, self.prepare, resume=True)
@@ -225,27 +224,27 @@ class Scenarios:
             self.prepare(model)
             task = more.get("task", LABELS)
             report = evaluation.evaluate(model, PARTS["valid"], task, tokenizer, shared=True)
-            whole = parallel.gathered(model)
-            if parallel.is_main():
+            whole = sharding.gathered(model)
+            if distributed.is_main():
                 # The copy answers by itself: the other process does not take part.
                 again = evaluation.evaluate(whole, PARTS["valid"], task, tokenizer)
                 np.testing.assert_allclose(again.outputs, report.outputs, atol=1e-5)
                 copy.deepcopy(whole)  # as prediction in bf16 does: nothing of FSDP may be left
-                saved.save(whole, tokenizer, task, self.root / f"{self.way} written {name}")
+                saving.save(whole, tokenizer, task, self.root / f"{self.way} written {name}")
                 np.save(self.root / f"{self.way} written {name}.npy", report.outputs)
 
 
 def main(root: Path) -> None:
     """Carry out every scenario in both ways."""
     seen = {}
-    with parallel.started():
+    with distributed.started():
         for way in ("ddp", "fsdp"):
             scenarios = Scenarios(root, way)
             for name in ("exact", "twice", "best", "evaluated", "resumed", "taken_over",
                          "handed_over", "refused", "written"):  # fmt: skip
                 getattr(scenarios, name)()
             seen[way] = scenarios.seen
-        (root / f"seen-{parallel.rank()}.json").write_text(json.dumps(seen))
+        (root / f"seen-{distributed.rank()}.json").write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":

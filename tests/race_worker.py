@@ -24,9 +24,9 @@ import torch
 from waiting import HANG
 
 from ftlearn import cli
-from ftlearn.runs import fitting as whole_runs
-from ftlearn.runs import results
 from ftlearn.training import fit, fitting
+from ftlearn.workflows import fitting as whole_runs
+from ftlearn.workflows import summary
 
 
 class Child:
@@ -150,7 +150,7 @@ if __name__ == "__main__":
     # What takes longer than these runs, and writes nothing by itself.
     fitting.check_memory = lambda *_: None
     whole_runs.pages.report_page = lambda *_, **__: "<html>"
-    results.scores = lambda report: {
+    summary.scores = lambda report: {
         name: dict.fromkeys(("value", "low", "high"), value)
         for name, value in report.scores.items()
     }

@@ -13,7 +13,8 @@ from transformers import (
     FlaubertForSequenceClassification,
 )
 
-from ftlearn import architecture, models
+from ftlearn import models
+from ftlearn.models import architecture
 
 WIDTH, INNER = 384, 4 * 384  # of MiniLM
 

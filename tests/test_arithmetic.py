@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from ftlearn.arithmetic import Arithmetic, computing, products_by
+from ftlearn.runtime.arithmetic import Arithmetic, computing, products_by
 
 CPU = torch.device("cpu")
 KINDS = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
-from ftlearn.augmentation import (
+from ftlearn.data.augmentation import (
     OPERATIONS,
     augment,
     delete,

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, GPT2Config, LlamaConfig
 
-from ftlearn import autotune
-from ftlearn.arithmetic import Arithmetic
-from ftlearn.autotune import cache, choosing, measuring
-from ftlearn.autotune.measuring import PREDICTION, TRAINING, Shape
+from ftlearn.fast import autotune
+from ftlearn.fast.autotune import cache, choosing, measuring
+from ftlearn.fast.autotune.measuring import PREDICTION, TRAINING, Shape
+from ftlearn.runtime.arithmetic import Arithmetic
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SMALL = Shape(128, 256, 4)
@@ -231,7 +231,7 @@ def test_products_that_onednn_would_round_are_not_sent_there(monkeypatch):
 
 def test_processes_choose_alike(own_cache, tmp_path):
     code = (
-        "import torch; from transformers import BertConfig; from ftlearn import autotune; "
+        "import torch; from transformers import BertConfig; from ftlearn.fast import autotune; "
         "config = BertConfig(hidden_size=128, intermediate_size=256, num_attention_heads=4); "
         "print(autotune.training(config, torch.device('cpu')))"
     )

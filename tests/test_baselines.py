@@ -9,7 +9,9 @@ from datasets import Dataset, DatasetDict
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from ftlearn import TrainConfig, baselines, data, evaluate, fit, models, tasks
+from ftlearn import TrainConfig, data, evaluate, fit, models
+from ftlearn.evaluation import baselines
+from ftlearn.tasks import classification
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def articles():
 
 @pytest.fixture(scope="module")
 def task(articles):
-    return tasks.classification(articles, max_length=64)
+    return classification(articles, max_length=64)
 
 
 def test_majority_is_as_good_as_the_largest_class(articles, task):
@@ -60,7 +62,7 @@ def test_characters_are_counted_where_no_space_parts_words(good: str, bad: str):
     model.fit(vectorizer.fit_transform(texts[:20]), rows["label"][:20])
     expected = model.predict_proba(vectorizer.transform(texts[20:]))
     report = baselines.tfidf(
-        rows.select(range(20)), rows.select(range(20, 40)), tasks.classification(rows)
+        rows.select(range(20)), rows.select(range(20, 40)), classification(rows)
     )
     np.testing.assert_allclose(np.exp(report.outputs), expected, atol=1e-6)
     assert report.scores["accuracy"] == 1

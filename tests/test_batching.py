@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from ftlearn.batching import Batches, Encoded, by_length, collate, padding_share, plan
+from ftlearn.data.batching import Batches, Encoded, by_length, collate, padding_share, plan
 from ftlearn.losses import IGNORED, next_token
 
 lengths = st.lists(st.integers(1, 512), min_size=1, max_size=300)

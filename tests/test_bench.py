@@ -24,17 +24,30 @@ from torch import nn
 from transformers import BertConfig
 from typer.testing import CliRunner, Result
 
-from ftlearn import batching, lean, optimisation, resources, runtime, tables
-from ftlearn.architecture import body, count_parameters
-from ftlearn.batching import padding_share, plan
-from ftlearn.bench import accuracy, contenders, few, levers, measure, onnx, peak, report, speed
-from ftlearn.bench.command import bench
-from ftlearn.bench.lengths import of_length
-from ftlearn.bench.part import RATIOS, Part
-from ftlearn.bench.predicting import agreement
-from ftlearn.bench.rounds import in_turn, spread, timed
-from ftlearn.bench.settings import PARTS, Settings, Source
-from ftlearn.bench.work import Work, open_work
+from ftlearn import optim, runtime
+from ftlearn.benchmark import (
+    ablation,
+    contenders,
+    few_shot,
+    measure,
+    onnx,
+    peak,
+    report,
+    throughput,
+    time_to_accuracy,
+)
+from ftlearn.benchmark.lengths import of_length
+from ftlearn.benchmark.part import RATIOS, Part
+from ftlearn.benchmark.prediction import agreement
+from ftlearn.benchmark.settings import PARTS, Settings, Source
+from ftlearn.benchmark.timing import in_turn, spread, timed
+from ftlearn.benchmark.workload import Work, open_work
+from ftlearn.cli.commands.bench import bench
+from ftlearn.data import batching
+from ftlearn.data.batching import padding_share, plan
+from ftlearn.fast import sparse_embeddings, training
+from ftlearn.models.architecture import body, count_parameters
+from ftlearn.training import resources
 
 CPU = torch.device("cpu")
 
@@ -74,7 +87,7 @@ def quick_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Nor is memory swept before each run, which takes as long as these runs do.
     """
-    monkeypatch.setattr("ftlearn.bench.rounds.gc", SimpleNamespace(collect=lambda: None))
+    monkeypatch.setattr("ftlearn.benchmark.timing.gc", SimpleNamespace(collect=lambda: None))
     monkeypatch.setitem(peak.SIZES, "cpu", 128)
     monkeypatch.setattr(peak.product_rate, "__kwdefaults__", {"seconds": 0.01, "size": None})
 
@@ -123,7 +136,7 @@ def test_an_interrupt_is_no_failure_of_a_contender():
 def test_making_ready_is_not_timed(monkeypatch: pytest.MonkeyPatch):
     clock = SimpleNamespace(now=0.0)
     clock.perf_counter = lambda: clock.now
-    monkeypatch.setattr("ftlearn.bench.rounds.time", clock)
+    monkeypatch.setattr("ftlearn.benchmark.timing.time", clock)
 
     def ready() -> Any:
         clock.now += 100
@@ -189,8 +202,8 @@ def test_rate_of_matrix_products_is_operations_over_seconds(monkeypatch: pytest.
 
 
 def test_table_and_ratios_follow_from_the_raw_rounds(work: Work, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(speed, "faster_format", lambda *given: (torch.bfloat16, ""))
-    found = speed.training_speed(work, examples=32, rounds=2, tell=lambda line: None)
+    monkeypatch.setattr(throughput, "faster_format", lambda *given: (torch.bfloat16, ""))
+    found = throughput.training_speed(work, examples=32, rounds=2, tell=lambda line: None)
     raw = [run for run in found.rounds if run["round"]]
     seconds = {
         name: np.array([run["seconds"] for run in sorted(raw, key=lambda run: run["round"])
@@ -225,7 +238,7 @@ def test_padding_is_what_the_batches_hold(work: Work):
     work = replace(work, train=work.train.select(short))
 
     def share(prepare: Any) -> float:
-        cells = speed.watched(lambda: prepare(work))()
+        cells = throughput.watched(lambda: prepare(work))()
         return 1 - sum(work.encoded.lengths) / cells
 
     lengths = work.encoded.lengths
@@ -333,12 +346,12 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bo
 @pytest.mark.parametrize(
     ("lever", "module", "name"),
     [
-        (levers.without_buckets, batching, "plan"),
-        (levers.without_fused_optimizer, optimisation, "optimizer"),
-        (levers.with_whole_last_layer, lean, "first_token_only"),
-        (levers.with_whole_table, tables, "sparse"),
-        (levers.with_wide_stream, lean, "narrow_stream"),
-        (levers.with_autograds_layers, lean, "whole_blocks"),
+        (ablation.without_buckets, batching, "plan"),
+        (ablation.without_fused_optimizer, optim, "optimizer"),
+        (ablation.with_whole_last_layer, training, "first_token_only"),
+        (ablation.with_whole_table, sparse_embeddings, "sparse"),
+        (ablation.with_wide_stream, training, "narrow_stream"),
+        (ablation.with_autograds_layers, training, "whole_blocks"),
     ],
 )
 def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module: Any, name: str):
@@ -359,7 +372,7 @@ def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module
 
 
 def test_levers_change_what_they_name(work: Work):
-    entries = levers.levers(work)
+    entries = ablation.levers(work)
     models = {name: entry.prepare().model for name, entry in entries.items()}
     moving = {name: count_parameters(model).trainable for name, model in models.items()}
     layer = count_parameters(models["default"].bert.encoder.layer[0]).total
@@ -374,16 +387,16 @@ def test_levers_change_what_they_name(work: Work):
     formats = {name: entry.dtype for name, entry in entries.items()}
     (number,) = [name for name in formats if name.startswith("precision")]
     assert {formats["default"], formats[number]} == {torch.float32, torch.bfloat16}
-    with levers.without_fused_optimizer():
-        groups = optimisation.decay_groups(nn.Linear(1, 1).parameters(), 0.0)
-        assert not optimisation.optimizer("adamw", groups, 1e-3).defaults["fused"]
+    with ablation.without_fused_optimizer():
+        groups = optim.decay_groups(nn.Linear(1, 1).parameters(), 0.0)
+        assert not optim.optimizer("adamw", groups, 1e-3).defaults["fused"]
 
 
 def test_levers_are_reported_beside_the_default(work: Work, monkeypatch: pytest.MonkeyPatch):
-    entries = levers.levers(work)
+    entries = ablation.levers(work)
     two = {name: entries[name] for name in ("default", "dropout 0.1")}
-    monkeypatch.setattr(levers, "levers", lambda work: two)
-    found = levers.lever_speeds(work, examples=32, rounds=2, tell=lambda line: None)
+    monkeypatch.setattr(ablation, "levers", lambda work: two)
+    found = ablation.lever_speeds(work, examples=32, rounds=2, tell=lambda line: None)
     told = report.as_json([found], {})["levers"]
     assert told["default"]["speed over default"] == 1
     rates = {name: np.array(told[name]["rounds"]) for name in told}
@@ -397,7 +410,7 @@ def test_levers_are_reported_beside_the_default(work: Work, monkeypatch: pytest.
 def test_following_notes_the_first_moment_at_the_target(monkeypatch: pytest.MonkeyPatch):
     clock = SimpleNamespace(now=0.0)
     clock.perf_counter = lambda: clock.now
-    monkeypatch.setattr(accuracy, "time", clock)
+    monkeypatch.setattr(time_to_accuracy, "time", clock)
     model, closed, looks = SimpleNamespace(updates=0), [], []
 
     def learning() -> Iterator[None]:
@@ -414,12 +427,12 @@ def test_following_notes_the_first_moment_at_the_target(monkeypatch: pytest.Monk
         clock.now += 1000  # evaluation is not in the seconds
         return seen.updates / 10
 
-    found = accuracy.follow(model, learning(), 0.5, score)
+    found = time_to_accuracy.follow(model, learning(), 0.5, score)
     assert (found.accuracy, found.seconds, found.reached) == (1.1, 11, 5)
     assert looks == [1, 5, 11]
     assert closed == [True]
     model.updates = 0
-    assert accuracy.follow(model, learning(), 2.0, score).reached is None
+    assert time_to_accuracy.follow(model, learning(), 2.0, score).reached is None
 
 
 def test_a_target_never_reached_counts_as_no_speed(work: Work):
@@ -427,11 +440,11 @@ def test_a_target_never_reached_counts_as_no_speed(work: Work):
         {"seed": seed, "contender": name, "accuracy": 0.9, "seconds": 30.0, "reached": reached}
         for seed in (0, 1, 2)
         for name, reached in (
-            (accuracy.THEIRS, 30.0),
-            (accuracy.OURS, None if seed == 1 else 3.0 + seed),
+            (time_to_accuracy.THEIRS, 30.0),
+            (time_to_accuracy.OURS, None if seed == 1 else 3.0 + seed),
         )
     ]
-    part = accuracy._part(runs, {}, work)
+    part = time_to_accuracy._part(runs, {}, work)
     assert part.ratios["time_to_accuracy_vs_trainer_default"] == [10, 0, 6]
     assert part.rows[1]["reached"] == "2 of 3"
 
@@ -448,7 +461,7 @@ def test_agreement_bites():
 
 
 def test_without_setfit_few_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(few, "has_setfit", lambda: False)
+    monkeypatch.setattr(few_shot, "has_setfit", lambda: False)
     told: list[str] = []
     assert measure.planned(Settings(), tell=told.append) == ("train", "predict", "accuracy")
     assert "pip install" in told[0]
@@ -464,7 +477,7 @@ def test_whole_bench_writes_all_and_leaves_nothing_behind(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(few, "WARM_UP", 1)
+    monkeypatch.setattr(few_shot, "WARM_UP", 1)
     done = called(
         *own(files),
         *("--checkpoint", str(tiny_bert), "--device", "cpu", "--rounds", "1"),
@@ -498,7 +511,7 @@ def test_a_failing_contender_ends_with_one_and_keeps_the_others(
 
     monkeypatch.setattr(contenders, "article_loop", broken)
     monkeypatch.setitem(measure.PARTS, "predict", broken)
-    monkeypatch.setattr(speed, "faster_format", lambda *given: (torch.float32, ""))
+    monkeypatch.setattr(throughput, "faster_format", lambda *given: (torch.float32, ""))
     file = tmp_path / "bench.json"
     done = called(
         *own(files),
@@ -571,7 +584,7 @@ def test_a_text_goes_on_until_it_is_long_enough(work: Work):
 
 
 def test_help_needs_no_torch():
-    code = "import ftlearn.bench.command, sys; print({'torch', 'transformers'} & set(sys.modules))"
+    code = "import ftlearn.cli.commands.bench, sys; print({'torch', 'transformers'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
 

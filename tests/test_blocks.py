@@ -11,8 +11,10 @@ from test_last_layer import KINDS, built
 from torch import nn
 from torch.nn.utils import parametrize
 
-from ftlearn import lean, models, tasks
-from ftlearn.blocks import _layer, whole_blocks
+from ftlearn import models
+from ftlearn.fast import training
+from ftlearn.fast.fused_bert import _layer, whole_blocks
+from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
 NARROW = torch.bfloat16
@@ -54,7 +56,7 @@ def taken(layer: nn.Module, dtype: torch.dtype = NARROW) -> bool:
 def test_in_double_precision_all_is_as_autograd_has_it(kind, masked, monkeypatch):
     layer = layer_of(kind).double()
     theirs = answered(layer, torch.float64, masked)
-    monkeypatch.setattr("ftlearn.blocks.NARROW", torch.float64)
+    monkeypatch.setattr("ftlearn.fast.fused_bert.NARROW", torch.float64)
     with whole_blocks(layer, torch.float64):
         ours = answered(layer, torch.float64, masked)
     assert set(ours) == set(theirs)
@@ -84,7 +86,7 @@ def test_in_bf16_the_error_is_that_of_autograd_under_autocast():
 def test_gradients_are_those_of_small_differences(monkeypatch):
     layer = layer_of().double()
     hidden, mask = inputs(torch.float64)
-    monkeypatch.setattr("ftlearn.blocks.NARROW", torch.float64)
+    monkeypatch.setattr("ftlearn.fast.fused_bert.NARROW", torch.float64)
 
     def call(hidden: torch.Tensor) -> torch.Tensor:
         return _layer(layer, layer.forward, hidden, mask)
@@ -187,8 +189,8 @@ def test_other_formats_devices_and_models_are_left_alone():
 
 
 def test_sharded_layers_keep_their_own_way(monkeypatch):
-    monkeypatch.setattr("ftlearn.parallel.is_sharded", lambda _: True)
-    monkeypatch.setattr("ftlearn.parallel.kind", type)
+    monkeypatch.setattr("ftlearn.runtime.sharding.is_sharded", lambda _: True)
+    monkeypatch.setattr("ftlearn.runtime.sharding.kind", type)
     assert not taken(layer_of())
 
 
@@ -201,7 +203,7 @@ def test_the_layers_are_as_before_even_after_an_error():
 
 def test_the_loss_curve_is_that_of_autograd_but_for_rounding(tiny_bert, topics, monkeypatch):
     rows = topics["train"].shuffle(seed=0).select(range(48))
-    task = tasks.classification(topics, max_length=32)
+    task = classification(topics, max_length=32)
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, accumulate=2)
 
     def curve(precision: str) -> list[float]:
@@ -212,7 +214,7 @@ def test_the_loss_curve_is_that_of_autograd_but_for_rounding(tiny_bert, topics, 
         return [step.loss for step in run]
 
     ours, exact = curve("bf16"), curve("fp32")
-    monkeypatch.setattr(lean, "whole_blocks", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(training, "whole_blocks", lambda *_: contextlib.nullcontext())
     theirs = curve("bf16")
     assert ours != theirs  # the switch was really used
     assert ours == pytest.approx(theirs, abs=0.02)

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlearn import checkpoints
-from ftlearn.checkpoints import CheckpointError, Store, damage
+from ftlearn.training import checkpoints
+from ftlearn.training.checkpoints import CheckpointError, Store, damage
 
 KINDS = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool]
 

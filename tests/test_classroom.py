@@ -9,7 +9,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from ftlearn import exercises
+from ftlearn.course import exercises
 from tools import classroom, notebooks, plan, rules
 from tools.classroom import BEGIN, END, ClassroomError
 

@@ -25,13 +25,15 @@ from test_runs import interrupt_after
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from waiting import HANG
 
-from ftlearn import cli, doctor, runs, streaming, tasks
-from ftlearn.cli.fitting import ModelGiven, TrainingGiven
+from ftlearn import cli, doctor, workflows
+from ftlearn.cli.commands.fit import ModelGiven, TrainingGiven
 from ftlearn.cli.options import grouped
-from ftlearn.cli.showing import evaluation_lines
+from ftlearn.cli.output import evaluation_lines
 from ftlearn.config import TrainConfig
 from ftlearn.doctor import Finding
-from ftlearn.evaluation import Report
+from ftlearn.evaluation import Report, streaming
+from ftlearn.tasks import classification
+from ftlearn.workflows import evaluating, fitting
 
 HELP = """
 import sys
@@ -240,7 +242,7 @@ def test_the_epoch_is_chosen_by_the_valid_file(tiny_bert, tmp_path):
     best = losses.index(min(losses))
     assert best < len(losses) - 1  # what is learnt is wrong there, so that an early epoch is best
     assert report["training"]["best_epoch"] == best + 1
-    (scored,) = runs.evaluate(tmp_path / "run", [valid], device="cpu")
+    (scored,) = workflows.evaluate(tmp_path / "run", [valid], device="cpu")
     assert scored.report.scores["log_loss"] == pytest.approx(min(losses), abs=1e-6)
     assert_alike(report["valid"], json.loads(json.dumps(scored.summary()["test"])))
 
@@ -308,18 +310,18 @@ def test_evaluate_shows_a_table_for_each_file_and_the_errors(fitted, tmp_path, c
     assert cli.main(arguments) == 0
     told = capsys.readouterr().out
     assert told.count("  accuracy") == 2
-    wrong = sum(int((~each.report.right).sum()) for each in runs.evaluate(fitted, [good]))
+    wrong = sum(int((~each.report.right).sum()) for each in workflows.evaluate(fitted, [good]))
     assert (f"worst of {wrong} errors" if wrong else "no errors") in told
     found = json.loads(out.read_text())["files"]
     assert [(each["file"], each["rows"]) for each in found] == [("good.csv", 20), ("odd.csv", 8)]
-    (scored, _) = runs.evaluate(fitted, [good, odd])
+    (scored, _) = workflows.evaluate(fitted, [good, odd])
     assert found[0]["test"] == json.loads(json.dumps(scored.summary()["test"]))
 
 
 @pytest.mark.parametrize("name", ["truth", "answer", "loss"])
 def test_errors_show_the_text_of_a_column_of_any_name(name: str):
     data = Dataset.from_dict({name: ["snow and ice", "sun and sand"], "label": ["cold", "warm"]})
-    task = tasks.classification(data, text=name)
+    task = classification(data, text=name)
     report = Report(task, data, np.array([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1]))
     scored = SimpleNamespace(read="2 rows read", report=report, summary=lambda: {"test": {}})
     assert list(evaluation_lines(scored, 5)) == [
@@ -457,7 +459,7 @@ def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
     fitted, tmp_path, monkeypatch, capsys
 ):
     files = [str(table(tmp_path / f"{name}.csv", rows(8))) for name in "ab"]
-    measured, real = [], runs.scoring.evaluation.report_on
+    measured, real = [], evaluating.evaluation.report_on
 
     def once(*given, **more):
         measured.append(1)
@@ -465,7 +467,7 @@ def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
             raise KeyboardInterrupt
         return real(*given, **more)
 
-    monkeypatch.setattr(runs.scoring.evaluation, "report_on", once)
+    monkeypatch.setattr(evaluating.evaluation, "report_on", once)
     out = tmp_path / "scores.json"
     assert cli.main(["evaluate", str(fitted), *files, "--json", str(out)]) == 130
     assert capsys.readouterr().out.count("  accuracy") == 1
@@ -619,7 +621,7 @@ def test_the_unexpected_ends_with_one_and_debug_shows_where(train, tmp_path, mon
     def broken(*arguments, **options):
         return int("x")  # raised by Python, in a test: not by the package
 
-    monkeypatch.setattr(runs, "fit", broken)
+    monkeypatch.setattr(workflows, "fit", broken)
     assert fit(train, tmp_path / "o") == 1
     assert capsys.readouterr().err.startswith("unexpected ValueError: invalid literal")
     with pytest.raises(ValueError, match="invalid literal"):
@@ -711,7 +713,7 @@ REFUSALS += (made_by_another, refusal_handed_on, with_something_after_it)
 
 def planted(fault: Callable) -> Callable:
     """The function as if its lines stood in a module of the package."""
-    module = str(Path(runs.__file__).with_name("planted.py"))
+    module = str(Path(workflows.__file__).with_name("planted.py"))
     code = fault.__code__.replace(co_filename=module)
     inside = FunctionType(code, globals())
     return lambda *given, **more: inside()
@@ -719,13 +721,13 @@ def planted(fault: Callable) -> Callable:
 
 @pytest.mark.parametrize("fault", SLIPS)
 def test_a_slip_of_the_package_is_unexpected(train, tmp_path, monkeypatch, capsys, fault: Callable):
-    monkeypatch.setattr(runs.fitting, "read_parts", planted(fault))
+    monkeypatch.setattr(fitting, "read_parts", planted(fault))
     assert fit(train, tmp_path / "o") == 1
     assert capsys.readouterr().err.startswith("unexpected ")
 
 
 def test_a_slip_in_a_true_line_of_the_package_is_unexpected(train, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs.fitting, "read_parts", lambda *given, **more: SimpleNamespace(data={}))
+    monkeypatch.setattr(fitting, "read_parts", lambda *given, **more: SimpleNamespace(data={}))
     assert fit(train, tmp_path / "o") == 1
     assert capsys.readouterr().err.startswith("unexpected KeyError: 'train'")
 
@@ -734,7 +736,7 @@ def test_a_slip_in_a_true_line_of_the_package_is_unexpected(train, tmp_path, mon
 def test_a_refusal_of_the_package_is_bad_input(
     train, tmp_path, monkeypatch, capsys, fault: Callable
 ):
-    monkeypatch.setattr(runs.fitting, "read_parts", planted(fault))
+    monkeypatch.setattr(fitting, "read_parts", planted(fault))
     assert fit(train, tmp_path / "o") == 2
     assert capsys.readouterr().err == "error: mend it\n"
 
@@ -743,13 +745,13 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(train, tmp_path, monke
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "fit", interrupted)
+    monkeypatch.setattr(workflows, "fit", interrupted)
     assert fit(train, tmp_path / "o") == 130
     assert "nothing of the training is saved yet" in capsys.readouterr().err
     (tmp_path / "o" / "checkpoints" / "00000004").mkdir(parents=True)
     assert fit(train, tmp_path / "o") == 130
     assert "the same command with --resume goes on from there" in capsys.readouterr().err
-    monkeypatch.setattr(runs.scoring, "scored_one_by_one", interrupted)
+    monkeypatch.setattr(evaluating, "scored_one_by_one", interrupted)
     assert cli.main(["evaluate", "a", "b"]) == 130
 
 
@@ -834,7 +836,7 @@ def test_every_option_says_what_it_does(capsys):
 
 
 def test_the_defaults_are_those_of_the_package(tmp_path):
-    plan = runs.Plan(files=runs.Files(train="a"), out="b")
+    plan = workflows.Plan(files=workflows.Files(train="a"), out="b")
     for name, value in vars(ModelGiven()).items():
         assert value == getattr(plan, name), name
     for name, value in vars(TrainingGiven()).items():

@@ -10,8 +10,8 @@ import pytest
 from safetensors import SafetensorError
 from test_resume import small_files
 
-from ftlearn import disk
 from ftlearn.errors import DiskFullError
+from ftlearn.runtime import disk
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ftlearn import doctor, models, resources, runs, runtime, tasks
+from ftlearn import doctor, models, runtime, tasks, workflows
 from ftlearn.doctor import Finding, examine
+from ftlearn.training import resources
 
 SUBJECTS = [
     "Python",
@@ -121,10 +122,10 @@ def test_no_room_even_for_the_smallest_is_told_with_a_remedy(monkeypatch: pytest
 @pytest.mark.parametrize("numbers", ["fp32", "bf16"])
 def test_the_memory_told_is_that_of_the_real_model(monkeypatch: pytest.MonkeyPatch, numbers: str):
     monkeypatch.setenv("FTLEARN_COMPUTE", numbers)
-    monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(runtime, "best_device", lambda: torch.device("cpu"))
     two = tasks.Classification(labels=("no", "yes"))
     model, _ = models.load("minilm", two)
-    plan = runs.Plan(files=runs.Files(train="a"), out="b")
+    plan = workflows.Plan(files=workflows.Files(train="a"), out="b")
     given = {"batch_size": plan.config.batch_size, "tokens": plan.max_length}
     needed = resources.estimate(model, **given).memory
     assert MEMORY_NEEDED(doctor.SHAPES["minilm"]) == needed

@@ -12,7 +12,8 @@ from torch import nn
 from transformers import pipeline
 
 from ftlearn import evaluate, evaluation, models, predict, tasks
-from ftlearn.evaluation import Report
+from ftlearn.evaluation import Report, predicting
+from ftlearn.tasks import classification, language_modelling
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 TEXTS = [" ".join(WORDS[(3 * row + at) % 9] for at in range(1 + 5 * row % 12)) for row in range(70)]
@@ -23,7 +24,7 @@ ROWS = Dataset.from_dict(
         "kind": [["a", "b"][row % 2] for row in range(70)],
     }
 )
-TASK = tasks.classification(ROWS, max_length=16)
+TASK = classification(ROWS, max_length=16)
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +75,17 @@ def test_a_network_of_ones_own_answers_in_half_precision_too(loaded):
 
 
 def test_a_language_model_is_asked_in_batches_whose_logits_fit(tiny_checkpoints, monkeypatch):
-    task = tasks.language_modelling(max_length=32)
+    task = language_modelling(max_length=32)
     model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
     encoded, sizes = task.encode(ROWS, tokenizer), []
     model.register_forward_hook(lambda *given: sizes.append(given[-1].logits.numel()))
     whole, at_once = evaluation.outputs(model, encoded, task, tokenizer), max(sizes)
-    monkeypatch.setattr(evaluation, "LOGITS", 40 * model.config.vocab_size)
+    monkeypatch.setattr(predicting, "LOGITS", 40 * model.config.vocab_size)
     sizes.clear()
     outputs = evaluation.outputs(model, encoded, task, tokenizer)
-    assert max(sizes) <= evaluation.LOGITS < at_once
+    assert max(sizes) <= predicting.LOGITS < at_once
     np.testing.assert_allclose(outputs, whole, rtol=1e-5)
-    monkeypatch.setattr(evaluation, "LOGITS", 1)  # not enough for one text
+    monkeypatch.setattr(predicting, "LOGITS", 1)  # not enough for one text
     assert evaluation.outputs(model, encoded, task, tokenizer).shape == whole.shape
 
 
@@ -98,7 +99,7 @@ def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
         evaluate(loaded[0], ROWS, TASK, loaded[1], **options)
         return file.getvalue()
 
-    monkeypatch.setitem(evaluation.POSITIONS, "cpu", 200)
+    monkeypatch.setitem(predicting.POSITIONS, "cpu", 200)
     batches = len(evaluation.by_length(TASK.encode(ROWS, loaded[1]).lengths, 200))
     assert f"/{batches} [" in shown(Terminal(), progress=True)
     assert shown(Terminal()) == ""
@@ -175,7 +176,7 @@ def test_errors_come_worst_first_with_the_columns_asked_for(report):
 @pytest.mark.parametrize("name", ["truth", "answer", "loss"])
 def test_a_column_that_is_called_as_one_of_the_report_keeps_its_content(report, name):
     data = ROWS.rename_columns({"text": name, "kind": "truth" if name == "loss" else "loss"})
-    task = tasks.classification(data, text=name, max_length=16)
+    task = classification(data, text=name, max_length=16)
     table = Report(task, data, report.outputs, report.targets).errors(70, columns=["label"])
     own = report.errors(70)
     assert list(table[f"{name} (data)"]) == list(own["text"])

@@ -18,8 +18,10 @@ from transformers import (
     pipeline,
 )
 
-from ftlearn import evaluate, fit, models, saved, tasks
-from ftlearn.batching import Batches, Encoded, plan
+from ftlearn import evaluate, fit, models
+from ftlearn.data.batching import Batches, Encoded, plan
+from ftlearn.models import saving
+from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
@@ -27,7 +29,7 @@ TEXTS = [" ".join(WORDS[(row + at) % 9] for at in range(2 + row % 7)) for row in
 LABELS = [["cold", "warm", "hot"][row % 3] for row in range(40)]
 ROWS = Dataset.from_dict({"text": TEXTS, "label": LABELS})
 PARTS = DatasetDict(train=ROWS.select(range(19)), valid=ROWS.select(range(19, 40)))
-TASK = tasks.classification(PARTS, max_length=32)
+TASK = classification(PARTS, max_length=32)
 SETTINGS = {"epochs": 2, "batch_size": 4, "warmup": 0.0}  # 10 updates; the fifth has 3 rows
 RATES = {"adamw": 1e-2, "momentum": 0.05}
 
@@ -200,7 +202,7 @@ def test_validation_data_changes_no_bit_of_the_run(tiny_bert):
 def test_a_saved_model_answers_the_same_elsewhere(tiny_checkpoints, tmp_path, shape):
     model, tokenizer = models.load(tiny_checkpoints[shape], TASK, device="cpu")
     fit(model, PARTS["train"], TASK, tokenizer, TrainConfig(epochs=1, learning_rate=1e-2))
-    folder = str(saved.save(model, tokenizer, TASK, tmp_path / "model"))
+    folder = str(saving.save(model, tokenizer, TASK, tmp_path / "model"))
     report = evaluate(model, ROWS, TASK, tokenizer)
     opened = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     assert opened.config.id2label == dict(enumerate(TASK.labels))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from ftlearn import exercises
-from ftlearn.exercises import Outcome
-from ftlearn.exercises.question import LETTERS
-from ftlearn.exercises.quiz import Choice, multiple, number, order, single
+from ftlearn.course import exercises
+from ftlearn.course.exercises import Outcome
+from ftlearn.course.exercises.question import LETTERS
+from ftlearn.course.exercises.quiz import Choice, multiple, number, order, single
 
 SHEETS = {each: exercises.load(each) for each in exercises.numbers()}
 EXERCISES = [

@@ -17,12 +17,14 @@ from datasets import DatasetDict
 from matplotlib import pyplot as plt
 from waiting import joined, waited
 
-from ftlearn import TrainConfig, data, evaluate, models, steps, tables, tasks
+from ftlearn import TrainConfig, data, evaluate, models, steps, tasks
 from ftlearn.errors import BusyError
 from ftlearn.experiments import Control, Record, Workbench, record, resume, snapshot
-from ftlearn.history import Step
-from ftlearn.locking import locked
+from ftlearn.fast import sparse_embeddings
+from ftlearn.runtime.locking import locked
+from ftlearn.tasks import classification
 from ftlearn.training import loop
+from ftlearn.training.history import Step
 
 pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
 CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=3e-3)
@@ -41,7 +43,7 @@ def small(topics: DatasetDict) -> DatasetDict:
 
 @pytest.fixture(scope="module")
 def task(topics: DatasetDict) -> tasks.Task:
-    return tasks.classification(topics, max_length=32)
+    return classification(topics, max_length=32)
 
 
 @pytest.fixture
@@ -151,7 +153,7 @@ def test_a_branch_may_train_more_rows_of_the_word_table(bench: Workbench, decays
     adam = replace(CONFIG, optimizer="adam", weight_decay=decays[0])
     trained(bench, "a", adam)
     branch = bench.branch("a", 6, "b", weight_decay=decays[1])
-    monkeypatch.setattr(tables, "WORTH", -1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", -1.0)
     bench.share = 0.0
     trained(bench, "whole", replace(adam, clip_norm=0.999999))  # other snapshots than those of a
     whole = bench.branch("whole", 6, "d", weight_decay=decays[1])

@@ -10,10 +10,11 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer
 
-from ftlearn import tasks, views, widgets
+from ftlearn import tasks
+from ftlearn.course import explorers, widgets
+from ftlearn.course.explorers import CleaningReport
+from ftlearn.course.widgets import Drag, explore
 from ftlearn.evaluation import Report
-from ftlearn.views import CleaningReport
-from ftlearn.widgets import Drag, explore
 
 TASK = tasks.Classification(labels=("cat", "dog", "cow"))
 LOGITS = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
@@ -27,7 +28,7 @@ RAW = (["<b>a</b>", "b"], ["cat", None], ["cat"])
 def named(tiny_bert) -> dict:
     """What a lesson has under the names that the printed code uses."""
     return {
-        "views": views,
+        "views": explorers,
         "tokenizer": AutoTokenizer.from_pretrained(tiny_bert),
         "report": Report(TASK, ROWS, LOGITS, TARGETS),
         "ledger": CleaningReport(*RAW),

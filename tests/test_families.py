@@ -34,9 +34,8 @@ from transformers import (
     XLNetConfig,
 )
 
-from ftlearn import architecture, evaluation, models, tasks
-from ftlearn import saved as saving
-from ftlearn.models import ModelError
+from ftlearn import evaluation, models, tasks
+from ftlearn.models import ModelError, architecture, saving
 from ftlearn.training import TrainConfig, fit
 
 SIZES = {
@@ -121,7 +120,7 @@ def test_a_regression_of_a_summary_is_saved_in_the_datas_units(folders, tmp_path
     model, tokenizer = models.load(folders["flaubert"], task, device="cpu")
     own = evaluation.predict(model, lives.TEXTS, task, tokenizer)["answer"]
     saving.save(model, tokenizer, task, tmp_path / "model")
-    again, _, units = saving.load(tmp_path / "model", "cpu")
+    again, _, units = models.load(tmp_path / "model", "cpu")
     assert (units.center, units.scale) == (0.0, 1.0)
     answers = evaluation.predict(again, lives.TEXTS, units, tokenizer)["answer"]
     assert list(answers) == pytest.approx(list(own), rel=1e-5)

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from ftlearn import figures
+from ftlearn.markup import visible
 from ftlearn.metrics import Interval
-from ftlearn.showing import visible
 
 LONG = "a rather long name of a model"
 HISTORY = SimpleNamespace(

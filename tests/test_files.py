@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ftlearn import files
 from ftlearn.errors import BusyError, ExistsError
-from ftlearn.files import check_new_folder, check_writable, unused, write_text, written_folder
-from ftlearn.locking import locked
+from ftlearn.runtime import files
+from ftlearn.runtime.files import (
+    check_new_folder,
+    check_writable,
+    unused,
+    write_text,
+    written_folder,
+)
+from ftlearn.runtime.locking import locked
 
 
 def names(folder: Path) -> list[str]:

@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset
 
-from ftlearn import heads, models, tasks
-from ftlearn.architecture import last_linear
+from ftlearn import models
 from ftlearn.evaluation import evaluate
+from ftlearn.models.architecture import last_linear
+from ftlearn.tasks import classification, regression
+from ftlearn.training import linear_probe
 
 TEXTS = [
     "the striker scored twice", "a new chip for phones", "sleep helps the heart",
@@ -35,13 +37,13 @@ def slope(layer, features, targets, penalty):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_slope_of_the_penalised_loss_is_zero(tiny_bert, pooling, classes):
     data = rows([f"class {row % classes}" for row in range(9)])
-    task = tasks.classification(data)
+    task = classification(data)
     model, tokenizer = models.load(tiny_bert, task, pooling=pooling, device="cpu")
     before = evaluate(model, data, task, tokenizer).scores["log_loss"]
     body = {name: each.clone() for name, each in model.state_dict().items()}
-    heads.solve(model, data, task, tokenizer, penalty=0.9)
+    linear_probe.solve(model, data, task, tokenizer, penalty=0.9)
     layer = last_linear(model)
-    features = heads.head_inputs(model, layer, task.encode(data, tokenizer), tokenizer)
+    features = linear_probe.head_inputs(model, layer, task.encode(data, tokenizer), tokenizer)
     found = slope(layer, torch.tensor(features).double(), torch.tensor(task.targets(data)), 0.9)
     assert found.abs().max() < 2e-3
     assert evaluate(model, data, task, tokenizer).scores["log_loss"] < before
@@ -53,12 +55,12 @@ def test_the_slope_of_the_penalised_loss_is_zero(tiny_bert, pooling, classes):
 
 def test_features_in_half_precision_are_those_of_the_exact_pass(tiny_bert, monkeypatch):
     data = rows([f"class {row % 3}" for row in range(9)])
-    task = tasks.classification(data)
+    task = classification(data)
     model, tokenizer = models.load(tiny_bert, task, pooling="first", device="cpu")
     given = model, last_linear(model), task.encode(data, tokenizer), tokenizer
-    exact = heads.head_inputs(*given)
+    exact = linear_probe.head_inputs(*given)
     monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
-    rough = heads.head_inputs(*given)
+    rough = linear_probe.head_inputs(*given)
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, atol=0.06)
     assert not last_linear(model)._forward_pre_hooks
@@ -66,10 +68,10 @@ def test_features_in_half_precision_are_those_of_the_exact_pass(tiny_bert, monke
 
 def test_a_smaller_penalty_fits_closer(tiny_bert):
     data = rows([str(row % 3) for row in range(9)])
-    task = tasks.classification(data)
+    task = classification(data)
     model, tokenizer = models.load(tiny_bert, task, pooling="mean", device="cpu")
     losses = [
-        evaluate(heads.solve(model, data, task, tokenizer, penalty=penalty), data, task, tokenizer)
+        evaluate(linear_probe.solve(model, data, task, tokenizer, penalty=penalty), data, task, tokenizer)
         .scores["log_loss"]
         for penalty in (10.0, 1.0, 0.01)
     ]  # fmt: skip
@@ -78,11 +80,11 @@ def test_a_smaller_penalty_fits_closer(tiny_bert):
 
 def test_regression_is_solved_by_the_normal_equations(tiny_bert):
     data = rows([float(row**2) for row in range(9)])
-    task = tasks.regression(data)
+    task = regression(data)
     model, tokenizer = models.load(tiny_bert, task, pooling="mean", device="cpu")
-    heads.solve(model, data, task, tokenizer, penalty=0.5)
+    linear_probe.solve(model, data, task, tokenizer, penalty=0.5)
     layer = last_linear(model)
-    features = heads.head_inputs(model, layer, task.encode(data, tokenizer), tokenizer)
+    features = linear_probe.head_inputs(model, layer, task.encode(data, tokenizer), tokenizer)
     length = np.linalg.norm(features, axis=1).mean()
     x, y = features.astype(float) / length, np.array(task.targets(data))
     centred = x - x.mean(0)
@@ -93,8 +95,8 @@ def test_regression_is_solved_by_the_normal_equations(tiny_bert):
 
 def test_a_label_without_examples_is_hardly_ever_answered(tiny_bert):
     data = rows([("a", "c")[row % 2] for row in range(9)])
-    task = tasks.classification(rows([("a", "b", "c")[row % 3] for row in range(9)]))
+    task = classification(rows([("a", "b", "c")[row % 3] for row in range(9)]))
     model, tokenizer = models.load(tiny_bert, task, pooling="mean", device="cpu")
-    heads.solve(model, data, task, tokenizer)
+    linear_probe.solve(model, data, task, tokenizer)
     outputs = evaluate(model, data, task, tokenizer).outputs
     assert (torch.tensor(outputs).softmax(-1)[:, 1] < 1e-3).all()

@@ -22,9 +22,11 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from ftlearn import lean, models, tasks
-from ftlearn.architecture import with_pooling
-from ftlearn.last_layer import first_token_only
+from ftlearn import models
+from ftlearn.fast import training
+from ftlearn.fast.cls_only import first_token_only
+from ftlearn.models.architecture import with_pooling
+from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
 KINDS = {
@@ -124,7 +126,7 @@ def test_the_layer_is_whole_again_even_after_an_error(model):
 
 def test_the_loss_curve_is_that_of_the_whole_layer(tiny_bert, topics, monkeypatch):
     rows = topics["train"].shuffle(seed=0).select(range(48))
-    task = tasks.classification(topics, max_length=32)
+    task = classification(topics, max_length=32)
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3)
 
     def curve() -> list[float]:
@@ -133,5 +135,5 @@ def test_the_loss_curve_is_that_of_the_whole_layer(tiny_bert, topics, monkeypatc
         return [step.loss for step in run]
 
     less = curve()
-    monkeypatch.setattr(lean, "first_token_only", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(training, "first_token_only", lambda _: contextlib.nullcontext())
     assert curve() == pytest.approx(less, abs=1e-5)

@@ -17,12 +17,12 @@ import pytest
 from filelock import FileLock
 
 from ftlearn.errors import BusyError, FtlearnError
-from ftlearn.locking import locked
+from ftlearn.runtime.locking import locked
 from tools.notebooks import ROOT
 
 HOLD = """
 import sys
-from ftlearn.locking import locked
+from ftlearn.runtime.locking import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.readline()
@@ -30,7 +30,7 @@ with locked(sys.argv[1]):
 TAKE = """
 import sys
 from ftlearn.errors import BusyError
-from ftlearn.locking import locked
+from ftlearn.runtime.locking import locked
 print("ready", flush=True)
 sys.stdin.readline()
 taken = 0

@@ -17,7 +17,7 @@ import pytest
 import torch
 from waiting import HANG
 
-from ftlearn.autotune import measuring
+from ftlearn.fast.autotune import measuring
 
 MB = 1_000_000
 
@@ -44,7 +44,7 @@ print(json.dumps(found))
 PREDICT = """
 import io, json, sys
 from pathlib import Path
-from ftlearn import models, runtime, streaming, tasks
+from ftlearn import models, runtime, tasks; from ftlearn.evaluation import streaming
 
 class Screen(io.StringIO):
     def isatty(self):

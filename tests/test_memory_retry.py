@@ -11,9 +11,9 @@ import pytest
 import torch
 from lives import LABELS, PARTS
 
-from ftlearn.checkpoints import Store
 from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.training import TrainConfig, fit, fitting, steps
+from ftlearn.training.checkpoints import Store
 
 CONFIG = TrainConfig(epochs=2, batch_size=16, learning_rate=0.02, optimizer="momentum", seed=1)
 

@@ -13,12 +13,13 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from ftlearn import models, tasks
-from ftlearn.batching import collate
+from ftlearn.data.batching import collate
 from ftlearn.models import ModelError
+from ftlearn.tasks import language_modelling, regression
 
 ENCODERS = SHAPES[:4]
-NUMBERS = tasks.regression(Dataset.from_dict({"text": ["a", "b"], "label": [1.0, 5.0]}))
-TOKENS = tasks.language_modelling()
+NUMBERS = regression(Dataset.from_dict({"text": ["a", "b"], "label": [1.0, 5.0]}))
+TOKENS = language_modelling()
 TEXT = "The new phone of the team has a longer battery life than the one from last year."
 
 each_shape = pytest.mark.parametrize("shape", SHAPES)

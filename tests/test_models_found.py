@@ -19,8 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from ftlearn import models
-from ftlearn.known import KNOWN
-from ftlearn.models import ModelError
+from ftlearn.models import KNOWN, ModelError, hub
 
 TEXT = "The new phone of the team has a longer battery life than the one from last year."
 each_shape = pytest.mark.parametrize("shape", SHAPES)
@@ -132,7 +131,7 @@ def test_a_known_name_is_loaded_at_its_pinned_revision_only(tiny_bert, nothing_l
 
 def test_the_cache_comes_before_the_installed_package(tiny_bert, nothing_local, monkeypatch):
     snapshot = put_into_cache(nothing_local, *KNOWN["minilm"], tiny_bert)
-    monkeypatch.setattr(models, "_from_package", lambda: pytest.fail("the cache had it"))
+    monkeypatch.setattr(hub, "_from_package", lambda: pytest.fail("the cache had it"))
     assert models.find("minilm") == snapshot
 
 
@@ -154,7 +153,7 @@ def test_a_download_that_lacks_a_shard_is_asked_for_again(tiny_bert, nothing_loc
     put_into_cache(nothing_local, *KNOWN["minilm"], folder)
     with pytest.raises(ModelError, match="lacks 1 of the 2 files"):  # without a network
         models.find("minilm")
-    monkeypatch.setattr(models, "_from_hub", lambda *_: tiny_bert)
+    monkeypatch.setattr(hub, "_from_hub", lambda *_: tiny_bert)
     assert models.find("minilm") == tiny_bert
 
 
@@ -252,6 +251,6 @@ def test_changed_weights_in_the_package_are_refused(monkeypatch, nothing_local, 
 def test_the_package_has_the_weights_that_were_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     folder = models.find("minilm")
-    assert folder.parent.name == models.MINILM_PACKAGE
+    assert folder.parent.name == hub.MINILM_PACKAGE
     config = AutoConfig.from_pretrained(folder)
     assert (config.num_hidden_layers, config.hidden_size, config.vocab_size) == (6, 384, 30522)

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from ftlearn import lean, models, tasks
-from ftlearn.narrowing import narrow_stream
+from ftlearn import models
+from ftlearn.fast import training
+from ftlearn.fast.bf16_states import narrow_stream
+from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
 
@@ -48,7 +50,7 @@ def test_the_hook_goes_even_after_an_error(model):
 
 def test_the_loss_curve_is_that_of_wide_states_but_for_rounding(tiny_bert, topics, monkeypatch):
     rows = topics["train"].shuffle(seed=0).select(range(48))
-    task = tasks.classification(topics, max_length=32)
+    task = classification(topics, max_length=32)
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3)
 
     def curve(precision: str) -> list[float]:
@@ -58,7 +60,7 @@ def test_the_loss_curve_is_that_of_wide_states_but_for_rounding(tiny_bert, topic
         return [step.loss for step in run]
 
     exact, narrow = curve("fp32"), curve("bf16")
-    monkeypatch.setattr(lean, "narrow_stream", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(training, "narrow_stream", lambda *_: contextlib.nullcontext())
     wide = curve("bf16")
     assert narrow != wide
     assert narrow == pytest.approx(exact, abs=0.02)

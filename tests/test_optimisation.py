@@ -12,7 +12,7 @@ from rounding import assert_alike
 from torch import nn
 from transformers import AutoModel, get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from ftlearn.optimisation import OPTIMIZERS, SCHEDULES, clip, decay_groups, optimizer, schedule
+from ftlearn.optim import OPTIMIZERS, SCHEDULES, clip, decay_groups, optimizer, schedule
 
 RATE, DECAY = 0.1, 0.05
 totals = st.integers(1, 200)

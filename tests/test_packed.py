@@ -9,12 +9,12 @@ import torch
 from test_last_layer import IDS, KINDS, MASK, built
 from torch import nn
 
-from ftlearn import packed
-from ftlearn.architecture import use_attention
-from ftlearn.packed import PackedLayer, pack_layers
+from ftlearn.fast import packed_bert
+from ftlearn.fast.packed_bert import PackedLayer, pack_layers
+from ftlearn.models.architecture import use_attention
 
 pytestmark = pytest.mark.skipif(
-    not packed.available(), reason="torch has these operations on x86 with oneDNN alone"
+    not packed_bert.available(), reason="torch has these operations on x86 with oneDNN alone"
 )
 EXACT = {"rtol": 0, "atol": 2e-5}
 """Both ways round each sum once in fp32, in another order; hidden states are of the order of 1."""

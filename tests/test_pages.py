@@ -14,14 +14,15 @@ from datasets import Dataset
 from sklearn.metrics import precision_recall_fscore_support
 from test_showing import HOSTILE, Parsed
 
-from ftlearn import figures, pages
+from ftlearn import figures
 from ftlearn.config import TrainConfig
 from ftlearn.evaluation import Report
-from ftlearn.history import History, Step
-from ftlearn.pages import parts, results
-from ftlearn.pages.style import STYLE
-from ftlearn.showing import visible
+from ftlearn.markup import visible
 from ftlearn.tasks import Classification, Regression
+from ftlearn.training.history import History, Step
+from ftlearn.workflows import html
+from ftlearn.workflows.html import elements, overview, test_set
+from ftlearn.workflows.html.style import STYLE
 
 LONG_WORD = "w" * 3000
 NASTY = [text for text in HOSTILE if "\ud800" not in text]  # no data set can hold half a pair
@@ -95,7 +96,7 @@ def summary(report: Report, strange: str = "plain", **more: Any) -> dict[str, An
 
 
 def page_of(report: Report, given: dict[str, Any], title: str = "A run") -> str:
-    return pages.report_page(given, history(report.task.criterion), report, title=title)
+    return html.report_page(given, history(report.task.criterion), report, title=title)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def check_harmless(page: str) -> Parsed:
         source = attributes.get("src", "data:image/png;base64,")
         assert re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/=]*", source)
         assert re.fullmatch(r"[a-z0-9 ]+", attributes.get("class") or "a")
-        assert ("http-equiv" in attributes) <= (attributes.get("content") == pages.POLICY)
+        assert ("http-equiv" in attributes) <= (attributes.get("content") == html.POLICY)
     styles = [name for name, _ in parsed.elements if name == "style"]
     assert styles == ["style"]
     assert parsed.text.count(STYLE) == 1
@@ -176,7 +177,7 @@ def test_headings_tables_and_pictures_can_be_read_aloud(plain):
 
 def test_the_page_asks_nothing_of_the_network(plain):
     assert not re.search(r"https?:|//|url\(|@import", re.sub(r"base64,[^\"]+", "", plain[2]))
-    assert "default-src 'none'" in pages.POLICY
+    assert "default-src 'none'" in html.POLICY
 
 
 def test_the_headline_holds_accuracy_interval_and_baseline(plain):
@@ -206,12 +207,12 @@ def test_the_headline_doubts_where_a_baseline_is_near(metric: str, other: float,
     report = SimpleNamespace(scores={metric: 0.8}, targets=[0] * 10)
     test = {metric: {"value": 0.8, "low": 0.7, "high": 0.88}}
     given = {"test": test, "baselines": {"b": {metric: {"value": other}}}}
-    told = pages.run.headline(given, report)
+    told = overview.headline(given, report)
     assert Parsed(told).text.endswith(f". {said}" if said else f"{parts_of(metric, other)}.")
 
 
 def parts_of(metric: str, value: float) -> str:
-    return parts.percent(value) if metric == "accuracy" else parts.number(value)
+    return elements.percent(value) if metric == "accuracy" else elements.number(value)
 
 
 def test_scores_of_each_label_are_those_of_scikit_learn():
@@ -220,13 +221,13 @@ def test_scores_of_each_label_are_those_of_scikit_learn():
     truth[truth == 3], answer[answer == 4] = 2, 1  # a label without rows, one never answered
     counts = pd.crosstab(truth, answer).reindex(index=range(5), columns=range(5), fill_value=0)
     wanted = precision_recall_fscore_support(truth, answer, labels=range(5), zero_division=0)
-    np.testing.assert_allclose(results.per_class(counts).to_numpy().T, wanted)
+    np.testing.assert_allclose(test_set.per_class(counts).to_numpy().T, wanted)
 
 
 def test_each_label_stands_beside_its_own_scores():
     report = classified(["cold", "mild", "warm"], ["x"])
     right, answers = report.right, report.outputs.argmax(-1)
-    made = results.labels(report)
+    made = test_set.labels(report)
     for at, label in enumerate(report.task.labels):
         precision, recall = right[answers == at].mean(), right[report.targets == at].mean()
         row = re.search(rf"<bdi>{label}</bdi></th>(.*?)</tr>", made)[1]
@@ -237,7 +238,7 @@ def test_each_label_stands_beside_its_own_scores():
 
 def test_the_matrix_holds_every_count_with_truth_in_rows():
     counts = pd.DataFrame([[7, 2], [0, 1234]], index=["cold", "warm"], columns=["cold", "warm"])
-    made = results.confusion_matrix(counts)
+    made = test_set.confusion_matrix(counts)
     rows = re.findall(
         r'<th scope="row"><bdi>(\w+)</bdi></th><td.*?>(.*?)</td><td.*?>(.*?)</td>', made
     )
@@ -247,15 +248,15 @@ def test_the_matrix_holds_every_count_with_truth_in_rows():
 def test_the_most_frequent_confusions_come_first():
     counts = pd.DataFrame(np.diag([5, 5, 5]), index=list("abc"), columns=list("abc"))
     counts.iloc[0, 1], counts.iloc[2, 0] = 2, 9
-    text = Parsed(results.confused_pairs(counts)).text
+    text = Parsed(test_set.confused_pairs(counts)).text
     assert text.endswith("ca9ab2")
-    none = results.confused_pairs(pd.DataFrame(np.eye(2, dtype=int)))
+    none = test_set.confused_pairs(pd.DataFrame(np.eye(2, dtype=int)))
     assert "No label was taken for another" in none
 
 
 def test_worst_errors_are_wrong_rows_by_loss():
     report = classified(["a", "b", "c"], [f"text {row}" for row in range(60)])
-    shown = re.findall(r"text (\d+)", results.worst_errors(report))
+    shown = re.findall(r"text (\d+)", test_set.worst_errors(report))
     wrong = [row for row in np.argsort(-report.row_losses) if not report.right[row]]
     assert shown == [str(row) for row in wrong[: len(shown)]]
     assert 0 < len(shown) == min(20, len(wrong))
@@ -269,18 +270,18 @@ def test_worst_errors_show_the_text_of_a_column_of_any_name(kind, name: str):
     task = replace(plain.task, text=name)
     data = plain.dataset.rename_column("text", name)
     odd = Report(task, data, plain.outputs, plain.targets)
-    assert results.worst_errors(odd) == results.worst_errors(plain)
+    assert test_set.worst_errors(odd) == test_set.worst_errors(plain)
 
 
 def test_a_perfect_model_has_no_errors():
     report = classified(["a", "b"], ["x"])
     perfect = Report(report.task, report.dataset, np.eye(2)[report.targets] * 9, report.targets)
-    assert "No test row was answered wrongly." in results.worst_errors(perfect)
+    assert "No test row was answered wrongly." in test_set.worst_errors(perfect)
 
 
 def test_a_long_text_unfolds_to_the_whole():
     text = "word " * 500
-    shown = Parsed(parts.text(text, 100))
+    shown = Parsed(elements.text(text, 100))
     assert [name for name, _ in shown.elements] == ["details", "summary", "bdi", "bdi"]
     assert shown.text == "word " * 19 + "word …" + text
 
@@ -299,14 +300,14 @@ def test_nothing_of_a_summary_is_lost(plain):
 def test_a_summary_with_holes_still_gives_a_page(given: dict[str, Any]):
     report = classified(["a", "b"], ["x"])
     empty = History(TrainConfig(), "log_loss")
-    page = pages.report_page(given, empty, report, title="holes")
+    page = html.report_page(given, empty, report, title="holes")
     assert "No update was recorded." in check_harmless(page).text
 
 
 def test_a_score_without_a_value_is_said_to_be_undefined():
-    assert parts.scored({"value": float("nan"), "low": float("nan"), "high": 1}) == "not defined"
-    assert parts.scored(None) == "not defined"
-    assert parts.scored({"value": -0.25, "low": -1, "high": 0.5}) == "−0.250 [−1, 0.500]"
+    assert elements.scored({"value": float("nan"), "low": float("nan"), "high": 1}) == "not defined"
+    assert elements.scored(None) == "not defined"
+    assert elements.scored({"value": -0.25, "low": -1, "high": 0.5}) == "−0.250 [−1, 0.500]"
 
 
 def test_many_refused_rows_are_counted_and_cut():
@@ -338,8 +339,8 @@ def test_a_regression_is_drawn_in_the_units_of_its_data(monkeypatch: pytest.Monk
     np.testing.assert_allclose(predictions, report.outputs[:, 0] * 10 + 50)
     np.testing.assert_allclose(truths, report.dataset["label"])
     off = np.abs(predictions - truths)
-    assert f"100\xa0%{parts.number(float(off.max()))}" in text
-    assert f"is off by {parts.number(float(off.mean()))} on average over 40 test rows" in text
+    assert f"100\xa0%{elements.number(float(off.max()))}" in text
+    assert f"is off by {elements.number(float(off.mean()))} on average over 40 test rows" in text
     assert "certainty" not in text
 
 

@@ -15,13 +15,15 @@ import pytest
 from datasets import DatasetDict
 from waiting import joined, waited
 
-from ftlearn import TrainConfig, data, models, tasks, widgets
+from ftlearn import TrainConfig, data, models, tasks
+from ftlearn.course import widgets
+from ftlearn.course.widgets.panel import curves, form, panel, words
+from ftlearn.course.widgets.panel.curves import Curves
+from ftlearn.course.widgets.panel.panel import TrainingPanel, training_panel
 from ftlearn.experiments import Record, Workbench
 from ftlearn.experiments.record import Stage
-from ftlearn.history import Step
-from ftlearn.widgets.panel import curves, form, panel, words
-from ftlearn.widgets.panel.curves import Curves
-from ftlearn.widgets.panel.panel import TrainingPanel, training_panel
+from ftlearn.tasks import classification
+from ftlearn.training.history import Step
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning"),
@@ -45,7 +47,7 @@ def bench(small: DatasetDict, tiny_bert: Path, tmp_path: Path) -> Workbench:
     def load(name: str, task: tasks.Task, *, seed: int):
         return models.load(tiny_bert, task, seed=seed, device="cpu")
 
-    task = tasks.classification(small, max_length=32)
+    task = classification(small, max_length=32)
     return Workbench(small, task, folder=tmp_path / "runs", load=load)
 
 

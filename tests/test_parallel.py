@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, pipeline
 from waiting import HANG
 
-from ftlearn import checkpoints, cli, evaluation, parallel, saved, training
-from ftlearn.training import TrainConfig
+from ftlearn import cli, evaluation, models, training
+from ftlearn.runtime import distributed, sharding
+from ftlearn.training import TrainConfig, checkpoints
 from tools.notebooks import ROOT
 
 TOGETHER = 1e-5
@@ -223,7 +224,7 @@ def test_a_folder_that_cannot_serve_ends_the_run_on_every_process(seen, way):
 def test_a_model_saved_after_sharing_is_whole(root, way):
     texts = worker.PARTS["valid"]["text"][:]
     for name in ("bert", "gpt2", "pooled"):
-        model, tokenizer, task = saved.load(root / f"{way} written {name}", device="cpu")
+        model, tokenizer, task = models.load(root / f"{way} written {name}", device="cpu")
         found = evaluation.evaluate(model, worker.PARTS["valid"], task, tokenizer).outputs
         np.testing.assert_allclose(
             found, np.load(root / f"{way} written {name}.npy"), atol=1e-5, err_msg=name
@@ -244,7 +245,7 @@ def test_the_example_runs_under_accelerate(root, tmp_path):
         ROOT / "examples" / "train_many.py", "--model", root / "bert", "--out", out,
         "--rows", 24, "--epochs", 1, "--shard",
     )  # fmt: skip
-    model, tokenizer, task = saved.load(out, device="cpu")
+    model, tokenizer, task = models.load(out, device="cpu")
     assert task.labels == ("technology", "health", "sports")
     assert len(evaluation.predict(model, ["A new chip."], task, tokenizer)) == 1
 
@@ -275,7 +276,7 @@ def found_in(run: Path) -> tuple[dict[str, Any], list[float], np.ndarray]:
     report = json.loads((run / "report.json").read_text("utf-8"))
     with (run / "history.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    model, tokenizer, task = saved.load(run, device="cpu")
+    model, tokenizer, task = models.load(run, device="cpu")
     rows = worker.ROWS.rename_columns({"text": task.text, "label": task.target})
     return report, losses, evaluation.evaluate(model, rows, task, tokenizer).outputs
 
@@ -302,10 +303,10 @@ def test_the_command_under_torchrun_ends_as_that_of_one_process(commanded, more)
 
 
 def test_alone_nothing_is_shared():
-    assert (parallel.world_size(), parallel.rank(), parallel.is_main()) == (1, 0, True)
+    assert (distributed.world_size(), distributed.rank(), distributed.is_main()) == (1, 0, True)
     model = torch.nn.Linear(2, 1)
-    assert parallel.shard(model) is parallel.replicate(model) is parallel.gathered(model) is model
-    assert not parallel.is_sharded(model)
-    with parallel.started():
-        assert parallel.world_size() == 1
-    assert parallel.dealt("ab") == [(0, "a"), (1, "b")]
+    assert sharding.shard(model) is sharding.replicate(model) is sharding.gathered(model) is model
+    assert not sharding.is_sharded(model)
+    with distributed.started():
+        assert distributed.world_size() == 1
+    assert distributed.dealt("ab") == [(0, "a"), (1, "b")]

@@ -10,10 +10,14 @@ import torch
 from datasets import Dataset, DatasetDict
 from matplotlib import image
 
-from ftlearn import evaluate, interpolation, models, paths, saved, tasks
+from ftlearn import evaluate, interpolation, models
 from ftlearn.data import DataError
 from ftlearn.evaluation import Report
+from ftlearn.interpolation import landscape
+from ftlearn.interpolation.landscape import merge
 from ftlearn.metrics import log_losses
+from ftlearn.models import saving
+from ftlearn.tasks import classification, regression
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 
@@ -30,7 +34,7 @@ def rows(start, count):
 
 
 VALID, TEST = rows(0, 24), rows(24, 40)
-TASK = tasks.classification(VALID, max_length=16)
+TASK = classification(VALID, max_length=16)
 ALPHAS = (-0.5, 0, 0.5, 1, 1.5)
 
 
@@ -49,7 +53,7 @@ def ends(tiny_bert):
 def walked(ends):
     start, end, tokenizer = ends
     sets = DatasetDict({"valid": VALID, "test": TEST})
-    return paths.walk(start, start, end, sets, TASK, tokenizer, alphas=ALPHAS)
+    return landscape.walk(start, start, end, sets, TASK, tokenizer, alphas=ALPHAS)
 
 
 def test_every_point_is_evaluated_as_a_model_of_its_own(ends, walked, tiny_bert):
@@ -99,7 +103,7 @@ def test_a_barrier_of_accuracy_is_a_fall_and_one_of_loss_a_rise():
     targets = np.array([0, 1, 2] * 8)
     right = 5 * np.eye(3)[targets]
     reports = [Report(TASK, VALID, outputs, targets) for outputs in (right, -right, right)]
-    walked = paths.Walk((0.0, 0.5, 1.0), {"valid": reports})
+    walked = landscape.Walk((0.0, 0.5, 1.0), {"valid": reports})
     assert walked.barrier("accuracy") == pytest.approx(1.0)
     ends, middle = np.log1p(2 * np.exp(-5)), np.log(np.exp(-5) + 2) + 5
     assert walked.barrier() == pytest.approx(middle - ends)
@@ -112,7 +116,7 @@ def test_walks_name_what_they_do_not_have(walked, ends):
         walked.best(on="train")
     start, end, tokenizer = ends
     with pytest.raises(ValueError, match="alphas is empty"):
-        paths.walk(start, start, end, VALID, TASK, tokenizer, alphas=[])
+        landscape.walk(start, start, end, VALID, TASK, tokenizer, alphas=[])
 
 
 def test_a_walk_draws_one_curve_for_each_data_set(walked):
@@ -127,11 +131,11 @@ def test_walks_bring_the_weights_and_the_mode_back(ends):
     start, end, tokenizer = ends
     before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
     start.train()
-    paths.walk(start, end, start, VALID, TASK, tokenizer, alphas=[0.5])
+    landscape.walk(start, end, start, VALID, TASK, tokenizer, alphas=[0.5])
     assert start.training
     broken = VALID.rename_column("label", "other")
     with pytest.raises(KeyError, match="label"):
-        paths.walk(start, start, end, broken, TASK, tokenizer)
+        landscape.walk(start, start, end, broken, TASK, tokenizer)
     for name, tensor in start.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -140,7 +144,7 @@ def test_a_greedy_soup_is_never_worse_than_its_best_member(ends, tiny_bert):
     start, end, tokenizer = ends
     sources = [start, end, *(models.load(tiny_bert, TASK, seed=s, device="cpu")[0] for s in (5, 6))]
     alone = [evaluate(m, VALID, TASK, tokenizer).scores["log_loss"] for m in sources]
-    found = paths.greedy_soup(start, sources, VALID, TASK, tokenizer)
+    found = landscape.greedy_soup(start, sources, VALID, TASK, tokenizer)
     assert found.members[0] == int(np.argmin(alone))
     assert found.scores[0] == pytest.approx(min(alone))
     assert list(found.scores) == sorted(found.scores, reverse=True)
@@ -149,14 +153,14 @@ def test_a_greedy_soup_is_never_worse_than_its_best_member(ends, tiny_bert):
     assert evaluate(fresh, VALID, TASK, tokenizer).scores["log_loss"] == pytest.approx(
         found.scores[-1], abs=1e-6
     )
-    by_accuracy = paths.greedy_soup(start, sources, VALID, TASK, tokenizer, by="accuracy")
+    by_accuracy = landscape.greedy_soup(start, sources, VALID, TASK, tokenizer, by="accuracy")
     assert list(by_accuracy.scores) == sorted(by_accuracy.scores)
 
 
 def test_the_map_of_a_plane_agrees_with_models_at_its_points(ends, tiny_bert):
     start, end, tokenizer = ends
     third, _ = models.load(tiny_bert, TASK, seed=5, device="cpu")
-    found = paths.over_plane(
+    found = landscape.over_plane(
         start, (start, end, third), VALID, TASK, tokenizer, steps=3, margin=0.0
     )
     assert found.values.shape == (3, 3)
@@ -172,20 +176,20 @@ def two_folders(ends, tmp_path):
     start, end, tokenizer = ends
     places = [tmp_path / "start", tmp_path / "end"]
     for model, place in zip((start, end), places, strict=True):
-        saved.save(model, tokenizer, TASK, place)
+        saving.save(model, tokenizer, TASK, place)
     VALID.to_pandas().to_csv(tmp_path / "valid.csv", index=False)
     return places
 
 
 def test_two_folders_become_the_best_model_between_them(ends, walked, two_folders, tmp_path):
-    merged = paths.interpolate_folders(
+    merged = landscape.interpolate_folders(
         *two_folders, tmp_path / "valid.csv", tmp_path / "out", ALPHAS
     )
     assert merged.alpha == walked.best()
     written = pd.read_csv(tmp_path / "out" / "path.csv")
     np.testing.assert_allclose(written["log_loss"], walked.values(), atol=1e-5)
     assert image.imread(tmp_path / "out" / "path.png").ndim == 3
-    model, tokenizer, task = saved.load(merged.folder)
+    model, tokenizer, task = models.load(merged.folder)
     assert task == TASK
     loss = evaluate(model, VALID, task, tokenizer).scores["log_loss"]
     assert loss == pytest.approx(walked.values().min(), abs=1e-5)
@@ -193,17 +197,19 @@ def test_two_folders_become_the_best_model_between_them(ends, walked, two_folder
 
 def test_without_data_one_alpha_is_needed_and_taken(two_folders, ends, tmp_path):
     with pytest.raises(ValueError, match="11 alphas and no data"):
-        paths.interpolate_folders(*two_folders, None, tmp_path / "out")
-    merged = paths.interpolate_folders(*two_folders, None, tmp_path / "out", [0.25])
+        landscape.interpolate_folders(*two_folders, None, tmp_path / "out")
+    merged = landscape.interpolate_folders(*two_folders, None, tmp_path / "out", [0.25])
     assert (merged.alpha, merged.walk) == (0.25, None)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
-    model, *_ = saved.load(merged.folder)
+    model, *_ = models.load(merged.folder)
     expected = interpolation.interpolate(*ends[:2], 0.25)
     torch.testing.assert_close(model.classifier.weight, expected["classifier.weight"])
 
 
 def test_a_data_set_and_another_metric_can_choose(two_folders, walked, tmp_path):
-    merged = paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", ALPHAS, by="accuracy")
+    merged = landscape.interpolate_folders(
+        *two_folders, VALID, tmp_path / "out", ALPHAS, by="accuracy"
+    )
     assert merged.alpha == walked.best("accuracy")
 
 
@@ -211,16 +217,18 @@ def test_refused_rows_of_the_file_are_reported(two_folders, tmp_path):
     with (tmp_path / "valid.csv").open("a") as file:
         file.write("a text without a label,\n")
     with pytest.warns(UserWarning, match="1 refused"):
-        paths.interpolate_folders(*two_folders, tmp_path / "valid.csv", tmp_path / "out", [0, 1])
+        landscape.interpolate_folders(
+            *two_folders, tmp_path / "valid.csv", tmp_path / "out", [0, 1]
+        )
 
 
 def test_a_file_is_read_as_it_is_written(two_folders, walked, tmp_path):
     place = tmp_path / "valid.csv"
     place.write_bytes(place.read_bytes().replace(b",", b";"))
     with pytest.raises(DataError, match="--delimiter ';'"):
-        paths.interpolate_folders(*two_folders, place, tmp_path / "out", ALPHAS)
+        landscape.interpolate_folders(*two_folders, place, tmp_path / "out", ALPHAS)
     how = {"delimiter": ";", "encoding": "cp1252"}
-    merged = paths.interpolate_folders(
+    merged = landscape.interpolate_folders(
         *two_folders, place, tmp_path / "out", ALPHAS, reading=how, device="cpu"
     )
     assert merged.alpha == walked.best()
@@ -229,16 +237,16 @@ def test_a_file_is_read_as_it_is_written(two_folders, walked, tmp_path):
 def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
     two_folders, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(saved, "load", None)
+    monkeypatch.setattr(models, "load", None)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
     with pytest.raises(FileExistsError, match="out"):
-        paths.interpolate_folders(*two_folders, VALID, tmp_path / "out")
+        landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out")
     config = json.loads((two_folders[1] / "config.json").read_text())
     config["id2label"] = {"0": "warm", "1": "cold", "2": "mild"}
     (two_folders[1] / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="id2label"):
-        paths.interpolate_folders(*two_folders, VALID, tmp_path / "new")
+        landscape.interpolate_folders(*two_folders, VALID, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -254,39 +262,41 @@ def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
 def test_names_and_points_are_checked_before_anything_is_measured(
     two_folders, tmp_path, monkeypatch, alphas, by, message: str
 ):
-    monkeypatch.setattr(paths.saving, "walk", None)
+    monkeypatch.setattr(merge, "walk", None)
     with pytest.raises((ValueError, KeyError), match=message):
-        paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", alphas, by=by)
+        landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", alphas, by=by)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_metric_without_data_to_measure_it_on_is_refused(two_folders, tmp_path):
     with pytest.raises(ValueError, match="by='accuracy' chooses by a metric, and there is no data"):
-        paths.interpolate_folders(*two_folders, None, tmp_path / "out", [0.5], by="accuracy")
+        landscape.interpolate_folders(*two_folders, None, tmp_path / "out", [0.5], by="accuracy")
 
 
 def test_a_failure_at_the_end_leaves_no_folder_in_the_way(two_folders, tmp_path, monkeypatch):
     before = sorted(tmp_path.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(paths.saving.folders, "interpolate", lambda *given: 1 / 0)
+        patch.setattr(merge.folders, "interpolate", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
+            landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
     assert sorted(tmp_path.iterdir()) == before
-    paths.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
+    landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
 
 
 def test_rows_of_one_class_can_choose_a_point(two_folders, tmp_path):
     (tmp_path / "one.csv").write_text("text,label\nball code,cold\nrun chip,cold\n")
-    merged = paths.interpolate_folders(*two_folders, tmp_path / "one.csv", tmp_path / "out", [0, 1])
+    merged = landscape.interpolate_folders(
+        *two_folders, tmp_path / "one.csv", tmp_path / "out", [0, 1]
+    )
     assert list(merged.walk.table["rows"]) == [2, 2]
 
 
 def test_regressions_are_walked_by_their_error(tiny_bert):
     data = VALID.remove_columns("label").add_column("label", [float(at) for at in range(24)])
-    task = tasks.regression(data, max_length=16)
+    task = regression(data, max_length=16)
     start, tokenizer = models.load(tiny_bert, task, seed=0, device="cpu")
     end, _ = models.load(tiny_bert, task, seed=1, device="cpu")
-    found = paths.walk(start, start, end, data, task, tokenizer, alphas=[0, 0.5, 1])
+    found = landscape.walk(start, start, end, data, task, tokenizer, alphas=[0, 0.5, 1])
     assert found.best() == found.alphas[int(found.values(task.criterion).argmin())]
     assert found.best("r2") == found.alphas[int(found.values("r2").argmax())]
     assert checkpoints.logits(start, checkpoints.WHOLE).shape == (1, 1)

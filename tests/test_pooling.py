@@ -9,8 +9,8 @@ from checkpoints import IDS, SHAPES, WHOLE, logits, moving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftlearn import architecture
-from ftlearn.pooling import pool_first, pool_mean
+from ftlearn.models import architecture
+from ftlearn.models.pooling import pool_first, pool_mean
 
 each_shape = pytest.mark.parametrize("shape", SHAPES)
 

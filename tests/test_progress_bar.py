@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftlearn.progress import bar, in_notebook
+from ftlearn.runtime.progress import bar, in_notebook
 
 
 class Terminal(io.StringIO):

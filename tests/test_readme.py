@@ -10,8 +10,8 @@ import warnings
 import pytest
 from transformers import pipeline
 
-from ftlearn import exercises
 from ftlearn.cli import main
+from ftlearn.course import exercises
 from tools.notebooks import ROOT
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
@@ -66,7 +66,7 @@ def test_progress_is_shown_exported_and_collected_as_shown(monkeypatch, tmp_path
     (tmp_path / "handed-in").mkdir()
     show, export, collect = BLOCKS[2].strip().splitlines()[-3:]
     names: dict = {}
-    exec("from ftlearn import exercises", names)
+    exec("from ftlearn.course import exercises", names)
     assert eval(show, names).loc["00", "passed"] == 1
     eval(export, names).rename(tmp_path / "handed-in" / "ada.json")
     assert eval(collect, names)[["name", "passed"]].to_numpy().tolist() == [["Ada", 1]]

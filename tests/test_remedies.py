@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from ftlearn import resources
 from ftlearn.cli import app
 from ftlearn.cli.remedies import PHRASES, in_options, options_of
+from ftlearn.training import resources
 from tools.notebooks import ROOT
 
 PACKAGE = ROOT / "ftlearn"

@@ -21,11 +21,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config
 from waiting import HANG
 
-from ftlearn import architecture, lean, models, resources, runtime
-from ftlearn.batching import Batches, Encoded
-from ftlearn.resources import Estimate, TooLargeError
-from ftlearn.training import TrainConfig, fitting
+from ftlearn import models, runtime
+from ftlearn.data.batching import Batches, Encoded
+from ftlearn.fast import training
+from ftlearn.models import architecture
+from ftlearn.training import TrainConfig, fitting, resources
 from ftlearn.training.loop import used_tables
+from ftlearn.training.resources import Estimate, TooLargeError
 
 MB = 1_000_000
 SMALL = {
@@ -192,10 +194,10 @@ def test_hidden_states_count_as_narrow_on_a_cpu_only(monkeypatch: pytest.MonkeyP
     shape = {"batch_size": 4, "tokens": 16, "precision": "bf16"}
     found = {}
     for name in ("cpu", "cuda"):
-        monkeypatch.setattr(runtime, "device", lambda name=name: torch.device(name))
+        monkeypatch.setattr(runtime, "best_device", lambda name=name: torch.device(name))
         found[name] = resources.estimate(skeleton, **shape).activations
     for part in ("narrow_stream", "whole_blocks"):
-        monkeypatch.setattr(lean, part, lambda model, dtype: nullcontext())
+        monkeypatch.setattr(training, part, lambda model, dtype: nullcontext())
     assert found["cpu"] < found["cuda"] == resources.estimate(skeleton, **shape).activations
 
 
@@ -285,7 +287,7 @@ def test_planned_time_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch):
     """By a clock that counts operations, which nothing else on the machine slows down."""
     model = small_bert(hidden_size=128, intermediate_size=512, num_hidden_layers=4)
     config = SimpleNamespace(batch_size=8, accumulate=1, epochs=2)
-    with FlopCounterMode(display=False) as counted, lean.lean(model, torch.float32):
+    with FlopCounterMode(display=False) as counted, training.lean(model, torch.float32):
         for tokens in [40, 56] * 8:
             ids = torch.full((8, tokens), 5)
             model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
@@ -320,8 +322,8 @@ def test_measuring_time_leaves_weights_gradients_and_mode_alone():
 TRAIN = """
 import json, sys
 import torch
-from ftlearn import architecture, models, resources, runtime, tasks
-from ftlearn.batching import Batches, Encoded
+from ftlearn.models import architecture; from ftlearn import models, runtime, tasks; from ftlearn.training import resources
+from ftlearn.data.batching import Batches, Encoded
 from ftlearn.training import TrainConfig, steps
 from ftlearn.training.loop import used_tables
 

@@ -33,11 +33,13 @@ from safetensors import SafetensorError
 from waiting import HANG
 
 import ftlearn
-from ftlearn import architecture, checkpoints, models, tasks
-from ftlearn.checkpoints import CheckpointError, Store
+from ftlearn import models
 from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.evaluation import evaluate
-from ftlearn.training import History, TrainConfig, fit, fitting, resuming, steps
+from ftlearn.models import architecture
+from ftlearn.tasks import language_modelling
+from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting, resuming, steps
+from ftlearn.training.checkpoints import CheckpointError, Store
 
 
 class Torn(Exception):  # noqa: N818 - it is no error of the run
@@ -211,7 +213,7 @@ def test_the_memory_of_every_optimizer_is_kept(tiny_bert, tmp_path, optimizer):
 
 
 def test_tied_weights_and_token_losses_are_kept(tiny_checkpoints, tmp_path):
-    more = {"task": tasks.language_modelling(max_length=20), "config": replace(CONFIG, epochs=2)}
+    more = {"task": language_modelling(max_length=20), "config": replace(CONFIG, epochs=2)}
     whole = train(tiny_checkpoints["gpt2"], tmp_path / "whole", **more)
     torn(tiny_checkpoints["gpt2"], tmp_path / "run", 5, **more)
     assert train(tiny_checkpoints["gpt2"], tmp_path / "run", resume=True, **more) == whole
@@ -547,7 +549,7 @@ def test_other_frozen_parts_and_other_number_formats_are_refused(tiny_bert, fold
 
 
 def test_the_data_is_read_once_for_all_checkpoints(tiny_bert, tmp_path, monkeypatch):
-    from ftlearn.batching import Encoded
+    from ftlearn.data.batching import Encoded
 
     calls, real = [], Encoded.fingerprint
     monkeypatch.setattr(Encoded, "fingerprint", lambda data: calls.append(1) or real(data))

@@ -20,15 +20,17 @@ from sklearn.metrics import mean_absolute_error
 from test_resume import small_files
 from test_showing import Parsed
 
-from ftlearn import data, runs, tasks, training
+from ftlearn import data, training, workflows
 from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.compatibility.texts import same_texts
 from ftlearn.config import TrainConfig
-from ftlearn.runs import Files, Outcome, Plan, RunError
-from ftlearn.runs.folder import write_json
-from ftlearn.runs.parts import read_parts
-from ftlearn.runs.results import baseline_reports
-from ftlearn.runs.scoring import scored_one_by_one
+from ftlearn.tasks import classification
+from ftlearn.training import fitting, loop
+from ftlearn.workflows import Files, Outcome, Plan, RunError, evaluating
+from ftlearn.workflows.evaluating import scored_one_by_one
+from ftlearn.workflows.folder import write_json
+from ftlearn.workflows.splits import read_parts
+from ftlearn.workflows.summary import baseline_reports
 
 WORDS = {
     "cold": "snow ice frost winter",
@@ -84,7 +86,7 @@ class Finished:
 def finished(tiny_bert, tmp_path_factory) -> Finished:
     """One run for all tests that only look at it."""
     plan, told = small(tiny_bert, tmp_path_factory.mktemp("finished")), []
-    return Finished(plan, runs.fit(plan, tell=told.append), told)
+    return Finished(plan, workflows.fit(plan, tell=told.append), told)
 
 
 def report(plan: Plan) -> dict:
@@ -144,7 +146,7 @@ def page(tiny_bert, tmp_path_factory) -> tuple[dict[str, str], Outcome]:
     odd = [(text, "warm") for text, label in notes(90)[60:] if label == "cold"]
     test = write(folder / "test.jsonl", [*notes(60)[40:], *odd])
     asked = small(tiny_bert, folder)
-    outcome = runs.fit(replace(asked, files=Files(train=asked.files.train, test=test)))
+    outcome = workflows.fit(replace(asked, files=Files(train=asked.files.train, test=test)))
     html = (folder / "out" / "report.html").read_text(encoding="utf-8")
     found = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", html, flags=re.DOTALL)
     return dict(found), outcome
@@ -189,7 +191,7 @@ def test_refused_rows_are_named_by_line(plan, tmp_path):
     rows = [f"{text},{label}" for text, label in notes(30)]
     rows[3], rows[9] = ",cold", "one,two,three"
     path.write_text("\n".join(["text,label", *rows]))
-    runs.fit(replace(plan, files=Files(train=path)))
+    workflows.fit(replace(plan, files=Files(train=path)))
     assert report(plan)["data"]["refused"] == [
         {"file": "broken.csv", "line": 5, "reason": "'text' is empty"},
         {"file": "broken.csv", "line": 11, "reason": "3 fields where the header has 2"},
@@ -204,7 +206,7 @@ def test_numbers_that_are_none_become_null(tmp_path):
 
 def test_a_regression_is_compared_with_the_mean(plan, tmp_path):
     rows = [(text, 0.5 + 10 * len(text)) for text, _ in notes()]
-    runs.fit(replace(plan, files=Files(train=write(tmp_path / "numbers.jsonl", rows))))
+    workflows.fit(replace(plan, files=Files(train=write(tmp_path / "numbers.jsonl", rows))))
     found = report(plan)
     assert (found["task"], found["labels"]) == ("regression", None)
     parts = read_parts(Files(train=tmp_path / "numbers.jsonl"), seed=0).data
@@ -227,7 +229,7 @@ def test_task_regression_takes_whole_numbers_as_numbers(plan, tmp_path):
 
 def test_texts_without_words_have_no_word_counts():
     rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
-    task = tasks.classification(rows)
+    task = classification(rows)
     with pytest.warns(UserWarning, match="no TF-IDF baseline"):
         found = baseline_reports({"train": rows, "test": rows}, task)
     assert set(found) == {"most frequent label"}
@@ -237,7 +239,7 @@ def test_pairs_of_texts_are_counted_together():
     rows = Dataset.from_dict(
         {"one": ["apple", "apple"], "two": ["green", "red"], "same": ["no", "yes"]}
     )
-    task = tasks.classification(rows, text=("one", "two"), target="same")
+    task = classification(rows, text=("one", "two"), target="same")
     found = baseline_reports({"train": rows, "test": rows}, task)
     assert found["word counts (TF-IDF)"].scores["accuracy"] == 1
 
@@ -340,7 +342,7 @@ def test_copies_with_two_labels_are_told_by_line_and_file(tmp_path):
 def test_what_was_found_is_in_the_report_and_its_page(plan, tmp_path):
     rows = [*notes(40), *((f"other {at}", "Warm") for at in range(5))]
     train = write(tmp_path / "train.jsonl", [(f"{text} 新的手机", label) for text, label in rows])
-    runs.fit(replace(plan, files=Files(train=train), max_length=4096))
+    workflows.fit(replace(plan, files=Files(train=train), max_length=4096))
     found, page = report(plan), (Path(plan.out) / "report.html").read_text(encoding="utf-8")
     for said in (
         "1 group of labels differs by spelling alone",
@@ -360,7 +362,7 @@ def test_texts_that_the_model_cannot_read_are_refused_before_anything_is_written
     ]
     train = write(tmp_path / "chinese.jsonl", rows)
     with pytest.raises(data.DataError, match="100% of the tokens of the texts of train"):
-        runs.fit(replace(plan, files=Files(train=train)))
+        workflows.fit(replace(plan, files=Files(train=train)))
     assert not Path(plan.out).exists()
 
 
@@ -369,7 +371,7 @@ def test_a_classifier_of_other_labels_can_be_the_start(finished, plan, tmp_path)
     train = write(tmp_path / "moods.jsonl", rows)
     model = Path(finished.plan.out) / "model"
     with pytest.warns(CompatibilityWarning, match=r"3 labels .* 2 labels \('bad', 'good'\)"):
-        runs.fit(replace(plan, files=Files(train=train), checkpoint=model))
+        workflows.fit(replace(plan, files=Files(train=train), checkpoint=model))
     assert any("gets a new head" in note for note in report(plan)["notes"])
 
 
@@ -378,7 +380,7 @@ def test_texts_without_spaces_between_words_are_compared_by_characters():
     texts = [f"{at % 7}{(plus if at % 2 else minus)[at % 5 :]}" for at in range(60)]
     labels = ["good" if at % 2 else "bad" for at in range(60)]
     rows = Dataset.from_dict({"text": texts, "label": labels})
-    task = tasks.classification(rows)
+    task = classification(rows)
     found = baseline_reports({"train": rows, "test": rows}, task)
     assert found["character counts (TF-IDF)"].scores["accuracy"] > 0.95
     assert "word counts (TF-IDF)" not in found
@@ -422,7 +424,7 @@ def test_rare_labels_are_left_out_of_every_file_and_told(plan, tmp_path):
     names = [part.features["label"].names for part in parts.data.values()]
     assert names == [["cold", "mild", "warm"]] * 3
     with pytest.warns(UserWarning, match="12 labels"):
-        runs.fit(replace(plan, files=files))
+        workflows.fit(replace(plan, files=files))
     found = report(plan)
     assert found["data"]["left_out"] == {f"rare {i}": 2 if i == 3 else 1 for i in range(12)}
     assert "'rare 0' (1)" in found["notes"][0]
@@ -443,14 +445,14 @@ def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
     path = tmp_path / "notes.tsv"
     path.write_text("\n".join(["text\tlabel", *rows]))
     told: list[str] = []
-    runs.fit(replace(plan, files=Files(train=path)), tell=told.append)
+    workflows.fit(replace(plan, files=Files(train=path)), tell=told.append)
     assert "quoting none), 0 refused\n  note: quotes were read as characters" in told[0]
     (note,) = [note for note in report(plan)["notes"] if "quotes" in note]
     assert note.startswith("notes.tsv: quotes were read as characters, since line 6 ")
-    (scored,) = runs.evaluate(Path(plan.out), [path], device="cpu")
+    (scored,) = workflows.evaluate(Path(plan.out), [path], device="cpu")
     quotes = [note for note in scored.summary()["notes"] if "quotes" in note]
     assert quotes == list(scored.read.notes) != []
-    (scored,) = runs.evaluate(Path(plan.out), [path], device="cpu", quoting="csv")
+    (scored,) = workflows.evaluate(Path(plan.out), [path], device="cpu", quoting="csv")
     assert [line for line, _ in scored.read.refused] == [6]
 
 
@@ -460,30 +462,30 @@ def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
 def test_a_run_is_never_overwritten(finished, tmp_path):
     plan = finished.plan
     with pytest.raises(RunError, match="a finished run, which is never overwritten: choose"):
-        runs.fit(plan)
+        workflows.fit(plan)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(RunError, match="holds other files"):
-        runs.fit(replace(plan, out=tmp_path / "mine"))
+        workflows.fit(replace(plan, out=tmp_path / "mine"))
     with pytest.raises(RunError, match="is a file"):
-        runs.fit(replace(plan, out=tmp_path / "mine" / "thesis.txt"))
+        workflows.fit(replace(plan, out=tmp_path / "mine" / "thesis.txt"))
 
 
 def test_nothing_is_written_before_training_can_begin(plan, tmp_path):
     with pytest.raises(data.DataError):
-        runs.fit(replace(plan, files=Files(train=plan.files.train, label="topic")))
+        workflows.fit(replace(plan, files=Files(train=plan.files.train, label="topic")))
     with pytest.raises(ValueError, match="no model 'nowhere/none'"):
-        runs.fit(replace(plan, checkpoint="nowhere/none"))
+        workflows.fit(replace(plan, checkpoint="nowhere/none"))
     assert not Path(plan.out).exists()
 
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Ctrl-C after some updates of the next run."""
-    steps, done = training.fitting.steps, []
+    steps, done = fitting.steps, []
 
     def interrupted(*arguments, **options):
         run = steps(*arguments, **options)
-        accumulate = training.loop.accumulate
+        accumulate = loop.accumulate
 
         def counting(*given, **more):
             done.append(1)
@@ -491,24 +493,24 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
                 signal.raise_signal(signal.SIGINT)
             return accumulate(*given, **more)
 
-        monkeypatch.setattr(training.loop, "accumulate", counting)
+        monkeypatch.setattr(loop, "accumulate", counting)
         return run
 
-    monkeypatch.setattr(training.fitting, "steps", interrupted)
+    monkeypatch.setattr(fitting, "steps", interrupted)
 
 
 def test_a_run_killed_as_it_wrote_its_record_can_begin_anew(plan):
     out = Path(plan.out)
     out.mkdir()
     (out / ".run.json.writing").write_text('{"half')
-    assert runs.fit(plan, resume=True).state == "done"
+    assert workflows.fit(plan, resume=True).state == "done"
     assert (out / "report.json").is_file()
 
 
 def test_checkpoints_that_a_finished_run_left_go_when_it_is_resumed(finished):
     left = Path(finished.plan.out) / "checkpoints"
     left.mkdir()
-    assert runs.fit(finished.plan, resume=True).state == "finished before"
+    assert workflows.fit(finished.plan, resume=True).state == "finished before"
     assert not left.exists()
 
 
@@ -517,12 +519,12 @@ def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch)
     whole = finished.plan
     with monkeypatch.context() as patched:
         interrupt_after(patched, 5)
-        outcome = runs.fit(plan)
+        outcome = workflows.fit(plan)
     assert (outcome.state, len(outcome.history.steps)) == ("interrupted", 5)
     assert not (Path(plan.out) / "report.json").exists()
     with pytest.raises(RunError, match=r"not finished.* go on with it by resume=True"):
-        runs.fit(plan)
-    assert runs.fit(plan, resume=True).state == "done"
+        workflows.fit(plan)
+    assert workflows.fit(plan, resume=True).state == "done"
     assert report(plan)["training"]["resumed"] == 1
     assert report(plan)["test"] == report(whole)["test"]
     weights = [
@@ -530,7 +532,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch)
         for each in (plan, whole)
     ]
     assert weights[0] == weights[1]
-    assert runs.fit(plan, resume=True).state == "finished before"
+    assert workflows.fit(plan, resume=True).state == "finished before"
     assert report(plan)["training"]["resumed"] == 1
 
 
@@ -538,18 +540,18 @@ def test_resume_refuses_another_run(finished, plan):
     shutil.copytree(finished.plan.out, plan.out)
     other = replace(plan, config=replace(plan.config, epochs=3, seed=4))
     with pytest.raises(RunError, match="epochs was 2 and is 3; seed was 0 and is 4"):
-        runs.fit(other, resume=True)
+        workflows.fit(other, resume=True)
     write(Path(plan.files.train), notes(41))
     with pytest.raises(RunError, match=r"the train data \(sha256\) was '.*' and is '"):
-        runs.fit(plan, resume=True)
+        workflows.fit(plan, resume=True)
     (Path(plan.out) / "run.json").write_text("{")
     with pytest.raises(RunError, match=r"run.json cannot be read"):
-        runs.fit(plan, resume=True)
+        workflows.fit(plan, resume=True)
 
 
 def test_resume_of_nothing_begins_and_says_so(plan):
     with pytest.warns(UserWarning, match="there is no checkpoint"):
-        assert runs.fit(plan, resume=True).state == "done"
+        assert workflows.fit(plan, resume=True).state == "done"
 
 
 def test_plans_are_checked_at_birth(plan):
@@ -568,17 +570,17 @@ def test_plans_are_checked_at_birth(plan):
 
 def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_training(plan, monkeypatch):
     with small_files(40_000), pytest.raises(RunError, match=r"does not fit .*\(ulimit -f\)"):
-        runs.fit(plan)
+        workflows.fit(plan)
     usage = shutil.disk_usage(".")._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with pytest.raises(RunError, match=r"\(2 times 1 MB\) and a model of 1 MB: .* MB too few"):
-        runs.fit(plan)
+        workflows.fit(plan)
     assert not Path(plan.out).exists()
 
 
 def full_when(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Files may not grow any more from the moment at which a run calls a function."""
-    owner = {"save": runs.fitting.saved, "_write": runs.fitting}[name]
+    owner = workflows.fitting
     real = getattr(owner, name)
 
     def call(*given, **more):
@@ -598,14 +600,14 @@ def test_a_full_disk_at_the_end_costs_the_model_and_no_training(
     with monkeypatch.context() as patch:
         full_when(patch, name)
         with pytest.raises(RunError) as told:
-            runs.fit(plan)
+            workflows.fit(plan)
     assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == kept
     assert not (out / "model").exists()
     for part in (*kept, "the checkpoint of update 8", "resume=True writes the model without"):
         assert part in str(told.value)
     with monkeypatch.context() as patch:
-        patch.setattr(training.loop, "accumulate", None)  # nothing is trained again
-        assert runs.fit(plan, resume=True).state == "done"
+        patch.setattr(loop, "accumulate", None)  # nothing is trained again
+        assert workflows.fit(plan, resume=True).state == "done"
     whole = Path(finished.plan.out)
     assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
     weights = [(each / "model" / "model.safetensors").read_bytes() for each in (out, whole)]
@@ -617,7 +619,7 @@ def test_a_run_whose_model_was_moved_away_is_finished_still(finished, plan, tmp_
     shutil.copytree(finished.plan.out, plan.out)
     (Path(plan.out) / "model").rename(tmp_path / "in use")
     before = report(plan)
-    assert runs.fit(plan, resume=True).state == "finished before"
+    assert workflows.fit(plan, resume=True).state == "finished before"
     assert report(plan) == before
 
 
@@ -630,8 +632,8 @@ def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
         noted.write_text("update 8 looks best")
         return history
 
-    monkeypatch.setattr(runs.fitting.training, "train", train)
-    assert runs.fit(plan).state == "done"
+    monkeypatch.setattr(workflows.fitting.training, "train", train)
+    assert workflows.fit(plan).state == "done"
     assert [path.name for path in noted.parent.iterdir()] == ["notes.txt"]
 
 
@@ -641,17 +643,17 @@ def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
 def test_files_and_labels_are_checked_before_anything_is_measured(finished, tmp_path, monkeypatch):
     good = write(tmp_path / "good.jsonl", notes(9))
     odd = write(tmp_path / "odd.jsonl", [("a", "hot")])
-    monkeypatch.setattr(runs.scoring.evaluation, "report_on", None)
+    monkeypatch.setattr(evaluating.evaluation, "report_on", None)
     for second, message in ((tmp_path / "gone.jsonl", "no file"), (odd, "odd.jsonl has 'hot'")):
         with pytest.raises(ValueError, match=message):
-            runs.evaluate(finished.plan.out, [good, second])
+            workflows.evaluate(finished.plan.out, [good, second])
 
 
 def test_each_score_is_there_as_soon_as_it_is_measured(finished, tmp_path, monkeypatch):
     files = [write(tmp_path / f"{name}.jsonl", notes(9)) for name in "ab"]
     found = scored_one_by_one(finished.plan.out, files, device="cpu")
     assert next(found).path == files[0]
-    monkeypatch.setattr(runs.scoring.evaluation, "report_on", lambda *given, **more: 1 / 0)
+    monkeypatch.setattr(evaluating.evaluation, "report_on", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         next(found)
 
@@ -659,15 +661,15 @@ def test_each_score_is_there_as_soon_as_it_is_measured(finished, tmp_path, monke
 def test_one_file_needs_no_list(finished, tmp_path):
     file = write(tmp_path / "new.jsonl", notes(9), ("body", "label"))
     for path in (file, str(file)):
-        (scored,) = runs.evaluate(finished.plan.out, path, text="body", device="cpu")
+        (scored,) = workflows.evaluate(finished.plan.out, path, text="body", device="cpu")
         assert scored.path == file
 
 
 def test_evaluate_gives_the_scores_of_the_run(plan, tmp_path):
     train, test = write(tmp_path / "train.jsonl", notes(40)), notes(55)[40:]
     test = write(tmp_path / "test.jsonl", test)
-    runs.fit(replace(plan, files=Files(train=train, test=test)))
-    (scored,) = runs.evaluate(plan.out, [test], device="cpu")
+    workflows.fit(replace(plan, files=Files(train=train, test=test)))
+    (scored,) = workflows.evaluate(plan.out, [test], device="cpu")
     assert_alike(scored.summary()["test"], report(plan)["test"])
 
 
@@ -675,19 +677,19 @@ def test_evaluate_takes_columns_of_other_names_and_one_class(finished, tmp_path)
     plan = finished.plan
     rows = [row for row in notes(60)[40:] if row[1] == "mild"]
     path = write(tmp_path / "new.jsonl", rows, ("body", "topic"))
-    (scored,) = runs.evaluate(plan.out, [path], text=("body",), label="topic", device="cpu")
+    (scored,) = workflows.evaluate(plan.out, [path], text=("body",), label="topic", device="cpu")
     assert scored.report.targets.tolist() == [1] * len(rows)
     with pytest.raises(data.DataError, match=r"no row of odd.jsonl has a label that the model has"):
-        runs.evaluate(plan.out, [write(tmp_path / "odd.jsonl", [("a", "hot")])])
+        workflows.evaluate(plan.out, [write(tmp_path / "odd.jsonl", [("a", "hot")])])
     with pytest.raises(ValueError, match="reads 1 text column, and 2 were named"):
-        runs.evaluate(plan.out, [path], text=("body", "topic"))
+        workflows.evaluate(plan.out, [path], text=("body", "topic"))
 
 
 def test_evaluate_refuses_rows_of_unknown_labels_by_line_and_says_so(finished, tmp_path):
     rows = [*notes(60)[40:], ("a heat wave", "hot"), (notes(60)[40][0], "warm")]
     path = write(tmp_path / "new.jsonl", rows)
     with pytest.warns(CompatibilityWarning):
-        (scored,) = runs.evaluate(finished.plan.out, [path], device="cpu")
+        (scored,) = workflows.evaluate(finished.plan.out, [path], device="cpu")
     found = scored.summary()
     assert found["rows"] == len(rows) - 1 == len(scored.report.targets)
     assert found["refused"] == [

@@ -30,7 +30,7 @@ def test_device_prefers_cuda_then_mps(
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert runtime.device().type == expected
+    assert runtime.best_device().type == expected
 
 
 def test_what_is_fastest_on_a_cpu_is_left_to_measuring():

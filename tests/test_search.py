@@ -22,10 +22,11 @@ from scipy import stats
 from search_worker import begun
 from waiting import HANG, waited
 
-from ftlearn import models, search, tasks, training
+from ftlearn import models, search, training
 from ftlearn.config import TrainConfig
 from ftlearn.evaluation import evaluate
-from ftlearn.search import ledger
+from ftlearn.search import budget
+from ftlearn.tasks import classification
 
 SPACE = {
     "x": search.uniform(-5, 5),
@@ -274,7 +275,7 @@ def test_a_lost_trial_takes_its_own_place_again(tmp_path):
             search.run(interrupted_at(at), SPACE, **how)
     found = search.run(bowl, SPACE, **how)
     assert settings(found) == settings(search.run(bowl, SPACE, method="tpe", trials=14))
-    lost = [trial for trial in found.study.trials if ledger.is_lost(trial)]
+    lost = [trial for trial in found.study.trials if budget.is_lost(trial)]
     assert len(lost) == 4
     assert len(found.study.trials) == 18
 
@@ -330,19 +331,19 @@ def test_two_processes_share_a_budget_without_doubles(tmp_path):
 def test_a_spare_trial_is_given_back_before_it_runs():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     first, second, third = (study.ask({"x": SPACE["x"]}) for _ in range(3))
-    asked = ledger.all_trials(study)
-    assert [ledger.is_spare(study, asked[t.number], 2) for t in (first, second, third)] == [
+    asked = budget.all_trials(study)
+    assert [budget.is_spare(study, asked[t.number], 2) for t in (first, second, third)] == [
         False,
         False,
         True,
     ]
     study.tell(first, state=optuna.trial.TrialState.FAIL)  # lost
-    assert ledger.recover(study) == 1
-    study.enqueue_trial(first.params, user_attrs={ledger.AGAIN: 0})  # as another process would
+    assert budget.recover(study) == 1
+    study.enqueue_trial(first.params, user_attrs={budget.AGAIN: 0})  # as another process would
     twins = [study.ask({"x": SPACE["x"]}) for _ in range(2)]
-    now = ledger.all_trials(study)
-    assert [ledger.is_spare(study, now[twin.number], 2) for twin in twins] == [False, True]
-    assert {ledger.place(study, now[twin.number]) for twin in twins} == {0}
+    now = budget.all_trials(study)
+    assert [budget.is_spare(study, now[twin.number], 2) for twin in twins] == [False, True]
+    assert {budget.place(study, now[twin.number]) for twin in twins} == {0}
 
 
 @pytest.mark.parametrize(
@@ -419,7 +420,7 @@ def letters():
 
 
 def test_fine_tuning_is_fit_with_other_settings(letters, tiny_bert):
-    task = tasks.classification(letters, max_length=8)
+    task = classification(letters, max_length=8)
     config = TrainConfig(epochs=3, batch_size=4, learning_rate=0.01, seed=1)
     tokenizer = models.load(tiny_bert, task, device="cpu")[1]
 
@@ -438,7 +439,7 @@ def test_fine_tuning_is_fit_with_other_settings(letters, tiny_bert):
 
 
 def test_fine_tuning_in_a_search_finds_a_rate_that_learns(letters, tiny_bert):
-    task = tasks.classification(letters, max_length=8)
+    task = classification(letters, max_length=8)
     tokenizer = models.load(tiny_bert, task, device="cpu")[1]
     objective = search.fine_tuning(
         lambda: models.load(tiny_bert, task, seed=0, device="cpu")[0],
@@ -454,7 +455,7 @@ def test_fine_tuning_in_a_search_finds_a_rate_that_learns(letters, tiny_bert):
 
 
 def test_fine_tuning_names_what_it_does_not_know(letters, tiny_bert):
-    task = tasks.classification(letters, max_length=8)
+    task = classification(letters, max_length=8)
     objective = search.fine_tuning(lambda: None, letters, task, None, TrainConfig())
     with pytest.raises(ValueError, match="'dropout' is no training setting: use epochs"):
         next(objective(dropout=0.1))
@@ -471,17 +472,17 @@ def test_fine_tuning_names_what_it_does_not_know(letters, tiny_bert):
 def test_a_worker_is_known_by_host_process_and_its_beginning(change, dead):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
-    trial.set_user_attr(ledger.WORKER, ledger.this_worker() | change)
-    assert ledger.is_dead(ledger.all_trials(study)[0]) is dead
+    trial.set_user_attr(budget.WORKER, budget.this_worker() | change)
+    assert budget.is_dead(budget.all_trials(study)[0]) is dead
 
 
 def test_a_trial_that_names_nobody_is_given_up_after_a_while():
-    begun = datetime.now() - 2 * ledger.SILENCE
+    begun = datetime.now() - 2 * budget.SILENCE
     old = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
     old.datetime_start = begun
-    assert ledger.is_dead(old)
+    assert budget.is_dead(old)
     old.datetime_start = datetime.now()
-    assert not ledger.is_dead(old)
+    assert not budget.is_dead(old)
 
 
 def test_a_file_that_is_no_search_is_not_written_into(tmp_path):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ftlearn import showing
-from ftlearn.showing import Markup, escape, join, tag, visible
+from ftlearn import markup
+from ftlearn.markup import Markup, escape, join, tag, visible
 from tools.notebooks import ROOT
 
 PACKAGE = ROOT / "ftlearn"
@@ -149,7 +149,7 @@ def test_an_empty_element_holds_nothing():
 @pytest.mark.parametrize("text", [text for text in HOSTILE if "\ud800" not in text][:-1])
 def test_a_table_of_pandas_is_escaped(text: str):
     table = pd.DataFrame({text: [text]}, index=pd.Index([text], name=text))
-    parsed = Parsed(showing.frame(table))
+    parsed = Parsed(markup.frame(table))
     names = {name for name, _ in parsed.elements}
     assert names == {"table", "thead", "tbody", "tr", "th", "td"}
     attributes = {key for _, given in parsed.elements for key in given}
@@ -290,7 +290,7 @@ def test_only_showing_makes_html(path: Path):
         "Markup('<b>%s</b>' % text)",
         "Markup('<b>{}</b>'.format(text))",
         "Markup(*parts)",
-        "from ftlearn.showing import Markup as M",
+        "from ftlearn.markup import Markup as M",
         "M = Markup",
         "M = showing.Markup",
         "table.style.to_html()",

@@ -14,13 +14,14 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from ftlearn import evaluation, models, predict, streaming, tasks
+from ftlearn import evaluation, models, predict, tasks
 from ftlearn.data import DataError, Refusal
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format
 from ftlearn.errors import BusyError, ExistsError
-from ftlearn.locking import locked
-from ftlearn.streaming import Counts, predict_file, predict_rows
+from ftlearn.evaluation import streaming
+from ftlearn.evaluation.streaming import Counts, predict_file, predict_rows
+from ftlearn.runtime.locking import locked
 from ftlearn.tasks.base import TruncationWarning
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]

@@ -10,8 +10,10 @@ from datasets import Dataset
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel
 
-from ftlearn import evaluate, models, tables, tasks
-from ftlearn.tables import Rows, sparse
+from ftlearn import evaluate, models
+from ftlearn.fast import sparse_embeddings
+from ftlearn.fast.sparse_embeddings import Rows, sparse
+from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, loop, steps
 
 WORDS = ["ball", "code", "heart", "run"]
@@ -21,7 +23,7 @@ ROWS = Dataset.from_dict(
         "label": [["cold", "warm"][row % 2] for row in range(24)],
     }
 )
-TASK = tasks.classification(ROWS, max_length=16)
+TASK = classification(ROWS, max_length=16)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def trained(folder, **changes) -> tuple[dict, list[float], int]:
 
 @pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.3}, {"optimizer": "momentum"}])
 def test_weights_and_losses_are_those_of_the_whole_table(tiny_bert, whole, monkeypatch, settings):
-    monkeypatch.setattr(tables, "WORTH", 1.0)  # the tiny vocabulary is used up by half
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)  # the tiny vocabulary is used up by half
     whole(True)
     expected, curve, moved = trained(tiny_bert, **settings)
     whole(False)
@@ -59,7 +61,7 @@ def test_weights_and_losses_are_those_of_the_whole_table(tiny_bert, whole, monke
 
 
 def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
-    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     before = model.get_input_embeddings().weight.detach().clone()
     config = TrainConfig(epochs=1, batch_size=24, schedule="constant", warmup=0.0, weight_decay=0.5)
@@ -76,7 +78,7 @@ def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
 
 
 def test_unused_rows_shrink_every_few_updates_for_all_of_them(tiny_bert, monkeypatch):
-    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
     monkeypatch.setattr(loop, "SHRINK_EVERY", 4)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     weight = model.get_input_embeddings().weight
@@ -95,7 +97,7 @@ def test_unused_rows_shrink_every_few_updates_for_all_of_them(tiny_bert, monkeyp
 
 
 def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert, monkeypatch):
-    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     config = TrainConfig(epochs=1, batch_size=8, learning_rate=1e-2)
     run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
@@ -111,7 +113,7 @@ def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert,
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_loop_left_by_break_leaves_nothing_on_the_model(tiny_bert, monkeypatch, precision):
-    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     config = TrainConfig(epochs=1, batch_size=8)
     batches = TASK.batches(ROWS, tokenizer, config)
@@ -124,7 +126,7 @@ def test_a_loop_left_by_break_leaves_nothing_on_the_model(tiny_bert, monkeypatch
 
 
 def test_what_is_changed_between_two_updates_stays(tiny_bert, whole, monkeypatch):
-    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
 
     def pulled() -> torch.Tensor:
         model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
@@ -195,7 +197,7 @@ def test_a_pooled_encoder_leaves_out_rows_too(tiny_bert):
 
 
 def test_a_deep_copy_in_the_middle_is_usable(tiny_bert, monkeypatch):
-    monkeypatch.setattr(tables, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     config = TrainConfig(epochs=1, batch_size=8)
     run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)

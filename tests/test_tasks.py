@@ -15,8 +15,9 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from transformers import AutoTokenizer
 
 from ftlearn import TrainConfig, models, tasks
-from ftlearn.batching import collate
+from ftlearn.data.batching import collate
 from ftlearn.losses import IGNORED
+from ftlearn.tasks import classification, language_modelling, regression
 from ftlearn.tasks.base import TruncationWarning
 
 ARTICLES = {"text": ["a cold bath", "a new phone", "the last match"], "label": ["b", "a", "c"]}
@@ -29,7 +30,7 @@ def tokenizer(tiny_bert):
 
 @pytest.fixture(scope="module")
 def gpt2(tiny_checkpoints):
-    return models.load(tiny_checkpoints["gpt2"], tasks.language_modelling(), device="cpu")
+    return models.load(tiny_checkpoints["gpt2"], language_modelling(), device="cpu")
 
 
 def rows(**columns) -> Dataset:
@@ -46,7 +47,7 @@ def with_ids(ids: list) -> Dataset:
 
 def test_encode_gives_the_tokenizers_own_ids(tokenizer):
     data = rows()
-    encoded = tasks.classification(data).encode(data, tokenizer)
+    encoded = classification(data).encode(data, tokenizer)
     for row, text in enumerate(ARTICLES["text"]):
         alone = tokenizer(text)
         assert {name: ids[row] for name, ids in encoded.inputs.items()} == dict(alone)
@@ -57,7 +58,7 @@ def test_encode_gives_the_tokenizers_own_ids(tokenizer):
 
 def test_long_texts_are_cut_counted_and_reported(tokenizer):
     data = rows(text=["word " * 30, "short", "word " * 40])
-    task = tasks.classification(data, max_length=16)
+    task = classification(data, max_length=16)
     with pytest.warns(TruncationWarning) as caught:
         encoded = task.encode(data, tokenizer)
     assert len(caught) == 1
@@ -74,7 +75,7 @@ def test_texts_of_exactly_the_window_are_not_cut(tokenizer):
     data = rows(text=["word " * 14] * 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        encoded = tasks.classification(data, max_length=16).encode(data, tokenizer)
+        encoded = classification(data, max_length=16).encode(data, tokenizer)
     assert encoded.truncated == 0
     assert encoded.lengths == [16] * 3
 
@@ -83,14 +84,14 @@ def test_window_is_the_smaller_of_task_and_model(tokenizer):
     tokenizer.model_max_length = 12
     data = rows(text=["word " * 30] * 3)
     with pytest.warns(TruncationWarning, match="longer than 12 tokens"):
-        encoded = tasks.classification(data, max_length=64).encode(data, tokenizer)
+        encoded = classification(data, max_length=64).encode(data, tokenizer)
     assert encoded.max_length == 12
     assert encoded.lengths == [12] * 3
 
 
 def test_two_texts_are_encoded_as_a_pair(tokenizer):
     data = rows(other=["in winter", "in spring", "in summer"])
-    task = tasks.classification(data, text=("text", "other"))
+    task = classification(data, text=("text", "other"))
     encoded = task.encode(data, tokenizer)
     alone = tokenizer("a new phone", "in spring")
     assert encoded.inputs["input_ids"][1] == alone["input_ids"]
@@ -101,7 +102,7 @@ def test_two_texts_are_encoded_as_a_pair(tokenizer):
 
 def test_bare_texts_are_encoded_as_rows_are(tokenizer):
     data = rows()
-    task = tasks.classification(data)
+    task = classification(data)
     assert (
         task.encode_texts(ARTICLES["text"], tokenizer).inputs == task.encode(data, tokenizer).inputs
     )
@@ -111,7 +112,7 @@ def test_bare_texts_are_encoded_as_rows_are(tokenizer):
 def test_blank_texts_are_refused_with_their_row(tokenizer, blank):
     data = rows(text=["a cold bath", blank, "the last match"])
     with pytest.raises(ValueError) as caught:
-        tasks.classification(data).encode(data, tokenizer)
+        classification(data).encode(data, tokenizer)
     assert str(caught.value) == (
         f"row 1 of column 'text' holds {blank!r} instead of a text: drop the row or fill it in"
     )
@@ -120,24 +121,24 @@ def test_blank_texts_are_refused_with_their_row(tokenizer, blank):
 def test_numbers_in_place_of_texts_are_refused(tokenizer):
     data = rows(text=[1, 2, 3])
     with pytest.raises(ValueError, match="row 0 of column 'text' holds 1 instead of a text"):
-        tasks.classification(data).encode(data, tokenizer)
+        classification(data).encode(data, tokenizer)
 
 
 def test_no_rows_are_refused(tokenizer):
     data = rows()
     with pytest.raises(ValueError, match=r"empty \(0 rows\)"):
-        tasks.classification(data).encode(data.select([]), tokenizer)
+        classification(data).encode(data.select([]), tokenizer)
 
 
 def test_a_missing_column_is_answered_with_those_that_exist(tokenizer):
     data = rows()
     with pytest.raises(KeyError, match=r"no column 'topic'; it has: text, label"):
-        tasks.classification(data, target="topic")
+        classification(data, target="topic")
     with pytest.raises(KeyError, match=r"no column 'stars'; it has: text, label"):
-        tasks.regression(data, target="stars")
+        regression(data, target="stars")
     for task in (
-        tasks.classification(data, text="body"),
-        tasks.language_modelling(text="body"),
+        classification(data, text="body"),
+        language_modelling(text="body"),
     ):
         with pytest.raises(KeyError, match=r"no column 'body'; it has: text, label"):
             task.encode(data, tokenizer)
@@ -145,13 +146,13 @@ def test_a_missing_column_is_answered_with_those_that_exist(tokenizer):
 
 def test_a_missing_training_part_is_answered_with_those_that_exist():
     with pytest.raises(KeyError, match="no part 'train'; it has: test"):
-        tasks.classification(DatasetDict({"test": rows()}))
+        classification(DatasetDict({"test": rows()}))
 
 
 def test_batches_take_the_settings_of_the_run(tokenizer):
     data = rows()
     config = TrainConfig(batch_size=2, accumulate=2, seed=7)
-    batches = tasks.classification(data).batches(data, tokenizer, config)
+    batches = classification(data).batches(data, tokenizer, config)
     assert (batches.batch_size, batches.accumulate, batches.seed) == (2, 2, 7)
     assert len(batches) == 2
 
@@ -161,30 +162,30 @@ def test_batches_take_the_settings_of_the_run(tokenizer):
 
 def test_labels_are_those_of_the_training_part():
     test = rows(label=["x", "y", "z"])
-    assert tasks.classification(DatasetDict(train=rows(), test=test)).labels == ("a", "b", "c")
+    assert classification(DatasetDict(train=rows(), test=test)).labels == ("a", "b", "c")
 
 
 def test_class_labels_keep_the_order_of_the_data(topics):
-    task = tasks.classification(topics)
+    task = classification(topics)
     assert task.labels == tuple(topics["train"].features["label"].names)
     assert task.targets(topics["test"]) == list(topics["test"]["label"])
 
 
 def test_numbered_labels_are_in_the_order_of_numbers():
     data = Dataset.from_dict({"text": ["word"] * 12, "label": list(range(12))})
-    task = tasks.classification(data)
+    task = classification(data)
     assert task.labels == tuple(map(str, range(12)))
     assert task.targets(data) == list(range(12))
 
 
 def test_labels_are_matched_by_name_not_by_id():
-    task = tasks.classification(rows())
+    task = classification(rows())
     other = rows(label=["c", "b", "c"]).cast_column("label", ClassLabel(names=["c", "b"]))
     assert task.targets(other) == [2, 1, 2]
 
 
 def test_an_unknown_label_is_named():
-    task = tasks.classification(rows())
+    task = classification(rows())
     with pytest.raises(ValueError, match=r"does not know: 'd'; it knows 'a', 'b', 'c'$"):
         task.targets(rows(label=["a", "b", "d"]))
     with pytest.raises(ValueError, match=r"does not know: 'B'; .* \('B' may mean 'b'\)$"):
@@ -196,15 +197,15 @@ def test_an_unknown_label_is_named():
 )
 def test_a_missing_label_is_no_class(present, missing):
     with pytest.raises(ValueError, match=f"row 1 of column 'label' holds {missing!r}"):
-        tasks.classification(rows(label=[present, missing, present]))
+        classification(rows(label=[present, missing, present]))
     with pytest.raises(ValueError, match=f"row 2 of column 'label' holds {missing!r}"):
-        tasks.classification(rows()).targets(rows(label=[present, present, missing]))
+        classification(rows()).targets(rows(label=[present, present, missing]))
 
 
 @pytest.mark.parametrize("wrong", [2, -1, None])
 def test_a_class_id_out_of_range_is_refused_with_its_row(wrong):
     good = with_ids([0, 1, 1])
-    task = tasks.classification(good)
+    task = classification(good)
     with pytest.raises(ValueError, match=rf"row 1 .*class id {wrong}, which is not in 0\.\.1"):
         task.targets(with_ids([0, wrong, 1]))
 
@@ -212,20 +213,20 @@ def test_a_class_id_out_of_range_is_refused_with_its_row(wrong):
 @pytest.mark.parametrize("data", [rows(label=["a"] * 3), with_ids([1, 1, 1])])
 def test_one_class_only_is_refused(data):
     with pytest.raises(ValueError, match="one class only"):
-        tasks.classification(data)
+        classification(data)
 
 
 def test_classification_loss_has_the_asked_smoothing():
     logits, targets = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
     for epsilon in (0.0, 0.2):
-        task = tasks.classification(rows(), label_smoothing=epsilon)
+        task = classification(rows(), label_smoothing=epsilon)
         expected = torch.nn.CrossEntropyLoss(label_smoothing=epsilon)(logits, targets)
         torch.testing.assert_close(task.loss(logits, targets).mean, expected)
 
 
 def test_classification_answers_are_label_names():
     outputs = np.array([[0.0, 2.0, 1.0], [5.0, -1.0, 0.0], [0.0, 1.0, 9.0]])
-    task = tasks.classification(rows())
+    task = classification(rows())
     assert task.answers(outputs) == ["b", "a", "c"]
     assert task.metrics(outputs, np.array([1, 0, 0]))["accuracy"] == pytest.approx(2 / 3)
     expected = torch.nn.functional.cross_entropy(
@@ -239,7 +240,7 @@ def test_classification_answers_are_label_names():
 
 def test_regression_learns_standardised_numbers_and_answers_in_units():
     data = rows(label=[1.0, 2.0, 6.0])
-    task = tasks.regression(data)
+    task = regression(data)
     targets = np.array(task.targets(data))
     assert targets.mean() == pytest.approx(0)
     assert targets.std() == pytest.approx(1)
@@ -249,7 +250,7 @@ def test_regression_learns_standardised_numbers_and_answers_in_units():
 
 def test_regression_scores_are_in_units():
     data = rows(label=[1.0, 2.0, 6.0])
-    task = tasks.regression(data)
+    task = regression(data)
     targets = np.array(task.targets(data))
     outputs = targets[:, None] + 0.5  # half a standard deviation too high, everywhere
     error = 0.5 * np.std([1, 2, 6])
@@ -261,27 +262,27 @@ def test_regression_scores_are_in_units():
 
 def test_regression_uses_the_training_parts_units():
     data = DatasetDict(train=rows(label=[1.0, 3.0, 5.0]), test=rows(label=[9.0, 9.0, 9.0]))
-    assert tasks.regression(data).center == 3
+    assert regression(data).center == 3
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None])
 def test_a_target_that_is_no_finite_number_is_refused_with_its_row(wrong):
     data = rows(label=[1.0, wrong, 2.0])
     with pytest.raises(ValueError, match=rf"row 1 of column 'label' holds {wrong} instead of a"):
-        tasks.regression(data)
+        regression(data)
     with pytest.raises(ValueError, match="row 1 of column 'label'"):
-        tasks.regression(rows(label=[1.0, 2.0, 3.0])).targets(data)
+        regression(rows(label=[1.0, 2.0, 3.0])).targets(data)
 
 
 @pytest.mark.parametrize("labels", [["1", "2", "3"], [True, False, True]])
 def test_texts_and_truth_values_are_no_numbers(labels):
     with pytest.raises(ValueError, match="row 0 of column 'label'"):
-        tasks.regression(rows(label=labels))
+        regression(rows(label=labels))
 
 
 def test_equal_targets_are_refused():
     with pytest.raises(ValueError, match=r"all values of column 'label' are 2\.0"):
-        tasks.regression(rows(label=[2.0, 2.0, 2.0]))
+        regression(rows(label=[2.0, 2.0, 2.0]))
 
 
 # Language modelling
@@ -289,7 +290,7 @@ def test_equal_targets_are_refused():
 
 def test_language_modelling_loss_is_transformers_own(gpt2, topics):
     model, tokenizer = gpt2
-    task = tasks.language_modelling()
+    task = language_modelling()
     one = Dataset.from_dict({"text": [topics["train"][0]["text"][:200]]})
     batch = collate(task.encode(one, tokenizer), [0], tokenizer)
     with torch.no_grad():
@@ -301,7 +302,7 @@ def test_language_modelling_loss_is_transformers_own(gpt2, topics):
 
 def test_language_modelling_counts_no_padding_and_keeps_texts_apart(gpt2, topics):
     model, tokenizer = gpt2
-    task = tasks.language_modelling(max_length=40)
+    task = language_modelling(max_length=40)
     texts = ["A short one.", topics["train"][1]["text"][:100], topics["train"][2]["text"][:60]]
     encoded = task.encode(Dataset.from_dict({"text": texts}), tokenizer)
     batch = collate(encoded, [0, 1, 2], tokenizer)
@@ -321,7 +322,7 @@ def test_language_modelling_counts_no_padding_and_keeps_texts_apart(gpt2, topics
 
 def test_language_modelling_scores_weigh_every_token_alike():
     outputs = np.array([[2.0, 4], [6.0, 2]])  # sums of losses, and tokens
-    task = tasks.language_modelling()
+    task = language_modelling()
     scores = task.metrics(outputs, np.zeros(2))
     assert scores == pytest.approx({"loss": 8 / 6, "perplexity": math.exp(8 / 6)})
     assert task.answers(outputs) == pytest.approx([math.exp(0.5), math.exp(3)])
@@ -330,16 +331,16 @@ def test_language_modelling_scores_weigh_every_token_alike():
 
 def test_a_window_of_another_library_can_be_written_down():
     rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
-    task = tasks.classification(rows, max_length=np.int64(16))
+    task = classification(rows, max_length=np.int64(16))
     assert json.loads(json.dumps(asdict(task)))["max_length"] == 16
     with pytest.raises(ValueError, match="max_length is '16': it must be a whole number"):
-        tasks.classification(rows, max_length="16")
+        classification(rows, max_length="16")
 
 
 def test_a_table_of_pandas_is_told_how_it_becomes_data():
     table = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
     with pytest.raises(TypeError, match=r"the data is a DataFrame: pass .*Dataset.from_pandas"):
-        tasks.classification(table)
+        classification(table)
 
 
 @pytest.mark.parametrize(

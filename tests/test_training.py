@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset, DatasetDict
 
-from ftlearn import losses, models, tasks, training
+from ftlearn import losses, models, training
 from ftlearn.evaluation import evaluate
 from ftlearn.losses import LossSum
+from ftlearn.tasks import classification, language_modelling, regression
 from ftlearn.training import DivergedError, TrainConfig, fit, fitting, steps
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
@@ -26,7 +27,7 @@ PARTS = DatasetDict(train=ROWS.select(range(16)), valid=ROWS.select(range(16, 22
 
 @pytest.fixture
 def task():
-    return tasks.classification(
+    return classification(
         Dataset.from_dict({"text": TEXTS[:3], "label": ["0", "1", "2"]}), max_length=16
     )
 
@@ -82,7 +83,7 @@ def test_the_gradient_is_that_of_the_mean_loss(loaded, task):
 
 def test_token_losses_are_divided_by_tokens_not_by_pieces(tiny_checkpoints):
     """Texts of 2 to 8 words: the mean of the pieces' means would be another number."""
-    task = tasks.language_modelling(max_length=16)
+    task = language_modelling(max_length=16)
     model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
     rows = ROWS.select(range(8))
     whole_loss, whole, _ = one_gradient(model, tokenizer, task, rows, 1)
@@ -304,7 +305,7 @@ def test_a_second_interrupt_aborts(loaded, task, monkeypatch):
 
 
 def test_frozen_parts_stay_and_the_rest_moves(loaded, task):
-    from ftlearn import architecture
+    from ftlearn.models import architecture
 
     model, tokenizer = loaded
     architecture.freeze(model, "body")
@@ -332,8 +333,8 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases(loaded, task):
 
 def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
     rows = Dataset.from_dict({"text": TEXTS, "label": [float(row % 7) for row in range(22)]})
-    number = tasks.regression(rows, max_length=16)
-    words = tasks.language_modelling(max_length=16)
+    number = regression(rows, max_length=16)
+    words = language_modelling(max_length=16)
     for task, folder in ((number, tiny_bert), (words, tiny_checkpoints["gpt2"])):
         model, tokenizer = models.load(folder, task, device="cpu")
         before = evaluate(model, rows, task, tokenizer).scores[task.criterion]

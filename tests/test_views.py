@@ -15,11 +15,21 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from transformers import AutoTokenizer
 
-from ftlearn import batching, tasks, views
+from ftlearn import tasks
+from ftlearn.course.explorers import (
+    CleaningReport,
+    View,
+    batches,
+    confusion,
+    rates,
+    softmax,
+    thresholds,
+    tokens,
+)
+from ftlearn.course.explorers.rates import descend
+from ftlearn.course.explorers.view import table
+from ftlearn.data import batching
 from ftlearn.evaluation import Report
-from ftlearn.views import CleaningReport, View, rates, thresholds
-from ftlearn.views.rates import descend
-from ftlearn.views.view import table
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 TEXTS = ["a cat", "a dog", HOSTILE, "two cats", "two dogs", "no cat"]
@@ -41,7 +51,7 @@ def tokenizer(tiny_bert):
 
 
 def test_a_view_is_a_sentence_and_escaped_tables_and_closed_figures(report):
-    view = views.confusion(report, "dog", "cat")
+    view = confusion(report, "dog", "cat")
     shown = view._repr_html_()
     assert shown.startswith('<p role="status" aria-live="polite">1 of 3 texts on dog were answered')
     assert "<img src=x" not in shown
@@ -57,7 +67,7 @@ def test_a_view_is_a_sentence_and_escaped_tables_and_closed_figures(report):
 
 def test_pieces_are_the_tokenizers_own(tokenizer):
     text = "the doctor ran unbelievablyqq fast"
-    (table,) = views.tokens(tokenizer, text, max_length=64).shows
+    (table,) = tokens(tokenizer, text, max_length=64).shows
     assert table["id"].tolist() == tokenizer(text)["input_ids"]
     assert tokenizer.convert_tokens_to_ids(table["piece"].tolist()) == table["id"].tolist()
     assert table["note"].tolist()[0] == table["note"].tolist()[-1] == "special"
@@ -66,7 +76,7 @@ def test_pieces_are_the_tokenizers_own(tokenizer):
 @given(window=st.integers(3, 12))
 def test_what_is_cut_off_is_what_a_longer_window_would_have(tokenizer_of, window):
     text = "a team ran to the doctor and back to the match"
-    view = views.tokens(tokenizer_of, text, max_length=window)
+    view = tokens(tokenizer_of, text, max_length=window)
     (table,) = view.shows
     kept = table[table["note"] != "cut off"]["id"].tolist()
     assert kept == tokenizer_of(text, truncation=True, max_length=window)["input_ids"]
@@ -82,11 +92,11 @@ def tokenizer_of(tiny_checkpoints):
 
 def test_a_window_without_room_is_refused(tokenizer):
     with pytest.raises(ValueError, match="max_length is 2: no piece of the text would fit in"):
-        views.tokens(tokenizer, "the doctor", max_length=2)
+        tokens(tokenizer, "the doctor", max_length=2)
 
 
 def test_unknown_pieces_are_named(tokenizer):
-    (table,) = views.tokens(tokenizer, "☃").shows
+    (table,) = tokens(tokenizer, "☃").shows
     assert table["note"].tolist() == ["special", "unknown", "special"]
 
 
@@ -98,7 +108,7 @@ def test_loss_and_gradient_are_autograds(logits, truth):
     leaf = torch.tensor([logits], dtype=torch.float64, requires_grad=True)
     loss = F.cross_entropy(leaf, torch.tensor([truth]))
     loss.backward()
-    view = views.softmax(*logits, truth=("first", "second", "third")[truth])
+    view = softmax(*logits, truth=("first", "second", "third")[truth])
     table, _ = view.shows
     np.testing.assert_allclose(table["gradient p − y"], leaf.grad[0], atol=5.1e-5)
     assert f"Loss {loss.item():.3f} nats" in view.says
@@ -107,7 +117,7 @@ def test_loss_and_gradient_are_autograds(logits, truth):
 
 def test_an_unknown_truth_is_named():
     with pytest.raises(ValueError, match="the truth is 'fourth': use first, second, third"):
-        views.softmax(truth="fourth")
+        softmax(truth="fourth")
 
 
 # cleaning
@@ -152,19 +162,19 @@ def test_threshold_scores_are_those_counted_by_hand(report):
 
 
 def test_texts_behind_a_cell_are_the_confused_ones(report):
-    _, table = views.confusion(report, "cat", "dog").shows
+    _, table = confusion(report, "cat", "dog").shows
     assert table["text"].tolist() == ["no cat"]
-    assert views.confusion(report, "cat", "cat", count=1).shows[1]["text"].tolist() == ["two cats"]
-    (figure,) = views.confusion(report, "dog", "dog", count=5).shows[:1]
+    assert confusion(report, "cat", "cat", count=1).shows[1]["text"].tolist() == ["two cats"]
+    (figure,) = confusion(report, "dog", "dog", count=5).shows[:1]
     assert figure.patches[0].get_xy() == (0.5, 0.5)
     with pytest.raises(ValueError, match="no label 'cow'"):
-        views.confusion(report, "cow", "cat")
+        confusion(report, "cow", "cat")
 
 
 def test_texts_in_a_column_called_probability_are_shown_beside_it():
     data = Dataset.from_dict({"probability": TEXTS, "label": [TASK.labels[t] for t in TARGETS]})
     task = tasks.Classification(labels=TASK.labels, text="probability")
-    _, table = views.confusion(Report(task, data, LOGITS, TARGETS), "cat", "dog").shows
+    _, table = confusion(Report(task, data, LOGITS, TARGETS), "cat", "dog").shows
     assert table["probability (data)"].tolist() == ["no cat"]
     assert table["probability"].tolist() == pytest.approx([0.98])  # of logits 0 and 4
 
@@ -194,7 +204,7 @@ def test_descent_is_autograds():
 def test_padding_is_that_of_the_plan(lengths, size, bucketed):
     order = batching.plan(lengths, size, seed=0, epoch=0, bucketed=bucketed)
     cells = sum(max(lengths[row] for row in rows) * len(rows) for rows in order)
-    view = views.batches(lengths, size, bucketed=bucketed)
+    view = batches(lengths, size, bucketed=bucketed)
     assert f"{1 - sum(lengths) / cells:.0%}".replace("%", " %") in view.says
     plt.close("all")
 
@@ -221,4 +231,4 @@ def test_a_label_that_is_never_answered_has_no_precision(report):
 
 
 def test_one_is_singular(report):
-    assert views.confusion(report, "cat", "cat", count=1).says.endswith("; the worst is shown.")
+    assert confusion(report, "cat", "cat", count=1).says.endswith("; the worst is shown.")

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from ftlearn import widgets
-from ftlearn.widgets import explorer
-from ftlearn.widgets.explorer import as_html, call_text, explore
+from ftlearn.course import widgets
+from ftlearn.course.widgets import explorer
+from ftlearn.course.widgets.explorer import as_html, call_text, explore
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>'
 # Colab ships ipywidgets 7.7.1: the arguments of the core widgets in its API.

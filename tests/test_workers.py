@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ftlearn.experiments import workers
+from ftlearn.experiments.threads import release, started
 
 LIBRARY = list((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
 
@@ -34,7 +34,7 @@ def test_idle_workers_go_and_come_back(two_threads):
 
     first = compute()
     teamed = threads()
-    assert workers.release()
+    assert release()
     assert threads() < teamed
     assert compute() == first
     assert threads() == teamed
@@ -42,7 +42,7 @@ def test_idle_workers_go_and_come_back(two_threads):
 
 def test_a_thread_is_given_its_arguments_and_ends_with_the_process():
     seen = []
-    thread = workers.started(lambda *given: seen.extend(given), 1, 2)
+    thread = started(lambda *given: seen.extend(given), 1, 2)
     thread.join()
     assert (seen, thread.daemon) == ([1, 2], True)
-    assert not workers.started(int).join()
+    assert not started(int).join()

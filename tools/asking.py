@@ -6,8 +6,8 @@ import re
 
 from nbformat import NotebookNode
 
-from ftlearn import exercises
-from ftlearn.exercises import ExerciseSheet
+from ftlearn.course import exercises
+from ftlearn.course.exercises import ExerciseSheet
 from tools import notebooks
 
 STARTER = "answer = ..."

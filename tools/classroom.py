@@ -24,9 +24,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-from ftlearn import exercises
-from ftlearn.exercises import Exercise, ExerciseSheet, Outcome, Question
-from ftlearn.exercises.question import LETTERS
+from ftlearn.course import exercises
+from ftlearn.course.exercises import Exercise, ExerciseSheet, Outcome, Question
+from ftlearn.course.exercises.question import LETTERS
 from tools import mistakes, notebooks, plan
 from tools.asking import STARTER, ClassroomError, asked, complain
 

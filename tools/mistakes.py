@@ -8,7 +8,7 @@ import re
 import textwrap
 from typing import Any
 
-from ftlearn.exercises import Exercise
+from ftlearn.course.exercises import Exercise
 
 CHARACTERS = 88
 

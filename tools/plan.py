@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
-from ftlearn.exercises import Exercise, ExerciseSheet
+from ftlearn.course.exercises import Exercise, ExerciseSheet
 from tools import notebooks, rules
 
 MINUTES, ARRIVING, CLOSING, EXERCISES = 90, 5, 5, 30

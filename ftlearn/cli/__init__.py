@@ -13,13 +13,13 @@ from typing import Annotated
 import typer
 
 from ftlearn.cli import elsewhere
-from ftlearn.cli.endings import UNEXPECTED, explain, notes
-from ftlearn.cli.fitting import fit
-from ftlearn.cli.interpolating import interpolate
-from ftlearn.cli.machine import doctor
+from ftlearn.cli.commands.doctor import doctor
+from ftlearn.cli.commands.evaluate import evaluate, predict
+from ftlearn.cli.commands.fit import fit
+from ftlearn.cli.commands.interpolate import interpolate
+from ftlearn.cli.errors import UNEXPECTED, explain, notes
 from ftlearn.cli.output import say
 from ftlearn.cli.remedies import in_options, options_of
-from ftlearn.cli.using import evaluate, predict
 
 __all__ = ["app", "main"]
 

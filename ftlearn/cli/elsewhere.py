@@ -19,7 +19,9 @@ class Elsewhere(NamedTuple):
 
 COMMANDS = {
     "bench": Elsewhere(
-        "ftlearn.bench.command", "bench", "Measure training and prediction against other tools."
+        "ftlearn.cli.commands.bench",
+        "bench",
+        "Measure training and prediction against other tools.",
     ),
 }
 

@@ -1,10 +1,21 @@
-"""The one place where a command speaks to its terminal, or to the log that stands for one."""
+"""The one place where a command speaks to its terminal: results as lines, and ``say``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import typer
 
-from ftlearn.showing import plain
+from ftlearn.markup import plain
+
+if TYPE_CHECKING:
+    from ftlearn.evaluation import Report
+    from ftlearn.workflows import Scored
+
+HEADLINES = ("accuracy", "mae")
+"""The metric that people ask for first, of classification and of regression."""
 
 
 def say(text: object, *, err: bool = False) -> None:
@@ -14,3 +25,81 @@ def say(text: object, *, err: bool = False) -> None:
     [U+001B][2Jgone
     """
     typer.echo(plain(str(text)), err=err)
+
+
+def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
+    """What a run has come to: the scores beside the baselines, the cost, the files."""
+    rows = summary["data"]["rows"]
+    yield ""
+    yield f"on the {rows['test']} test rows, with 95 % intervals:"
+    yield from score_lines(summary["test"])
+    headline = next(name for name in HEADLINES if name in summary["test"])
+    yield f"for comparison, {headline.replace('_', ' ')}:"
+    yield from _table({name: scores[headline] for name, scores in summary["baselines"].items()})
+    seconds = summary["seconds"]
+    yield ""
+    yield (
+        f"trained for {seconds['training']:.0f} s ({summary['examples_per_second']:.0f} texts a "
+        f"second), {seconds['total']:.0f} s in all, "
+        f"at most {summary['peak_memory_bytes'] / 1e9:.1f} GB of memory"
+    )
+    if summary["training"]["stopped"]:
+        yield f"stopped early: {summary['training']['stopped']}"
+    yield f"written into {out}: report.html (read this first), report.json, history.csv, model/"
+    if summary["configuration"]["pooling"] != "pretrained":
+        yield "the model has its own pooling: ftlearn opens it, transformers.pipeline does not"
+    yield f"next: ftlearn predict {out} --input FILE --output answers.jsonl"
+
+
+def evaluation_lines(scored: Scored, errors: int) -> Iterator[str]:
+    """How one file was read, the scores on it, and the worst errors."""
+    yield str(scored.read)
+    yield from score_lines(scored.summary()["test"])
+    if errors:
+        yield from _error_lines(scored.report, errors)
+
+
+def _error_lines(report: Report, most: int) -> Iterator[str]:
+    """The wrong answers with the highest loss, each with its text."""
+    from ftlearn.evaluation import shown_as
+
+    rows = report.rows()
+    wrong = rows[rows["truth"] != rows["answer"]].sort_values("loss", ascending=False)
+    yield f"worst of {len(wrong)} errors:" if len(wrong) else "no errors"
+    names = [report.task.text] if isinstance(report.task.text, str) else list(report.task.text)
+    for row in wrong.head(most).to_dict(orient="records"):
+        truth, answer = (_answer(row[name]) for name in ("truth", "answer"))
+        yield f"  {answer} instead of {truth} (loss {row['loss']:.3g})"
+        yield f"    {_shorten(' | '.join(row[shown_as(name)] for name in names))}"
+
+
+def _answer(value: Any) -> str:
+    return value if isinstance(value, str) else _number(value)
+
+
+def score_lines(scores: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
+    """A table of metrics with their intervals."""
+    return _table({name.replace("_", " "): score for name, score in scores.items()})
+
+
+def _table(rows: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
+    width = max(map(len, rows), default=0)
+    for name, score in rows.items():
+        value, low, high = (_number(score[key]) for key in ("value", "low", "high"))
+        yield f"  {name:<{width}}  {value:>7}  [{low}, {high}]"
+
+
+def _number(value: float | None) -> str:
+    """Three digits after the point, or four significant ones for larger numbers.
+
+    >>> _number(0.91666), _number(1234.5), _number(None)
+    ('0.917', '1234', '-')
+    """
+    if value is None or value != value:
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def _shorten(text: str, most: int = 200) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-from .cleaning import Repair, normalise_label, repair_text
-from .confident import label_errors
-from .duplicates import Leak, exact_duplicates, leaks, near_duplicates
-from .errors import DataError
-from .labels import natural_order
-from .loading import load
-from .rare import drop_rare
-from .reading import ReadReport, read
-from .records import Refusal
-from .splitting import split, subset
+from ftlearn.data.cleaning import Repair, normalise_label, repair_text
+from ftlearn.data.duplicates import Leak, exact_duplicates, leaks, near_duplicates
+from ftlearn.data.errors import DataError
+from ftlearn.data.label_errors import label_errors
+from ftlearn.data.labels import natural_order
+from ftlearn.data.loading import load
+from ftlearn.data.rare import drop_rare
+from ftlearn.data.reading import ReadReport, read
+from ftlearn.data.records import Refusal
+from ftlearn.data.splitting import split, subset
 
 __all__ = [
     "DataError",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from .records import Record, Refusal, Row
+from ftlearn.data.records import Record, Refusal, Row
 
 UNLABELLED = -1
 """The class id by which `datasets` says that a row has no label."""

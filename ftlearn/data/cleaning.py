@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import ftfy
 
-from .errors import DataError, close_match
+from ftlearn.data.errors import DataError, close_match
 
 INLINE = "a abbr b big cite code del em font i ins kbd mark q s small span strong sub sup tt u wbr"
 BLOCK = (

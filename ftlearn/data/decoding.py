@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .encodings import guess, suggest, to_try, unit
-from .errors import DataError
+from ftlearn.data.encodings import guess, suggest, to_try, unit
+from ftlearn.data.errors import DataError
 
 LONGEST_MARK = 4
 CHUNK = 2**20

@@ -10,11 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from .decoding import SPOILT, Lines
-from .dialect import Dialect, check_header, other_delimiters
-from .errors import DataError
-from .quoting import BROKEN, LONGEST, TOO_LONG, UNCLOSED, Grammar, Piece, pieces
-from .records import Record, Refusal, Row
+from ftlearn.data.decoding import SPOILT, Lines
+from ftlearn.data.dialect import Dialect, check_header, other_delimiters
+from ftlearn.data.errors import DataError
+from ftlearn.data.quoting import BROKEN, LONGEST, TOO_LONG, UNCLOSED, Grammar, Piece, pieces
+from ftlearn.data.records import Record, Refusal, Row
 
 CHARACTERS = (
     "where quotes are characters in this file, read it with quoting='none' (--quoting none)"

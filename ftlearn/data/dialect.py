@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from .encodings import to_try
-from .errors import DataError
-from .records import storable
+from ftlearn.data.encodings import to_try
+from ftlearn.data.errors import DataError
+from ftlearn.data.records import storable
 
 DELIMITERS = {  # as Python and a command line name them
     ",": "delimiter=',' (--delimiter ',')",

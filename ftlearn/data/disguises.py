@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import DataError
+from ftlearn.data.errors import DataError
 
 START = 2**16
 """Bytes at the start of a file by which it is known."""

@@ -12,7 +12,7 @@ from datasketch import MinHash, MinHashLSH
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .errors import DataError, need_columns
+from ftlearn.data.errors import DataError, need_columns
 
 PERMUTATIONS = 128
 MISS = 1e-6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from .errors import DataError
+from ftlearn.data.errors import DataError
 
 MARKS = {  # the marks of UTF-32 begin like those of UTF-16, so they are looked for first
     codecs.BOM_UTF32_LE: "utf-32",

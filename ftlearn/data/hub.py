@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import datasets
 from datasets import DatasetDict
 
-from .errors import DataError, close_match, need_columns
-from .parts import renamed
-from .splitting import split
+from ftlearn.data.errors import DataError, close_match, need_columns
+from ftlearn.data.parts import renamed
+from ftlearn.data.splitting import split
 
 VALID_SHARE = 0.1
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from datasets import ClassLabel, Value
 
-from .errors import DataError
-from .notation import COMMAS, notation
+from ftlearn.data.errors import DataError
+from ftlearn.data.notation import COMMAS, notation
 
 KINDS = ("auto", "class", "number")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

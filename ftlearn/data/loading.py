@@ -9,11 +9,11 @@ from pathlib import Path
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from .errors import DataError
-from .hub import load_hub
-from .labels import label_feature
-from .parts import PART_NAMES, part_of
-from .reading import SUFFIXES, Table, Wanted, read_table, to_dataset
+from ftlearn.data.errors import DataError
+from ftlearn.data.hub import load_hub
+from ftlearn.data.labels import label_feature
+from ftlearn.data.parts import PART_NAMES, part_of
+from ftlearn.data.reading import SUFFIXES, Table, Wanted, read_table, to_dataset
 
 TOPICS = ("technology", "health", "sports")
 BUNDLED = {

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from datasets import ClassLabel, Dataset, DatasetDict
 
-from .errors import DataError, need_columns
-from .labels import natural_order
+from ftlearn.data.errors import DataError, need_columns
+from ftlearn.data.labels import natural_order
 
 SHOWN = 10
 

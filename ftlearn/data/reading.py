@@ -8,12 +8,12 @@ from pathlib import Path
 
 from datasets import ClassLabel, Dataset, Features, Value
 
-from .disguises import check_suffix
-from .errors import DataError
-from .labels import label_feature
-from .records import Record, Refusal, Row
-from .streams import FORMATS, Format, Source, opened
-from .wanted import Wanted
+from ftlearn.data.columns import Wanted
+from ftlearn.data.disguises import check_suffix
+from ftlearn.data.errors import DataError
+from ftlearn.data.labels import label_feature
+from ftlearn.data.records import Record, Refusal, Row
+from ftlearn.data.streams import FORMATS, Format, Source, opened
 
 SUFFIXES = tuple(suffix for suffix, name in FORMATS.items() if name != "txt")
 SHOWN = 10

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pyarrow
 import pyarrow.parquet
 
-from .decoding import Lines
-from .disguises import check_objects
-from .errors import DataError
+from ftlearn.data.decoding import Lines
+from ftlearn.data.disguises import check_objects
+from ftlearn.data.errors import DataError
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 ROWS_AT_ONCE = 1024

@@ -16,8 +16,8 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from scipy.optimize import linprog
 
-from .errors import DataError, need_columns
-from .rare import listed
+from ftlearn.data.errors import DataError, need_columns
+from ftlearn.data.rare import listed
 
 PARTS = ("train", "valid", "test")
 Sizes = tuple[float, float, float]

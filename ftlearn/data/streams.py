@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .class_names import class_names, with_class_names
-from .decoding import Bytes, Lines
-from .delimited import Delimited
-from .dialect import Dialect, stated_delimiter
-from .disguises import START, check_start, check_suffix
-from .errors import DataError, close_match, need_columns
-from .quoting import QUOTINGS, Choice, Grammar, choose
-from .records import Row, json_rows, parquet_rows, text_rows
-from .wanted import Wanted
+from ftlearn.data.class_names import class_names, with_class_names
+from ftlearn.data.columns import Wanted
+from ftlearn.data.decoding import Bytes, Lines
+from ftlearn.data.delimited import Delimited
+from ftlearn.data.dialect import Dialect, stated_delimiter
+from ftlearn.data.disguises import START, check_start, check_suffix
+from ftlearn.data.errors import DataError, close_match, need_columns
+from ftlearn.data.quoting import QUOTINGS, Choice, Grammar, choose
+from ftlearn.data.records import Row, json_rows, parquet_rows, text_rows
 
 STANDARD_INPUT = "-"
 FORMATS = {

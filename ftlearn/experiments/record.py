@@ -12,8 +12,8 @@ from typing import Any
 
 from ftlearn.config import TrainConfig
 from ftlearn.errors import ExistsError
-from ftlearn.files import write_text
-from ftlearn.history import History, Step
+from ftlearn.runtime.files import write_text
+from ftlearn.training.history import History, Step
 
 TRAINING, FINISHED, STOPPED, FAILED = "training", "finished", "stopped", "failed"
 INTERRUPTED = "interrupted"

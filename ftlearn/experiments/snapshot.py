@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from ftlearn import runtime
-from ftlearn.batching import Batches
-from ftlearn.checkpoints import CheckpointError, Store
 from ftlearn.config import TrainConfig
+from ftlearn.data.batching import Batches
 from ftlearn.training import Loss, Run, steps
-from ftlearn.training.memory import go_on, memory_of, progress_of, remember
+from ftlearn.training.checkpoints import CheckpointError, Store
+from ftlearn.training.state import go_on, memory_of, progress_of, remember
 
 DIGITS = 20
 """Of a hash, for the name of a snapshot's folder."""

@@ -20,13 +20,13 @@ from ftlearn import data as datasets
 from ftlearn import models, training
 from ftlearn.config import TrainConfig
 from ftlearn.errors import ExistsError
-from ftlearn.experiments import compare, record, script
+from ftlearn.experiments import codegen, compare, record
 from ftlearn.experiments.control import Control
 from ftlearn.experiments.record import Record, Stage
-from ftlearn.experiments.route import Route, StoppedError
+from ftlearn.experiments.replay import Route, StoppedError
 from ftlearn.experiments.snapshot import Shelf
-from ftlearn.files import write_text
-from ftlearn.locking import locked
+from ftlearn.runtime.files import write_text
+from ftlearn.runtime.locking import locked
 from ftlearn.training import fitting, interrupts
 
 Load = Callable[..., tuple[nn.Module, Any]]
@@ -199,7 +199,7 @@ class Workbench:
 
     def code(self, name: str) -> str:
         """Python code that trains the same run by itself, branches included."""
-        return script.write(self[name], self.route, self.source)
+        return codegen.write(self[name], self.route, self.source)
 
     def free_name(self) -> str:
         """The first of "run 1", "run 2" and so on that is not taken."""

@@ -17,12 +17,36 @@ weigh against a prior, and ``kernels``, with which a nearly linear model joins i
 
 from __future__ import annotations
 
-from .anchoring import Anchor
-from .averaging import Average, ema, swa
-from .geometry import Plane, barrier, inner_products, plane
-from .informed import fisher, fisher_from_gradients, fisher_mean, grams, regmean
-from .merging import Soup, add_vectors, dare, greedy_soup, slerp, soup, task_vector, ties, trim
-from .weights import combine, interpolate, placing, restored, scale_adapter, sweep, write
+from ftlearn.interpolation.weights.averaging import Average, ema, swa
+from ftlearn.interpolation.weights.fisher_regmean import (
+    fisher,
+    fisher_from_gradients,
+    fisher_mean,
+    grams,
+    regmean,
+)
+from ftlearn.interpolation.weights.geometry import Plane, barrier, inner_products, plane
+from ftlearn.interpolation.weights.l2_sp import Anchor
+from ftlearn.interpolation.weights.linear import (
+    combine,
+    interpolate,
+    placing,
+    restored,
+    scale_adapter,
+    sweep,
+    write,
+)
+from ftlearn.interpolation.weights.merging import (
+    Soup,
+    add_vectors,
+    dare,
+    greedy_soup,
+    slerp,
+    soup,
+    task_vector,
+    ties,
+    trim,
+)
 
 __all__ = [
     "Anchor",

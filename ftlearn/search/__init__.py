@@ -5,10 +5,10 @@ generator that yields one after each step, so that a hopeless trial can be ended
 """
 
 from ftlearn.search.methods import METHODS, PRUNERS
+from ftlearn.search.objectives import fine_tuning
 from ftlearn.search.results import Best, Search, SearchError
 from ftlearn.search.running import Objective, run
 from ftlearn.search.space import Space, choice, grid, integers, log_uniform, uniform
-from ftlearn.search.tuning import fine_tuning
 
 __all__ = [
     "METHODS",

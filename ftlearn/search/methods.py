@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from ftlearn.search import ledger, space
+from ftlearn.search import budget, space
 
 METHODS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -64,7 +64,7 @@ class Seeded(BaseSampler):
         self.inner = make(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        words = [self.seed, ledger.place(study, trial)]
+        words = [self.seed, budget.place(study, trial)]
         self.inner = self.make(int(np.random.SeedSequence(words).generate_state(1)[0]))
         self.inner.before_trial(study, trial)
 
@@ -108,4 +108,4 @@ class Grid(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
         # A trial beyond the grid is spare: it is given back before it runs.
-        return self.points[ledger.place(study, trial) % len(self.points)][param_name]
+        return self.points[budget.place(study, trial) % len(self.points)][param_name]

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from ftlearn.errors import FtlearnError
-from ftlearn.search import ledger
+from ftlearn.search import budget
 
 
 class SearchError(FtlearnError, RuntimeError):
@@ -41,8 +41,8 @@ class Search:
 
     def finished(self) -> list[FrozenTrial]:
         """Trials that count, in the order of their settings: complete, pruned and failed ones."""
-        trials = filter(ledger.counts, ledger.all_trials(self.study))
-        return sorted(trials, key=ledger.origin)
+        trials = filter(budget.counts, budget.all_trials(self.study))
+        return sorted(trials, key=budget.origin)
 
     def table(self) -> pd.DataFrame:
         """One row a trial: its settings, value, state, steps, seconds and error.
@@ -108,5 +108,5 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "state": _state(trial),
         "steps": len(reached),
         "seconds": seconds,
-        "error": trial.user_attrs.get(ledger.ERROR, ""),
+        "error": trial.user_attrs.get(budget.ERROR, ""),
     }

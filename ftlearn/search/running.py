@@ -22,9 +22,9 @@ from optuna.trial import Trial
 from tqdm import tqdm
 
 from ftlearn.errors import ExistsError
-from ftlearn.numbers import whole_number
-from ftlearn.progress import bar
-from ftlearn.search import ledger, methods
+from ftlearn.runtime.arguments import whole_number
+from ftlearn.runtime.progress import bar
+from ftlearn.search import budget, methods
 from ftlearn.search.results import Search, SearchError
 from ftlearn.search.space import Space, grid
 
@@ -86,9 +86,9 @@ def _checked(trials: int) -> int:
 def _drain(study: Study, objective: Objective, space: Space, trials: int) -> Search:
     """Run trials until all places of the budget are taken, or an interrupt comes."""
     carry_out, stopped = _trial(study, objective, space, trials), ""
-    ledger.recover(study)
+    budget.recover(study)
     with _bar(trials) as bar:
-        while (taken := ledger.claimed(study)) < trials and not stopped:
+        while (taken := budget.claimed(study)) < trials and not stopped:
             bar.update(taken - bar.n)
             try:
                 study.optimize(carry_out, n_trials=1, catch=(Exception,))
@@ -96,8 +96,8 @@ def _drain(study: Study, objective: Objective, space: Space, trials: int) -> Sea
                 warnings.warn("the search was interrupted; it is returned so far", stacklevel=3)
                 stopped = "interrupted"
             else:
-                ledger.recover(study)
-        bar.update(ledger.claimed(study) - bar.n)
+                budget.recover(study)
+        bar.update(budget.claimed(study) - bar.n)
     search = Search(study, trials, stopped)
     _require_one(search)
     return search
@@ -109,17 +109,17 @@ def _trial(
     """One trial as Optuna calls it."""
 
     def carry_out(trial: Trial) -> float:
-        trial.set_user_attr(ledger.WORKER, ledger.this_worker())
+        trial.set_user_attr(budget.WORKER, budget.this_worker())
         settings = {name: _suggest(trial, name, space[name]) for name in space}
-        if ledger.is_spare(study, study.get_trials(deepcopy=False)[trial.number], trials):
-            trial.set_user_attr(ledger.SPARE, True)
+        if budget.is_spare(study, study.get_trials(deepcopy=False)[trial.number], trials):
+            trial.set_user_attr(budget.SPARE, True)
             raise _SpareError
         try:
             return _value(trial, objective(**settings))
         except optuna.TrialPruned:
             raise
         except Exception as error:
-            trial.set_user_attr(ledger.ERROR, f"{type(error).__name__}: {error}")
+            trial.set_user_attr(budget.ERROR, f"{type(error).__name__}: {error}")
             raise
 
     return carry_out
@@ -174,7 +174,7 @@ def _same_plan(study: Study, space: Space, method: str, points: int | None, seed
 
 
 def _require_one(search: Search) -> None:
-    errors = [trial.user_attrs.get(ledger.ERROR) for trial in search.finished()]
+    errors = [trial.user_attrs.get(budget.ERROR) for trial in search.finished()]
     if errors and all(errors):
         raise SearchError(
             f"all {len(errors)} trials failed, the first with {errors[0]}: "

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 
-from ftlearn.batching import Batches, Encoded
 from ftlearn.compatibility import window as windows
+from ftlearn.data.batching import Batches, Encoded
 from ftlearn.losses import LossSum
-from ftlearn.numbers import whole_number
+from ftlearn.runtime.arguments import whole_number
 
 if TYPE_CHECKING:
     from ftlearn.config import TrainConfig

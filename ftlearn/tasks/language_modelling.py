@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 
 from ftlearn import losses
-from ftlearn.batching import Encoded
+from ftlearn.data.batching import Encoded
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from datasets import Dataset, Value
 
 from ftlearn.data import ReadReport
+from ftlearn.data.columns import Wanted
 from ftlearn.data.reading import Table, read_table, to_dataset
-from ftlearn.data.wanted import Wanted
 from ftlearn.tasks.base import Task
 from ftlearn.tasks.language_modelling import LanguageModelling
 from ftlearn.tasks.regression import Regression

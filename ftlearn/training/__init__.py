@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ftlearn.config import TrainConfig
-from ftlearn.history import History, Step
 from ftlearn.training.fitting import fit, train
+from ftlearn.training.history import History, Step
 from ftlearn.training.loop import (
     DivergedError,
     Loss,

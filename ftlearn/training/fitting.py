@@ -14,16 +14,17 @@ from datasets import Dataset, DatasetDict
 from torch import nn
 from transformers import PreTrainedModel
 
-from ftlearn import compatibility, parallel, resources, runtime
-from ftlearn.architecture import PooledClassifier
-from ftlearn.batching import Batches
-from ftlearn.checkpoints import Store
+from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
+from ftlearn.data.batching import Batches
 from ftlearn.evaluation import report_on
-from ftlearn.history import History, Step
-from ftlearn.progress import bar
+from ftlearn.models.architecture import PooledClassifier
+from ftlearn.runtime import distributed, sharding
+from ftlearn.runtime.progress import bar
 from ftlearn.tasks.base import training_part
-from ftlearn.training import interrupts
+from ftlearn.training import interrupts, resources
+from ftlearn.training.checkpoints import Store
+from ftlearn.training.history import History, Step
 from ftlearn.training.loop import DivergedError, Run, steps, used_tables
 from ftlearn.training.resuming import INTERRUPTED, Keeper, weights_of
 
@@ -80,9 +81,9 @@ def train(
 ) -> History:
     """``fit`` without its checks, for data that was checked before."""
     batches = task.batches(training_part(data), tokenizer, config)
-    check_memory(model, batches, config)
     history = History(config, task.criterion)
     run = steps(model, batches, task.loss, config)
+    check_memory(model, batches, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
     keeper = _keeper(checkpoints, run, history, resume=resume)
     with keeper.at_work() if keeper else nullcontext():
@@ -195,14 +196,14 @@ def _keeper(
 
 def _agreed(run: Run, *wishes: bool) -> list[bool]:
     """A wish of one rank is the wish of all."""
-    return [wished > 0 for wished in parallel.sums(wishes, run.device)]
+    return [wished > 0 for wished in distributed.sums(wishes, run.device)]
 
 
 def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
     """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free."""
-    if not isinstance(model, PreTrainedModel | PooledClassifier) or parallel.is_sharded(model):
+    if not isinstance(model, PreTrainedModel | PooledClassifier) or sharding.is_sharded(model):
         return  # the dry run knows how to rebuild only these
-    share = -(-config.batch_size // parallel.world_size())  # rows of a batch on this rank
+    share = -(-config.batch_size // distributed.world_size())  # rows of a batch on this rank
     needed = resources.estimate(
         model,
         batch_size=-(-share // config.accumulate),
@@ -217,7 +218,7 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
 
 def _with_bar(run: Run) -> Iterator[Step]:
     look = {"total": run.total, "initial": run.number, "desc": "training", "unit": "update"}
-    with bar(shown=parallel.is_main(), **look) as progress:
+    with bar(shown=distributed.is_main(), **look) as progress:
         for step in run:
             progress.update()
             progress.set_postfix(loss=f"{step.loss:.3f}", refresh=False)

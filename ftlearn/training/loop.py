@@ -13,14 +13,17 @@ import torch
 from torch import nn
 from torch.amp import GradScaler
 
-from ftlearn import architecture, autotune, optimisation, parallel, runtime, tables
-from ftlearn.arithmetic import Arithmetic, products_by
-from ftlearn.batching import Batch, Batches
+from ftlearn import optim, runtime
 from ftlearn.config import TrainConfig
+from ftlearn.data.batching import Batch, Batches
 from ftlearn.errors import FtlearnError
-from ftlearn.history import Step
-from ftlearn.lean import lean
+from ftlearn.fast import autotune, sparse_embeddings
+from ftlearn.fast.training import lean
 from ftlearn.losses import LossSum
+from ftlearn.models import architecture
+from ftlearn.runtime import distributed, sharding
+from ftlearn.runtime.arithmetic import Arithmetic, products_by
+from ftlearn.training.history import Step
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 
@@ -57,18 +60,17 @@ class Run(Iterator[Step]):
     ) -> None:
         self.device, self.loss, self.config = runtime.device_of(model), loss, config
         chosen = autotune.training(model, self.device, precision)
-        chosen = replace(chosen, attention=architecture.attention_of(model))
         self.model = model
-        self.compute_in(parallel.gather(chosen)[0])  # the main rank's: one kind of gradients
-        self.batches = replace(batches, rank=parallel.rank(), ranks=parallel.world_size())
-        self.replica = parallel.replicate(model)
+        self.compute_in(distributed.gather(chosen)[0])  # the main rank's: one kind of gradients
+        self.batches = replace(batches, rank=distributed.rank(), ranks=distributed.world_size())
+        self.replica = sharding.replicate(model)
         self.scaler = GradScaler(self.device.type, enabled=self.arithmetic.dtype is torch.float16)
         self.tables = used_tables(model, batches, config)
         self.trained = _trained(model, self.tables)
-        groups = optimisation.decay_groups(self.trained.values(), config.weight_decay)
-        self.optimizer = optimisation.optimizer(config.optimizer, groups, config.learning_rate)
+        groups = optim.decay_groups(self.trained.values(), config.weight_decay)
+        self.optimizer = optim.optimizer(config.optimizer, groups, config.learning_rate)
         self.total = config.epochs * len(batches)
-        self.factor = optimisation.schedule(config.schedule, total=self.total, warmup=config.warmup)
+        self.factor = optim.schedule(config.schedule, total=self.total, warmup=config.warmup)
         self.number, self.examples, self.seconds = 0, 0, 0.0
         self.halvings = 0
         self.random: dict[str, Any] | None = None
@@ -80,7 +82,7 @@ class Run(Iterator[Step]):
     def compute_in(self, arithmetic: Arithmetic) -> None:
         """Use an arithmetic from now on, in the model's attention too."""
         architecture.use_attention(self.model, arithmetic.attention)
-        self.arithmetic = arithmetic
+        self.arithmetic = replace(arithmetic, attention=architecture.attention_of(self.model))
 
     def close(self) -> None:
         """End the run early and give its memory back."""
@@ -89,7 +91,7 @@ class Run(Iterator[Step]):
     def _updates(self) -> Iterator[Step]:
         self.optimizer.zero_grad()  # whatever the notebook left there is not of this run
         if self.random is None:
-            runtime.seed_everything(self.config.seed + parallel.rank())
+            runtime.seed_everything(self.config.seed + distributed.rank())
         else:
             runtime.set_random_state(self.random, self.device)
         done, skip = divmod(self.number, len(self.batches))
@@ -109,10 +111,10 @@ class Run(Iterator[Step]):
             rows.read()  # whoever came in between may have changed the model
         # Not longer than this: a loop that is left by break is never closed.
         dtype, products = self.arithmetic.dtype, products_by(onednn=self.arithmetic.onednn)
-        with tables.all_lent(self.tables), lean(self.model, dtype), products:
+        with sparse_embeddings.all_lent(self.tables), lean(self.model, dtype), products:
             value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
-        norm = optimisation.clip(self.trained.values(), self.config.clip_norm)
+        norm = optim.clip(self.trained.values(), self.config.clip_norm)
         where = f"update {self.number + 1} of {self.total}, learning rate {rate:g}"
         _check_finite(value, norm, self.scaler, where)
         self.scaler.step(self.optimizer)
@@ -122,7 +124,7 @@ class Run(Iterator[Step]):
         for rows in self.tables:
             rows.write(decay=self._shrinkage())
         self.examples += round(
-            sum(parallel.sums([len(piece.rows) for piece in pieces], self.device))
+            sum(distributed.sums([len(piece.rows) for piece in pieces], self.device))
         )
         self.seconds += time.perf_counter() - start
         epoch = self.number / len(self.batches)
@@ -148,7 +150,7 @@ class Run(Iterator[Step]):
             except MemoryError:
                 self.optimizer.zero_grad()  # of the pieces that did fit
                 smaller = self.batches.halved(pieces)
-                if len(smaller) == len(pieces) or parallel.world_size() > 1:
+                if len(smaller) == len(pieces) or distributed.world_size() > 1:
                     raise
                 pieces = smaller
             self.halvings += 1
@@ -173,17 +175,17 @@ def accumulate(
     ``trained`` are the parameters that learn, the model's own unless given. A batch in one whole
     piece is divided in its loss: one number in place of all gradients.
     """
-    summed, count, whole = 0.0, 0, len(pieces) == parallel.world_size() == 1
+    summed, count, whole = 0.0, 0, len(pieces) == distributed.world_size() == 1
     for piece in pieces:
-        with memory_advice(piece), parallel.syncing(model, piece is pieces[-1]):
+        with memory_advice(piece), sharding.syncing(model, piece is pieces[-1]):
             total, number = loss_sum(model, piece, loss, dtype)
             scaler.scale(total / max(1, number) if whole else total).backward()
         summed, count = summed + total.item(), count + number
-    summed, count = parallel.sums([summed, count], runtime.device_of(model))
+    summed, count = distributed.sums([summed, count], runtime.device_of(model))
     if count == 0:
         raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
     for each in [p.grad for p in trained or model.parameters() if not (whole or p.grad is None)]:
-        each /= count / parallel.world_size()  # ranks bring the mean of their sums
+        each /= count / distributed.world_size()  # ranks bring the mean of their sums
     return summed / count
 
 
@@ -220,20 +222,22 @@ class memory_advice:  # noqa: N801 - a context manager, read like a function
             ) from error
 
 
-def used_tables(model: nn.Module, batches: Any, config: TrainConfig) -> list[tables.Rows]:
+def used_tables(
+    model: nn.Module, batches: Any, config: TrainConfig
+) -> list[sparse_embeddings.Rows]:
     """Tables of which only the used rows need to be trained, where that changes nothing.
 
     It would where weight decay is a part of the gradient (Adam, momentum), or where other ranks
     have other rows.
     """
     decoupled = config.optimizer == "adamw" or config.weight_decay == 0
-    if not decoupled or parallel.world_size() > 1 or not isinstance(batches, Batches):
+    if not decoupled or distributed.world_size() > 1 or not isinstance(batches, Batches):
         return []
     padding = [batches.tokenizer.pad_token_id]  # no text holds it, and every batch may
-    return tables.sparse(model, [*batches.encoded.inputs["input_ids"], padding])
+    return sparse_embeddings.sparse(model, [*batches.encoded.inputs["input_ids"], padding])
 
 
-def _trained(model: nn.Module, left_out: list[tables.Rows]) -> dict[str, nn.Parameter]:
+def _trained(model: nn.Module, left_out: list[sparse_embeddings.Rows]) -> dict[str, nn.Parameter]:
     """The parameters that learn, by name; of some tables only the rows that are used."""
     moving = {name: each for name, each in model.named_parameters() if each.requires_grad}
     return moving | {rows.name: rows.parameter for rows in left_out}

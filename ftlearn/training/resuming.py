@@ -18,15 +18,17 @@ import transformers
 from torch import nn
 
 import ftlearn
-from ftlearn import autotune, disk, parallel, runtime
-from ftlearn.arithmetic import Arithmetic
-from ftlearn.checkpoints import Checkpoint, CheckpointError, Store
+from ftlearn import runtime
 from ftlearn.config import TrainConfig
 from ftlearn.errors import FtlearnError
-from ftlearn.history import History, Step
-from ftlearn.resources import OPTIMIZER_COPIES
+from ftlearn.fast import autotune
+from ftlearn.runtime import disk, distributed, sharding
+from ftlearn.runtime.arithmetic import Arithmetic
+from ftlearn.training.checkpoints import Checkpoint, CheckpointError, Store
+from ftlearn.training.history import History, Step
 from ftlearn.training.loop import Run
-from ftlearn.training.memory import go_on, memory_of, progress_of, remember
+from ftlearn.training.resources import OPTIMIZER_COPIES
+from ftlearn.training.state import go_on, memory_of, progress_of, remember
 
 INTERRUPTED = "interrupted"
 """Why a run stopped that waits to be continued."""
@@ -49,12 +51,12 @@ class Keeper:
         """Write where the run is; warn, and go on training, when the disk refuses."""
         tensors, state = _tensors(self.run), _state(self.run, self.history)
         state["run"] = self.identity
-        if parallel.is_main():
+        if distributed.is_main():
             try:
                 self.store.write(self.run.number, tensors, state, best=best)
             except CheckpointError as error:
                 warnings.warn(f"training goes on without a checkpoint: {error}", stacklevel=2)
-        parallel.wait()
+        distributed.wait()
         self.written = time.monotonic()
 
     @contextmanager
@@ -105,7 +107,7 @@ class Keeper:
         count = expected(self.run.config.epochs, len(self.run.batches), self.store)
         size = checkpoint_bytes(self.run.model, self.run.config) * bool(count)
         why = disk.shortage(self.store.folder, count * size, size, taken=self.store.bytes())
-        if why and parallel.is_main():
+        if why and distributed.is_main():
             warnings.warn(
                 f"the checkpoints do not fit into {str(self.store.folder)!r}: {why}. Training "
                 "goes on without those that do not",
@@ -135,19 +137,19 @@ def expected(epochs: int, updates: int, store: Store) -> int:
 def _on_main(do: Callable[[], Any]) -> None:
     """Have the main rank do something; what fails there fails on every rank."""
     error = None
-    if parallel.is_main():
+    if distributed.is_main():
         try:
             do()
         except FtlearnError as failed:
             error = failed
-    error = parallel.gather(error)[0]
+    error = distributed.gather(error)[0]
     if error is not None:
         raise error
 
 
 def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
     """Ranks that went on from different checkpoints would train different models."""
-    names = parallel.gather(newest and newest.folder.name)
+    names = distributed.gather(newest and newest.folder.name)
     if len(set(names)) > 1:
         raise CheckpointError(
             f"the processes see different checkpoints in {str(store.folder)!r} "
@@ -158,13 +160,13 @@ def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
     """Weights and the optimiser's memory by parameter name, whole on the main rank."""
     weights = run.model.state_dict()
-    return {"model": parallel.collected(weights), "optimizer": parallel.collected(memory_of(run))}
+    return {"model": sharding.collected(weights), "optimizer": sharding.collected(memory_of(run))}
 
 
 def _state(run: Run, history: History) -> dict[str, Any]:
     return {
         **progress_of(run),
-        "random": parallel.gather(runtime.random_state(run.device)),
+        "random": distributed.gather(runtime.random_state(run.device)),
         "trained": _trained(run.model),
         "machine": _machine(run),
         "arithmetic": run.arithmetic.record(),
@@ -190,7 +192,7 @@ def _machine(run: Run) -> dict[str, Any]:
     """What changes the rounding of a run."""
     return {
         "threads": torch.get_num_threads(),
-        "ranks": parallel.world_size(),
+        "ranks": distributed.world_size(),
         "device": run.device.type,
         "processor": autotune.processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -251,7 +253,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     remember(run, checkpoint.tensors("optimizer"))
     state = checkpoint.state
     go_on(run, state)
-    run.random = state["random"][parallel.rank() % len(state["random"])]
+    run.random = state["random"][distributed.rank() % len(state["random"])]
 
 
 def _check_trained(checkpoint: Checkpoint, model: nn.Module) -> None:
@@ -276,4 +278,4 @@ def weights_of(checkpoint: Checkpoint, model: nn.Module) -> dict[str, torch.Tens
             f"the checkpoint {str(checkpoint.folder)!r} is of another model: they differ in "
             f"{len(odd)} tensors such as {odd[0]!r}"
         )
-    return {name: parallel.like(saved[name], own[name]) for name in own}
+    return {name: sharding.like(saved[name], own[name]) for name in own}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 SETUP = """
 import numpy as np
 from transformers import AutoTokenizer
-from ftlearn import data, tasks, views, widgets
+from ftlearn import data, tasks; from ftlearn.course import explorers, widgets
 from ftlearn.evaluation import Report
 
 tokenizer = AutoTokenizer.from_pretrained({folder!r})

@@ -18,7 +18,7 @@ import pathlib
 import time
 import warnings
 from datasets import DatasetDict
-from ftlearn import TrainConfig, data, models, tasks, widgets
+from ftlearn import TrainConfig, data, models, tasks; from ftlearn.course import widgets
 from ftlearn.experiments import Workbench
 
 warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-LOAD = "from ftlearn import exercises, widgets\n\nex = exercises.load('01')"
+LOAD = "from ftlearn.course import exercises, widgets\n\nex = exercises.load('01')"
 FAULTY = """def accuracy(truths, answers):
     right = truths / answers
     return right

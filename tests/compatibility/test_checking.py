@@ -10,10 +10,11 @@ from checkpoints import CLASSES, byte_tokenizer
 from datasets import ClassLabel, Dataset, DatasetDict
 from transformers import PreTrainedTokenizerFast
 
-from ftlearn import compatibility, evaluation, models, tasks, training
+from ftlearn import compatibility, evaluation, models, training
 from ftlearn.compatibility import CompatibilityWarning, Finding, settle
 from ftlearn.config import TrainConfig
 from ftlearn.data import DataError
+from ftlearn.tasks import classification, language_modelling, regression
 
 CONFIG = TrainConfig(epochs=1, batch_size=8)
 WORDS = {"cold": "snow and ice in winter", "warm": "sun and sand at the beach"}
@@ -31,12 +32,12 @@ def said(findings: list[Finding]) -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def loaded(tiny_bert):
-    return models.load(tiny_bert, tasks.classification(rows(4)), device="cpu")
+    return models.load(tiny_bert, classification(rows(4)), device="cpu")
 
 
 def test_parts_that_fit_give_no_finding(loaded):
     data = DatasetDict(train=rows(20), valid=rows(8, start=50), test=rows(8, start=80))
-    task = tasks.classification(data, max_length=64)
+    task = classification(data, max_length=64)
     assert [f for f in compatibility.check(data, task, *loaded) if f.about != "vocabulary"] == []
 
 
@@ -49,7 +50,7 @@ def test_each_relation_that_does_not_hold_is_one_finding(loaded):
         }
     )
     data = DatasetDict(train=train, valid=rows(8))
-    task = tasks.classification(data, max_length=1024)
+    task = classification(data, max_length=1024)
     found = compatibility.check(data, task, *loaded)
     about = [finding.about for finding in found if finding.about != "vocabulary"]
     assert about == ["labels", "texts", "texts", "window"]
@@ -82,7 +83,7 @@ def test_fit_refuses_labels_that_validation_would_refuse_before_it_trains(loaded
     ):
         data = DatasetDict(train=rows(20), valid=rows(8, labels, start=50))
         with pytest.raises(DataError, match=message):
-            training.fit(model, data, tasks.classification(data), tokenizer, CONFIG)
+            training.fit(model, data, classification(data), tokenizer, CONFIG)
     assert (model.classifier.weight == before).all()
 
 
@@ -90,7 +91,7 @@ def test_a_declared_label_that_train_has_no_row_of_is_a_note(loaded):
     names = ClassLabel(names=["cold", "hot", "warm"])
     data = DatasetDict(train=rows(20), valid=rows(8, ("cold", "hot"), start=50))
     data = DatasetDict({part: d.cast_column("label", names) for part, d in data.items()})
-    found = compatibility.check(data, tasks.classification(data))
+    found = compatibility.check(data, classification(data))
     assert said(found) == [("labels", False)]
     assert "each of these rows counts as an error" in found[0].message
 
@@ -98,13 +99,13 @@ def test_a_declared_label_that_train_has_no_row_of_is_a_note(loaded):
 def test_parts_that_training_does_not_use_are_not_refused(loaded):
     model, tokenizer = loaded
     data = DatasetDict(train=rows(20), test=rows(8, ("?",), start=50))
-    assert training.fit(model, data, tasks.classification(data), tokenizer, CONFIG).steps
+    assert training.fit(model, data, classification(data), tokenizer, CONFIG).steps
 
 
 def test_fit_and_evaluate_refuse_a_tokenizer_that_the_model_has_no_rows_for(loaded):
     model, tokenizer = loaded
     tokenizer.add_tokens([f"word{number}" for number in range(1000)])
-    data, task = rows(20), tasks.classification(rows(20))
+    data, task = rows(20), classification(rows(20))
     with pytest.raises(DataError, match="the model's word table has 1000 rows"):
         training.fit(model, data, task, tokenizer, CONFIG)
     with pytest.raises(DataError, match="the model's word table has 1000 rows"):
@@ -116,9 +117,9 @@ def test_evaluate_and_predict_tell_of_a_language_that_the_model_cannot_read(load
     texts = ["天气很好我们去公园", "the team won", "新的手机电池更耐用", "a cold bath"] * 3
     data = Dataset.from_dict({"text": texts, "label": ["cold", "warm"] * 6})
     with pytest.warns(CompatibilityWarning, match="% of the tokens of the texts of the data are"):
-        evaluation.evaluate(model, data, tasks.classification(data), tokenizer)
+        evaluation.evaluate(model, data, classification(data), tokenizer)
     with pytest.warns(CompatibilityWarning, match="% of the tokens of the texts are unknown"):
-        evaluation.predict(model, texts, tasks.classification(data), tokenizer)
+        evaluation.predict(model, texts, classification(data), tokenizer)
 
 
 def test_a_training_run_warns_once(loaded):
@@ -127,7 +128,7 @@ def test_a_training_run_warns_once(loaded):
     config = TrainConfig(epochs=3, batch_size=8)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        training.fit(model, data, tasks.classification(data), tokenizer, config)
+        training.fit(model, data, classification(data), tokenizer, config)
     leaks = [each for each in caught if "also stand in train" in str(each.message)]
     assert len(leaks) == 1
     assert Path(leaks[0].filename).name == "test_checking.py"
@@ -145,11 +146,9 @@ def test_bad_cells_are_left_to_whoever_uses_them(loaded):
 
 def test_other_tasks_are_checked_as_far_as_they_go(tiny_checkpoints):
     data = Dataset.from_dict({"text": ["a cold bath", "A cold bath"], "label": [1.0, 2.0]})
-    assert compatibility.check(data, tasks.regression(data)) == []
-    model, tokenizer = models.load(
-        tiny_checkpoints["gpt2"], tasks.language_modelling(), device="cpu"
-    )
-    task = tasks.language_modelling(max_length=64)
+    assert compatibility.check(data, regression(data)) == []
+    model, tokenizer = models.load(tiny_checkpoints["gpt2"], language_modelling(), device="cpu")
+    task = language_modelling(max_length=64)
     assert compatibility.check(data, task, model, tokenizer) == []
     octets = PreTrainedTokenizerFast(tokenizer_object=byte_tokenizer(["a"], []))
     chinese = Dataset.from_dict({"text": ["新的手机电池更耐用"] * 3})

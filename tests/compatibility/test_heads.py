@@ -10,13 +10,13 @@ from checkpoints import CLASSES, SHAPES, logits, padded
 from datasets import Dataset
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from ftlearn import architecture, models, tasks
-from ftlearn import saved as saving
+from ftlearn import models, tasks
 from ftlearn.compatibility import CompatibilityWarning
-from ftlearn.models import ModelError
+from ftlearn.models import ModelError, architecture, saving
+from ftlearn.tasks import regression
 
 TEXT = "The new phone lasts longer."
-NUMBERS = tasks.regression(Dataset.from_dict({"text": ["a", "b"], "label": [1.0, 5.0]}))
+NUMBERS = regression(Dataset.from_dict({"text": ["a", "b"], "label": [1.0, 5.0]}))
 
 
 def named(*labels: str) -> tasks.Classification:
@@ -116,7 +116,7 @@ def test_labels_without_names_are_taken_in_order_and_it_is_said(tiny_bert, tmp_p
     assert torch.equal(again.classifier.weight, model.classifier.weight)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        saving.load(tmp_path / "model", "cpu")
+        models.load(tmp_path / "model", "cpu")
 
 
 def test_a_head_for_single_words_is_not_taken_for_one_for_texts(tiny_bert, tmp_path):
@@ -135,4 +135,4 @@ def test_a_note_of_another_model_is_no_reason_for_a_new_head(tiny_bert, tmp_path
     saving.save(model, tokenizer, named("a", "b", "c"), tmp_path / "other")
     (tmp_path / "one" / "config.json").write_bytes((tmp_path / "other/config.json").read_bytes())
     with pytest.raises(ModelError, match=r"is of another model than config.json .* 'a', 'b', 'c'"):
-        saving.load(tmp_path / "one", "cpu")
+        models.load(tmp_path / "one", "cpu")

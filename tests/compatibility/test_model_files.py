@@ -12,10 +12,9 @@ from checkpoints import CLASSES, copied
 from transformers import AutoModel
 
 from ftlearn import models
-from ftlearn import saved as saving
 from ftlearn.compatibility import files_of
-from ftlearn.interpolation import folders
-from ftlearn.models import ModelError
+from ftlearn.interpolation.weights import on_disk
+from ftlearn.models import ModelError, saving
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 90868376\n"
 SHARD, OTHER = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -88,7 +87,7 @@ def test_a_broken_file_of_a_saved_model_is_named(
     saving.save(model, tokenizer, CLASSES, tmp_path / "run" / "model")
     spoil(tmp_path / "run" / "model" / name)
     with pytest.raises(ModelError, match=f"{name} in .*{said}"):
-        saving.load(tmp_path / "run", "cpu")
+        models.load(tmp_path / "run", "cpu")
 
 
 @pytest.mark.parametrize("spoil", [pointer, cut, empty])
@@ -96,7 +95,7 @@ def test_merging_names_a_broken_file(tiny_bert, tmp_path, spoil: Callable[[Path]
     one, other = (copied(tiny_bert, tmp_path / name) for name in ("one", "other"))
     spoil(other / "model.safetensors")
     with pytest.raises(ValueError, match=r"model.safetensors in .*other"):
-        folders.interpolate(one, other, 0.5, tmp_path / "out")
+        on_disk.interpolate(one, other, 0.5, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftlearn.data import DataError, delimited, natural_order, quoting, read, wanted
+from ftlearn.data import DataError, columns, delimited, natural_order, quoting, read
 
 HOSTILE = [
     "NA",
@@ -238,7 +238,7 @@ def test_long_fields_are_read_and_endless_ones_refused(tmp_path, name, monkeypat
     dataset, report = read(write(tmp_path, lines(long), name))
     assert (dataset["text"][:], report.refused) == (["a", long, "c"], ())
     assert csv.field_size_limit() == limit
-    for module in (delimited, quoting, wanted):
+    for module in (delimited, quoting, columns):
         monkeypatch.setattr(module, "LONGEST", 1000)
     for endless in ("x" * 1001, "many\n" * 201):
         dataset, report = read(write(tmp_path, lines(endless), name))

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from ftlearn import exercises
-from ftlearn.exercises.base import Exercise
-from ftlearn.exercises.outcome import Outcome, Shown
-from ftlearn.exercises.quiz import Choice, number, single
+from ftlearn.course import exercises
+from ftlearn.course.exercises.base import Exercise
+from ftlearn.course.exercises.outcome import Outcome, Shown
+from ftlearn.course.exercises.quiz import Choice, number, single
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>'
 QUESTION = single(

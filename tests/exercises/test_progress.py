@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ftlearn import exercises
-from ftlearn.exercises import journal
-from ftlearn.exercises.journal import ProgressWarning
+from ftlearn.course import exercises
+from ftlearn.course.exercises import journal
+from ftlearn.course.exercises.journal import ProgressWarning
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_an_empty_folder_is_named(tmp_path: Path):
 
 COUNTING = """
 import sys
-from ftlearn.exercises.journal import Journal
+from ftlearn.course.exercises.journal import Journal
 journal = Journal()
 print("ready", flush=True)
 sys.stdin.readline()

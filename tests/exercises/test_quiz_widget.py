@@ -9,9 +9,9 @@ import ipywidgets
 import pytest
 from test_widgets import API_7_7_1, LAYOUT, STYLES
 
-from ftlearn import widgets
-from ftlearn.exercises import ExerciseSheet
-from ftlearn.exercises.quiz import Choice, multiple, number, order, single
+from ftlearn.course.exercises import ExerciseSheet
+from ftlearn.course.exercises.quiz import Choice, multiple, number, order, single
+from ftlearn.course.widgets import quiz
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>'
 
@@ -40,7 +40,7 @@ def part(box: ipywidgets.VBox, at: int):
 
 
 def test_every_kind_is_answered_with_its_own_control(sheet: ExerciseSheet):
-    box = widgets.quiz(sheet)
+    box = quiz(sheet)
     radio, boxes, field, letters = (part(box, at)[0] for at in range(4))
     for at in range(4):
         assert "not attempted" in part(box, at)[2].value
@@ -56,7 +56,7 @@ def test_a_wrong_answer_is_told_why_and_an_empty_one_is_not_judged(sheet: Exerci
     told = []
     for question in sheet.questions:
         question.note = told.append
-    box = widgets.quiz(sheet)
+    box = quiz(sheet)
     radio, button, status, _ = part(box, 0)
     for at in range(4):
         part(box, at)[1].click()
@@ -69,7 +69,7 @@ def test_a_wrong_answer_is_told_why_and_an_empty_one_is_not_judged(sheet: Exerci
 
 
 def test_controls_are_named_and_the_status_is_spoken(sheet: ExerciseSheet):
-    box = widgets.quiz(sheet)
+    box = quiz(sheet)
     radio, button, status, _ = part(box, 0)
     assert radio.value is None
     assert dict(radio.options) == {"a · no": "a", "b · yes": "b"}
@@ -83,13 +83,13 @@ def test_controls_are_named_and_the_status_is_spoken(sheet: ExerciseSheet):
 
 def test_a_sheet_without_questions_is_refused():
     with pytest.raises(ValueError, match="no quiz questions"):
-        widgets.quiz(ExerciseSheet([], []))
+        quiz(ExerciseSheet([], []))
 
 
 def test_hostile_answers_and_questions_are_escaped():
     question = single(HOSTILE, Choice(HOSTILE, why=HOSTILE), Choice("b", right=True, why="b"))
     typed = number("?", truth=1, tolerance=0, why="one")
-    box = widgets.quiz(ExerciseSheet([], [question, typed]))
+    box = quiz(ExerciseSheet([], [question, typed]))
     radio, button, status, text = part(box, 0)
     radio.value = "a"
     button.click()
@@ -111,8 +111,8 @@ def test_only_arguments_of_ipywidgets_7_are_used(
 
         return construct
 
-    module = importlib.import_module("ftlearn.widgets.quiz")
+    module = importlib.import_module("ftlearn.course.widgets.quiz")
     monkeypatch.setattr(
         module, "ipywidgets", SimpleNamespace(**{name: old(name) for name in API_7_7_1})
     )
-    assert len(widgets.quiz(sheet).children) == 4
+    assert len(quiz(sheet).children) == 4

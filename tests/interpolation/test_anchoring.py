@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ftlearn.interpolation.anchoring import Anchor
-from ftlearn.interpolation.weights import interpolate
+from ftlearn.interpolation.weights.l2_sp import Anchor
+from ftlearn.interpolation.weights.linear import interpolate
 
 numbers = st.floats(-5, 5)
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_swa_avg_fn
 from transformers import AutoModelForCausalLM
 
-from ftlearn.interpolation import averaging, weights
+from ftlearn.interpolation.weights import averaging, linear
 
 VALUES = st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=8)
 
@@ -90,7 +90,7 @@ def test_tied_weights_are_averaged_once_and_go_back_into_the_model(tiny_checkpoi
     assert average.state["lm_head.weight"] is not average.state["transformer.wte.weight"]
     state = average.state
     assert state["lm_head.weight"] is state["transformer.wte.weight"]
-    weights.write(model, state)
+    linear.write(model, state)
     torch.testing.assert_close(model.lm_head.weight, first + 1, rtol=0, atol=1e-6)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from ftlearn.interpolation.fitting import fit_weights
+from ftlearn.interpolation.predictions.em import fit_weights
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, pipeline
 
-from ftlearn import architecture, interpolation, models
-from ftlearn.interpolation import folders
-from ftlearn.pooling import HEAD_FILE
+from ftlearn import interpolation, models
+from ftlearn.interpolation.weights import on_disk
+from ftlearn.models import architecture
+from ftlearn.models.pooling import HEAD_FILE
 
 
 def noisy(folder, to, kind=AutoModel, seed=1, **how):
@@ -41,7 +42,7 @@ def check(start, end, out, alpha, kind=AutoModel):
 def test_a_folder_between_two_is_the_model_between_them(tiny_checkpoints, tmp_path, shape, alpha):
     start = tiny_checkpoints[shape]
     end = noisy(start, tmp_path / "end")
-    out = folders.interpolate(start, end, alpha, tmp_path / "out")
+    out = on_disk.interpolate(start, end, alpha, tmp_path / "out")
     check(start, end, out, alpha)
     assert AutoTokenizer.from_pretrained(out)("code")["input_ids"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["end", "out"]
@@ -52,7 +53,7 @@ def test_models_that_are_cut_into_other_shards_are_merged(tiny_bert, tmp_path, f
     start = noisy(tiny_bert, tmp_path / "start", seed=1, max_shard_size=first)
     end = noisy(tiny_bert, tmp_path / "end", seed=2, max_shard_size=second)
     assert len(list(start.glob("*.safetensors"))) != len(list(end.glob("*.safetensors")))
-    out = folders.interpolate(start, end, 0.3, tmp_path / "out")
+    out = on_disk.interpolate(start, end, 0.3, tmp_path / "out")
     check(start, end, out, 0.3)
     names = {path.name for path in start.iterdir()}
     assert {path.name for path in out.iterdir()} == names
@@ -65,7 +66,7 @@ def test_models_that_are_cut_into_other_shards_are_merged(tiny_bert, tmp_path, f
 def test_a_tied_weight_is_stored_once_and_stays_tied(tiny_checkpoints, tmp_path):
     start = noisy(tiny_checkpoints["gpt2"], tmp_path / "a", AutoModelForCausalLM)
     end = noisy(tiny_checkpoints["gpt2"], tmp_path / "b", AutoModelForCausalLM, seed=2)
-    out = folders.interpolate(start, end, 0.5, tmp_path / "out")
+    out = on_disk.interpolate(start, end, 0.5, tmp_path / "out")
     check(start, end, out, 0.5, AutoModelForCausalLM)
     model = AutoModelForCausalLM.from_pretrained(out)
     assert model.lm_head.weight is model.transformer.wte.weight
@@ -84,7 +85,7 @@ def classifiers(tiny_bert, tmp_path):
 
 
 def test_a_pipeline_opens_the_merged_folder(classifiers, tmp_path):
-    out = folders.soup(classifiers, tmp_path / "out")
+    out = on_disk.soup(classifiers, tmp_path / "out")
     answer = pipeline("text-classification", str(out), top_k=None)(["a warm day"])[0]
     assert {row["label"] for row in answer} == {"cold", "mild", "warm"}
 
@@ -97,7 +98,7 @@ def test_a_model_with_its_own_pooling_is_merged_head_and_all(tiny_bert, tmp_path
         model.save_pretrained(tmp_path / str(seed))
         tokenizer.save_pretrained(tmp_path / str(seed))
         loaded.append(model)
-    out = folders.interpolate(tmp_path / "0", tmp_path / "1", 0.3, tmp_path / "out")
+    out = on_disk.interpolate(tmp_path / "0", tmp_path / "1", 0.3, tmp_path / "out")
     found, _ = models.load(out, checkpoints.CLASSES, device="cpu")
     assert isinstance(found, architecture.PooledClassifier)
     assert found.pooling == "mean"
@@ -110,7 +111,7 @@ def test_poolings_that_differ_are_refused(tiny_bert, tmp_path):
         load = {"task": checkpoints.CLASSES, "device": "cpu", "pooling": pooling}
         models.load(tiny_bert, **load)[0].save_pretrained(tmp_path / pooling)
     with pytest.raises(ValueError, match=f"{HEAD_FILE}.*pooling"):
-        folders.soup([tmp_path / "mean", tmp_path / "first"], tmp_path / "out")
+        on_disk.soup([tmp_path / "mean", tmp_path / "first"], tmp_path / "out")
 
 
 def test_any_rule_can_merge_and_is_told_the_names(classifiers, tmp_path):
@@ -120,8 +121,8 @@ def test_any_rule_can_merge_and_is_told_the_names(classifiers, tmp_path):
         seen.append(name)
         return tensors[0] + 2 * (tensors[1] - tensors[0])
 
-    folders.merge(classifiers, tmp_path / "out", rule)
-    first, second, found = map(folders.read, (*classifiers, tmp_path / "out"))
+    on_disk.merge(classifiers, tmp_path / "out", rule)
+    first, second, found = map(on_disk.read, (*classifiers, tmp_path / "out"))
     assert set(seen) == set(found) == set(first)
     expected = 2 * second["classifier.weight"] - first["classifier.weight"]
     torch.testing.assert_close(found["classifier.weight"], expected, rtol=0, atol=1e-6)
@@ -138,7 +139,7 @@ def test_other_formats_are_kept(tmp_path, dtype):
             "ids": torch.arange(3),
         }
         save_file(tensors, tmp_path / name / "model.safetensors", metadata={"format": "pt"})
-    out = folders.interpolate(tmp_path / "a", tmp_path / "b", 0.5, tmp_path / "out")
+    out = on_disk.interpolate(tmp_path / "a", tmp_path / "b", 0.5, tmp_path / "out")
     found = load_file(out / "model.safetensors")
     assert found["w"].dtype == dtype
     assert found["w"].float().tolist() == [[2.0] * 3] * 2
@@ -153,7 +154,7 @@ def test_quantised_weights_are_refused(tmp_path):
         tensors = {"w": torch.full((2, 3), value).to(torch.float8_e4m3fn)}
         save_file(tensors, tmp_path / name / "model.safetensors")
     with pytest.raises(ValueError, match="'w' is quantised"):
-        folders.interpolate(tmp_path / "a", tmp_path / "b", 0.5, tmp_path / "out")
+        on_disk.interpolate(tmp_path / "a", tmp_path / "b", 0.5, tmp_path / "out")
 
 
 def edit(folder, name, **changes):
@@ -165,45 +166,45 @@ def test_models_of_other_labels_or_shapes_are_refused_and_leave_nothing(classifi
     start, end = classifiers
     edit(end, "config.json", id2label={"0": "warm", "1": "mild", "2": "cold"})
     with pytest.raises(ValueError, match=r"config\.json.*'id2label'"):
-        folders.soup([start, end], tmp_path / "out")
+        on_disk.soup([start, end], tmp_path / "out")
     shutil.copy(start / "config.json", end)
     edit(end, "config.json", hidden_dropout_prob=0.5, transformers_version="4", _name_or_path="x")
-    folders.soup([start, end], tmp_path / "fine")
+    on_disk.soup([start, end], tmp_path / "fine")
     (end / "ftlearn_task.json").write_text('{"kind": "regression", "center": 3.0}')
     (start / "ftlearn_task.json").write_text('{"kind": "regression", "center": 2.0}')
     with pytest.raises(ValueError, match=r"ftlearn_task\.json.*'center'"):
-        folders.soup([start, end], tmp_path / "out")
+        on_disk.soup([start, end], tmp_path / "out")
     (end / "ftlearn_task.json").unlink()
     vocabulary = json.loads((end / "tokenizer.json").read_text())
     vocabulary["model"]["vocab"]["[PAD]"] = 77
     (end / "tokenizer.json").write_text(json.dumps(vocabulary))
     with pytest.raises(ValueError, match=r"tokenizer\.json.*'vocabulary'"):
-        folders.soup([start, end], tmp_path / "out")
+        on_disk.soup([start, end], tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fine", "seed0", "seed1"]
 
 
 def test_a_model_without_a_head_does_not_fit_one_with(classifiers, tiny_bert, tmp_path):
     with pytest.raises(ValueError, match="same head"):
-        folders.soup([classifiers[0], tiny_bert], tmp_path / "out")
+        on_disk.soup([classifiers[0], tiny_bert], tmp_path / "out")
 
 
 def test_a_missing_shard_a_double_tensor_and_no_weights_are_refused(tiny_bert, tmp_path):
     place = noisy(tiny_bert, tmp_path / "sharded", max_shard_size="20KB")
     shutil.copy(tiny_bert / "model.safetensors", place / "stale.safetensors")
     with pytest.raises(ValueError, match=r"is in both .* remove one"):
-        folders.soup([place, place], tmp_path / "out")
+        on_disk.soup([place, place], tmp_path / "out")
     (place / "stale.safetensors").unlink()
     gone = sorted(place.glob("*.safetensors"))[0]
     gone.unlink()
     with pytest.raises(FileNotFoundError, match=gone.name):
-        folders.soup([place, place], tmp_path / "out")
+        on_disk.soup([place, place], tmp_path / "out")
     with pytest.raises(FileNotFoundError, match=r"any \.safetensors"):
-        folders.soup([tmp_path, place], tmp_path / "out")
+        on_disk.soup([tmp_path, place], tmp_path / "out")
 
 
 def test_an_older_folder_is_never_replaced(classifiers, tmp_path):
     with pytest.raises(FileExistsError, match="seed0"):
-        folders.soup(classifiers, classifiers[0])
+        on_disk.soup(classifiers, classifiers[0])
 
 
 def test_a_failure_leaves_nothing_half_written(classifiers, tmp_path):
@@ -216,16 +217,16 @@ def test_a_failure_leaves_nothing_half_written(classifiers, tmp_path):
         return tensors[0]
 
     with pytest.raises(OSError, match="no space"):
-        folders.merge(classifiers, tmp_path / "out", fail)
+        on_disk.merge(classifiers, tmp_path / "out", fail)
     with pytest.raises(ValueError, match="another shape or format"):
-        folders.merge(classifiers, tmp_path / "out", lambda name, tensors: tensors[0].double())
+        on_disk.merge(classifiers, tmp_path / "out", lambda name, tensors: tensors[0].double())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["seed0", "seed1"]
 
 
 def test_weights_in_other_formats_and_notes_are_not_carried_over(classifiers, tmp_path):
     for name in ("pytorch_model.bin", "README.md", "optimizer.pt"):
         (classifiers[0] / name).write_bytes(b"old")
-    out = folders.soup(classifiers, tmp_path / "out")
+    out = on_disk.soup(classifiers, tmp_path / "out")
     assert {path.suffix for path in out.iterdir()} <= {".json", ".txt", ".jinja", ".safetensors"}
 
 
@@ -235,7 +236,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from ftlearn import runtime
-from ftlearn.interpolation import folders
+from ftlearn.interpolation.weights import on_disk
 
 root = Path(sys.argv[1])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from ftlearn.interpolation.geometry import inside_hull
+from ftlearn.interpolation.weights.geometry import inside_hull
 
 
 @pytest.mark.parametrize("width", [2, 3])

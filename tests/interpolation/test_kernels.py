@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ftlearn.interpolation.kernels import tangent_kernel
+from ftlearn.interpolation.tangent_kernel import tangent_kernel
 
 
 def network(seed=0, width=8):

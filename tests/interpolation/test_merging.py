@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from ftlearn import interpolation, losses
-from ftlearn.interpolation import merging
+from ftlearn.interpolation.weights import merging
 
 
 def vectors(count, seed=0, sizes=((6, 5), (7,))):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from ftlearn.interpolation import neighbours, predictions
-from ftlearn.interpolation.neighbours import Datastore
+from ftlearn.interpolation.predictions import knn, mixtures
+from ftlearn.interpolation.predictions.knn import Datastore
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -73,7 +73,7 @@ def test_small_distances_between_far_away_keys_are_exact():
 def test_queries_in_pieces_find_the_same(monkeypatch: pytest.MonkeyPatch):
     store, queries = drawn(3)
     whole = store.nearest(queries, k=4)
-    monkeypatch.setattr(neighbours, "CHUNK", 2 * len(store))
+    monkeypatch.setattr(knn, "CHUNK", 2 * len(store))
     pieces = store.nearest(queries, k=4)
     assert torch.equal(whole.rows, pieces.rows)
     assert torch.equal(whole.distances, pieces.distances)
@@ -83,7 +83,7 @@ def test_mixed_with_a_model_no_class_is_impossible():
     store, queries = drawn(4)
     recalled = store.log_probabilities(queries, k=1)
     model = torch.zeros(7, 4, dtype=torch.float64).log_softmax(-1)
-    mixed = predictions.mixture([model, recalled], [0.75, 0.25]).exp()
+    mixed = mixtures.mixture([model, recalled], [0.75, 0.25]).exp()
     assert torch.isneginf(recalled).any()
     assert mixed.min().item() == pytest.approx(0.75 / 4)
     assert mixed.max().item() == pytest.approx(0.75 / 4 + 0.25)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftlearn.interpolation import ngrams
+from ftlearn.interpolation.predictions import ngrams
 
 words = st.lists(st.sampled_from("abc"), max_size=6)
 corpora = st.lists(words, min_size=1, max_size=8)

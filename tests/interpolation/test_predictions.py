@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftlearn import losses
-from ftlearn.interpolation import predictions
+from ftlearn.interpolation.predictions.mixtures import (
+    at_targets,
+    contrast,
+    ensemble,
+    geometric_mixture,
+    guide,
+    jensen,
+    logit_mixture,
+    mixture,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(1, 5)
@@ -34,7 +43,7 @@ def close(first: torch.Tensor, second: torch.Tensor, atol: float = 1e-12) -> Non
 def test_mixture_is_the_weighted_sum_of_probabilities(seed: int, members: int):
     logits, weights = drawn(seed, members), weights_drawn(seed, members)
     p = (logits.exp() / logits.exp().sum(-1, keepdim=True)).numpy()
-    mixed = predictions.mixture(logits.log_softmax(-1), weights).exp()
+    mixed = mixture(logits.log_softmax(-1), weights).exp()
     for row in range(4):
         for c in range(3):
             slow = sum(weights[k] * p[k, row, c] for k in range(members))
@@ -46,7 +55,7 @@ def test_mixture_is_the_weighted_sum_of_probabilities(seed: int, members: int):
 def test_geometric_mixture_is_the_weighted_product_normalised(seed: int, members: int):
     logits, weights = drawn(seed, members), weights_drawn(seed, members)
     p = logits.softmax(-1).numpy()
-    mixed = predictions.geometric_mixture(logits.log_softmax(-1), weights).exp()
+    mixed = geometric_mixture(logits.log_softmax(-1), weights).exp()
     for row in range(4):
         product = [math.prod(p[k, row, c] ** weights[k] for k in range(members)) for c in range(3)]
         close(mixed[row], torch.tensor(product, dtype=torch.float64) / sum(product))
@@ -55,13 +64,13 @@ def test_geometric_mixture_is_the_weighted_product_normalised(seed: int, members
 @given(seeds, st.floats(-2, 3))
 def test_a_line_between_logits_is_a_geometric_mixture(seed: int, weight: float):
     logits, weights = drawn(seed), [1 - weight, weight]
-    line = predictions.logit_mixture(logits, weights)
+    line = logit_mixture(logits, weights)
     close(line, (1 - weight) * logits[0] + weight * logits[1])
-    log_p = predictions.geometric_mixture(logits.log_softmax(-1), weights)
+    log_p = geometric_mixture(logits.log_softmax(-1), weights)
     close(line.log_softmax(-1), log_p, atol=1e-10)
 
 
-mixtures = pytest.mark.parametrize("mix", [predictions.mixture, predictions.geometric_mixture])
+mixtures = pytest.mark.parametrize("mix", [mixture, geometric_mixture])
 
 
 @mixtures
@@ -84,24 +93,24 @@ def test_order_of_members_and_equal_members_do_not_matter(mix, seed: int, weight
 @given(seeds)
 def test_a_mixture_of_mixtures_is_a_mixture(seed: int):
     p, q, r = drawn(seed, 3).log_softmax(-1)
-    nested = predictions.mixture([predictions.mixture([p, q]), r], [0.5, 0.5])
-    close(nested, predictions.mixture([p, q, r], [0.25, 0.25, 0.5]))
+    nested = mixture([mixture([p, q]), r], [0.5, 0.5])
+    close(nested, mixture([p, q, r], [0.25, 0.25, 0.5]))
 
 
 @given(seeds, counts)
 def test_ensemble_is_the_mean_of_probabilities_and_not_of_logits(seed: int, members: int):
     logits = drawn(seed, members)
-    close(predictions.ensemble(logits).exp(), logits.softmax(-1).mean(0))
+    close(ensemble(logits).exp(), logits.softmax(-1).mean(0))
 
 
 @given(seeds, counts)
 def test_loss_of_a_mixture_is_at_most_the_mean_loss_at_each_target(seed: int, members: int):
     logits, weights = drawn(seed, members, rows=20), weights_drawn(seed, members)
     targets = torch.tensor(np.random.default_rng(seed).integers(3, size=20))
-    likelihoods = predictions.at_targets(logits.log_softmax(-1), targets)
-    of_mixture, mean = predictions.jensen(likelihoods, weights)
+    likelihoods = at_targets(logits.log_softmax(-1), targets)
+    of_mixture, mean = jensen(likelihoods, weights)
     assert (of_mixture <= mean + 1e-12).all()
-    mixed = predictions.mixture(logits.log_softmax(-1), weights)
+    mixed = mixture(logits.log_softmax(-1), weights)
     close(of_mixture.sum(), losses.cross_entropy(mixed, targets).total, atol=1e-9)
     each = [losses.cross_entropy(member, targets).total for member in logits]
     close(mean.sum(), sum(w * loss for w, loss in zip(weights, each, strict=True)), atol=1e-9)
@@ -109,7 +118,7 @@ def test_loss_of_a_mixture_is_at_most_the_mean_loss_at_each_target(seed: int, me
 
 def test_jensen_is_an_equality_only_where_the_members_agree():
     agree_and_differ = torch.tensor([[0.3, 0.9], [0.3, 0.1]], dtype=torch.float64).log()
-    of_mixture, mean = predictions.jensen(agree_and_differ)
+    of_mixture, mean = jensen(agree_and_differ)
     assert mean[0].item() == pytest.approx(of_mixture[0].item(), abs=1e-15)
     won = math.log(0.5 / math.sqrt(0.9 * 0.1))  # arithmetic over geometric mean
     assert (mean[1] - of_mixture[1]).item() == pytest.approx(won, abs=1e-12)
@@ -117,23 +126,23 @@ def test_jensen_is_an_equality_only_where_the_members_agree():
 
 def test_a_member_that_holds_a_class_impossible_leaves_it_to_the_others():
     certain, open_minded = torch.tensor([0.0, -torch.inf]), torch.tensor([0.5, 0.5]).log()
-    mixed = predictions.mixture([certain, open_minded], [0.5, 0.5])
+    mixed = mixture([certain, open_minded], [0.5, 0.5])
     close(mixed.exp(), torch.tensor([0.75, 0.25]), atol=1e-7)
-    geometric = predictions.geometric_mixture([certain, open_minded], [0.5, 0.5])
+    geometric = geometric_mixture([certain, open_minded], [0.5, 0.5])
     close(geometric.exp(), torch.tensor([1.0, 0.0]), atol=0)
-    close(predictions.geometric_mixture([certain, open_minded], [0, 1]), open_minded, atol=0)
+    close(geometric_mixture([certain, open_minded], [0, 1]), open_minded, atol=0)
 
 
 def test_mixture_does_not_underflow():
     tiny = torch.tensor([-1000.0, -2000.0])
-    close(predictions.mixture([tiny, tiny]), tiny, atol=1e-3)
+    close(mixture([tiny, tiny]), tiny, atol=1e-3)
 
 
 def test_arrays_and_half_precision_are_welcome():
     array = np.log(np.array([[0.9, 0.1], [0.5, 0.5]]))
-    assert predictions.mixture(array).dtype is torch.float64
+    assert mixture(array).dtype is torch.float64
     half = torch.tensor(array, dtype=torch.bfloat16)
-    assert predictions.mixture(half).dtype is torch.float32
+    assert mixture(half).dtype is torch.float32
 
 
 @pytest.mark.parametrize(
@@ -146,33 +155,33 @@ def test_arrays_and_half_precision_are_welcome():
 )
 def test_weights_that_make_no_mixture_are_refused(weights: list[float], message: str):
     with pytest.raises(ValueError, match=message):
-        predictions.mixture(drawn(0).log_softmax(-1), weights)
+        mixture(drawn(0).log_softmax(-1), weights)
 
 
 def test_logits_given_as_log_probabilities_are_noticed():
     with pytest.raises(ValueError, match="are these logits"):
-        predictions.mixture(drawn(0))
+        mixture(drawn(0))
 
 
 def test_members_of_different_shape_are_refused():
     with pytest.raises(ValueError, match="agree in shape"):
-        predictions.mixture([torch.zeros(2), torch.zeros(3)])
+        mixture([torch.zeros(2), torch.zeros(3)])
     with pytest.raises(ValueError, match="agree in shape; these have none"):
-        predictions.mixture([])
+        mixture([])
 
 
 @given(seeds)
 def test_likelihoods_are_those_of_the_targets(seed: int):
     log_p = drawn(seed, 3, rows=5)
     targets = np.random.default_rng(seed).integers(3, size=5)
-    found = predictions.at_targets(log_p, targets)
+    found = at_targets(log_p, targets)
     assert found.tolist() == [[log_p[k, i, targets[i]].item() for i in range(5)] for k in range(3)]
 
 
 @given(seeds, st.floats(0, 5))
 def test_guidance_is_a_power_of_the_ratio(seed: int, scale: float):
     conditional, unconditional = drawn(seed).log_softmax(-1)
-    guided = predictions.guide(conditional, unconditional, scale)
+    guided = guide(conditional, unconditional, scale)
     power = unconditional.exp() * (conditional.exp() / unconditional.exp()) ** scale
     close(guided.exp(), power / power.sum(-1, keepdim=True), atol=1e-10)
     w = scale - 1  # the diffusion paper's: (1 + w) conditional − w unconditional
@@ -182,14 +191,14 @@ def test_guidance_is_a_power_of_the_ratio(seed: int, scale: float):
 
 def test_guidance_begins_and_passes_through_what_it_is_given():
     conditional, unconditional = drawn(3).log_softmax(-1)
-    close(predictions.guide(conditional, unconditional, 0), unconditional)
-    close(predictions.guide(conditional, unconditional, 1), conditional)
+    close(guide(conditional, unconditional, 0), unconditional)
+    close(guide(conditional, unconditional, 1), conditional)
 
 
 @given(seeds, st.floats(0.01, 1))
 def test_contrast_is_the_papers_score_over_plausible_classes(seed: int, cutoff: float):
     expert, amateur = drawn(seed, classes=6).log_softmax(-1)
-    found = predictions.contrast(expert, amateur, cutoff=cutoff)
+    found = contrast(expert, amateur, cutoff=cutoff)
     close(found.exp().sum(-1), torch.ones(4, dtype=torch.float64))
     for row, e, a in zip(
         found.tolist(), expert.exp().tolist(), amateur.exp().tolist(), strict=True
@@ -205,15 +214,15 @@ def test_contrast_is_the_papers_score_over_plausible_classes(seed: int, cutoff: 
 
 def test_without_plausibility_an_oddity_would_win():
     expert, amateur = torch.tensor([0.5, 0.49, 0.01]).log(), torch.tensor([0.6, 0.399, 0.001]).log()
-    assert predictions.contrast(expert, amateur, cutoff=0.001).argmax() == 2
-    assert predictions.contrast(expert, amateur, cutoff=0.1).argmax() == 1
+    assert contrast(expert, amateur, cutoff=0.001).argmax() == 2
+    assert contrast(expert, amateur, cutoff=0.1).argmax() == 1
 
 
 def test_nothing_leads_away_from_probability_zero():
     certain, open_minded = torch.tensor([0.0, -torch.inf]), torch.tensor([0.5, 0.5]).log()
     with pytest.raises(ValueError, match="probability 0"):
-        predictions.guide(open_minded, certain, 2.0)
+        guide(open_minded, certain, 2.0)
     with pytest.raises(ValueError, match="probability 0"):
-        predictions.contrast(open_minded, certain)
+        contrast(open_minded, certain)
     with pytest.raises(ValueError, match="cutoff is 0"):
-        predictions.contrast(open_minded, open_minded, cutoff=0)
+        contrast(open_minded, open_minded, cutoff=0)

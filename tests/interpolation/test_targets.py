@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from ftlearn import architecture, losses
+from ftlearn import losses
 from ftlearn.interpolation import targets
 from ftlearn.interpolation.targets import Pairing
+from ftlearn.models import architecture
 
 seeds = st.integers(0, 2**32 - 1)
 weights = st.floats(0, 1)

@@ -10,8 +10,9 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from ftlearn import architecture, interpolation, models
-from ftlearn.interpolation import weights
+from ftlearn import interpolation, models
+from ftlearn.interpolation.weights import linear
+from ftlearn.models import architecture
 
 FLOATS = st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3)
 ALPHAS = st.floats(-2, 3)
@@ -31,7 +32,7 @@ def same_bits(first, second):
 
 @given(FLOATS, FLOATS, ALPHAS)
 def test_every_entry_lies_where_the_formula_says(a, b, alpha):
-    found = weights.interpolate(state(a), state(b), alpha)["w"].double()
+    found = linear.interpolate(state(a), state(b), alpha)["w"].double()
     expected = (1 - alpha) * np.array(a) + alpha * np.array(b)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-4)
 
@@ -39,36 +40,36 @@ def test_every_entry_lies_where_the_formula_says(a, b, alpha):
 @given(FLOATS, FLOATS)
 def test_the_ends_are_the_two_models_to_the_bit(a, b):
     a[0], b[1] = -0.0, float("inf")
-    assert same_bits(weights.interpolate(state(a), state(b), 0), state(a))
-    assert same_bits(weights.interpolate(state(a), state(b), 1), state(b))
+    assert same_bits(linear.interpolate(state(a), state(b), 0), state(a))
+    assert same_bits(linear.interpolate(state(a), state(b), 1), state(b))
 
 
 @given(FLOATS, ALPHAS)
 def test_between_a_model_and_itself_lies_only_itself(a, alpha):
     a[0], a[1] = -0.0, float("-inf")
-    assert same_bits(weights.interpolate(state(a), state(a), alpha), state(a))
+    assert same_bits(linear.interpolate(state(a), state(a), alpha), state(a))
 
 
 @given(FLOATS, FLOATS, ALPHAS)
 def test_the_line_is_the_same_from_its_other_end(a, b, alpha):
-    there = weights.interpolate(state(a), state(b), alpha)["w"]
-    back = weights.interpolate(state(b), state(a), 1 - alpha)["w"]
+    there = linear.interpolate(state(a), state(b), alpha)["w"]
+    back = linear.interpolate(state(b), state(a), 1 - alpha)["w"]
     torch.testing.assert_close(there, back, rtol=1e-6, atol=2e-4)
 
 
 @given(FLOATS, FLOATS, FLOATS, st.permutations(range(3)))
 def test_the_order_of_models_does_not_matter(a, b, c, order):
     members, shares = [state(a), state(b), state(c)], [0.5, 0.2, 0.3]
-    moved = weights.combine([members[at] for at in order], [shares[at] for at in order])
+    moved = linear.combine([members[at] for at in order], [shares[at] for at in order])
     torch.testing.assert_close(
-        weights.combine(members, shares)["w"], moved["w"], rtol=1e-6, atol=1e-4
+        linear.combine(members, shares)["w"], moved["w"], rtol=1e-6, atol=1e-4
     )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_formats_are_kept_and_halves_are_mixed_in_fp32(dtype):
     a, b = torch.randn(2, 1000, dtype=torch.float64).to(dtype)
-    found = weights.interpolate({"w": a}, {"w": b}, 1 / 3)["w"]
+    found = linear.interpolate({"w": a}, {"w": b}, 1 / 3)["w"]
     wide = torch.float64 if dtype is torch.float64 else torch.float32
     assert found.dtype == dtype
     torch.testing.assert_close(found, (a.to(wide) * (2 / 3) + b.to(wide) / 3).to(dtype))
@@ -87,14 +88,14 @@ def test_formats_are_kept_and_halves_are_mixed_in_fp32(dtype):
 )
 def test_models_of_another_make_are_refused_by_the_tensors_name(other, said):
     with pytest.raises(ValueError, match=said):
-        weights.interpolate(state([1, 2, 3]), other, 0.5)
+        linear.interpolate(state([1, 2, 3]), other, 0.5)
 
 
 @pytest.mark.parametrize("shares", [[0.5], [0.5, float("nan")], [float("inf"), 0]])
 def test_weights_that_are_no_numbers_or_too_few_are_refused(shares):
     with pytest.raises(ValueError, match="weights"):
-        weights.combine([state([1, 2, 3]), state([1, 2, 4])], shares)
-    for merge in (lambda none: weights.combine(none, []), interpolation.soup):
+        linear.combine([state([1, 2, 3]), state([1, 2, 4])], shares)
+    for merge in (lambda none: linear.combine(none, []), interpolation.soup):
         with pytest.raises(ValueError, match="no model"):
             merge([])
 
@@ -117,7 +118,7 @@ def test_between_two_heads_the_logits_are_between(tiny_checkpoints, shape, pooli
     first, second = (checkpoints.logits(m, checkpoints.WHOLE) for m in (start, end))
     assert (first - second).abs().max() > 0.01
     expected = 0.3 * first + 0.7 * second
-    found = weights.sweep(
+    found = linear.sweep(
         start, start, end, [0.7], lambda model: checkpoints.logits(model, checkpoints.WHOLE)
     )
     torch.testing.assert_close(found[0], expected, rtol=0, atol=1e-5)
@@ -127,7 +128,7 @@ def test_tied_weights_stay_tied_and_are_mixed_once(tiny_checkpoints):
     model = AutoModelForCausalLM.from_pretrained(tiny_checkpoints["gpt2"])
     other = {name: 2 * tensor for name, tensor in model.state_dict().items()}
     other["lm_head.weight"] = other["transformer.wte.weight"]
-    mixed = weights.interpolate(model, other, 0.5)
+    mixed = linear.interpolate(model, other, 0.5)
     assert mixed["lm_head.weight"] is mixed["transformer.wte.weight"]
     expected = 1.5 * model.transformer.wte.weight
     torch.testing.assert_close(mixed["lm_head.weight"], expected, rtol=1e-6, atol=1e-6)
@@ -138,10 +139,10 @@ def test_a_tied_model_takes_no_state_with_two_values_for_one_weight(tiny_checkpo
     untied = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     untied["lm_head.weight"] += 1
     with pytest.raises(ValueError, match=r"ties 'lm_head.weight' to 'transformer\.wte"):
-        weights.write(model, untied)
+        linear.write(model, untied)
     with (
         pytest.raises(ValueError, match="ties"),
-        weights.placing(model, [model, untied]),
+        linear.placing(model, [model, untied]),
     ):
         pass
 
@@ -150,7 +151,7 @@ def test_a_sweep_writes_in_place_and_brings_the_weights_back(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     places = [parameter.data_ptr() for parameter in model.parameters()]
     end = {n: t + 1 if t.is_floating_point() else t for n, t in before.items()}
-    seen = weights.sweep(
+    seen = linear.sweep(
         model,
         model,
         end,
@@ -171,7 +172,7 @@ def test_an_error_in_a_sweep_brings_the_weights_back_too(model):
         raise KeyError("in the middle")
 
     with pytest.raises(KeyError, match="in the middle"):
-        weights.sweep(model, before, end, [0.5], fail)
+        linear.sweep(model, before, end, [0.5], fail)
     assert same_bits(model.state_dict(), before)
 
 
@@ -179,7 +180,7 @@ def test_the_model_may_be_the_end_of_the_line_as_well():
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 4.0)
     start = {"weight": torch.tensor([[2.0]])}
-    seen = weights.sweep(model, start, model, [0.5, 1, 0.5], lambda m: m.weight.item())
+    seen = linear.sweep(model, start, model, [0.5, 1, 0.5], lambda m: m.weight.item())
     assert seen == [3.0, 4.0, 3.0]
 
 
@@ -202,13 +203,13 @@ def test_a_plane_holds_its_three_models_and_keeps_distances():
     expected = [[0, 0], [(b - a) @ u, 0], [(c - a) @ u, (c - a) @ v]]
     np.testing.assert_allclose(plane.corners, expected, atol=1e-9)
     for x, y in [(0.3, -1.2), *map(tuple, plane.corners)]:
-        found = flat(weights.combine(three, plane.weights(x, y)))
+        found = flat(linear.combine(three, plane.weights(x, y)))
         torch.testing.assert_close(found, a + x * u + y * v, rtol=0, atol=1e-5)
 
 
 def test_three_models_on_a_line_span_no_plane():
     a, b = state([0, 1, 2]), state([1, 3, 2])
-    for third in (a, b, weights.interpolate(a, b, 0.25)):
+    for third in (a, b, linear.interpolate(a, b, 0.25)):
         with pytest.raises(ValueError, match="one line"):
             interpolation.plane(a, b, third)
 
@@ -262,7 +263,7 @@ def test_the_scale_of_lora_is_a_straight_line_in_the_weights(base, adapted, fact
     with interpolation.scale_adapter(adapted, factor):
         found = checkpoints.logits(adapted, checkpoints.WHOLE)
     tuned = adapted.merge_and_unload()  # by peft itself
-    (expected,) = weights.sweep(
+    (expected,) = linear.sweep(
         tuned, base, tuned, [factor], lambda model: checkpoints.logits(model, checkpoints.WHOLE)
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)

@@ -1,0 +1,150 @@
+"""The loops to compare. Each makes ready, and returns its model and the function to time.
+
+All start from the same pretrained weights and see the same texts, tokenised before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from datasets import Dataset
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+from ftlearn import models, training
+from ftlearn.benchmark.workload import Work
+from ftlearn.training import linear_probe
+
+FEW_SHOT_EXAMPLES = 144
+"""Rows that the few-shot recipe trains on in all, but no fewer than three passes."""
+
+
+class Prepared(NamedTuple):
+    """A model that is ready to be trained or asked, and the function that does it."""
+
+    model: nn.Module
+    run: Callable[[], Any]
+
+
+def article_loop(work: Work) -> Prepared:
+    """The source article's loop: everything padded to the full length, AdamW at 2e-5, no more."""
+    model = work.plain_model().to(work.device)
+    padded = work.tokenizer.pad(
+        work.encoded.inputs,
+        padding="max_length",
+        max_length=work.task.max_length,
+        return_tensors="pt",
+    )
+    rows = TensorDataset(
+        padded["input_ids"], padded["attention_mask"], torch.tensor(work.encoded.targets)
+    )
+    loader = DataLoader(rows, batch_size=work.batch_size, shuffle=True)
+
+    def run() -> None:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5)
+        model.train()
+        for _ in range(work.epochs):
+            for batch in loader:
+                ids, mask, labels = (tensor.to(work.device) for tensor in batch)
+                model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+    return Prepared(model, run)
+
+
+def trainer(work: Work, **changes: Any) -> Prepared:
+    """Hugging Face's Trainer with its defaults and dynamic padding; reports and saves are off."""
+    model = work.plain_model()
+    arguments = TrainingArguments(
+        output_dir=str(work.scratch),
+        num_train_epochs=work.epochs,
+        per_device_train_batch_size=work.batch_size,
+        seed=work.seed,
+        use_cpu=work.device.type == "cpu",
+        report_to="none",
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        **changes,
+    )
+    columns = {**work.encoded.inputs, "labels": work.encoded.targets}
+    made = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict({**columns, "length": work.encoded.lengths}),
+        data_collator=DataCollatorWithPadding(work.tokenizer),
+        processing_class=work.tokenizer,
+    )
+    return Prepared(model, made.train)
+
+
+def trainer_at_its_best(work: Work, dtype: torch.dtype) -> Prepared:
+    """Trainer with texts of like length together, fused AdamW, and the faster number format."""
+    return trainer(
+        work,
+        train_sampling_strategy="group_by_length",
+        optim="adamw_torch_fused",
+        bf16=dtype is torch.bfloat16,
+        dataloader_pin_memory=work.device.type == "cuda",
+    )
+
+
+def ftlearn_loop(
+    work: Work,
+    *,
+    precision: str = "auto",
+    dropout: float = 0.0,
+    change: Callable[[nn.Module], Any] = lambda model: None,
+    within: Callable[[], AbstractContextManager] = nullcontext,
+) -> Prepared:
+    """ftlearn's loop as it is by default; the arguments switch single levers for the ablation."""
+    model, tokenizer = models.load(
+        work.folder, work.task, seed=work.seed, dropout=dropout, device=work.device
+    )
+    change(model)
+    batches = work.task.batches(work.train, tokenizer, work.config)
+
+    def run() -> None:
+        begin = partial(training.steps, model, batches, work.task.loss, work.config)
+        # Closed even after an error: the allocator's setting must not stay on for the others.
+        with within(), closing(begin(precision=precision)) as steps:
+            for _ in steps:
+                pass
+
+    return Prepared(model, run)
+
+
+def ftlearn_updates(work: Work) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's loop at the learning rate of Trainer's defaults, one update with each ``next``."""
+    config = replace(work.config, learning_rate=5e-5)
+    model, tokenizer = models.load(work.folder, work.task, seed=work.seed, device=work.device)
+    batches = work.task.batches(work.train, tokenizer, config)
+    return model, training.steps(model, batches, work.task.loss, config)
+
+
+def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's way with a handful of labels: the head solved, all fine-tuned, solved again.
+
+    The vectors of all tokens are averaged. The iterator does a little with each ``next``, the
+    head first and last; all that it does is timed.
+    """
+    config = replace(work.config, epochs=max(3, FEW_SHOT_EXAMPLES // len(work.train)))
+    model, tokenizer = models.load(
+        work.folder, work.task, seed=work.seed, pooling="mean", device=work.device
+    )
+    batches = work.task.batches(work.train, tokenizer, config)
+
+    def learn() -> Iterator[Any]:
+        yield linear_probe.solve(model, work.train, work.task, tokenizer)
+        yield from training.steps(model, batches, work.task.loss, config)
+        # The features have moved, and the head only a little with them.
+        yield linear_probe.solve(model, work.train, work.task, tokenizer)
+
+    return model, learn()

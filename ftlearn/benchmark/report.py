@@ -1,0 +1,180 @@
+"""What was measured as tables, a figure and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+
+from ftlearn import figures, runtime
+from ftlearn.benchmark.part import RATIOS, Part
+from ftlearn.fast import autotune
+from ftlearn.runtime.files import write_text
+
+LIBRARIES = (
+    *("ftlearn", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy"),
+    *("scikit-learn", "setfit", "sentence-transformers"),
+)
+
+FORMATS = {
+    "padding": "{:.0%}",
+    "share": "{:.0%}",
+    "accuracy": "{:.3f}",
+    "accuracy at the end": "{:.3f}",
+    "lowest": "{:.3f}",
+    "highest": "{:.3f}",
+    "speed over default": "{:.2f}",
+}
+
+LEGEND = {
+    "train": "median, low and high are examples a second; padding is the share of positions that "
+    "hold no token; share is useful arithmetic (no padding, nothing computed twice) over the rate "
+    "of bare matrix products in the same process, round and precision.",
+    "predict": "median, low and high are texts a second, from text to answer.",
+    "accuracy": "median, low and high are seconds of training until the target was reached.",
+    "few": "median, low and high are seconds of training.",
+    "levers": "median, low and high are examples a second; lower half frozen and embeddings "
+    "frozen train less of the model, all others do the same work.",
+}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of equal columns as a Markdown table with aligned cells.
+
+    >>> print(table([{"contender": "a", "median": 1.25}, {"contender": "bc", "median": None}]))
+    | contender | median |
+    |-----------|-------:|
+    | a         |    1.2 |
+    | bc        |      – |
+    """
+    if not rows:
+        return "(nothing was measured)"
+    names = list(rows[0])
+    cells = [names, *([_cell(name, row[name]) for name in names] for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
+    left = [any(isinstance(row[name], str) for row in rows) for name in names]
+    lines = [
+        [cell.ljust(width) if is_left else cell.rjust(width) for cell, width, is_left in each]
+        for each in (zip(line, widths, left, strict=True) for line in cells)
+    ]
+    rule = [
+        "-" * (width + 2) if is_left else "-" * (width + 1) + ":"
+        for width, is_left in zip(widths, left, strict=True)
+    ]
+    head, *body = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([head, f"|{'|'.join(rule)}|", *body])
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    return FORMATS.get(name, "{:.1f}").format(value) if isinstance(value, float) else str(value)
+
+
+def text(part: Part) -> str:
+    """A part for the screen: title, table, legend, ratios, notes and what failed."""
+    lines = [f"\n{part.title}\n", table(part.rows), "", LEGEND[part.name], *part.notes]
+    for name, values in part.ratios.items():
+        if values:
+            middle, low, high = statistics.median(values), min(values), max(values)
+            lines.append(f"{name}: {middle:.2f} ({low:.2f} to {high:.2f})")
+    lines += [f"FAILED {name}: {error}" for name, error in part.failures.items()]
+    return "\n".join(lines)
+
+
+def as_json(parts: Sequence[Part], settings: dict[str, Any]) -> dict[str, Any]:
+    """All that was measured, as values that JSON can hold; null where nothing was."""
+    rounds = {name: values for part in parts for name, values in part.ratios.items()}
+    measured = {name: rounds.get(name, []) for name in RATIOS}
+    by_name = {part.name: part for part in parts}
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "settings": settings,
+        "ratios": {
+            name: statistics.median(values) if values else None for name, values in measured.items()
+        },
+        "ratio_rounds": measured,
+        "not_measured": {
+            name: _reason(by_name.get(RATIOS[name]))
+            for name, values in measured.items()
+            if not values
+        },
+        "parts": {part.name: {"title": part.title, "rows": part.rows} for part in parts},
+        "levers": _levers(by_name["levers"]) if "levers" in by_name else None,
+        "rounds": [{"part": part.name, **run} for part in parts for run in part.rounds],
+        "notes": [note for part in parts for note in part.notes],
+        "failures": {part.name: part.failures for part in parts if part.failures},
+    }
+
+
+def _reason(part: Part | None) -> str:
+    if part is None:
+        return "its part was not run"
+    failed = [f"{name}: {error}" for name, error in part.failures.items()]
+    return "; ".join(failed or part.notes)
+
+
+def _levers(part: Part) -> dict[str, dict[str, Any]]:
+    rates: dict[str, list[float]] = {row["contender"]: [] for row in part.rows}
+    for run in part.rounds:
+        if run["round"] and run["contender"] in rates:
+            rates[run["contender"]].append(run["examples_per_second"])
+    return {row["contender"]: {**row, "rounds": rates[row["contender"]]} for row in part.rows}
+
+
+def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> None:
+    """Write ``as_json`` to a file."""
+    content = json.dumps(as_json(parts, settings), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(file, content + "\n")
+
+
+def write_figure(parts: Sequence[Part], file: Path) -> None:
+    """Draw one panel of bars with their ranges for each part."""
+    drawn = [part for part in parts if part.bars]
+    heights = [0.9 + 0.36 * len(part.bars) for part in drawn] or [1.0]
+    figure, axes = plt.subplots(
+        len(drawn) or 1,
+        figsize=(8, sum(heights)),
+        height_ratios=heights,
+        layout="constrained",
+        squeeze=False,
+    )
+    for part, ax in zip(drawn, axes[:, 0], strict=False):
+        figures.bars(part.bars, xlabel=part.unit, ax=ax)
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+
+
+def machine() -> dict[str, Any]:
+    """The machine, in what speed depends on; it is not named."""
+    cuda = torch.cuda.is_available()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": autotune.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_free_bytes": runtime.memory_available(),
+        "gpu": torch.cuda.get_device_name() if cuda else None,
+        "limits": autotune.machine()["limits"],
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the libraries that take part; None for one that is not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

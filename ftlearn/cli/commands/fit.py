@@ -1,0 +1,217 @@
+"""``ftlearn fit``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftlearn.cli.errors import INTERRUPTED
+from ftlearn.cli.options import (
+    DATA,
+    MODEL,
+    RUN,
+    TRAINING,
+    DeviceGiven,
+    ReadingGiven,
+    grouped,
+    option,
+)
+from ftlearn.cli.output import fit_lines, say
+
+if TYPE_CHECKING:
+    from ftlearn.workflows import Outcome, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesGiven:
+    """What to learn from."""
+
+    train: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRAIN",
+            help="Labelled texts: .csv, .tsv, .jsonl or .parquet, one row a text.",
+        ),
+    ]
+    text: Annotated[
+        list[str],
+        option("The column with the text. Give it twice for pairs of texts.", DATA, "COLUMN"),
+    ]
+    label: Annotated[
+        str, option("The column with the label, or with the number to predict.", DATA, "COLUMN")
+    ]
+    valid: Annotated[
+        Path | None,
+        option("Rows to choose the best epoch by. Without it, a tenth of TRAIN.", DATA, "FILE"),
+    ] = None
+    test: Annotated[
+        Path | None,
+        option(
+            "Rows for the final score, never trained on, with labels of TRAIN. Without it, a "
+            "tenth of TRAIN.",
+            DATA,
+            "FILE",
+        ),
+    ] = None
+    task: Annotated[
+        str,
+        option(
+            "classification (one of a few labels), regression (a number), or auto: regression "
+            "where all labels are numbers and one has decimals.",
+            DATA,
+        ),
+    ] = "auto"
+    drop_rare: Annotated[
+        int,
+        option("Leave out labels with fewer rows than this in TRAIN, in all files.", DATA, "ROWS"),
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelGiven:
+    """What to start from."""
+
+    checkpoint: Annotated[
+        str,
+        option(
+            "The pretrained model: a name (minilm needs no network), a Hub id or a folder. A "
+            "classifier for other labels gets a new head.",
+            MODEL,
+            "NAME|FOLDER",
+        ),
+    ] = "minilm"
+    pooling: Annotated[
+        str,
+        option(
+            "How the vectors of a text become one: pretrained (as the model was made), mean or "
+            "first. Only a model with pretrained opens in transformers.pipeline.",
+            MODEL,
+        ),
+    ] = "pretrained"
+    max_length: Annotated[
+        int,
+        option(
+            "Tokens (about 3/4 of a word) read of each text, as far as the model has positions; "
+            "the rest is cut.",
+            MODEL,
+        ),
+    ] = 128
+    shard: Annotated[
+        bool,
+        option(
+            "For a model that does not fit one device: under torchrun, spread its weights over "
+            "all of them (FSDP2).",
+            MODEL,
+            flag="--shard",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingGiven:
+    """How to train."""
+
+    epochs: Annotated[int, option("Passes over the training rows.", TRAINING)] = 3
+    learning_rate: Annotated[
+        float, option("Step size. Halve it if the loss jumps; 1e-5 to 5e-4 is usual.", TRAINING)
+    ] = 1e-4
+    batch_size: Annotated[int, option("Rows in one update.", TRAINING)] = 16
+    accumulate: Annotated[
+        int,
+        option(
+            "Cut each update into so many pieces: less memory, the same result, a little slower.",
+            TRAINING,
+        ),
+    ] = 1
+    patience: Annotated[
+        int | None,
+        option(
+            "Stop after this many epochs without a better validation loss. Without it, never. "
+            "The best epoch's weights are kept either way.",
+            TRAINING,
+        ),
+    ] = None
+    seed: Annotated[
+        int, option("Fixes the cut into parts, the order and the new head.", TRAINING, least=0)
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunGiven:
+    """Where the results go."""
+
+    out: Annotated[
+        Path, option("A new folder for the model, the report and the checkpoints.", RUN, "DIR")
+    ]
+    resume: Annotated[
+        bool,
+        option(
+            "Go on with an interrupted run in --out; all other options as before.",
+            RUN,
+            flag="--resume",
+        ),
+    ] = False
+
+
+@grouped
+def fit(
+    files: FilesGiven,
+    reading: ReadingGiven,
+    model: ModelGiven,
+    training: TrainingGiven,
+    run: RunGiven,
+    device: DeviceGiven,
+) -> None:
+    """Fine-tune a pretrained model on your labelled texts, and report how good it is.
+
+    Cuts off validation and test rows where you give none, trains with checkpoints, compares with
+    simple baselines, and writes into --out: `model/` (opens with transformers), `report.html`,
+    `report.json` and `history.csv`.
+
+    Example: `ftlearn fit reviews.csv --text review --label stars --out run`
+
+    Then: `ftlearn predict run --input new.txt --output answers.jsonl`
+    """
+    from ftlearn import workflows
+    from ftlearn.config import TrainConfig
+
+    settings = dict(vars(training))
+    plan = workflows.Plan(
+        files=workflows.Files(**{**vars(files), **vars(reading), "text": tuple(files.text)}),
+        out=run.out,
+        patience=settings.pop("patience"),
+        config=TrainConfig(**settings),
+        **vars(model),
+        **vars(device),
+    )
+    try:
+        outcome = workflows.fit(plan, resume=run.resume, tell=say)
+    except KeyboardInterrupt:
+        say(_how_to_go_on(plan), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _tell(plan, outcome)
+
+
+def _tell(plan: Plan, outcome: Outcome) -> None:
+    if outcome.state == "interrupted":
+        last = outcome.history.steps[-1]
+        say(f"stopped after update {last.number} of {last.total}", err=True)
+        say(_how_to_go_on(plan), err=True)
+        raise typer.Exit(INTERRUPTED)
+    if outcome.state == "finished before":
+        say(f"this run is finished already: see {Path(plan.out) / 'report.html'}")
+    elif outcome.summary is not None:  # only the first of several processes has one
+        for line in fit_lines(outcome.summary, Path(plan.out)):
+            say(line)
+
+
+def _how_to_go_on(plan: Plan) -> str:
+    from ftlearn.training.checkpoints import Store
+
+    folder = Path(plan.out) / "checkpoints"
+    if Store(folder):
+        return f"saved in {folder}: the same command with --resume goes on from there"
+    return "nothing of the training is saved yet: the same command with --resume begins again"

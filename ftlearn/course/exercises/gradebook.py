@@ -1,0 +1,105 @@
+"""Progress as a table for the learner, a file for the teacher, and a table of a class."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ftlearn.course.exercises import journal
+from ftlearn.course.exercises.journal import COUNTS, ERROR, HINT, NOT_YET, PASSED, SOLUTION, Items
+from ftlearn.course.exercises.sheet import load, numbers
+from ftlearn.errors import ExistsError
+
+
+def progress() -> pd.DataFrame:
+    """What you have passed in each lesson, out of how much, after how many tries and hints."""
+    items = own_items()
+    rows = {number: _lesson(number, items) for number in numbers()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("lesson")
+
+
+def own_items() -> Items:
+    """What this machine's progress file holds; nothing where there is none."""
+    path = journal.progress_file()
+    return {} if path is None else journal.read(path)
+
+
+def export(path: str | Path, *, name: str = "") -> Path:
+    """Write your progress into a JSON file that you can hand to a teacher; its path.
+
+    It holds the name you give, counts and times, and no answers. An earlier export is replaced,
+    no other file: then ExistsError. Raises OSError where the file cannot be written.
+    """
+    path = Path(path).expanduser()
+    if path.exists() and not _is_export(path):
+        raise ExistsError(
+            f"{path} exists already and is no export of progress: choose another name"
+        )
+    journal.write(path, {"version": 1, "name": name, "items": own_items()})
+    return path
+
+
+def collect(folder: str | Path) -> pd.DataFrame:
+    """A class as a table: a row for each exported file in a folder, a column for each lesson.
+
+    Columns of lessons count the exercises and questions passed. A file that cannot be understood
+    is left out with a ProgressWarning. Raises FileNotFoundError for a folder without JSON files.
+    """
+    files = sorted(Path(folder).expanduser().glob("*.json"))
+    if not files:
+        raise FileNotFoundError(f"no .json files in {str(folder)!r}: export writes them")
+    rows = {path.name: row for path in files if (row := _learner(path)) is not None}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("file")
+    if table.empty:
+        return table
+    totals = ["name", "passed", "tries", "hints", "solutions", "last"]
+    lessons = sorted(set(table.columns) - set(totals))
+    table[lessons] = table[lessons].fillna(0).astype(int)
+    return table[["name", *lessons, *totals[1:]]]
+
+
+def _is_export(path: Path) -> bool:
+    try:
+        journal.checked(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        return False
+    return True
+
+
+def _learner(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        items = journal.checked(content)
+    except (OSError, ValueError) as error:
+        text = f"{path.name} is left out: {error}"
+        warnings.warn(text, journal.ProgressWarning, stacklevel=3)
+        return None
+    lessons: dict[str, int] = {}
+    for key, item in items.items():
+        lesson = key.partition("/")[0]
+        lessons[lesson] = lessons.get(lesson, 0) + bool(item.get(COUNTS[PASSED]))
+    return {"name": str(content.get("name", ""))} | lessons | _totals(items)
+
+
+def _lesson(number: str, items: Items) -> dict[str, Any]:
+    names = [f"{number}/{name}" for name, _ in load(number).items()]
+    mine = {name: items[name] for name in names if name in items}
+    return {"passed": 0, "of": len(names)} | _totals(mine)
+
+
+def _totals(items: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def total(*events: str) -> int:
+        return sum(item.get(COUNTS[event], 0) for item in items.values() for event in events)
+
+    return {
+        "passed": sum(bool(item.get(COUNTS[PASSED])) for item in items.values()),
+        "tries": total(PASSED, NOT_YET, ERROR),
+        "hints": total(HINT),
+        "solutions": total(SOLUTION),
+        "last": max((str(item.get("last", "")) for item in items.values()), default=""),
+    }

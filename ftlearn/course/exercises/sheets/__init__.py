@@ -1,0 +1,1 @@
+"""One module of exercises and one of quiz questions per lesson, by its number."""

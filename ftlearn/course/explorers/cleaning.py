@@ -1,0 +1,90 @@
+"""What cleaning would change in raw records, and the records behind each reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from ftlearn.course.explorers.view import View
+from ftlearn.data import Repair, exact_duplicates, normalise_label, repair_text
+
+UNCHANGED = "nothing to do"
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """Raw texts and labels beside what the repairs of ``ftlearn.data`` make of them.
+
+    names are the labels of the task, aliases their other spellings (see ``normalise_label``).
+
+    >>> report = CleaningReport(["<b>a</b>", "b", "b"], ["Tech", "tech", None], ["tech"])
+    >>> report.reasons
+    {'html': [0], 'label respelled': [0], 'label missing': [2], 'copy of an earlier record': [2],
+    'nothing to do': [1]}
+    """
+
+    texts: Sequence[str]
+    labels: Sequence[str | None]
+    names: Sequence[str]
+    aliases: Mapping[str, str] | None = None
+
+    @cached_property
+    def repairs(self) -> list[Repair]:
+        """Every text after its repairs, with their names."""
+        return [repair_text(text) for text in self.texts]
+
+    @cached_property
+    def known(self) -> list[str | None]:
+        """Every label in its canonical spelling; None where it names no class."""
+        return [normalise_label(each, self.names, aliases=self.aliases) for each in self.labels]
+
+    @cached_property
+    def reasons(self) -> dict[str, list[int]]:
+        """The rows that each reason touches; a row may have several."""
+        found: dict[str, list[int]] = {}
+        for row, repair in enumerate(self.repairs):
+            for reason in (*repair.changes, *self._label(row)):
+                found.setdefault(reason, []).append(row)
+        groups = exact_duplicates([repair.text for repair in self.repairs])
+        copies = [row for group in groups for row in sorted(group)[1:]]
+        if copies:
+            found["copy of an earlier record"] = sorted(copies)
+        touched = {row for rows in found.values() for row in rows}
+        untouched = [row for row in range(len(self.texts)) if row not in touched]
+        return found | ({UNCHANGED: untouched} if untouched else {})
+
+    def _label(self, row: int) -> list[str]:
+        given, known = self.labels[row], self.known[row]
+        if known is None:
+            return ["label unknown" if (given or "").strip() else "label missing"]
+        return [] if given == known else ["label respelled"]
+
+    def counts(self) -> pd.DataFrame:
+        """How many records each reason touches."""
+        counts = {reason: len(rows) for reason, rows in self.reasons.items()}
+        return pd.DataFrame({"records": counts}).rename_axis("reason")
+
+    def show(self, reason: str | None = None, number: int = 1) -> View:
+        """One record behind a reason, before and after; the first reason unless named.
+
+        Numbers run from 1 and begin anew after the last record.
+        """
+        reason = next(iter(self.reasons)) if reason is None else reason
+        if reason not in self.reasons:
+            raise ValueError(f"no record has the reason {reason!r}: use {list(self.reasons)}")
+        rows = self.reasons[reason]
+        at = (number - 1) % len(rows)
+        row = rows[at]
+        label = self.labels[row]
+        table = pd.DataFrame(
+            {
+                "before": [self.texts[row], "(none)" if label is None else label],
+                "after": [self.repairs[row].text, self.known[row] or "(names no class)"],
+            },
+            index=["text", "label"],
+        )
+        says = f"{reason}: record {at + 1} of {len(rows)}, row {row} of {len(self.texts)}."
+        return View(says, (self.counts(), table))

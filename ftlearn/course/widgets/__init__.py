@@ -1,0 +1,29 @@
+"""Things to touch: ipywidgets over plain functions. The only room that imports ipywidgets."""
+
+from ftlearn.course.widgets.explorer import Drag, explore
+from ftlearn.course.widgets.explorers import (
+    batches,
+    cleaning,
+    confusion,
+    rates,
+    softmax,
+    thresholds,
+    tokens,
+)
+from ftlearn.course.widgets.panel import TrainingPanel, training_panel
+from ftlearn.course.widgets.quiz import quiz
+
+__all__ = [
+    "Drag",
+    "TrainingPanel",
+    "batches",
+    "cleaning",
+    "confusion",
+    "explore",
+    "quiz",
+    "rates",
+    "softmax",
+    "thresholds",
+    "tokens",
+    "training_panel",
+]

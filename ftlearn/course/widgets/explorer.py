@@ -1,0 +1,150 @@
+"""Call a function again whenever the learner changes one of its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import ipywidgets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from ftlearn import figures, markup
+from ftlearn.course.explorers import View
+from ftlearn.markup import Markup, tag
+
+STYLE = {"description_width": "initial"}
+
+
+class Drag(NamedTuple):
+    """A number to drag, or to type: where it starts, its bounds, and the smallest step."""
+
+    value: float
+    low: float
+    high: float
+    step: float = 0.1
+
+
+def explore(
+    function: Callable[..., Any], **choices: Sequence[Any] | str | bool | Drag
+) -> ipywidgets.VBox:
+    """Controls for the arguments of a function, the call that gives the same, and its result.
+
+    Each keyword is an argument: a sequence of values becomes a drop-down list (its first value
+    is taken at the start), a string a text field, True or False a box to tick, and ``Drag`` a
+    slider beside a number. The function returns what is to be shown: a view, a table, matplotlib
+    Axes, or anything else by its repr. It runs once at once, so that a notebook that is run from
+    top to bottom does the same without a hand on it, and an error then is raised. When a later
+    choice fails, the error is shown in place of the result. By keyboard, Tab goes from control to
+    control, and Space opens a list, whose entries are chosen with arrows or letters and Enter.
+
+    >>> box = explore(lambda power: 2**power, power=[3, 4])
+    >>> box.children[-1].value
+    '<pre>8</pre>'
+    >>> box.children[0].children[0].value = 4
+    >>> box.children[-1].value
+    '<pre>16</pre>'
+    """
+    return explorer(function, choices, lambda given: call_text(function, given))
+
+
+def explorer(
+    function: Callable[..., Any],
+    choices: Mapping[str, Any],
+    code: Callable[[Mapping[str, Any]], str],
+) -> ipywidgets.VBox:
+    """``explore`` with the code that is shown for the arguments."""
+    controls = {name: _control(name, values) for name, values in choices.items()}
+    values = {name: _valued(control) for name, control in controls.items()}
+    call, result = ipywidgets.HTML(), ipywidgets.HTML()
+    for look in ("jp-OutputArea-output", "jp-RenderedHTMLCommon"):
+        result.add_class(look)  # tables look as in the output of a cell
+
+    def show() -> None:
+        arguments = {name: control.value for name, control in values.items()}
+        call.value = tag("code", code(arguments))
+        result.value = as_html(function(**arguments))
+
+    def update(change: Any) -> None:
+        try:
+            show()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the learner must see it
+            result.value = tag("pre", f"{type(error).__name__}: {error}")
+
+    show()
+    for control in values.values():
+        control.observe(update, names="value")
+    row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})
+    return ipywidgets.VBox([row, call, result])
+
+
+def call_text(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
+    """The call as code.
+
+    >>> call_text(max, {"key": None})
+    'max(key=None)'
+    """
+    return f"{function.__name__}({arguments_text(arguments)})"
+
+
+def arguments_text(arguments: Mapping[str, Any]) -> str:
+    """Keyword arguments as code.
+
+    >>> arguments_text({"rate": 0.1, "text": "a"})
+    "rate=0.1, text='a'"
+    """
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+def as_html(value: Any) -> Markup:
+    """A value as HTML: views and figures as they are, tables as pandas shows them, else its repr.
+
+    >>> as_html("<b>")
+    '<pre>&#x27;&lt;b&gt;&#x27;</pre>'
+    """
+    if isinstance(value, View):
+        return value.as_html()
+    if isinstance(value, Axes | Figure):
+        return markup.image(figures.png(value), "the result as a figure")
+    if isinstance(value, DataFrame):
+        return markup.frame(value)
+    return tag("pre", repr(value))
+
+
+def _control(name: str, values: Sequence[Any] | str | bool | Drag) -> ipywidgets.Widget:
+    look = {"description": name.replace("_", " "), "style": STYLE}
+    if isinstance(values, bool):
+        return ipywidgets.Checkbox(value=values, indent=False, **look)
+    if isinstance(values, Drag):
+        return _drag(values, look)
+    if isinstance(values, str):
+        size = {"width": "34em", "max_width": "100%"}
+        return ipywidgets.Text(value=values, continuous_update=False, layout=size, **look)
+    if not values:
+        raise ValueError(f"no values to choose from for {name!r}: give at least one")
+    options = [(str(value), value) for value in values]  # a bare pair would be taken for this
+    return ipywidgets.Dropdown(options=options, **look)
+
+
+def _drag(drag: Drag, look: Mapping[str, Any]) -> ipywidgets.HBox:
+    """A named number, which screen readers can name, and a slider for the same value."""
+    bounds = {"min": drag.low, "max": drag.high, "step": drag.step, "value": drag.value}
+    number = ipywidgets.BoundedFloatText(**bounds, **look, layout={"width": "11em"})
+    slider = ipywidgets.FloatSlider(**bounds, readout=False, layout={"width": "11em"})
+    number.observe(lambda change: setattr(slider, "value", change["new"]), names="value")
+    slider.observe(lambda change: setattr(number, "value", plain(change["new"])), names="value")
+    return ipywidgets.HBox([number, slider])
+
+
+def plain(number: float) -> float:
+    """A number without the rounding of a browser.
+
+    >>> plain(0.30000000000000004)
+    0.3
+    """
+    return float(f"{number:.10g}")
+
+
+def _valued(control: ipywidgets.Widget) -> ipywidgets.ValueWidget:
+    return getattr(control, "children", [control])[0]

@@ -1,0 +1,102 @@
+"""Which cells of a row a caller wants, and why a row cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ftlearn.data.errors import DataError, close_match
+from ftlearn.data.labels import KINDS, parse_number
+from ftlearn.data.notation import notation
+from ftlearn.data.quoting import LONGEST
+from ftlearn.data.records import Record, Refusal, Row, storable
+
+NOT_FINITE = {"nan", "infinity", "-infinity", "inf", "-inf"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that a caller wants: one text or a pair, a label or none, and its kind."""
+
+    text: tuple[str, ...]
+    label: str | None
+    kind: str
+
+    @classmethod
+    def of(cls, text: str | Sequence[str], label: str | None = None, kind: str = "auto") -> Wanted:
+        """Check and store the three arguments as the public functions take them."""
+        names = (text,) if isinstance(text, str) else tuple(text)
+        if not 1 <= len(names) <= 2 or len({*names, label}) < len(names) + 1:
+            raise DataError(
+                f"text={text!r} with label={label!r} must be one or two columns and another one."
+            )
+        if kind not in KINDS:
+            raise DataError(f"kind={kind!r} is not one of {KINDS}.{close_match(kind, KINDS)}")
+        return cls(names, label, kind)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every wanted column."""
+        return self.text if self.label is None else (*self.text, self.label)
+
+    def check(self, row: Row) -> Row:
+        """The row with every cell as a text, or its refusal.
+
+        >>> Wanted.of("text", "label").check(Record(2, {"text": "A new chip", "label": 10}))
+        Record(line=2, cells={'text': 'A new chip', 'label': '10'})
+        >>> Wanted.of("text").check(Record(3, {"text": ""}))
+        Refusal(line=3, reason="'text' is empty")
+        """
+        if isinstance(row, Refusal):
+            return row
+        try:
+            texts = {name: as_text(cell) for name, cell in row.cells.items()}
+        except RecursionError:
+            return Refusal(row.line, "a cell is nested too deeply")
+        reason = self._reason(row.cells, texts)
+        return Refusal(row.line, reason) if reason else Record(row.line, texts)
+
+    def _reason(self, cells: dict[str, object], texts: dict[str, str | None]) -> str | None:
+        """Why a row cannot be used, or None."""
+        for name, text in texts.items():
+            if not storable(text or ""):
+                return f"{name!r} holds a NUL byte or half a surrogate pair"
+        for name in self.columns:
+            if name not in cells:
+                return f"there is no {name!r}{close_match(name, cells)}"
+            if not (texts[name] or "").strip():
+                return f"{name!r} is empty"
+            if len(texts[name]) > LONGEST:
+                return f"{name!r} has {len(texts[name]):,} characters; cut it to {LONGEST:,}"
+        for name in self.text:
+            if not isinstance(cells[name], str):
+                return f"{name!r} is {_shorten(cells[name])}, not a text"
+        return self.label and self._label_reason(cells[self.label], texts[self.label])
+
+    def _label_reason(self, cell: object, text: str) -> str | None:
+        odd = not isinstance(cell, str) and text.casefold() in NOT_FINITE
+        if odd or isinstance(cell, list | tuple | dict | bytes):
+            return f"{self.label!r} is {_shorten(cell)}, not a label"
+        if self.kind == "number" and parse_number(text) is None:
+            other = notation(text)
+            hint = f" ({other.what}): write {other.plain}" if other and other.plain else ""
+            return f"{self.label!r} is {_shorten(cell)}, not a number{hint}"
+        return None
+
+
+def as_text(cell: object) -> str | None:
+    """A cell as text: strings and None as they are, other values as JSON writes them.
+
+    >>> as_text(3), as_text(True), as_text(["a"]), as_text("3.0")
+    ('3', 'true', '["a"]', '3.0')
+    """
+    if cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool | int | float | list | dict):
+        return json.dumps(cell, ensure_ascii=False, default=str)
+    return str(cell)
+
+
+def _shorten(cell: object) -> str:
+    return repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."

@@ -1,0 +1,10 @@
+"""How good a fitted model is: predictions, a report with intervals, baselines, whole files.
+
+``predicting`` runs the model without gradients, ``report`` scores it and shows where it is wrong,
+``baselines`` are what it has to beat, and ``streaming`` answers files of any size.
+"""
+
+from ftlearn.evaluation.predicting import in_batches, outputs, predict
+from ftlearn.evaluation.report import Report, evaluate, report_on, shown_as
+
+__all__ = ["Report", "evaluate", "in_batches", "outputs", "predict", "report_on", "shown_as"]

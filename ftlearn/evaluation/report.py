@@ -1,0 +1,165 @@
+"""A report on how good a model's predictions are, and where they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from sklearn.metrics import confusion_matrix
+from torch import nn
+
+from ftlearn import compatibility, metrics
+from ftlearn.evaluation.predicting import outputs
+from ftlearn.metrics import Interval
+
+
+def evaluate(
+    model: nn.Module,
+    dataset: Dataset,
+    task: Any,
+    tokenizer: Any,
+    *,
+    shared: bool = False,
+    progress: bool = False,
+    precision: str = "auto",
+) -> Report:
+    """Check that rows, task, model and tokenizer fit together; predict every row and report on it.
+
+    With ``shared`` the ranks that train together share the work, and each gets the whole report;
+    all of them must ask. ``progress`` shows a bar. ``precision`` is auto (the fastest here, as
+    measured), fp32, bf16 or fp16. What ``compatibility.check`` finds is warned of, and raised as
+    DataError where the scores would be worthless.
+    """
+    compatibility.settle(compatibility.check({"the data": dataset}, task, model, tokenizer))
+    how = {"shared": shared, "progress": progress, "precision": precision}
+    return report_on(model, dataset, task, tokenizer, **how)
+
+
+def report_on(
+    model: nn.Module,
+    dataset: Dataset,
+    task: Any,
+    tokenizer: Any,
+    *,
+    shared: bool = False,
+    progress: bool = False,
+    precision: str = "auto",
+) -> Report:
+    """``evaluate`` without its checks, for data that was checked before."""
+    encoded = task.encode(dataset, tokenizer)
+    how = {"shared": shared, "progress": progress, "precision": precision}
+    kept = outputs(model, encoded, task, tokenizer, **how)
+    return Report(task, dataset, kept, _targets(encoded.targets))
+
+
+def _targets(targets: Sequence[Any]) -> np.ndarray:
+    ragged = isinstance(targets[0], list)  # token targets are already in the kept outputs
+    return np.zeros(len(targets)) if ragged else np.asarray(targets)
+
+
+def shown_as(name: str) -> str:
+    """The name of a column of the data in the rows of a report, which have some of their own.
+
+    >>> shown_as("text"), shown_as("answer")
+    ('text', 'answer (data)')
+    """
+    return f"{name} (data)" if name in ("truth", "answer", "loss", "probability") else name
+
+
+@dataclass(frozen=True)
+class Report:
+    """A model's outputs (N, K) on a data set, beside the truth (N,)."""
+
+    task: Any
+    dataset: Dataset
+    outputs: np.ndarray
+    targets: np.ndarray
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """All metrics of the task."""
+        return self.task.metrics(self.outputs, self.targets)
+
+    @cached_property
+    def row_losses(self) -> np.ndarray:
+        """The loss of each row (N,)."""
+        return self.task.row_losses(self.outputs, self.targets)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each row was classified rightly (N,)."""
+        return self.outputs.argmax(-1) == self.targets
+
+    def interval(self, name: str, *, draws: int = 1000, seed: int = 0) -> Interval:
+        """One metric with its 95 % bootstrap interval over rows."""
+        if name not in self.scores:
+            raise KeyError(f"no metric {name!r}; there are: {', '.join(self.scores)}")
+        return metrics.bootstrap(
+            lambda outputs, targets: self.task.metrics(outputs, targets)[name],
+            self.outputs,
+            self.targets,
+            draws=draws,
+            seed=seed,
+        )
+
+    def table(self, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """All metrics with their 95 % bootstrap intervals, one row each: value, low, high."""
+        samples = metrics.resample(
+            lambda outputs, targets: list(self.task.metrics(outputs, targets).values()),
+            self.outputs,
+            self.targets,
+            draws=draws,
+            seed=seed,
+        )
+        low, high = np.quantile(samples, [0.025, 0.975], axis=0)
+        values = list(self.scores.values())
+        return pd.DataFrame({"value": values, "low": low, "high": high}, index=list(self.scores))
+
+    def errors(self, count: int = 10, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows with the highest loss, worst first: text, truth, answer, loss, other columns."""
+        worst = np.argsort(-self.row_losses, kind="stable")[:count]
+        return self.rows(columns=columns).iloc[worst]
+
+    def rows(self, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """Every row with its text, truth, answer and loss, and other columns of the data."""
+        text = self.task.text
+        names = [*([text] if isinstance(text, str) else text), *columns]
+        table = pd.DataFrame({shown_as(name): list(self.dataset[name]) for name in names})
+        return table.assign(
+            truth=self._truth(), answer=self.task.answers(self.outputs), loss=self.row_losses
+        )
+
+    def _truth(self) -> list[Any]:
+        labels = getattr(self.task, "labels", None)
+        if labels:
+            return [labels[target] for target in self.targets]
+        return list(self.dataset[self.task.target])
+
+    def confusion(self) -> pd.DataFrame:
+        """Counts of (truth, answer) pairs: truth in rows, answers in columns."""
+        labels = list(self.task.labels)
+        counts = confusion_matrix(self.targets, self.outputs.argmax(-1), labels=range(len(labels)))
+        return pd.DataFrame(
+            counts,
+            index=pd.Index(labels, name="truth"),
+            columns=pd.Index(labels, name="answer"),
+        )
+
+    def by(self, column: str) -> pd.DataFrame:
+        """Metrics for each value of a column of the data, with the number of rows."""
+        values = np.asarray([str(value) for value in self.dataset[column]])
+        rows = {}
+        for value in sorted(set(values)):
+            part = values == value
+            scores = self.task.metrics(self.outputs[part], self.targets[part])
+            rows[value] = {"rows": int(part.sum()), **scores}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis(column)
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
+        return f"Report({len(self.targets)} rows: {scores})"

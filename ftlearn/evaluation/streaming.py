@@ -1,0 +1,214 @@
+"""Predictions for any number of rows in bounded memory: from a file, or standard input, to JSONL.
+
+Rows come in windows. The texts of a window are encoded together and sorted by length, so that
+padding is small; its results leave before the next window is read.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+from scipy.special import softmax
+from torch import nn
+from tqdm import tqdm
+
+from ftlearn.compatibility import sample, settle, tokenizer_and_texts
+from ftlearn.data.columns import Wanted
+from ftlearn.data.records import Record, Row
+from ftlearn.data.streams import Format, opened
+from ftlearn.evaluation import predicting
+from ftlearn.evaluation.prediction_file import check_target, written
+from ftlearn.markup import UNSHOWN
+from ftlearn.tasks.base import TruncationWarning
+
+WINDOW = 4096
+"""Rows that are encoded together."""
+CHARACTERS = 8_000_000
+"""A window ends early at this many, so that long texts take no more memory than short ones."""
+DIGITS = 6
+ESCAPED = {code: f"\\u{code:04x}" for code in UNSHOWN if code >= 0x7F}
+"""JSON's own way to write what steers a terminal; it escapes the others, below 0x20, by itself."""
+
+
+class Counts(NamedTuple):
+    """How many rows the source had, which is the number of results, and how many were refused."""
+
+    rows: int
+    refused: int
+
+
+def predict_file(
+    model: nn.Module,
+    task: Any,
+    tokenizer: Any,
+    source: str | Path,
+    target: str | Path,
+    *,
+    text: str | tuple[str, str] | None = None,
+    file_format: Format | None = None,
+    overwrite: bool = False,
+) -> Counts:
+    """Predict every row of a file and write one JSON object a line, in the order of the rows.
+
+    Parameters
+    ----------
+    source : a .txt (one text a line), .csv, .tsv, .jsonl or .parquet file, or "-" for standard
+        input
+    target : the file to write, or "-" for standard output, which is flushed after each window
+    text : the column with the text, or two for a pair; by default those of the task
+    file_format : a `data.streams.Format`, where the suffix does not tell
+    overwrite : replace a target that exists already
+
+    Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
+    target appears when it is complete: until then results are in the target's name with ".part"
+    after it, where they stay, with a warning, when the run breaks off. A terminal shows a bar.
+    Warnings tell how the source was read. Raises `DataError` where source or target cannot be
+    used, are one file, or the source cannot be trusted, and `ExistsError` as `check_target` does.
+    """
+    check_target(source, target, overwrite=overwrite)
+    wanted, how = Wanted.of(text or task.text), file_format or Format()
+    with opened(source, wanted, how) as found, written(target, overwrite) as file:
+        windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
+        with _bar(True, found.unit, found.total) as bar:
+            counts = Counts(0, 0)
+            for results in windows:
+                counts = _write(results, file, counts)
+                bar.update(found.done() - bar.n)
+        for note in found.notes():
+            warnings.warn(f"{source}: {note}", stacklevel=2)
+    return counts
+
+
+def predict_rows(
+    model: nn.Module,
+    task: Any,
+    tokenizer: Any,
+    rows: Iterable[Row],
+    *,
+    text: str | tuple[str, str] | None = None,
+    window: int = WINDOW,
+    progress: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Yield one result for each row of `data.streams.stream`, in order.
+
+    A result is {"label": name, "probabilities": {name: number}} for a classification and
+    {"value": number} otherwise, numbers rounded to 6 digits. A refused row gives {"line": number,
+    "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut.
+    Raises ValueError where the model's outputs are not finite.
+    """
+    columns = Wanted.of(text or task.text).text
+    with _bar(progress, " rows") as bar:
+        for results in _windows(model, task, tokenizer, rows, columns, window):
+            yield from results
+            bar.update(len(results))
+
+
+def _windows(
+    model: nn.Module,
+    task: Any,
+    tokenizer: Any,
+    rows: Iterable[Row],
+    columns: Sequence[str],
+    window: int,
+) -> Iterator[list[dict[str, Any]]]:
+    """The results of each window; one warning at the end for all texts that were cut."""
+    texts = cut = 0
+    for part in _cut(rows, columns, window):
+        good = [row for row in part if isinstance(row, Record)]
+        if texts == 0:
+            _check_language(tokenizer, good, columns)
+        answers, truncated = _predict(model, task, tokenizer, good, columns)
+        texts, cut = texts + len(good), cut + truncated
+        results = iter(answers)
+        yield [
+            next(results) if isinstance(row, Record) else {"line": row.line, "error": row.reason}
+            for row in part
+        ]
+    if cut:
+        warnings.warn(
+            f"{cut} of {texts} texts are longer than the window of "
+            f"{task.window(tokenizer)} tokens and were cut at the end",
+            TruncationWarning,
+            stacklevel=3,
+        )
+
+
+def _check_language(tokenizer: Any, rows: Sequence[Record], columns: Sequence[str]) -> None:
+    """Warn where the tokenizer does not know what the first rows are written with.
+
+    An error would leave the rows without an answer that are not like them.
+    """
+    texts = [rows[at].cells[name] for at in sample(len(rows)) for name in columns]
+    settle(tokenizer_and_texts(tokenizer, texts), error=None, stacklevel=4)
+
+
+def _cut(rows: Iterable[Row], columns: Sequence[str], window: int) -> Iterator[list[Row]]:
+    """Rows in lists of at most `window`, shorter where the texts are long."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        if isinstance(row, Record):
+            size += sum(len(row.cells[name]) for name in columns)
+        if len(part) == window or size >= CHARACTERS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _predict(
+    model: nn.Module, task: Any, tokenizer: Any, rows: Sequence[Record], columns: Sequence[str]
+) -> tuple[list[dict[str, Any]], int]:
+    """The results of good rows, and how many of their texts were cut."""
+    if not rows:
+        return [], 0
+    texts = [tuple(row.cells[name] for name in columns) for row in rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)
+        encoded = task.encode_texts(
+            texts if len(columns) > 1 else [text for (text,) in texts], tokenizer
+        )
+    kept = predicting.outputs(model, encoded, task, tokenizer)
+    bad = ~np.isfinite(kept).all(axis=-1)
+    if bad.any():
+        raise ValueError(
+            f"the model's outputs for line {rows[bad.argmax()].line} are {kept[bad][0]}, not "
+            "finite: its training diverged or its weights are damaged; train or copy it anew"
+        )
+    return _results(kept, task), encoded.truncated
+
+
+def _results(kept: np.ndarray, task: Any) -> list[dict[str, Any]]:
+    labels = getattr(task, "labels", ())
+    answers = task.answers(kept)
+    if not labels:
+        return [{"value": round(float(answer), DIGITS)} for answer in answers]
+    shares = softmax(kept.astype(np.float64), axis=-1).round(DIGITS).tolist()
+    return [
+        {"label": answer, "probabilities": dict(zip(labels, share, strict=True))}
+        for answer, share in zip(answers, shares, strict=True)
+    ]
+
+
+def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> Counts:
+    # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
+    ascii_only = not (file.encoding or "").lower().startswith("utf")
+    lines = [
+        json.dumps(result, ensure_ascii=ascii_only, allow_nan=False).translate(ESCAPED)
+        for result in results
+    ]
+    file.write("\n".join(lines) + "\n")
+    file.flush()
+    refused = sum("error" in result for result in results)
+    return Counts(counts.rows + len(results), counts.refused + refused)
+
+
+def _bar(progress: bool, unit: str, total: int | None = None) -> tqdm:
+    """A bar on standard error; none where that is no terminal, or none is wanted."""
+    return tqdm(total=total, unit=unit, unit_scale=True, disable=None if progress else True)

@@ -1,0 +1,128 @@
+"""The Python code that trains the same run without a workbench."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+from ftlearn import models, tasks
+from ftlearn.config import TrainConfig
+from ftlearn.experiments.record import Record, Stage
+from ftlearn.experiments.replay import Route
+
+
+def write(record: Record, route: Route, source: str | None) -> str:
+    """The run as code: ``losses`` and ``scores`` then hold what the record holds.
+
+    Where the workbench was given the data set, the task or the loading function as a value and
+    not by name, the code begins with a line that asks for it.
+    """
+    lines = [*_imports(record, route, source), "", *_given(route, source), ""]
+    drawn = record.rows < len(route.data["train"])
+    draw = f".shuffle(seed=0).select(range({record.rows}))" if drawn else ""
+    lines += [f'train = articles["train"]{draw}', "losses, scores = [], []", ""]
+    ends = [stage.start for stage in record.stages[1:]]
+    for stage, end in zip(record.stages, [*ends, None], strict=True):
+        lines += [*_begin(record, route, stage), *_loop(record, end), ""]
+    return "\n".join(lines)
+
+
+def _imports(record: Record, route: Route, source: str | None) -> list[str]:
+    branched = len(record.stages) > 1
+    names = ["TrainConfig", "evaluate", "steps"]
+    names += ["data"] * (source is not None) + ["models"] * (route.load is models.load)
+    lines = ["from dataclasses import replace", ""] if branched else []
+    lines.append(f"from ftlearn import {', '.join(sorted(names))}")
+    if branched:
+        lines.append("from ftlearn.experiments import resume, snapshot")
+    if _known(route.task):
+        lines.append(f"from ftlearn.tasks import {type(route.task).__name__}")
+    return lines
+
+
+def _known(task: Any) -> bool:
+    return getattr(tasks, type(task).__name__, None) is type(task)
+
+
+def _given(route: Route, source: str | None) -> list[str]:
+    lines = []
+    if source is None:
+        lines.append("# articles: the data set that the workbench was given")
+    else:
+        lines.append(f"articles = data.load({quoted(source)})")
+    if _known(route.task):
+        lines.append(f"task = {route.task!r}")
+    else:
+        lines.append("# task: the task that the workbench was given")
+    if route.load is not models.load:
+        lines.append(f"# {route.load.__name__}: the function that loads the model")
+    return lines
+
+
+def _begin(record: Record, route: Route, stage: Stage) -> list[str]:
+    batches = "task.batches(train, tokenizer, config), task.loss, config"
+    if stage.start == 0:
+        load = "models.load" if route.load is models.load else route.load.__name__
+        seed = stage.config.seed
+        return [
+            f"config = {config_text(stage.config)}",
+            f"model, tokenizer = {load}({quoted(record.checkpoint)}, task, seed={seed})",
+            f"run = steps(model, {batches})",
+        ]
+    before = [each for each in record.stages if each.start < stage.start][-1]
+    old, new = asdict(before.config), asdict(stage.config)
+    changes = ", ".join(f"{name}={value_text(new[name])}" for name in new if new[name] != old[name])
+    return [
+        f"# From update {stage.start} on with {changes or 'the same settings'}",
+        *([f"config = replace(config, {changes})"] if changes else []),
+        "taken = snapshot(run)",
+        "run.close()",
+        f"run = resume(taken, model, {batches})",
+    ]
+
+
+def _loop(record: Record, end: int | None) -> list[str]:
+    lines = [
+        "for step in run:",
+        "    losses.append(step.loss)",
+        f"    if step.number % {record.every} == 0 or step.number == step.total:",
+        '        scores.append(evaluate(model, articles["valid"], task, tokenizer).scores)',
+    ]
+    if end is not None:
+        lines += [f"    if step.number == {end}:", "        break"]
+    return lines
+
+
+def config_text(config: TrainConfig) -> str:
+    """A configuration as code, with the settings that are not the usual ones.
+
+    >>> config_text(TrainConfig(epochs=2, clip_norm=float("inf")))
+    "TrainConfig(epochs=2, clip_norm=float('inf'))"
+    """
+    given = {each.name: getattr(config, each.name) for each in fields(config)}
+    usual = asdict(TrainConfig())
+    changed = [
+        f"{name}={value_text(value)}" for name, value in given.items() if value != usual[name]
+    ]
+    return f"TrainConfig({', '.join(changed)})"
+
+
+def value_text(value: Any) -> str:
+    """A setting as code.
+
+    >>> value_text(float("inf")), value_text("sgd")
+    ("float('inf')", '"sgd"')
+    """
+    if isinstance(value, str):
+        return quoted(value)
+    return f"float({str(value)!r})" if value == float("inf") else repr(value)
+
+
+def quoted(text: str) -> str:
+    """A text as code in the quotes that the course uses.
+
+    >>> print(quoted("minilm"))
+    "minilm"
+    """
+    return json.dumps(text, ensure_ascii=False)

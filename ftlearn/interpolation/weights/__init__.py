@@ -1,0 +1,1 @@
+"""Interpolation of weights: from the line through two models to merging whole folders."""

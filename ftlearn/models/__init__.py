@@ -1,0 +1,11 @@
+"""Pretrained models: found, loaded with the head a task needs, changed, saved and opened again.
+
+``hub`` knows where a model's files are, ``loading`` makes a model of them, ``architecture`` changes
+its head, depth and frozen parts, ``pooling`` turns token vectors into one, and ``saving`` writes a
+fine-tuned model and opens it again. Adapters (LoRA) will live here, beside ``architecture``.
+"""
+
+from ftlearn.models.hub import KNOWN, ModelError, find
+from ftlearn.models.loading import configuration, load, quiet
+
+__all__ = ["KNOWN", "ModelError", "configuration", "find", "load", "quiet"]

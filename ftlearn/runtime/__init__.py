@@ -1,0 +1,43 @@
+"""What the machine offers and how the package uses it; nothing here knows of texts or models.
+
+``device`` and number formats, ``memory``, ``rng`` (random-number generators), ``arithmetic`` (how
+matrix products are computed), ``distributed`` and ``sharding`` (several processes), ``files``,
+``locking`` and ``disk``, ``versions``, ``arguments`` and ``progress``. The functions that nearly
+every module needs are here by their own names.
+"""
+
+from ftlearn.runtime.device import (
+    PRECISIONS,
+    autocast,
+    best_device,
+    device_of,
+    name_of,
+    precision,
+)
+from ftlearn.runtime.memory import (
+    kept_memory,
+    memory_available,
+    memory_growth,
+    memory_peak,
+    memory_used,
+    read_size,
+)
+from ftlearn.runtime.rng import random_state, seed_everything, set_random_state
+
+__all__ = [
+    "PRECISIONS",
+    "autocast",
+    "best_device",
+    "device_of",
+    "kept_memory",
+    "memory_available",
+    "memory_growth",
+    "memory_peak",
+    "memory_used",
+    "name_of",
+    "precision",
+    "random_state",
+    "read_size",
+    "seed_everything",
+    "set_random_state",
+]

@@ -1,0 +1,261 @@
+"""What a training run will take, before it starts: memory, time, arithmetic."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import weakref
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils import flop_counter
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
+from transformers.initialization import no_init_weights
+
+from ftlearn import optim, runtime
+from ftlearn.errors import FtlearnError
+from ftlearn.fast import autotune
+from ftlearn.fast.training import lean
+from ftlearn.models import architecture
+from ftlearn.runtime.arithmetic import Arithmetic, products_by
+
+OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
+"""fp32 copies of each trainable number that an optimiser keeps."""
+
+LIBRARIES = 45_000_000
+"""Bytes of code and buffers that the first update brings into memory, measured on Linux x86."""
+
+MINILM = 600_000_000
+"""Bytes that MiniLM takes, all of it moving, with a batch of 16 texts of 64 tokens."""
+
+REUSE = 2
+"""Memory that passing tensors take over their size: freed blocks are seldom reused exactly."""
+
+FLOPS = {
+    torch.ops.aten.addmm_: lambda _, a, b, **__: flop_counter.mm_flop(a, b),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        lambda q, k, v, *_, **__: flop_counter.sdpa_flop_count(q, k, v)
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, q, k, v, *_, **__: flop_counter.sdpa_backward_flop_count(gradient, q, k, v)
+    ),
+}
+"""From shapes to operations for what torch's counter leaves out: in place, the CPU's attention."""
+
+
+class TooLargeError(FtlearnError, MemoryError):
+    """A run that would not fit in memory; the message names a smaller choice."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Memory in bytes and arithmetic of one update of a batch of rows, each of T tokens."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    """What the forward pass keeps for the backward pass."""
+    working: int
+    """What comes and goes: the tensors inside a layer, and what the libraries load."""
+    flops: int
+    """Floating-point operations of one update: forward, and backward where something moves."""
+
+    @property
+    def memory(self) -> int:
+        """All of it together; Python with its imported libraries holds about 500 MB before."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.working
+
+    def __str__(self) -> str:
+        parts = ("weights", "gradients", "optimizer", "activations", "working")
+        sizes = ", ".join(f"{part} {runtime.read_size(getattr(self, part))}" for part in parts)
+        return f"{runtime.read_size(self.memory)} ({sizes}), {self.flops / 1e9:.0f} GFLOP an update"
+
+
+def skeleton(config: PretrainedConfig, *, causal: bool = False) -> nn.Module:
+    """A model of a configuration without weights: its shapes alone, no memory.
+
+    >>> from transformers import BertConfig
+    >>> architecture.count_parameters(skeleton(BertConfig(num_labels=3))).total
+    109484547
+    """
+    auto = AutoModelForCausalLM if causal else AutoModelForSequenceClassification
+    with torch.device("meta"):
+        return auto.from_config(config)
+
+
+def estimate(
+    model: nn.Module,
+    *,
+    batch_size: int,
+    tokens: int,
+    optimizer: str = "adamw",
+    precision: str | Arithmetic = "auto",
+    left_out: int = 0,
+) -> Estimate:
+    """Memory and arithmetic of training a model on batches of ``batch_size`` × ``tokens``.
+
+    ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient and
+    no optimiser state, nor have ``left_out`` others (see ``tables``). What autograd saves, what
+    passes through and the operations are counted in a dry run on tensors without memory.
+    """
+    total, moving = architecture.count_parameters(model)
+    moving -= left_out
+    on = runtime.best_device() if (where := runtime.device_of(model)).type == "meta" else where
+    chosen = precision
+    if not isinstance(chosen, Arithmetic):
+        chosen = autotune.training(model, on, chosen)
+    saved, passing, flops = _dry_run(model, batch_size, tokens, chosen, on)
+    return Estimate(
+        weights=4 * total,
+        gradients=4 * moving,
+        optimizer=4 * moving * OPTIMIZER_COPIES[optimizer],
+        activations=saved,
+        working=LIBRARIES + REUSE * passing,
+        flops=flops,
+    )
+
+
+def _dry_run(
+    model: nn.Module, batch_size: int, tokens: int, arithmetic: Arithmetic, on: torch.device
+) -> tuple[int, int, int]:
+    """Bytes saved for the backward pass, bytes passing at most, and FLOPs, of one update."""
+    sizes: dict[int, int] = {}
+    alive = []  # a freed storage's address would be used again
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        alive.append(storage)
+        sizes[storage._cdata] = storage.nbytes()
+        return tensor
+
+    counter = flop_counter.FlopCounterMode(display=False, custom_mapping=FLOPS)
+    dtype = arithmetic.dtype
+    numbers = runtime.autocast(torch.device("cpu"), dtype)  # where fake tensors lie
+    stream = dtype if on.type == "cpu" else torch.float32  # narrowed there and nowhere else
+    with torch.random.fork_rng(devices=[]), FakeTensorMode():  # shapes alone, and on the CPU
+        copy = _same_shape(model)
+        architecture.use_attention(copy, arithmetic.attention)
+        ids = torch.zeros(batch_size, tokens, dtype=torch.long)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        with torch.no_grad(), numbers, _Passing(copy) as passing:
+            copy(**inputs)
+        with counter, _Passing(copy):
+            saving = saved_tensors_hooks(pack, lambda tensor: tensor)
+            with saving, numbers, lean(copy, stream):
+                loss = copy(**inputs).logits.float().log_softmax(-1).sum()
+            if loss.requires_grad:
+                loss.backward()
+    for parameter in copy.parameters():  # linear layers save views of their weights
+        sizes.pop(parameter.untyped_storage()._cdata, None)
+    return sum(sizes.values()), passing.peak, counter.get_total_flops()
+
+
+class _Passing(TorchDispatchMode):
+    """Follows the bytes of the tensors that are alive; ``peak`` is the most there were."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.known = {each.untyped_storage()._cdata for each in model.parameters()}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if call is torch.ops.aten._local_scalar_dense.default:
+            return 1  # FlauBERT looks at its lengths, and fake tensors have no values
+        result = call(*args, **(kwargs or {}))
+        for tensor in filter(torch.is_tensor, tree_leaves(result)):
+            self._follow(tensor.untyped_storage())
+        return result
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata in self.known:
+            return
+        self.known.add(storage._cdata)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
+
+    def _forget(self, address: int, size: int) -> None:
+        self.known.discard(address)
+        self.now -= size
+
+
+def _same_shape(model: nn.Module) -> nn.Module:
+    """A new model of the same architecture with the same parts frozen, in training mode."""
+    config = deepcopy(model.config)  # so that what is changed in the copy stays there
+    with no_init_weights():  # some models ask for the values that they have drawn
+        if isinstance(model, architecture.PooledClassifier):
+            encoder, outputs = type(model.base_model)(config), model.classifier.out_features
+            copy = architecture.PooledClassifier(encoder, outputs, model.pooling, seed=0)
+        else:
+            copy = type(model)(config)
+    getattr(copy, "tie_weights", lambda: None)()  # left out with the drawing
+    for mine, other in zip(copy.parameters(), model.parameters(), strict=True):
+        mine.requires_grad_(other.requires_grad)
+    return copy.train()
+
+
+def seconds_per_update(
+    model: nn.Module, *, batch_size: int, tokens: int, repeats: int = 3, precision: str = "auto"
+) -> float:
+    """Measure one whole update on this machine, forward to AdamW's step; median of ``repeats``.
+
+    Weights are not changed, because the learning rate is zero; gradients are dropped.
+    """
+    device, was_training = runtime.device_of(model), model.training
+    arithmetic = autotune.training(model, device, precision)
+    ids = torch.full((batch_size, tokens), 5, device=device)
+    groups = optim.decay_groups(model.parameters(), weight_decay=0.0)
+    optimizer = optim.optimizer("adamw", groups, learning_rate=0.0)
+    model.train()
+    times = []
+    for _ in range(repeats + 1):  # the first one warms up
+        start = time.perf_counter()
+        with lean(model, arithmetic.dtype), products_by(onednn=arithmetic.onednn):
+            with runtime.autocast(device, arithmetic.dtype):
+                out = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+            out.logits.float().sum().backward()
+        optim.clip(model.parameters(), 1.0)  # waits for a GPU to finish
+        optimizer.step()
+        optimizer.zero_grad()
+        times.append(time.perf_counter() - start)
+    model.train(was_training)
+    return statistics.median(times[1:])
+
+
+def require_memory(
+    needed: Estimate, *, available: int | None = None, accumulate: int = 1, rows: int | None = None
+) -> None:
+    """Raise TooLargeError, with smaller choices, where ``available`` bytes (None asks) are few.
+
+    ``needed`` is that of one of ``accumulate`` pieces of a batch of ``rows`` (None: of many).
+    """
+    free = runtime.memory_available() if available is None else available
+    if needed.memory <= free:
+        return
+    rows = rows or accumulate * needed.activations  # so many can be cut as finely as one likes
+    room = free - (needed.memory - needed.activations)
+    if (fitting := room * -(-rows // accumulate) // max(1, needed.activations)) > 0:
+        pieces = -(-rows // fitting)
+        remedy = f"cut the batch into {pieces} pieces with TrainConfig(accumulate={pieces})"
+    else:
+        remedy = "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers"
+        if needed.memory > MINILM:
+            remedy += ", or load 'minilm', which needs about 0.6 GB"
+    needs, has = map(runtime.read_size, (needed.memory, free))
+    raise TooLargeError(f"this run needs {needs} and the machine has {has} free: {remedy}")
+
+
+def plan_time(model: nn.Module, lengths: list[int], *, config: Any) -> float:
+    """Estimated seconds of a run on rows of these ``lengths`` in tokens, from a measured update."""
+    mean = max(1, round(sum(lengths) / len(lengths)))  # cost is taken as linear in tokens
+    rows = -(-config.batch_size // config.accumulate)
+    updates = config.epochs * len(lengths) / rows
+    return seconds_per_update(model, batch_size=rows, tokens=mean) * updates

@@ -1,0 +1,70 @@
+"""How far a run is and what its optimiser remembers, taken out of it and put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ftlearn.fast.sparse_embeddings import Rows
+from ftlearn.runtime import sharding
+from ftlearn.training.loop import Run
+
+Memory = dict[str, torch.Tensor]
+"""Tensors by names such as ``classifier.weight/exp_avg``."""
+
+
+def progress_of(run: Run) -> dict[str, Any]:
+    """How far a run is, as JSON can hold it."""
+    return {
+        "number": run.number,
+        "examples": run.examples,
+        "seconds": run.seconds,
+        "halvings": run.halvings,
+        "scaler": run.scaler.state_dict(),
+    }
+
+
+def go_on(run: Run, progress: dict[str, Any]) -> None:
+    """Let a run count on from what ``progress_of`` gave."""
+    run.number, run.examples = progress["number"], progress["examples"]
+    run.seconds, run.halvings = progress["seconds"], progress["halvings"]
+    if progress["scaler"]:  # a run without fp16 has no scale to go on with
+        run.scaler.load_state_dict(progress["scaler"])
+
+
+def memory_of(run: Run) -> Memory:
+    """What the optimiser knows, of whole tables too where the run trains some of their rows."""
+    names = {parameter: name for name, parameter in run.trained.items()}
+    return {
+        f"{names[parameter]}/{kind}": _whole(run, names[parameter], value)
+        for parameter, known in run.optimizer.state.items()
+        for kind, value in known.items()
+        if value is not None
+    }
+
+
+def remember(run: Run, memory: Memory) -> None:
+    """Give the optimiser a memory. The run works on these tensors: pass copies of those to keep."""
+    for key, value in memory.items():
+        name, _, kind = key.rpartition("/")
+        parameter, value = run.trained[name], _part(run, name, value)
+        # A fused optimizer wants its counters, too, where the weights are.
+        single = value.ndim == 0
+        known = value.to(parameter.device) if single else sharding.like(value, parameter)
+        run.optimizer.state[parameter][kind] = known
+
+
+def _whole(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
+    rows = _used_rows(run, name, value)
+    return value if rows is None else rows.spread(value)
+
+
+def _part(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
+    rows = _used_rows(run, name, value)
+    return value if rows is None else rows.picked(value)
+
+
+def _used_rows(run: Run, name: str, value: torch.Tensor) -> Rows | None:
+    found = [rows for rows in run.tables if rows.name == name and value.ndim]
+    return found[0] if found else None

@@ -1,0 +1,77 @@
+"""The rows of the files of a run against each other, each named by its line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import ClassLabel, Value
+
+from ftlearn import compatibility
+from ftlearn.compatibility import labels
+from ftlearn.compatibility.texts import Rows, same_columns
+from ftlearn.data import DataError, Refusal
+from ftlearn.data.columns import Wanted
+from ftlearn.data.labels import parse_number
+from ftlearn.data.reading import Table
+
+LEFT_OUT = "these rows are left out"
+
+
+def against_train(
+    tables: Mapping[str, Table], wanted: Wanted, feature: ClassLabel | Value
+) -> dict[str, Table]:
+    """The tables of a run without the rows whose label is none of train's.
+
+    They are refused as rows that cannot be read are. Warns of what may be meant; raises DataError
+    where no row of a file has a label of train.
+    """
+    rows = {part: rows_of(table, wanted, feature) for part, table in tables.items()}
+    compatibility.settle(compatibility.rows_and_labels(rows, fate=LEFT_OUT), stacklevel=3)
+    known = feature.names if isinstance(feature, ClassLabel) else None
+    return {
+        part: _answerable(table, wanted.label, known, "train") for part, table in tables.items()
+    }
+
+
+def against_model(table: Table, wanted: Wanted, task: Any) -> Table:
+    """The table of a labelled file without the rows whose label the task does not know.
+
+    Warns and raises as ``against_train`` does.
+    """
+    known = getattr(task, "labels", None)
+    if known is None:
+        return table
+    name = Path(table.report.path).name
+    rows = rows_of(table, wanted, None)
+    found = compatibility.rows_and_labels({name: rows}, fate=LEFT_OUT)
+    counts = Counter(rows.labels)
+    found += labels.unseen(name, counts, known, by="the model", fate=LEFT_OUT)
+    compatibility.settle(found, stacklevel=3)
+    return _answerable(table, wanted.label, known, "the model")
+
+
+def rows_of(table: Table, wanted: Wanted, feature: ClassLabel | Value | None) -> Rows:
+    """The rows of a table for comparison; without labels where these are numbers."""
+    name = Path(table.report.path).name
+    places = [f"on line {line} of {name}" for line in table.lines]
+    classes = None if isinstance(feature, Value) else table.columns[wanted.label]
+    return Rows(same_columns([table.columns[text] for text in wanted.text]), classes, places)
+
+
+def _answerable(table: Table, label: str, known: list[str] | None, by: str) -> Table:
+    """The table without the rows whose label is not known, or, for None, is no number."""
+    refused = []
+    for line, value in zip(table.lines, table.columns[label], strict=True):
+        if known is None and parse_number(value) is None:
+            refused.append(Refusal(line, f"{label!r} is {value!r}, not a number as in {by}"))
+        elif known is not None and value not in known:
+            refused.append(
+                Refusal(line, f"{label!r} is {value!r}, a label that {by} does not have")
+            )
+    kept = table.without(refused) if refused else table
+    if not kept.lines:
+        raise DataError(f"no row can be used. {kept.report}")
+    return kept

@@ -1,0 +1,54 @@
+"""Pages to keep and to send: one HTML file each, which needs no network and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftlearn.evaluation import Report
+from ftlearn.markup import Markup, join, tag
+from ftlearn.training.history import History
+from ftlearn.workflows.html import overview, test_set
+from ftlearn.workflows.html.style import STYLE
+
+__all__ = ["page", "report_page"]
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""What a browser may load for a page: nothing but what it carries inside."""
+
+
+def report_page(summary: Mapping[str, Any], history: History, report: Report, *, title: str) -> str:
+    """The report of a run as one self-contained HTML file.
+
+    ``summary`` is what stands in report.json; keys that are not known here are shown as they
+    are. ``report`` is the evaluation of the test rows. Every text in them is escaped.
+    """
+    return page(
+        title,
+        overview.headline(summary, report),
+        overview.notes(summary),
+        overview.scores(summary),
+        test_set.test_rows(report, summary.get("test", {})),
+        overview.curves(history, report),
+        overview.data(summary),
+        overview.settings(summary),
+    )
+
+
+def page(title: str, *content: object) -> str:
+    """A whole HTML document with its style, one first heading, and the content.
+
+    >>> page("a < b", tag("p", "so it is")).endswith("<p>so it is</p></main></body></html>")
+    True
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", title),
+        tag("style", STYLE),
+    )
+    body = tag("body", tag("main", tag("h1", tag("bdi", title)), *content))
+    return str(join(Markup("<!DOCTYPE html>"), tag("html", head, body, lang="en")))

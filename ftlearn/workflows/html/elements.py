@@ -1,0 +1,167 @@
+"""The parts that pages are made of: numbers, texts, tables and pictures, all escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from ftlearn import figures, markup, runtime
+from ftlearn.markup import Markup, escape, join, tag
+from ftlearn.metrics import Interval
+
+LONG_TEXT = 280
+LONG_NAME = 48
+"""Characters up to which a text, or a name, is shown at once; the rest unfolds."""
+
+
+def number(value: float | None) -> str:
+    """A measured value for people: whole numbers in full, others to three digits.
+
+    >>> number(12345), number(0.9), number(-61234.5), number(2.5e-5), number(None)
+    ('12,345', '0.900', '−61,234', '2.5e-05', 'not defined')
+    """
+    if value is None or value != value:
+        return "not defined"
+    size = abs(value)
+    if isinstance(value, int):
+        shown = f"{size:,}"
+    elif size < 1:
+        shown = f"{size:.3g}" if 0 < size < 0.0005 else f"{size:.3f}"
+    else:
+        shown = f"{size:#.3g}".rstrip(".") if size < 999.5 else f"{size:,.0f}"
+    return f"−{shown}" if value < 0 else shown
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share of 1 as per cent, its sign on the same line.
+
+    >>> percent(0.8166)
+    '81.7\\xa0%'
+    """
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def interval(measured: Any) -> Interval | None:
+    """A measured value from a report, which is a number or {value, low, high}; None for neither.
+
+    >>> interval({"value": 0.5, "low": 0.4, "high": 0.6})
+    Interval(value=0.5, low=0.4, high=0.6)
+    """
+    if isinstance(measured, Mapping):
+        value = measured.get("value")
+        low, high = measured.get("low"), measured.get("high")
+    else:
+        value = low = high = measured
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return Interval(value, value if low is None else low, value if high is None else high)
+
+
+def scored(measured: Any) -> str:
+    """A measured value with its interval.
+
+    >>> scored({"value": 0.5, "low": 0.4, "high": 0.6}), scored(3.0), scored({"value": None})
+    ('0.500 [0.400, 0.600]', '3.00', 'not defined')
+    """
+    found = interval(measured)
+    if found is None:
+        return "not defined"
+    if not found.low < found.high:
+        return number(found.value)
+    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
+
+
+def text(value: object, limit: int = LONG_NAME) -> Markup:
+    """A text from the data, kept apart from the direction of writing around it.
+
+    One longer than ``limit`` characters is cut short and unfolds to the whole.
+
+    >>> text("a<b")
+    '<bdi>a&lt;b</bdi>'
+    """
+    whole = str(value)
+    if len(whole) <= limit:
+        return tag("bdi", whole)
+    short = tag("summary", tag("bdi", whole[:limit].rstrip() + " …"))
+    return tag("details", short, tag("bdi", whole, class_="full"))
+
+
+def table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str | None = None
+) -> Markup:
+    """A table that scrolls by itself where the screen is narrow; the first cell heads its row."""
+    top = tag("thead", tag("tr", *(tag("th", text(name), scope="col") for name in head)))
+    body = tag("tbody", *(tag("tr", _row_head(first), *map(cell, rest)) for first, *rest in rows))
+    whole = tag("table", tag("caption", caption), top, body, class_=kind)
+    return tag("div", whole, class_="scroll", role="region", aria_label=caption, tabindex=0)
+
+
+def _row_head(value: object) -> Markup:
+    return tag("th", text(value), scope="row")
+
+
+def cell(value: object) -> Markup:
+    """A cell: Markup is one already, numbers stand to the right, other values are text."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, int | float | Interval) and not isinstance(value, bool):
+        shown = scored(value._asdict()) if isinstance(value, Interval) else number(value)
+        return tag("td", shown, class_="number")
+    return tag("td", text(value, LONG_TEXT), class_="text")
+
+
+def facts(caption: str, values: Mapping[str, Any], *, exact: bool = False) -> Markup:
+    """Named values of any kind and depth as a table; nothing is left out.
+
+    ``exact`` shows settings with all their digits.
+    """
+    rows = [
+        (name.replace("_", " "), cell(_plain(name, value, exact))) for name, value in _flat(values)
+    ]
+    return table(caption, ("what", "value"), rows, kind="facts")
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{above}: {key}" if above else str(key)
+        if isinstance(value, Mapping) and value and interval(value) is None:
+            yield from _flat(value, name)
+        else:
+            yield name.replace("_bytes", ""), _sized(name, value)
+
+
+def _sized(name: str, value: Any) -> Any:
+    is_size = "_bytes" in name and isinstance(value, int | float)
+    return runtime.read_size(value) if is_size else value
+
+
+def _plain(name: str, value: Any, exact: bool) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, int | float):
+        return str(value) if exact or name == "seed" else number(value)
+    if isinstance(value, Mapping):
+        parts = [f"{key}: {_plain(key, part, exact)}" for key, part in value.items()]
+        return scored(value) if interval(value) else "; ".join(parts) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_plain(name, part, exact) for part in value) or "none"
+    return str(value)
+
+
+def picture(ax: Axes, alt: str, caption: str, *, kind: str) -> Markup:
+    """A figure inside the page, with its description for who cannot see it; it is closed."""
+    image = markup.image(figures.png(ax, dpi=160), alt)
+    return tag("figure", image, tag("figcaption", caption), class_=kind)
+
+
+def section(title: str, *content: object) -> Markup:
+    """A part of the page under its heading; nothing where there is no content."""
+    inside = join(*content)
+    return tag("section", tag("h2", title), inside) if inside else escape("")
+
+
+def paragraph(*content: object, kind: str | None = None) -> Markup:
+    """A paragraph; ``kind`` names its look: headline or note."""
+    return tag("p", *content, class_=kind)

@@ -1,0 +1,194 @@
+"""What a run was: its headline, scores beside the baselines, data, curves and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ftlearn import figures
+from ftlearn.evaluation import Report
+from ftlearn.markup import Markup, join, tag
+from ftlearn.metrics import Interval
+from ftlearn.training.history import History
+from ftlearn.workflows.html.elements import (
+    facts,
+    interval,
+    number,
+    paragraph,
+    percent,
+    picture,
+    scored,
+    section,
+    table,
+    text,
+)
+
+REFUSED = 50
+SHOWN_ELSEWHERE = {"title", "test", "valid", "baselines", "data", "notes"}
+NAMES = {"f1": "F1", "brier": "Brier score", "mae": "MAE", "mse": "MSE", "r2": "R²"}
+MEANINGS = {
+    "accuracy": "share of rows with the right label",
+    "precision": "share of right answers, mean over labels",
+    "recall": "share of rows found, mean over labels",
+    "f1": "harmonic mean of precision and recall, mean over labels",
+    "log_loss": "mean of −log of the true label's probability; lower is better",
+    "brier": "squared error of the probabilities; lower is better",
+    "calibration_error": "gap between confidence and accuracy; lower is better",
+    "mae": "mean absolute error; lower is better",
+    "mse": "mean squared error; lower is better",
+    "r2": "share of the variation explained; 0 for always the mean",
+    "pearson": "linear correlation",
+    "spearman": "correlation of ranks",
+}
+
+
+def headline(summary: Mapping[str, Any], report: Report) -> Markup:
+    """The test score with its interval beside the baselines, in one or two plain sentences."""
+    labels = "accuracy" in report.scores
+    metric, said = ("accuracy", percent) if labels else ("mae", number)
+    test = summary.get("test", {})
+    found = interval(test.get(metric)) or Interval(*[report.scores[metric]] * 3)
+    rows = f"{number(len(report.targets))} test rows"
+    start, end = ("The model gives the right label to ", f" of {rows}")
+    if not labels:
+        start, end = ("The model is off by ", f" on average over {rows}")
+    if found.low < found.high:
+        end += f" (95\u00a0% interval {said(found.low)} to {said(found.high)})"
+    others = _others(summary, metric)
+    beside = ", ".join(f"{name} {said(value)}" for name, value in others.items())
+    end += f". For comparison: {beside}." if beside else "."
+    doubt = _doubt(found, others, sign=1 if labels else -1)
+    return paragraph(start, tag("strong", said(found.value)), end, doubt, kind="headline")
+
+
+def _others(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
+    found = {
+        name: interval(scores.get(metric)) for name, scores in summary.get("baselines", {}).items()
+    }
+    return {name: measured.value for name, measured in found.items() if measured}
+
+
+def _doubt(found: Interval, others: Mapping[str, float], *, sign: int) -> str:
+    """A warning where a baseline is as good; ``sign`` is −1 where less is better."""
+    better = [name for name, value in others.items() if sign * (value - found.value) >= 0]
+    near = [name for name, value in others.items() if found.low <= value <= found.high]
+    if better:
+        return f" The model does no better than the baseline “{better[-1]}”."
+    if near:
+        return f" The interval holds the value of “{near[-1]}”: the gain is not certain."
+    return ""
+
+
+def scores(summary: Mapping[str, Any]) -> Markup:
+    """Every metric of the test rows beside validation rows and baselines."""
+    columns = {"test rows": summary.get("test"), "validation rows": summary.get("valid")}
+    columns |= summary.get("baselines", {})
+    columns = {name: measured for name, measured in columns.items() if measured}
+    metrics = dict.fromkeys(key for measured in columns.values() for key in measured)
+    rows = [
+        (
+            NAMES.get(metric, metric).replace("_", " "),
+            *(tag("td", _score(columns[name], metric), class_="number") for name in columns),
+        )
+        for metric in metrics
+    ]
+    caption = "Value and 95 % interval; the model on test and validation rows, then baselines"
+    whole = table(caption, ("metric", *columns), rows, kind="numbers")
+    return section("Scores", whole, _meanings(metrics))
+
+
+def _meanings(metrics: Iterable[str]) -> Markup:
+    pairs = [
+        tag(
+            "div",
+            tag("dt", NAMES.get(metric, metric).replace("_", " ")),
+            tag("dd", MEANINGS[metric]),
+        )
+        for metric in metrics
+        if metric in MEANINGS
+    ]
+    return tag("dl", *pairs, class_="meanings note")
+
+
+def _score(measured: Mapping[str, Any], metric: str) -> str:
+    return scored(measured[metric]) if metric in measured else "–"
+
+
+def notes(summary: Mapping[str, Any]) -> Markup:
+    """The warnings that were given on the way, so that whoever reads the scores knows them."""
+    said = summary.get("notes") or ()
+    items = [tag("li", text(note, 400)) for note in said]
+    return section("Warnings on the way", tag("ul", *items) if items else "")
+
+
+def data(summary: Mapping[str, Any]) -> Markup:
+    """What the model was trained on: files, rows of each part, labels, and refused rows."""
+    known = dict(summary.get("data", {}))
+    files, rows, refused = (known.pop(key, None) for key in ("files", "rows", "refused"))
+    counted = ("part", "rows")
+    parts = [
+        table("Rows of each part", counted, rows.items(), kind="numbers") if rows else "",
+        _records("Files and their fingerprints", files) if files else "",
+        _refused(refused or []),
+        facts("More about the data", known) if known else "",
+    ]
+    return section("What it was trained on", *parts)
+
+
+def _records(caption: str, records: Sequence[Any]) -> Markup:
+    """A table of records with whatever keys they have."""
+    records = [each if isinstance(each, Mapping) else {"value": each} for each in records]
+    keys = list(dict.fromkeys(key for each in records for key in each))
+    rows = [[each.get(key, "–") for key in keys] for each in records]
+    return table(caption, keys, rows)
+
+
+def _refused(refused: Sequence[Any]) -> Markup:
+    if not refused:
+        return paragraph("No row was refused.")
+    rows = "1 row was" if len(refused) == 1 else f"{number(len(refused))} rows were"
+    said = f"{rows} refused and took no part."
+    if len(refused) > REFUSED:
+        said += f" The first {REFUSED} are shown; report.json lists all."
+    return join(paragraph(said), _records("Refused rows", refused[:REFUSED]))
+
+
+def curves(history: History, report: Report) -> Markup:
+    """The losses of training and validation, and how the run ended."""
+    if not history.steps:
+        return section("How training went", paragraph("No update was recorded."))
+    first, last = history.steps[0], history.steps[-1]
+    ended = f" It ended early: {history.stopped}." if history.stopped else ""
+    best = history.best
+    kept = f" The best validation loss came after {best['epoch']:.3g} passes." if best else ""
+    said = f"{number(last.number)} updates, {last.epoch:.3g} passes over the training rows."
+    ax = figures.training(_in_units(history, report))
+    if "mse" in report.scores:
+        ax.set_ylabel("mean squared error")
+    alt = f"The training loss goes from {number(first.loss)} at the first update"
+    alt += f" to {number(last.loss)} at the last."
+    caption = "Faint: every update; strong: their running mean; squares: validation rows."
+    return section(
+        "How training went",
+        paragraph(said + kept + ended),
+        picture(ax, alt, caption, kind="wide"),
+    )
+
+
+def _in_units(history: History, report: Report) -> History:
+    # A regression learns in standard deviations; its validation errors are in the data's units.
+    scale = getattr(report.task, "scale", 1.0) ** 2
+    return replace(history, steps=[replace(step, loss=step.loss * scale) for step in history.steps])
+
+
+def settings(summary: Mapping[str, Any]) -> Markup:
+    """Configuration, versions, time and memory, and whatever else a summary holds."""
+    rest = {key: value for key, value in summary.items() if key not in SHOWN_ELSEWHERE}
+    grouped = {key: rest.pop(key) for key in ("configuration", "versions") if rest.get(key)}
+    names = {"configuration": "Configuration", "versions": "Versions of the software"}
+    return section(
+        "How it was made",
+        facts("Time, memory and machine", rest) if rest else "",
+        *(facts(names[key], values, exact=True) for key, values in grouped.items()),
+    )

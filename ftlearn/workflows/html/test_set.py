@@ -1,0 +1,186 @@
+"""What the test rows say of a model: labels, confidence, numbers, and its worst errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from ftlearn import figures, metrics
+from ftlearn.evaluation import Report, shown_as
+from ftlearn.markup import Markup, join, tag
+from ftlearn.workflows.html.elements import (
+    LONG_TEXT,
+    number,
+    paragraph,
+    percent,
+    picture,
+    scored,
+    section,
+    table,
+    text,
+)
+
+MATRIX_LABELS = 12
+"""Up to so many labels the confusions are shown as a matrix, beyond as a list."""
+PAIRS, ERRORS = 30, 20
+
+
+def per_class(counts: pd.DataFrame) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each label from counts (truth, answer).
+
+    A label that is never answered has precision 0, one without rows recall 0.
+
+    >>> per_class(pd.DataFrame([[3, 1], [0, 4]], index=["a", "b"])).loc["b"].to_dict()
+    {'precision': 0.8, 'recall': 1.0, 'f1': 0.8888888888888888, 'support': 4.0}
+    """
+    hits, said, true = np.diag(counts), counts.sum(0).to_numpy(), counts.sum(1).to_numpy()
+    shares = {
+        "precision": hits / np.maximum(1, said),
+        "recall": hits / np.maximum(1, true),
+        "f1": 2 * hits / np.maximum(1, said + true),
+    }
+    return pd.DataFrame(shares | {"support": true}, index=counts.index)
+
+
+def labels(report: Report) -> Markup:
+    """Scores of each label, and which labels are taken for which."""
+    counts = report.confusion()
+    rows = [
+        (name, *(float(row[key]) for key in ("precision", "recall", "f1")), int(row["support"]))
+        for name, row in per_class(counts).iterrows()
+    ]
+    meaning = (
+        "Precision is the share of right ones among the answers with this label, recall the share "
+        "of its rows that were found, F1 their harmonic mean, support its number of test rows."
+    )
+    head = ("label", "precision", "recall", "F1", "support")
+    many = len(counts) > MATRIX_LABELS
+    return section(
+        "Label by label",
+        table("Scores of each label on the test rows", head, rows, kind="numbers"),
+        paragraph(meaning, kind="note"),
+        confused_pairs(counts) if many else confusion_matrix(counts),
+    )
+
+
+def confusion_matrix(counts: pd.DataFrame) -> Markup:
+    """Counts of truth (rows) against answer (columns); darker is a larger share of its row."""
+    rows = [
+        (name, *(_shaded(count, sum(row)) for count in row))
+        for name, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)
+    ]
+    caption = "Confusion matrix: a row for each true label, a column for each answer, in test rows"
+    return table(caption, ("truth ↓ answer →", *counts.columns), rows, kind="counts")
+
+
+def _shaded(count: int, total: int) -> Markup:
+    shade = int(np.ceil(5 * count / total)) if total else 0
+    return tag("td", number(count), class_=f"s{shade}" if shade else None)
+
+
+def confused_pairs(counts: pd.DataFrame) -> Markup:
+    """The pairs of labels that are confused most often, for more labels than a matrix holds."""
+    pairs = [
+        (truth, answer, int(counts.iat[row, column]))
+        for row, truth in enumerate(counts.index)
+        for column, answer in enumerate(counts.columns)
+        if row != column and counts.iat[row, column]
+    ]
+    if not pairs:
+        return paragraph("No label was taken for another.")
+    pairs = sorted(pairs, key=lambda pair: -pair[2])[:PAIRS]
+    return table(
+        f"The {len(pairs)} most frequent confusions", ("truth", "answer", "test rows"), pairs
+    )
+
+
+def calibration(report: Report, measured: Any) -> Markup:
+    """Whether the model's confidence can be believed: the calibration error and its figure."""
+    bins = metrics.reliability(report.outputs, report.targets)
+    confidence = float(np.average(bins[:, 0], weights=bins[:, 2]))
+    accuracy = float(report.right.mean())
+    lean = "more" if confidence > accuracy else "less"
+    points = abs(confidence - accuracy) * 100
+    said = (
+        f"On average the model claims {percent(confidence)} certainty and is right on "
+        f"{percent(accuracy)} of the rows: it is {lean} certain than it should be, "
+        f"by {points:.1f} points. "
+    )
+    meaning = (
+        f"The expected calibration error is {scored(measured)}: the mean distance between "
+        "confidence and accuracy over ten bins of confidence; 0 is ideal."
+    )
+    alt = "Accuracy over confidence: " + "; ".join(
+        f"{int(rows)} rows with mean confidence {sure:.2f} are right in {percent(right, 0)}"
+        for sure, right, rows in bins
+    )
+    caption = "Dots on the dashed line are well calibrated; below it the model is too certain."
+    drawn = picture(figures.reliability(bins), alt, caption, kind="narrow")
+    return section("Can its confidence be believed?", paragraph(said + meaning), drawn)
+
+
+def numbers(report: Report) -> Markup:
+    """Predicted against true numbers, and how large the errors are."""
+    predictions = np.asarray(report.task.answers(report.outputs))
+    truths = np.asarray(report.dataset[report.task.target], dtype=float)
+    errors = np.abs(predictions - truths)
+    shares = [
+        (percent(share, 0), float(np.quantile(errors, share))) for share in (0.5, 0.8, 0.95, 1)
+    ]
+    alt = (
+        f"Predicted against true values of {len(truths)} test rows; true values lie between "
+        f"{number(truths.min())} and {number(truths.max())}, predictions between "
+        f"{number(predictions.min())} and {number(predictions.max())}."
+    )
+    caption = "One dot a test row; on the dashed line the prediction is exact."
+    return section(
+        "Predicted and true numbers",
+        picture(figures.predicted(predictions, truths), alt, caption, kind="narrow"),
+        table(
+            "Size of the errors", ("share of test rows", "off by at most"), shares, kind="numbers"
+        ),
+    )
+
+
+def worst_errors(report: Report) -> Markup:
+    """The rows on which the model was most certain of a wrong answer, or farthest off."""
+    names = report.task.text
+    names = [names] if isinstance(names, str) else list(names)
+    rows, sure = report.rows(), None
+    if getattr(report.task, "labels", None):
+        rows, sure = rows[~report.right], softmax(report.outputs, axis=-1).max(-1)
+    rows = rows.sort_values("loss", ascending=False, kind="stable")[:ERRORS]
+    if rows.empty:
+        return section("Worst errors", paragraph("No test row was answered wrongly."))
+    intro = f"The {len(rows)} wrong test rows with the highest loss, worst first."
+    if sure is None:
+        intro = f"The {len(rows)} test rows that are farthest off, worst first."
+    items = [
+        _error(row, names, None if sure is None else float(sure[at]))
+        for at, row in zip(rows.index, rows.to_dict("records"), strict=True)
+    ]
+    return section("Worst errors", paragraph(intro), tag("ol", *items, class_="errors"))
+
+
+def _error(row: dict[str, Any], names: list[str], confidence: float | None) -> Markup:
+    shown = [text(row[shown_as(name)], LONG_TEXT) for name in names]
+    if confidence is not None:
+        answer = ("true: ", text(row["truth"]), " · answered: ", text(row["answer"]))
+        verdict = (*answer, f" with {percent(confidence, 0)} certainty")
+    else:
+        off = row["answer"] - row["truth"]
+        verdict = (f"true: {number(row['truth'])} · answered: {number(row['answer'])}",)
+        verdict = (*verdict, f" (off by {number(off)})")
+    return tag("li", *(tag("div", part, class_="quoted") for part in shown), tag("p", *verdict))
+
+
+def test_rows(report: Report, test: dict[str, Any]) -> Markup:
+    """All that the test rows say, for labels or for numbers."""
+    if getattr(report.task, "labels", None):
+        parts = (labels(report), calibration(report, test.get("calibration_error")))
+    else:
+        parts = (numbers(report),)
+    return join(*parts, worst_errors(report))

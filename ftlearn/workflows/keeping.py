@@ -1,0 +1,66 @@
+"""That a run is alone in its folder, fits on the disk, and keeps its scores when it is full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from torch import nn
+
+from ftlearn.config import TrainConfig
+from ftlearn.runtime import disk, distributed
+from ftlearn.training.checkpoints import Store
+from ftlearn.training.history import History
+from ftlearn.training.resuming import checkpoint_bytes, expected
+from ftlearn.workflows.folder import RunError, RunFolder
+
+
+def alone(folder: RunFolder) -> AbstractContextManager[None]:
+    """A context in which no other run works in the folder; of several ranks the main one locks."""
+    return folder.locked() if distributed.is_main() else nullcontext()
+
+
+def check_space(folder: RunFolder, model: nn.Module, config: TrainConfig, *, rows: int) -> None:
+    """Raise RunError where what a run on so many rows will write does not fit on the disk."""
+    if not distributed.is_main():
+        return
+    updates = -(-rows // config.batch_size)
+    count = expected(config.epochs, updates, Store(folder.checkpoints))
+    folder.check_space(count, checkpoint_bytes(model, config), model_bytes(model))
+
+
+def model_bytes(model: nn.Module) -> int:
+    """What the weights take on the disk, tied ones once.
+
+    >>> model_bytes(nn.Linear(10, 10, bias=False))
+    400
+    """
+    return sum(each.numel() * each.element_size() for each in model.parameters())
+
+
+@contextmanager
+def kept_for_later(folder: RunFolder, model: nn.Module, history: History) -> Iterator[None]:
+    """A context in which a full disk becomes a RunError that says what is kept and how to go on."""
+    try:
+        yield
+    except Exception as error:
+        if not disk.is_full(error):
+            raise
+        size = model_bytes(model)
+        why = disk.shortage(folder.out, size, size) or str(error)
+        raise RunError(
+            f"the model cannot be written into {folder.out}: {why}. {_kept(folder, history)}"
+        ) from error
+
+
+def _kept(folder: RunFolder, history: History) -> str:
+    names = ("report.html", "report.json", "history.csv")
+    kept = [name for name in names if (folder.out / name).is_file()]
+    number = Store(folder.checkpoints).last_number()
+    if not number:
+        kept = f"Kept: {', '.join(kept) or 'nothing'}"
+        return f"{kept}; no checkpoint: begin again with a folder on another disk for `out`"
+    whole = number == history.steps[-1].number
+    rest = "writes the model without training again" if whole else f"goes on from update {number}"
+    kept = ", ".join([*kept, f"the checkpoint of update {number}"])
+    return f"Kept: {kept}; make room, and the same run with resume=True {rest}"
