@@ -29,14 +29,14 @@ from __future__ import annotations
 import argparse
 
 from ftlearn import TrainConfig, data, evaluate, fit, models
-from ftlearn.models import saving
+from ftlearn import models
 from ftlearn.runtime import device, distributed, sharding
 from ftlearn.tasks import classification
 
 
 def main(options: argparse.Namespace) -> None:
     """Train, evaluate and save; every process calls everything, the main one prints and writes."""
-    with distributed.started():
+    with distributed.process_group():
         articles = data.load("topics")
         articles["train"] = articles["train"].select(range(options.rows or len(articles["train"])))
         task = classification(articles)
@@ -53,10 +53,10 @@ def main(options: argparse.Namespace) -> None:
         run = {"checkpoints": options.checkpoints, "resume": options.resume}
         history = fit(model, articles, task, tokenizer, config, **run)
         report = evaluate(model, articles["test"], task, tokenizer, shared=True)
-        whole = sharding.gathered(model)
+        whole = sharding.unsharded_copy(model)
         if distributed.is_main():
             print(f"{distributed.world_size()} processes: {history}\n{report}")
-            saving.save(whole, tokenizer, task, options.out)
+            models.save(whole, tokenizer, task, options.out)
 
 
 def read_options() -> argparse.Namespace:

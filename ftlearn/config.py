@@ -19,9 +19,9 @@ class TrainConfig:
     optimizer      sgd, momentum, adam or adamw
     weight_decay   share of the learning rate by which matrices shrink each update
     schedule       constant, linear or cosine
-    warmup         share of all updates in which the learning rate rises, 0 to 1
-    clip_norm      largest length of the gradient; infinity for no limit
-    accumulate     number of pieces a batch is cut into to save memory; the gradient is the same
+    warmup_ratio         share of all updates in which the learning rate rises, 0 to 1
+    max_grad_norm      largest length of the gradient; infinity for no limit
+    micro_batches     number of pieces a batch is cut into to save memory; the gradient is the same
     seed           fixes the order of the data and the dropout
 
     Numbers of NumPy and the like are taken as Python's.
@@ -37,25 +37,25 @@ class TrainConfig:
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     schedule: str = "linear"
-    warmup: float = 0.1
-    clip_norm: float = 1.0
-    accumulate: int = 1
+    warmup_ratio: float = 0.1
+    max_grad_norm: float = 1.0
+    micro_batches: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("micro_batches", 1), ("seed", 0)):
             self._set(name, whole_number(name, getattr(self, name), least))
         for name, low, high in (
             ("learning_rate", 0, math.inf),
             ("weight_decay", 0, math.inf),
-            ("warmup", 0, 1),
-            ("clip_norm", 0, math.inf),
+            ("warmup_ratio", 0, 1),
+            ("max_grad_norm", 0, math.inf),
         ):
             self._set(name, number(name, getattr(self, name), low, high))
-        if self.accumulate > self.batch_size:
+        if self.micro_batches > self.batch_size:
             raise ValueError(
-                f"accumulate is {self.accumulate}, more pieces than the {self.batch_size} rows "
-                "of a batch"
+                f"micro_batches is {self.micro_batches}, more than the {self.batch_size} rows of a "
+                "batch"
             )
         for name, known in (
             ("optimizer", optim.OPTIMIZERS),

@@ -118,21 +118,21 @@ def _memory() -> Finding:
     free = runtime.memory_available() + runtime.memory_used()  # what this notebook may fill
     return Finding(
         "memory",
-        runtime.read_size(free),
+        runtime.format_bytes(free),
         free > NEEDED_MEMORY,
-        f"close other programs: a notebook takes up to {runtime.read_size(NEEDED_MEMORY)}",
+        f"close other programs: a notebook takes up to {runtime.format_bytes(NEEDED_MEMORY)}",
     )
 
 
 def _training() -> Finding:
     free = runtime.memory_available(runtime.best_device())
     needs = {name: memory_needed(shape) for name, shape in SHAPES.items()}
-    sizes = {name: f"{name} (needs {runtime.read_size(need)})" for name, need in needs.items()}
+    sizes = {name: f"{name} (needs {runtime.format_bytes(need)})" for name, need in needs.items()}
     fits = [sizes[name] for name, need in needs.items() if need <= free]
     too_large = [sizes[name] for name, need in needs.items() if need > free]
     found = ", ".join(fits) or "none of these"
     if too_large:
-        found += f"; too large here: {', '.join(too_large)}, with {runtime.read_size(free)} free"
+        found += f"; too large here: {', '.join(too_large)}, with {runtime.format_bytes(free)} free"
     found += f"; in batches of {TrainConfig().batch_size} texts of {TOKENS} tokens"
     remedy = "close other programs, or give fit a smaller --batch-size or --max-length"
     return Finding("can train", found, bool(fits), remedy)
@@ -165,7 +165,7 @@ def _config(shape: Shape) -> BertConfig:
 def _disk() -> Finding:
     free = shutil.disk_usage(".").free
     return Finding(
-        "free disk", runtime.read_size(free), free > NEEDED_DISK, "make room for a saved model"
+        "free disk", runtime.format_bytes(free), free > NEEDED_DISK, "make room for a saved model"
     )
 
 

@@ -78,17 +78,17 @@ def training(history: Any, *, ax: Axes | None = None, window: int = 5) -> Axes:
     ax.plot(epochs, smooth, color=COLORS[0], label="training batches")
     if history.evaluations:
         at = [scores["epoch"] for scores in history.evaluations]
-        values = [scores[history.criterion] for scores in history.evaluations]
+        values = [scores[history.monitor] for scores in history.evaluations]
         ax.plot(at, values, color=COLORS[1], marker="s", label="validation")
     ax.set_xlabel("passes over the data (epochs)")
-    ax.set_ylabel("mean squared error" if history.criterion == "mse" else "mean loss (nats)")
+    ax.set_ylabel("mean squared error" if history.monitor == "mse" else "mean loss (nats)")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     return ax
 
 
 def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Counts of truth (rows) against answer (columns), written into shaded cells."""
+    """Counts of labels (rows) against predictions (columns), written into shaded cells."""
     ax = axes(ax, width=4.2, height=3.6)
     counts = table.to_numpy()
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
@@ -98,8 +98,8 @@ def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.text(column, row, counts[row, column], ha="center", va="center", color=shade)
     ax.set_xticks(range(len(table.columns)), _names(table.columns), **PLAIN)
     ax.set_yticks(range(len(table.index)), _names(table.index), **PLAIN)
-    ax.set_xlabel("answer")
-    ax.set_ylabel("truth")
+    ax.set_xlabel("prediction")
+    ax.set_ylabel("label")
     return ax
 
 

@@ -49,20 +49,20 @@ def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> lis
     ]
 
 
-def schedule(name: str, *, total: int, warmup: float) -> Callable[[int], float]:
+def schedule(name: str, *, total: int, warmup_ratio: float) -> Callable[[int], float]:
     """The factor on the learning rate at update 0..total−1.
 
-    The first ``warmup`` share of the updates rises linearly, and never starts at zero; then
+    The first ``warmup_ratio`` share of the updates rises linearly, and never starts at zero; then
     the factor stays (constant), falls linearly, or falls along half a cosine, towards zero
     one update after the last.
 
-    >>> rate = schedule("linear", total=4, warmup=0.0)
+    >>> rate = schedule("linear", total=4, warmup_ratio=0.0)
     >>> [rate(update) for update in range(4)]
     [1.0, 0.75, 0.5, 0.25]
     """
     if name not in SCHEDULES:
         raise ValueError(f"unknown schedule {name!r}: use {', '.join(SCHEDULES)}")
-    rising = round(warmup * total)
+    rising = round(warmup_ratio * total)
 
     def factor(update: int) -> float:
         if update < rising:
@@ -77,7 +77,7 @@ def schedule(name: str, *, total: int, warmup: float) -> Callable[[int], float]:
     return factor
 
 
-def clip(parameters: Iterable[nn.Parameter], limit: float) -> float:
+def clip_grad_norm(parameters: Iterable[nn.Parameter], limit: float) -> float:
     """Scale all gradients, in place, to a joint norm of at most ``limit``; returns what it was.
 
     Where it was no more they are left alone: even to multiply them by 1 would take a fiftieth of
@@ -85,12 +85,12 @@ def clip(parameters: Iterable[nn.Parameter], limit: float) -> float:
 
     >>> weight = nn.Parameter(torch.zeros(2))
     >>> weight.grad = torch.tensor([3.0, 4.0])
-    >>> clip([weight], 1.0), weight.grad
+    >>> clip_grad_norm([weight], 1.0), weight.grad
     (5.0, tensor([0.6000, 0.8000]))
     """
     parameters = list(parameters)
     norm = _norm([each.grad for each in parameters if each.grad is not None])
-    before = sharding.full(norm).item()
+    before = sharding.full_tensor(norm).item()
     if before > limit:
         nn.utils.clip_grads_with_norm_(parameters, limit, norm)
     return before

@@ -50,9 +50,9 @@ LABELS = classification(ROWS, max_length=16)
 CONFIG = TrainConfig(
     epochs=4,
     batch_size=4,
-    accumulate=2,
+    micro_batches=2,
     learning_rate=0.05,
-    warmup=0.3,
+    warmup_ratio=0.3,
     schedule="constant",
     seed=1,
 )
@@ -87,9 +87,9 @@ def hooked(task: Any = LABELS, *, on_loss: Callable = int, on_keep: Callable = i
             on_loss()
             return super().loss(logits, targets)
 
-        def keep(self, logits, targets):
+        def reduce_logits(self, logits, targets):
             on_keep()
-            return super().keep(logits, targets)
+            return super().reduce_logits(logits, targets)
 
     return Hooked(**vars(task))
 

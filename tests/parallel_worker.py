@@ -26,13 +26,9 @@ from torch import nn
 
 from ftlearn import evaluation, models, training
 from ftlearn.evaluation import predicting
-from ftlearn.models import saving
 from ftlearn.runtime import distributed, sharding
 from ftlearn.tasks import classification, language_modelling
-from ftlearn.training import (
-    TrainConfig,
-    checkpoints,  # fmt: skip
-)
+from ftlearn.training import TrainConfig, checkpoints
 from ftlearn.training.history import History
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
@@ -48,7 +44,7 @@ of attention's keys, it would turn the rounding into whole steps."""
 EXACT: dict[str, dict[str, Any]] = {
     # 22 rows in sixes: a last batch of 4. Then in threes: 2 and 1 a rank, and a last batch of one.
     "whole": {"settings": {"batch_size": 6}},
-    "pieces": {"settings": {"batch_size": 3, "accumulate": 2}},
+    "pieces": {"settings": {"batch_size": 3, "micro_batches": 2}},
     "one row": {"settings": {"batch_size": 3}},
     "tokens": {"settings": {"batch_size": 3}, "task": TOKENS, "folder": "gpt2"},
     "pooled": {"settings": {"batch_size": 3}, "pooling": "mean"},
@@ -119,7 +115,7 @@ class Scenarios:
     def keep(self, name: str, model: nn.Module, seen: Any) -> None:
         """Note what was seen, and have the main process write the weights."""
         self.seen[name] = seen
-        whole = sharding.gathered(model)
+        whole = sharding.unsharded_copy(model)
         if distributed.is_main():
             weights = {key: each.clone() for key, each in whole.state_dict().items()}
             save_file(weights, self.root / f"{self.way} {name}.safetensors")
@@ -224,20 +220,20 @@ class Scenarios:
             self.prepare(model)
             task = more.get("task", LABELS)
             report = evaluation.evaluate(model, PARTS["valid"], task, tokenizer, shared=True)
-            whole = sharding.gathered(model)
+            whole = sharding.unsharded_copy(model)
             if distributed.is_main():
                 # The copy answers by itself: the other process does not take part.
                 again = evaluation.evaluate(whole, PARTS["valid"], task, tokenizer)
                 np.testing.assert_allclose(again.outputs, report.outputs, atol=1e-5)
                 copy.deepcopy(whole)  # as prediction in bf16 does: nothing of FSDP may be left
-                saving.save(whole, tokenizer, task, self.root / f"{self.way} written {name}")
+                models.save(whole, tokenizer, task, self.root / f"{self.way} written {name}")
                 np.save(self.root / f"{self.way} written {name}.npy", report.outputs)
 
 
 def main(root: Path) -> None:
     """Carry out every scenario in both ways."""
     seen = {}
-    with distributed.started():
+    with distributed.process_group():
         for way in ("ddp", "fsdp"):
             scenarios = Scenarios(root, way)
             for name in ("exact", "twice", "best", "evaluated", "resumed", "taken_over",

@@ -61,7 +61,7 @@ def test_layers_that_lie_in_several_lists_are_refused_and_stay():
 
 def test_a_module_of_another_kind_has_no_body():
     with pytest.raises(ValueError, match="Linear has no base_model: pass a transformers model"):
-        architecture.body(nn.Linear(2, 2))
+        architecture.backbone(nn.Linear(2, 2))
 
 
 # Freezing

@@ -79,7 +79,7 @@ def test_features_are_mean_token_vectors(articles, task):
     model, tokenizer = models.load("minilm", task, device="cpu")
     rows = articles["valid"].select(range(40))
     with warnings.catch_warnings(action="ignore"):
-        found = baselines.features(model, rows, task, tokenizer)
+        found = baselines.embed(model, rows, task, tokenizer)
     assert found.shape == (40, 384)
     model.eval()
     for row in (0, 7, 39):
@@ -106,6 +106,6 @@ def test_with_all_labels_some_posts_of_the_shifted_register_stay_hard(articles, 
     train = DatasetDict(train=articles["train"])
     fit(model, train, task, tokenizer, TrainConfig(epochs=1, learning_rate=2e-4))
     report = evaluate(model, data.load("topics_shift")["test"], task, tokenizer)
-    wrong = int((~report.right).sum())
+    wrong = int((~report.correct).sum())
     assert report.scores["accuracy"] > 0.75, report
     assert wrong >= 5, report

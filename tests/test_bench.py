@@ -46,7 +46,7 @@ from ftlearn.cli.commands.bench import bench
 from ftlearn.data import batching
 from ftlearn.data.batching import padding_share, plan
 from ftlearn.fast import sparse_embeddings, training
-from ftlearn.models.architecture import body, count_parameters
+from ftlearn.models.architecture import backbone, count_parameters
 from ftlearn.training import resources
 
 CPU = torch.device("cpu")
@@ -181,7 +181,7 @@ def test_flops_are_about_six_times_parameters_times_tokens(layers: int, width: i
     )
     model = resources.skeleton(config)
     # Of twelve equal parts of the last layer only two, keys and values, are needed of all tokens.
-    needed = count_parameters(body(model).encoder).total * (1 - 10 / 12 / layers)
+    needed = count_parameters(backbone(model).encoder).total * (1 - 10 / 12 / layers)
     lengths = [20, 54, 128]
     counted = (1 + peak.BACKWARD) * peak.forward_flops(config, lengths)
     assert counted == pytest.approx(6 * needed * sum(lengths), rel=0.15)
@@ -280,8 +280,8 @@ def test_each_loop_starts_from_the_pretrained_weights_and_sees_each_text_once(
     work = replace(work, batch_size=10)  # does not divide 32
     rows: list[int] = []
     model, run = LOOPS[name](work)
-    start = {key: value.clone() for key, value in body(work.plain_model()).state_dict().items()}
-    assert all(torch.equal(value, start[key]) for key, value in body(model).state_dict().items()
+    start = {key: value.clone() for key, value in backbone(work.plain_model()).state_dict().items()}
+    assert all(torch.equal(value, start[key]) for key, value in backbone(model).state_dict().items()
                if "pooler" not in key)  # fmt: skip
     model.register_forward_pre_hook(
         lambda _, __, named: rows.append(len(named["input_ids"])), with_kwargs=True
@@ -289,7 +289,9 @@ def test_each_loop_starts_from_the_pretrained_weights_and_sees_each_text_once(
     run()
     assert (sum(rows), len(rows)) == (32, 4)
     moved = [
-        key for key, value in body(model).state_dict().items() if not torch.equal(value, start[key])
+        key
+        for key, value in backbone(model).state_dict().items()
+        if not torch.equal(value, start[key])
     ]
     assert len(moved) > 20
 
@@ -328,7 +330,7 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bo
         finally:
             log.append("off")
 
-    with patch.object(runtime, "kept_memory", kept):
+    with patch.object(runtime, "retain_freed_memory", kept):
         if breaks:
             with (
                 patch.object(type(work.task), "loss", side_effect=OSError),
@@ -584,7 +586,8 @@ def test_a_text_goes_on_until_it_is_long_enough(work: Work):
 
 
 def test_help_needs_no_torch():
-    code = "import ftlearn.cli.commands.bench, sys; print({'torch', 'transformers'} & set(sys.modules))"
+    code = "import ftlearn.cli.commands.bench, sys; "
+    code += "print({'torch', 'transformers'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
 

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from ftlearn import models
 from ftlearn.fast import training
-from ftlearn.fast.fused_bert import _layer, whole_blocks
+from ftlearn.fast.fused_bert import _layer, fused_layers
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
@@ -47,7 +47,7 @@ def answered(layer: nn.Module, dtype: torch.dtype, masked: bool = True) -> dict[
 
 def taken(layer: nn.Module, dtype: torch.dtype = NARROW) -> bool:
     """Whether a context with ``dtype`` has this layer go the written-out way."""
-    with whole_blocks(layer, dtype):
+    with fused_layers(layer, dtype):
         return "forward" in vars(layer)
 
 
@@ -57,7 +57,7 @@ def test_in_double_precision_all_is_as_autograd_has_it(kind, masked, monkeypatch
     layer = layer_of(kind).double()
     theirs = answered(layer, torch.float64, masked)
     monkeypatch.setattr("ftlearn.fast.fused_bert.NARROW", torch.float64)
-    with whole_blocks(layer, torch.float64):
+    with fused_layers(layer, torch.float64):
         ours = answered(layer, torch.float64, masked)
     assert set(ours) == set(theirs)
     assert len(ours) == 18
@@ -73,7 +73,7 @@ def test_in_bf16_the_error_is_that_of_autograd_under_autocast():
     layer.float()
     with torch.autocast("cpu", NARROW):
         theirs = answered(layer, NARROW)
-        with whole_blocks(layer, NARROW):
+        with fused_layers(layer, NARROW):
             ours = answered(layer, NARROW)
 
     def error(found: dict[str, torch.Tensor]) -> float:
@@ -96,12 +96,12 @@ def test_gradients_are_those_of_small_differences(monkeypatch):
 
 def test_what_is_frozen_gets_no_gradient_and_the_rest_the_same():
     full = layer_of()
-    with whole_blocks(full, NARROW):
+    with fused_layers(full, NARROW):
         expected = answered(full, NARROW)
     for frozen, _ in full.named_parameters():
         layer = layer_of()
         layer.get_parameter(frozen).requires_grad_(False)
-        with whole_blocks(layer, NARROW):
+        with fused_layers(layer, NARROW):
             found = answered(layer, NARROW)
         assert {name for name, value in found.items() if value is None} == {frozen}
         assert all(value is None or torch.equal(value, expected[n]) for n, value in found.items())
@@ -181,7 +181,7 @@ def test_other_formats_devices_and_models_are_left_alone():
     assert not taken(layer, torch.float32)
     assert not taken(nn.Linear(1, 1))
     assert not taken(layer_of().to("meta"))
-    with whole_blocks(layer, NARROW):
+    with fused_layers(layer, NARROW):
         wide = layer(torch.ones(1, 2, 16))
         narrow = layer(torch.ones(1, 2, 16, dtype=NARROW))
     assert "FeedForward" in narrow.grad_fn.name()
@@ -190,13 +190,13 @@ def test_other_formats_devices_and_models_are_left_alone():
 
 def test_sharded_layers_keep_their_own_way(monkeypatch):
     monkeypatch.setattr("ftlearn.runtime.sharding.is_sharded", lambda _: True)
-    monkeypatch.setattr("ftlearn.runtime.sharding.kind", type)
+    monkeypatch.setattr("ftlearn.runtime.sharding.unsharded_class", type)
     assert not taken(layer_of())
 
 
 def test_the_layers_are_as_before_even_after_an_error():
     model = built("bert")
-    with pytest.raises(RuntimeError), whole_blocks(model, NARROW):
+    with pytest.raises(RuntimeError), fused_layers(model, NARROW):
         raise RuntimeError
     assert not any("forward" in vars(each) for each in model.modules())
 
@@ -204,7 +204,7 @@ def test_the_layers_are_as_before_even_after_an_error():
 def test_the_loss_curve_is_that_of_autograd_but_for_rounding(tiny_bert, topics, monkeypatch):
     rows = topics["train"].shuffle(seed=0).select(range(48))
     task = classification(topics, max_length=32)
-    config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, accumulate=2)
+    config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3, micro_batches=2)
 
     def curve(precision: str) -> list[float]:
         model, tokenizer = models.load(tiny_bert, task, device="cpu")

@@ -310,7 +310,7 @@ def test_evaluate_shows_a_table_for_each_file_and_the_errors(fitted, tmp_path, c
     assert cli.main(arguments) == 0
     told = capsys.readouterr().out
     assert told.count("  accuracy") == 2
-    wrong = sum(int((~each.report.right).sum()) for each in workflows.evaluate(fitted, [good]))
+    wrong = sum(int((~each.report.correct).sum()) for each in workflows.evaluate(fitted, [good]))
     assert (f"worst of {wrong} errors" if wrong else "no errors") in told
     found = json.loads(out.read_text())["files"]
     assert [(each["file"], each["rows"]) for each in found] == [("good.csv", 20), ("odd.csv", 8)]
@@ -318,10 +318,10 @@ def test_evaluate_shows_a_table_for_each_file_and_the_errors(fitted, tmp_path, c
     assert found[0]["test"] == json.loads(json.dumps(scored.summary()["test"]))
 
 
-@pytest.mark.parametrize("name", ["truth", "answer", "loss"])
+@pytest.mark.parametrize("name", ["label", "prediction", "loss"])
 def test_errors_show_the_text_of_a_column_of_any_name(name: str):
-    data = Dataset.from_dict({name: ["snow and ice", "sun and sand"], "label": ["cold", "warm"]})
-    task = classification(data, text=name)
+    data = Dataset.from_dict({name: ["snow and ice", "sun and sand"], "topic": ["cold", "warm"]})
+    task = classification(data, text=name, target="topic")
     report = Report(task, data, np.array([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1]))
     scored = SimpleNamespace(read="2 rows read", report=report, summary=lambda: {"test": {}})
     assert list(evaluation_lines(scored, 5)) == [
@@ -857,7 +857,7 @@ def test_groups_become_one_flat_list():
         epochs=1,
         learning_rate=0.5,
         batch_size=2,
-        accumulate=1,
+        micro_batches=1,
         patience=None,
         seed=7,
     )

@@ -122,19 +122,25 @@ def test_two_evaluations_agree_to_the_bit(loaded, report):
 
 def test_predict_gives_answers_and_probabilities(loaded, report):
     table = predict(loaded[0], TEXTS[:5], TASK, loaded[1])
-    assert list(table.columns) == ["text", "answer", *TASK.labels]
+    assert list(table.columns) == ["text", "prediction", *TASK.labels]
     np.testing.assert_allclose(table[list(TASK.labels)].sum(axis=1), 1, atol=1e-6)
     best = np.asarray(TASK.labels)[table[list(TASK.labels)].to_numpy().argmax(1)]
-    assert (table["answer"] == best).all()
-    assert (table["answer"].to_numpy() == report.rows()["answer"][:5].to_numpy()).all()
+    assert (table["prediction"] == best).all()
+    assert (table["prediction"].to_numpy() == report.rows()["prediction"][:5].to_numpy()).all()
 
 
 def test_labels_that_are_called_as_a_column_of_predict_keep_their_probabilities(loaded):
-    task = tasks.Classification(labels=("text", "answer", "other"), max_length=16)
+    task = tasks.Classification(labels=("text", "prediction", "other"), max_length=16)
     table = predict(loaded[0], TEXTS[:5], task, loaded[1])
-    assert list(table.columns) == ["text", "answer", "text (label)", "answer (label)", "other"]
+    assert list(table.columns) == [
+        "text",
+        "prediction",
+        "text (label)",
+        "prediction (label)",
+        "other",
+    ]
     assert list(table["text"]) == TEXTS[:5]
-    assert set(table["answer"]) <= set(task.labels)
+    assert set(table["prediction"]) <= set(task.labels)
     np.testing.assert_allclose(table.select_dtypes("number").sum(axis=1), 1, atol=1e-6)
 
 
@@ -166,22 +172,23 @@ def test_predict_refuses_a_table_whose_names_it_would_read(loaded):
 def test_errors_come_worst_first_with_the_columns_asked_for(report):
     table = report.errors(10, columns=["kind"])
     assert len(table) == 10
-    assert list(table["loss"]) == sorted(report.row_losses, reverse=True)[:10]
-    assert set(table.columns) == {"text", "truth", "answer", "loss", "kind"}
+    assert list(table["loss"]) == sorted(report.example_losses, reverse=True)[:10]
+    assert set(table.columns) == {"text", "label", "prediction", "loss", "kind"}
     row = table.index[0]
     assert table["text"][row] == TEXTS[row]
-    assert table["truth"][row] == ROWS["label"][row]
+    assert table["label"][row] == ROWS["label"][row]
 
 
-@pytest.mark.parametrize("name", ["truth", "answer", "loss"])
+@pytest.mark.parametrize("name", ["label", "prediction", "loss"])
 def test_a_column_that_is_called_as_one_of_the_report_keeps_its_content(report, name):
-    data = ROWS.rename_columns({"text": name, "kind": "truth" if name == "loss" else "loss"})
-    task = classification(data, text=name, max_length=16)
-    table = Report(task, data, report.outputs, report.targets).errors(70, columns=["label"])
+    renamed = {"label": "topic", "text": name, "kind": "prediction" if name == "loss" else "loss"}
+    data = ROWS.rename_columns(renamed)
+    task = classification(data, text=name, target="topic", max_length=16)
+    table = Report(task, data, report.outputs, report.targets).errors(70, columns=["topic"])
     own = report.errors(70)
     assert list(table[f"{name} (data)"]) == list(own["text"])
-    assert list(table["label"]) == list(own["truth"])
-    for column in ("truth", "answer", "loss"):
+    assert list(table["topic"]) == list(own["label"])
+    for column in ("label", "prediction", "loss"):
         assert list(table[column]) == list(own[column])
 
 
@@ -189,11 +196,11 @@ def test_confusion_counts_every_row_once(report):
     table = report.confusion()
     assert table.to_numpy().sum() == len(ROWS)
     assert table.loc["cold"].sum() == ROWS["label"][:].count("cold")
-    assert np.trace(table.to_numpy()) == report.right.sum()
+    assert np.trace(table.to_numpy()) == report.correct.sum()
 
 
 def test_slices_add_up_to_the_whole(report):
-    table = report.by("kind")
+    table = report.by_group("kind")
     assert table["rows"].to_dict() == {"a": 35, "b": 35}
     mean = (table["rows"] * table["accuracy"]).sum() / len(ROWS)
     assert mean == pytest.approx(report.scores["accuracy"])
@@ -219,7 +226,7 @@ def test_a_saved_model_answers_the_same_in_transformers_pipeline(loaded, tmp_pat
     tokenizer.save_pretrained(tmp_path)
     ours = predict(model, TEXTS[:8], TASK, tokenizer)
     theirs = pipeline("text-classification", model=str(tmp_path), device="cpu")(TEXTS[:8])
-    assert [answer["label"] for answer in theirs] == list(ours["answer"])
+    assert [answer["label"] for answer in theirs] == list(ours["prediction"])
     probabilities = ours[list(TASK.labels)].to_numpy().max(1)
     np.testing.assert_allclose([answer["score"] for answer in theirs], probabilities, atol=1e-5)
 

@@ -20,7 +20,6 @@ from transformers import (
 
 from ftlearn import evaluate, fit, models
 from ftlearn.data.batching import Batches, Encoded, plan
-from ftlearn.models import saving
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
@@ -30,7 +29,7 @@ LABELS = [["cold", "warm", "hot"][row % 3] for row in range(40)]
 ROWS = Dataset.from_dict({"text": TEXTS, "label": LABELS})
 PARTS = DatasetDict(train=ROWS.select(range(19)), valid=ROWS.select(range(19, 40)))
 TASK = classification(PARTS, max_length=32)
-SETTINGS = {"epochs": 2, "batch_size": 4, "warmup": 0.0}  # 10 updates; the fifth has 3 rows
+SETTINGS = {"epochs": 2, "batch_size": 4, "warmup_ratio": 0.0}  # 10 updates; the fifth has 3 rows
 RATES = {"adamw": 1e-2, "momentum": 0.05}
 
 
@@ -54,10 +53,12 @@ def ours(folder, optimizer: str, **changes) -> tuple[dict, np.ndarray]:
     return model.state_dict(), np.array([[step.loss, step.gradient_norm] for step in run])
 
 
-def trainers(folder, to, optimizer: str, accumulate: int, **arguments) -> tuple[dict, np.ndarray]:
+def trainers(
+    folder, to, optimizer: str, micro_batches: int, **arguments
+) -> tuple[dict, np.ndarray]:
     """The same of Trainer."""
     model, tokenizer = models.load(folder, TASK, device="cpu")
-    config = TrainConfig(**SETTINGS, accumulate=accumulate)
+    config = TrainConfig(**SETTINGS, micro_batches=micro_batches)
     batches = TASK.batches(PARTS["train"], tokenizer, config)
     pieces = [
         {**piece.inputs, "labels": piece.targets}
@@ -67,7 +68,7 @@ def trainers(folder, to, optimizer: str, accumulate: int, **arguments) -> tuple[
     trainer = SameOrder(
         model=model,
         args=TrainingArguments(
-            to, num_train_epochs=1, gradient_accumulation_steps=accumulate, logging_steps=1,
+            to, num_train_epochs=1, gradient_accumulation_steps=micro_batches, logging_steps=1,
             learning_rate=RATES[optimizer], weight_decay=0.0 if optimizer == "momentum" else 0.01,
             max_grad_norm=1.0, report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True,
         ),
@@ -110,7 +111,7 @@ def test_the_loss_curve_is_trainers(tiny_bert, tmp_path, optimizer):
 
 
 def test_the_loss_curve_is_trainers_in_pieces_when_trainer_is_told_the_loss(tiny_bert, tmp_path):
-    weights, curve = ours(tiny_bert, "momentum", weight_decay=0.0, accumulate=2)
+    weights, curve = ours(tiny_bert, "momentum", weight_decay=0.0, micro_batches=2)
     told = {"compute_loss_func": mean_over_the_batch}
     theirs, logs = trainers(tiny_bert, tmp_path, "momentum", 2, **told)
     np.testing.assert_allclose(curve, logs, atol=1e-5)
@@ -122,7 +123,7 @@ def test_left_to_itself_trainer_makes_the_loss_of_pieces_too_large(tiny_bert, tm
 
     The first four batches divide evenly, so there the factor is exact.
     """
-    _, curve = ours(tiny_bert, "momentum", weight_decay=0.0, accumulate=2)
+    _, curve = ours(tiny_bert, "momentum", weight_decay=0.0, micro_batches=2)
     _, logs = trainers(tiny_bert, tmp_path, "momentum", 2)
     factor = logs[0] / curve[0]
     assert round(factor[0]) in {1, 2}
@@ -147,17 +148,17 @@ sizes = st.integers(1, 9).flatmap(lambda size: st.tuples(st.just(size), st.integ
 def test_every_row_is_trained_once_an_epoch_whatever_the_ranks(
     tiny_bert, rows, size, ranks, seed, epoch
 ):
-    tokenizer, (batch_size, accumulate) = AutoTokenizer.from_pretrained(tiny_bert), size
+    tokenizer, (batch_size, micro_batches) = AutoTokenizer.from_pretrained(tiny_bert), size
     data = encoded(rows)
     shares = [
-        list(Batches(data, tokenizer, batch_size, accumulate, seed, rank, ranks).epoch(epoch))
+        list(Batches(data, tokenizer, batch_size, micro_batches, seed, rank, ranks).epoch(epoch))
         for rank in range(ranks)
     ]
     batches = plan(data.lengths, batch_size, seed=seed, epoch=epoch)
-    largest = -(-batch_size // (ranks * accumulate))
+    largest = -(-batch_size // (ranks * micro_batches))
     for whole, *update in zip(batches, *shares, strict=True):
         assert len({len(pieces) for pieces in update}) == 1, "a rank would wait for ever"
-        assert 1 <= len(update[0]) <= accumulate
+        assert 1 <= len(update[0]) <= micro_batches
         dealt = [row for pieces in update for piece in pieces for row in piece.rows]
         assert sorted(dealt) == sorted(whole)
         for piece in (piece for pieces in update for piece in pieces):
@@ -202,7 +203,7 @@ def test_validation_data_changes_no_bit_of_the_run(tiny_bert):
 def test_a_saved_model_answers_the_same_elsewhere(tiny_checkpoints, tmp_path, shape):
     model, tokenizer = models.load(tiny_checkpoints[shape], TASK, device="cpu")
     fit(model, PARTS["train"], TASK, tokenizer, TrainConfig(epochs=1, learning_rate=1e-2))
-    folder = str(saving.save(model, tokenizer, TASK, tmp_path / "model"))
+    folder = str(models.save(model, tokenizer, TASK, tmp_path / "model"))
     report = evaluate(model, ROWS, TASK, tokenizer)
     opened = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     assert opened.config.id2label == dict(enumerate(TASK.labels))

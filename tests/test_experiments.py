@@ -155,7 +155,9 @@ def test_a_branch_may_train_more_rows_of_the_word_table(bench: Workbench, decays
     branch = bench.branch("a", 6, "b", weight_decay=decays[1])
     monkeypatch.setattr(sparse_embeddings, "WORTH", -1.0)
     bench.share = 0.0
-    trained(bench, "whole", replace(adam, clip_norm=0.999999))  # other snapshots than those of a
+    trained(
+        bench, "whole", replace(adam, max_grad_norm=0.999999)
+    )  # other snapshots than those of a
     whole = bench.branch("whole", 6, "d", weight_decay=decays[1])
     assert losses(branch) == pytest.approx(losses(whole), rel=1e-3)
     assert losses(branch) != losses(bench["a"])
@@ -193,7 +195,7 @@ def test_a_damaged_snapshot_is_not_used(bench: Workbench):
 
 def test_the_code_of_a_run_gives_its_losses(bench: Workbench, monkeypatch):
     trained(bench)
-    bench.branch("a", 3, "b", learning_rate=1e-4, clip_norm=math.inf)
+    bench.branch("a", 3, "b", learning_rate=1e-4, max_grad_norm=math.inf)
     bench.branch("b", 6, "c", seed=5, batch_size=4)
     for name in "abc":
         given = {"articles": bench.route.data, "load": bench.route.load}
@@ -230,7 +232,7 @@ def test_the_code_names_what_the_workbench_was_given_by_name(task, tmp_path: Pat
 
 def test_a_new_workbench_on_the_folder_has_the_runs(bench: Workbench, small, task, tiny_bert):
     bench.share = math.inf
-    trained(bench, "first", replace(CONFIG, clip_norm=math.inf))
+    trained(bench, "first", replace(CONFIG, max_grad_norm=math.inf))
     bench.branch("first", 3, "second", learning_rate=1e-4)
     again = Workbench(small, task, folder=bench.folder, load=bench.route.load)
     assert list(again.records) == ["first", "second"]
@@ -305,7 +307,7 @@ def test_a_run_in_a_thread_is_the_run_in_the_main_thread(bench: Workbench):
 
 
 def test_errors_are_kept_in_the_record(bench: Workbench, monkeypatch):
-    run = bench.run("wild", replace(CONFIG, learning_rate=1e30, clip_norm=math.inf), rows=ROWS)
+    run = bench.run("wild", replace(CONFIG, learning_rate=1e30, max_grad_norm=math.inf), rows=ROWS)
     assert run.status == "failed"
     assert "DivergedError: training diverged at update" in run.error
     assert run.steps
@@ -402,7 +404,7 @@ def test_table_figure_and_csv_hold_the_same(bench: Workbench, tmp_path: Path):
 
 
 def test_what_is_written_is_read_again():
-    config = replace(CONFIG, clip_norm=math.inf)
+    config = replace(CONFIG, max_grad_norm=math.inf)
     run = Record("a", "m", 9, 2, 4, [record.Stage(0, config)], evaluations=[{"step": 2}])
     run.evaluations[0]["log_loss"] = math.inf
     assert "Infinity" not in json.dumps(record._strict(asdict(run)), allow_nan=False)

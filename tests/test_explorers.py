@@ -28,7 +28,7 @@ RAW = (["<b>a</b>", "b"], ["cat", None], ["cat"])
 def named(tiny_bert) -> dict:
     """What a lesson has under the names that the printed code uses."""
     return {
-        "views": explorers,
+        "explorers": explorers,
         "tokenizer": AutoTokenizer.from_pretrained(tiny_bert),
         "report": Report(TASK, ROWS, LOGITS, TARGETS),
         "ledger": CleaningReport(*RAW),

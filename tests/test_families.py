@@ -35,7 +35,7 @@ from transformers import (
 )
 
 from ftlearn import evaluation, models, tasks
-from ftlearn.models import ModelError, architecture, saving
+from ftlearn.models import ModelError, architecture
 from ftlearn.training import TrainConfig, fit
 
 SIZES = {
@@ -97,7 +97,7 @@ def test_a_family_without_torchs_attention_is_trained_and_answers(
     assert any(map(architecture.is_head, moved))
     assert not all(map(architecture.is_head, moved))
     answers = evaluation.predict(model, lives.TEXTS, lives.LABELS, tokenizer)
-    assert set(answers["answer"]) <= {"0", "1", "2"}
+    assert set(answers["prediction"]) <= {"0", "1", "2"}
 
 
 @pytest.mark.parametrize("family", ["deberta-v2", "mpnet", "flaubert"])
@@ -118,11 +118,11 @@ def test_a_head_that_would_read_padding_is_refused_and_the_mean_is_offered(folde
 def test_a_regression_of_a_summary_is_saved_in_the_datas_units(folders, tmp_path):
     task = tasks.Regression(center=300.0, scale=200.0)
     model, tokenizer = models.load(folders["flaubert"], task, device="cpu")
-    own = evaluation.predict(model, lives.TEXTS, task, tokenizer)["answer"]
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    own = evaluation.predict(model, lives.TEXTS, task, tokenizer)["prediction"]
+    models.save(model, tokenizer, task, tmp_path / "model")
     again, _, units = models.load(tmp_path / "model", "cpu")
     assert (units.center, units.scale) == (0.0, 1.0)
-    answers = evaluation.predict(again, lives.TEXTS, units, tokenizer)["answer"]
+    answers = evaluation.predict(again, lives.TEXTS, units, tokenizer)["prediction"]
     assert list(answers) == pytest.approx(list(own), rel=1e-5)
 
 

@@ -19,7 +19,7 @@ LONG = "a rather long name of a model"
 HISTORY = SimpleNamespace(
     steps=[SimpleNamespace(epoch=n / 10, loss=1 / n) for n in range(1, 31)],
     evaluations=[{"epoch": 1.0, "log_loss": 0.5}, {"epoch": 2.0, "log_loss": 0.3}],
-    criterion="log_loss",
+    monitor="log_loss",
 )
 TOPICS = ["technology", "health", "sports"]
 COUNTS = pd.DataFrame([[90, 5, 5], [10, 80, 10], [0, 0, 0]], index=TOPICS, columns=TOPICS)
@@ -132,7 +132,7 @@ def test_training_shows_batches_their_mean_and_validation():
 
 
 def test_training_without_validation_has_no_empty_curve():
-    history = SimpleNamespace(steps=HISTORY.steps, evaluations=[], criterion="log_loss")
+    history = SimpleNamespace(steps=HISTORY.steps, evaluations=[], monitor="log_loss")
     assert len(figures.training(history).lines) == 2
 
 

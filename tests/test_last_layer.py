@@ -24,7 +24,7 @@ from transformers import (
 
 from ftlearn import models
 from ftlearn.fast import training
-from ftlearn.fast.cls_only import first_token_only
+from ftlearn.fast.cls_only import cls_only
 from ftlearn.models.architecture import with_pooling
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
@@ -63,7 +63,7 @@ def answered(model: nn.Module, context) -> tuple[torch.Tensor, dict[str, torch.T
 def agrees(model: nn.Module) -> float:
     """Check logits and gradients against the whole layer's; the arithmetic over the whole one's."""
     logits, gradients, whole = answered(model, contextlib.nullcontext)
-    found, ours, less = answered(model, first_token_only)
+    found, ours, less = answered(model, cls_only)
     torch.testing.assert_close(found, logits, atol=1e-5, rtol=1e-5)
     assert ours.keys() == gradients.keys()
     for name, gradient in gradients.items():
@@ -79,7 +79,7 @@ def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention):
 
 def test_no_weight_matrix_is_copied_for_each_text():
     model = built("bert", "sdpa").eval()
-    with torch.inference_mode(), first_token_only(model), FlopCounterMode(display=False) as counter:
+    with torch.inference_mode(), cls_only(model), FlopCounterMode(display=False) as counter:
         model(input_ids=IDS, attention_mask=MASK)
     # A product per text is how torch multiplies a slice of the hidden states by a matrix.
     assert torch.ops.aten.bmm not in counter.get_flop_counts()["Global"]
@@ -95,7 +95,7 @@ def test_who_reads_all_tokens_computes_all():
 
 @pytest.mark.parametrize("shape", ["distilbert", "modernbert"])
 def test_layers_of_other_kinds_are_left_alone(model):
-    with first_token_only(model):
+    with cls_only(model):
         assert not any("forward" in vars(module) for module in model.modules())
 
 
@@ -104,13 +104,13 @@ def test_a_class_of_ones_own_is_left_alone():
         pass
 
     model = BertForSequenceClassification(built("bert").config)
-    with first_token_only(model):
+    with cls_only(model):
         assert "forward" not in vars(model.bert.encoder.layer[-1])
 
 
 def test_dropout_still_drops():
     model = built("bert", hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.5).train()
-    with first_token_only(model):
+    with cls_only(model):
         first, second = (model(input_ids=IDS, attention_mask=MASK).logits for _ in range(2))
         assert not torch.allclose(first, second)
         model.eval()
@@ -119,7 +119,7 @@ def test_dropout_still_drops():
 
 def test_the_layer_is_whole_again_even_after_an_error(model):
     whole = model.base_model(**checkpoints.WHOLE).last_hidden_state
-    with pytest.raises(RuntimeError), first_token_only(model):
+    with pytest.raises(RuntimeError), cls_only(model):
         raise RuntimeError
     assert model.base_model(**checkpoints.WHOLE).last_hidden_state.equal(whole)
 

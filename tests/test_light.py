@@ -10,7 +10,6 @@ from datasets import Dataset
 
 from ftlearn import evaluation, models, predict, runtime
 from ftlearn.fast import inference, packed_bert
-from ftlearn.models import saving
 from ftlearn.models.architecture import last_linear
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.tasks import language_modelling, regression
@@ -36,7 +35,7 @@ def loaded(folder, task, **options):
 def test_the_copy_has_narrow_weights_but_for_its_last_layer(tiny_checkpoints, pooling, shape):
     model, _ = loaded(tiny_checkpoints[shape], checkpoints.CLASSES, pooling=pooling)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    asked, rest = inference.light(model, BF16)
+    asked, rest = inference.inference_copy(model, BF16)
     assert rest.dtype is torch.float32
     kinds = {name: weight.dtype for name, weight in asked.named_parameters()}
     wide = {name for name, kind in kinds.items() if kind is torch.float32}
@@ -55,16 +54,16 @@ def test_the_copy_has_the_attention_that_is_quick_without_a_backward_pass(tiny_b
     model, _ = loaded(tiny_bert, checkpoints.CLASSES)
     slow = copy.deepcopy(model)
     slow.set_attn_implementation("eager")
-    assert inference.light(slow, BF16)[0].config._attn_implementation == "sdpa"
+    assert inference.inference_copy(slow, BF16)[0].config._attn_implementation == "sdpa"
     assert slow.config._attn_implementation == "eager"
-    assert inference.light(slow, Arithmetic()) == (slow, Arithmetic())
+    assert inference.inference_copy(slow, Arithmetic()) == (slow, Arithmetic())
 
 
 def test_in_fp32_a_copy_with_another_attention_or_packed_layers_shares_the_weights(tiny_bert):
     model, _ = loaded(tiny_bert, checkpoints.CLASSES)
     expected = checkpoints.logits(model, checkpoints.WHOLE)
     for arithmetic in (Arithmetic(attention="eager"), Arithmetic(packed=packed_bert.available())):
-        asked, rest = inference.light(model, arithmetic)
+        asked, rest = inference.inference_copy(model, arithmetic)
         assert rest == arithmetic
         own = {id(weight) for weight in model.parameters()}
         assert all(id(weight) in own for weight in asked.parameters())
@@ -80,10 +79,10 @@ def test_a_saved_regression_keeps_its_digits_in_half_precision(
 ):
     monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
     model, tokenizer = loaded(tiny_checkpoints[shape], PRICES, pooling=pooling)
-    own = predict(model, TEXTS, PRICES, tokenizer)["answer"].to_numpy()
-    saving.save(model, tokenizer, PRICES, tmp_path / "model")
+    own = predict(model, TEXTS, PRICES, tokenizer)["prediction"].to_numpy()
+    models.save(model, tokenizer, PRICES, tmp_path / "model")
     again, tokenizer, task = models.load(tmp_path / "model", "cpu")
-    answers = predict(again, TEXTS, task, tokenizer)["answer"].to_numpy()
+    answers = predict(again, TEXTS, task, tokenizer)["prediction"].to_numpy()
     np.testing.assert_allclose(answers, own, rtol=1e-6)
     assert len(set(answers)) > 5
     assert (answers % 256 != 0).all()
@@ -107,15 +106,15 @@ def test_under_autocast_answers_are_not_bounded_by_the_narrow_format(tiny_bert, 
 def test_weights_that_are_narrow_already_answer_in_the_context_too(tiny_bert):
     model, _ = loaded(tiny_bert, checkpoints.CLASSES)
     model = model.to(torch.bfloat16)
-    with inference.exact_head(model):
+    with inference.fp32_head(model):
         assert checkpoints.logits(model, checkpoints.WHOLE).dtype is torch.float32
-    asked, _ = inference.light(model, BF16)
+    asked, _ = inference.inference_copy(model, BF16)
     assert checkpoints.logits(asked, checkpoints.WHOLE).dtype is torch.float32
 
 
 def test_a_language_model_is_narrow_throughout(tiny_checkpoints):
     model, _ = loaded(tiny_checkpoints["gpt2"], language_modelling())
-    asked, _ = inference.light(model, BF16)
+    asked, _ = inference.inference_copy(model, BF16)
     assert {weight.dtype for weight in asked.parameters()} == {torch.bfloat16}
-    with inference.exact_head(model):
+    with inference.fp32_head(model):
         assert not any("forward" in vars(module) for module in model.modules())

@@ -73,7 +73,7 @@ def test_the_result_is_that_of_the_whole_batch_and_of_accumulate_to_the_bit(tiny
     done, whole, told = run(*lives.load(tiny_bert, dropout=0.0))
     assert told == []
     assert_alike(limited, whole)
-    cut, pieces, _ = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, accumulate=4))
+    cut, pieces, _ = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, micro_batches=4))
     assert all(torch.equal(limited[name], pieces[name]) for name in pieces)
     assert cut[0].loss == pytest.approx(done[0].loss, abs=1e-6)
     start = lives.load(tiny_bert)[0].state_dict()
@@ -90,20 +90,20 @@ def test_a_last_batch_that_is_smaller_is_cut_as_well(tiny_bert):
 
 def test_gradients_of_pieces_that_did_fit_are_not_counted_twice(tiny_bert):
     """Cut in two, the first half passes and the second does not."""
-    config = replace(CONFIG, accumulate=2)
+    config = replace(CONFIG, micro_batches=2)
     model, tokenizer, given = small(tiny_bert, 4, first=1)
     _, limited, _ = run(model, tokenizer, config)
     assert given[:6] == [8, 8, 4, 4, 4, 4]
-    pieces = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, accumulate=4))[1]
+    pieces = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, micro_batches=4))[1]
     assert all(torch.equal(limited[name], pieces[name]) for name in pieces)
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_dropout_draws_the_same_numbers_as_if_cut_from_the_start(tiny_bert, first):
     model, tokenizer, _ = small(tiny_bert, 4, dropout=0.3, first=first)
-    done, limited, told = run(model, tokenizer, replace(CONFIG, accumulate=2))
+    done, limited, told = run(model, tokenizer, replace(CONFIG, micro_batches=2))
     assert told
-    other, pieces, _ = run(*lives.load(tiny_bert, dropout=0.3), replace(CONFIG, accumulate=4))
+    other, pieces, _ = run(*lives.load(tiny_bert, dropout=0.3), replace(CONFIG, micro_batches=4))
     assert all(torch.equal(limited[name], pieces[name]) for name in pieces)
     assert [plain(step) for step in done] == [plain(step) for step in other]
 
@@ -125,7 +125,7 @@ def test_when_not_even_one_row_fits_the_remedy_is_named_and_no_weight_is_moved(t
 
 
 def test_no_half_summed_gradients_are_left_when_nothing_fits(tiny_bert):
-    config = replace(CONFIG, accumulate=16)
+    config = replace(CONFIG, micro_batches=16)
     model, tokenizer, given = small(tiny_bert, 0, first=3)
     with pytest.raises(MemoryError):
         list(steps(model, LABELS.batches(PARTS["train"], tokenizer, config), LABELS.loss, config))

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from ftlearn import models, tasks
 from ftlearn.data.batching import collate
-from ftlearn.models import ModelError
+from ftlearn.models import ModelError, architecture
 from ftlearn.tasks import language_modelling, regression
 
 ENCODERS = SHAPES[:4]
@@ -81,7 +81,7 @@ def test_the_seed_draws_the_head_and_nothing_else(tiny_checkpoints, shape: str):
     assert all(torch.equal(one[name], same[name]) for name in one)
     changed = {name for name in one if not torch.equal(one[name], other[name])}
     assert changed
-    assert all(models.architecture.is_head(name) for name in changed)
+    assert all(architecture.is_head(name) for name in changed)
 
 
 @each_shape

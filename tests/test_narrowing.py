@@ -10,7 +10,7 @@ from torch import nn
 
 from ftlearn import models
 from ftlearn.fast import training
-from ftlearn.fast.bf16_states import narrow_stream
+from ftlearn.fast.bf16_states import bf16_hidden_states
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
@@ -23,7 +23,7 @@ def streams(model: nn.Module, dtype: torch.dtype) -> list[torch.dtype]:
         layer.register_forward_pre_hook(lambda _, i: seen.append(i[0].dtype)) for layer in stack
     ]
     ids = torch.tensor([[1, 2, 3]])
-    with narrow_stream(model, dtype), torch.autocast("cpu", torch.bfloat16):
+    with bf16_hidden_states(model, dtype), torch.autocast("cpu", torch.bfloat16):
         model(input_ids=ids, attention_mask=torch.ones_like(ids))
     for hook in hooks:
         hook.remove()
@@ -38,12 +38,12 @@ def test_every_layer_gets_half_precision_in_training_only(model, shape):
 
 
 def test_a_model_without_embeddings_of_its_own_is_left_alone():
-    with narrow_stream(nn.Linear(2, 2), torch.bfloat16):
+    with bf16_hidden_states(nn.Linear(2, 2), torch.bfloat16):
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype is torch.float32
 
 
 def test_the_hook_goes_even_after_an_error(model):
-    with pytest.raises(RuntimeError), narrow_stream(model, torch.bfloat16):
+    with pytest.raises(RuntimeError), bf16_hidden_states(model, torch.bfloat16):
         raise RuntimeError
     assert not model.base_model.embeddings._forward_hooks
 

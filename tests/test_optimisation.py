@@ -12,7 +12,7 @@ from rounding import assert_alike
 from torch import nn
 from transformers import AutoModel, get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from ftlearn.optim import OPTIMIZERS, SCHEDULES, clip, decay_groups, optimizer, schedule
+from ftlearn.optim import OPTIMIZERS, SCHEDULES, clip_grad_norm, decay_groups, optimizer, schedule
 
 RATE, DECAY = 0.1, 0.05
 totals = st.integers(1, 200)
@@ -93,8 +93,11 @@ def test_nothing_to_train_is_refused():
 
 
 @given(st.sampled_from(SCHEDULES), totals, shares)
-def test_every_update_but_the_first_ones_follows_the_closed_form(name, total, warmup):
-    rate, rising = schedule(name, total=total, warmup=warmup), round(warmup * total)
+def test_every_update_but_the_first_ones_follows_the_closed_form(name, total, warmup_ratio):
+    rate, rising = (
+        schedule(name, total=total, warmup_ratio=warmup_ratio),
+        round(warmup_ratio * total),
+    )
     for update in range(total):
         if update < rising:
             expected = (update + 1) / (rising + 1)
@@ -107,8 +110,8 @@ def test_every_update_but_the_first_ones_follows_the_closed_form(name, total, wa
 
 
 @given(st.sampled_from(SCHEDULES), totals, shares)
-def test_no_update_is_wasted_at_rate_zero_and_none_exceeds_the_peak(name, total, warmup):
-    rate = schedule(name, total=total, warmup=warmup)
+def test_no_update_is_wasted_at_rate_zero_and_none_exceeds_the_peak(name, total, warmup_ratio):
+    rate = schedule(name, total=total, warmup_ratio=warmup_ratio)
     rates = [rate(update) for update in range(total)]
     assert min(rates) > 0
     assert max(rates) <= 1
@@ -123,7 +126,7 @@ def test_no_update_is_wasted_at_rate_zero_and_none_exceeds_the_peak(name, total,
 )
 def test_after_warm_up_it_is_transformers_schedule(name: str, theirs):
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    other, mine = theirs(optimiser, 10, 100), schedule(name, total=100, warmup=0.1)
+    other, mine = theirs(optimiser, 10, 100), schedule(name, total=100, warmup_ratio=0.1)
     assert other.get_last_lr() == [0]  # which mine avoids
     assert mine(0) > 0
     for update in range(100):
@@ -135,7 +138,7 @@ def test_after_warm_up_it_is_transformers_schedule(name: str, theirs):
 
 def test_an_unknown_schedule_is_answered_with_the_known():
     with pytest.raises(ValueError, match="unknown schedule 'step': use constant, linear, cosine"):
-        schedule("step", total=10, warmup=0.1)
+        schedule("step", total=10, warmup_ratio=0.1)
 
 
 @pytest.mark.parametrize("limit", [0.5, 5.0, 1e3])
@@ -148,7 +151,7 @@ def test_clipping_is_that_of_torch(limit: float):
 
     ours, theirs = with_gradients(), with_gradients()
     norm = nn.utils.clip_grad_norm_(theirs.parameters(), limit).item()
-    assert clip(ours.parameters(), limit) == pytest.approx(norm, rel=1e-6)
+    assert clip_grad_norm(ours.parameters(), limit) == pytest.approx(norm, rel=1e-6)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert (mine.grad is None) == (other.grad is None)
         if other.grad is not None:  # the norm, and with it the factor, may round otherwise
@@ -158,4 +161,4 @@ def test_clipping_is_that_of_torch(limit: float):
 def test_a_gradient_that_is_no_number_is_told():
     weight = nn.Parameter(torch.zeros(2))
     weight.grad = torch.tensor([math.nan, 1.0])
-    assert math.isnan(clip([weight], 1.0))
+    assert math.isnan(clip_grad_norm([weight], 1.0))

@@ -40,10 +40,10 @@ def measured(report: Report) -> dict[str, dict[str, float]]:
     return report.table(draws=20).to_dict(orient="index")
 
 
-def history(criterion: str) -> History:
+def history(monitor: str) -> History:
     steps = [Step(n, n / 4, 1 / n, 1e-4, 1.0, 8 * n, 0.1 * n, 8) for n in range(1, 9)]
-    evaluations = [{"step": 4 * n, "epoch": float(n), criterion: 0.5 / n} for n in (1, 2)]
-    return History(TrainConfig(epochs=2), criterion, steps, evaluations)
+    evaluations = [{"step": 4 * n, "epoch": float(n), monitor: 0.5 / n} for n in (1, 2)]
+    return History(TrainConfig(epochs=2), monitor, steps, evaluations)
 
 
 def classified(labels: list[str], texts: list[str], *, rows: int = 60) -> Report:
@@ -96,7 +96,7 @@ def summary(report: Report, strange: str = "plain", **more: Any) -> dict[str, An
 
 
 def page_of(report: Report, given: dict[str, Any], title: str = "A run") -> str:
-    return html.report_page(given, history(report.task.criterion), report, title=title)
+    return html.report_page(given, history(report.task.monitor), report, title=title)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_pairs_of_texts_are_both_shown():
     task = Classification(labels=("a", "b"), text=("text", "second"))
     report = Report(task, both, report.outputs, report.targets)
     text = check_harmless(page_of(report, summary(report))).text
-    assert text.count("first <i>") == text.count("second </i>") == min(20, (~report.right).sum())
+    assert text.count("first <i>") == text.count("second </i>") == min(20, (~report.correct).sum())
 
 
 def test_headings_tables_and_pictures_can_be_read_aloud(plain):
@@ -226,7 +226,7 @@ def test_scores_of_each_label_are_those_of_scikit_learn():
 
 def test_each_label_stands_beside_its_own_scores():
     report = classified(["cold", "mild", "warm"], ["x"])
-    right, answers = report.right, report.outputs.argmax(-1)
+    right, answers = report.correct, report.outputs.argmax(-1)
     made = test_set.labels(report)
     for at, label in enumerate(report.task.labels):
         precision, recall = right[answers == at].mean(), right[report.targets == at].mean()
@@ -257,18 +257,18 @@ def test_the_most_frequent_confusions_come_first():
 def test_worst_errors_are_wrong_rows_by_loss():
     report = classified(["a", "b", "c"], [f"text {row}" for row in range(60)])
     shown = re.findall(r"text (\d+)", test_set.worst_errors(report))
-    wrong = [row for row in np.argsort(-report.row_losses) if not report.right[row]]
+    wrong = [row for row in np.argsort(-report.example_losses) if not report.correct[row]]
     assert shown == [str(row) for row in wrong[: len(shown)]]
     assert 0 < len(shown) == min(20, len(wrong))
 
 
-@pytest.mark.parametrize("name", ["truth", "answer", "loss", "confidence"])
+@pytest.mark.parametrize("name", ["label", "prediction", "loss", "confidence"])
 @pytest.mark.parametrize("kind", [classified, regressed])
 def test_worst_errors_show_the_text_of_a_column_of_any_name(kind, name: str):
     texts = [f"text {row}" for row in range(60)]
     plain = kind(["a", "b", "c"], texts) if kind is classified else kind(texts)
-    task = replace(plain.task, text=name)
-    data = plain.dataset.rename_column("text", name)
+    task = replace(plain.task, text=name, target="target")
+    data = plain.dataset.rename_columns({plain.task.target: "target", "text": name})
     odd = Report(task, data, plain.outputs, plain.targets)
     assert test_set.worst_errors(odd) == test_set.worst_errors(plain)
 

@@ -183,7 +183,7 @@ def test_impossible_settings_and_failing_runs_are_told(board: TrainingPanel):
     assert board.bench.records == {}
     board.form.settings["epochs"].value = 2
     form.choose(board.form.settings["learning_rate"], 1e30)
-    form.choose(board.form.settings["clip_norm"], math.inf)
+    form.choose(board.form.settings["max_grad_norm"], math.inf)
     assert board.run_now().status == "failed"
     assert "DivergedError: training diverged" in status(board)
     assert "failed" in board.texts["progress"].value
@@ -231,7 +231,7 @@ def test_code_and_csv_are_shown_and_written(board: TrainingPanel):
 
 def test_controls_hold_each_value_as_it_is():
     settings = {
-        "config": TrainConfig(learning_rate=3.3e-5, clip_norm=math.inf, batch_size=7),
+        "config": TrainConfig(learning_rate=3.3e-5, max_grad_norm=math.inf, batch_size=7),
         "rows": [24],
         "checkpoints": ["minilm"],
         "every": None,
@@ -240,7 +240,7 @@ def test_controls_hold_each_value_as_it_is():
     made = form.Form(**settings)
     assert made.config() == settings["config"]
     assert made.settings["learning_rate"].label == "3.3e-05"
-    other = TrainConfig(learning_rate=1.2345678e-7, warmup=0.123, seed=9, epochs=17)
+    other = TrainConfig(learning_rate=1.2345678e-7, warmup_ratio=0.123, seed=9, epochs=17)
     made.show(other)
     assert made.config() == other
     assert made.every.value == 4

@@ -305,8 +305,13 @@ def test_the_command_under_torchrun_ends_as_that_of_one_process(commanded, more)
 def test_alone_nothing_is_shared():
     assert (distributed.world_size(), distributed.rank(), distributed.is_main()) == (1, 0, True)
     model = torch.nn.Linear(2, 1)
-    assert sharding.shard(model) is sharding.replicate(model) is sharding.gathered(model) is model
+    assert (
+        sharding.shard(model)
+        is sharding.replicate(model)
+        is sharding.unsharded_copy(model)
+        is model
+    )
     assert not sharding.is_sharded(model)
-    with distributed.started():
+    with distributed.process_group():
         assert distributed.world_size() == 1
-    assert distributed.dealt("ab") == [(0, "a"), (1, "b")]
+    assert distributed.rank_share("ab") == [(0, "a"), (1, "b")]

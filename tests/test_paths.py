@@ -16,7 +16,6 @@ from ftlearn.evaluation import Report
 from ftlearn.interpolation import landscape
 from ftlearn.interpolation.landscape import merge
 from ftlearn.metrics import log_losses
-from ftlearn.models import saving
 from ftlearn.tasks import classification, regression
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
@@ -53,7 +52,7 @@ def ends(tiny_bert):
 def walked(ends):
     start, end, tokenizer = ends
     sets = DatasetDict({"valid": VALID, "test": TEST})
-    return landscape.walk(start, start, end, sets, TASK, tokenizer, alphas=ALPHAS)
+    return landscape.evaluate_line(start, start, end, sets, TASK, tokenizer, alphas=ALPHAS)
 
 
 def test_every_point_is_evaluated_as_a_model_of_its_own(ends, walked, tiny_bert):
@@ -103,7 +102,7 @@ def test_a_barrier_of_accuracy_is_a_fall_and_one_of_loss_a_rise():
     targets = np.array([0, 1, 2] * 8)
     right = 5 * np.eye(3)[targets]
     reports = [Report(TASK, VALID, outputs, targets) for outputs in (right, -right, right)]
-    walked = landscape.Walk((0.0, 0.5, 1.0), {"valid": reports})
+    walked = landscape.Line((0.0, 0.5, 1.0), {"valid": reports})
     assert walked.barrier("accuracy") == pytest.approx(1.0)
     ends, middle = np.log1p(2 * np.exp(-5)), np.log(np.exp(-5) + 2) + 5
     assert walked.barrier() == pytest.approx(middle - ends)
@@ -116,7 +115,7 @@ def test_walks_name_what_they_do_not_have(walked, ends):
         walked.best(on="train")
     start, end, tokenizer = ends
     with pytest.raises(ValueError, match="alphas is empty"):
-        landscape.walk(start, start, end, VALID, TASK, tokenizer, alphas=[])
+        landscape.evaluate_line(start, start, end, VALID, TASK, tokenizer, alphas=[])
 
 
 def test_a_walk_draws_one_curve_for_each_data_set(walked):
@@ -131,11 +130,11 @@ def test_walks_bring_the_weights_and_the_mode_back(ends):
     start, end, tokenizer = ends
     before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
     start.train()
-    landscape.walk(start, end, start, VALID, TASK, tokenizer, alphas=[0.5])
+    landscape.evaluate_line(start, end, start, VALID, TASK, tokenizer, alphas=[0.5])
     assert start.training
     broken = VALID.rename_column("label", "other")
     with pytest.raises(KeyError, match="label"):
-        landscape.walk(start, start, end, broken, TASK, tokenizer)
+        landscape.evaluate_line(start, start, end, broken, TASK, tokenizer)
     for name, tensor in start.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -160,7 +159,7 @@ def test_a_greedy_soup_is_never_worse_than_its_best_member(ends, tiny_bert):
 def test_the_map_of_a_plane_agrees_with_models_at_its_points(ends, tiny_bert):
     start, end, tokenizer = ends
     third, _ = models.load(tiny_bert, TASK, seed=5, device="cpu")
-    found = landscape.over_plane(
+    found = landscape.evaluate_plane(
         start, (start, end, third), VALID, TASK, tokenizer, steps=3, margin=0.0
     )
     assert found.values.shape == (3, 3)
@@ -176,7 +175,7 @@ def two_folders(ends, tmp_path):
     start, end, tokenizer = ends
     places = [tmp_path / "start", tmp_path / "end"]
     for model, place in zip((start, end), places, strict=True):
-        saving.save(model, tokenizer, TASK, place)
+        models.save(model, tokenizer, TASK, place)
     VALID.to_pandas().to_csv(tmp_path / "valid.csv", index=False)
     return places
 
@@ -296,7 +295,7 @@ def test_regressions_are_walked_by_their_error(tiny_bert):
     task = regression(data, max_length=16)
     start, tokenizer = models.load(tiny_bert, task, seed=0, device="cpu")
     end, _ = models.load(tiny_bert, task, seed=1, device="cpu")
-    found = landscape.walk(start, start, end, data, task, tokenizer, alphas=[0, 0.5, 1])
-    assert found.best() == found.alphas[int(found.values(task.criterion).argmin())]
+    found = landscape.evaluate_line(start, start, end, data, task, tokenizer, alphas=[0, 0.5, 1])
+    assert found.best() == found.alphas[int(found.values(task.monitor).argmin())]
     assert found.best("r2") == found.alphas[int(found.values("r2").argmax())]
     assert checkpoints.logits(start, checkpoints.WHOLE).shape == (1, 1)

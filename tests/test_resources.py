@@ -220,23 +220,23 @@ def test_what_fits_is_let_through():
 
 @pytest.mark.parametrize(("free", "pieces"), [(1049, 2), (750, 2), (650, 3), (451, 600)])
 def test_a_batch_too_large_is_to_be_cut_into_pieces_that_fit(free: int, pieces: int):
-    with pytest.raises(TooLargeError, match=rf"needs 1.05 GB .*[(]accumulate={pieces}\)"):
+    with pytest.raises(TooLargeError, match=rf"needs 1.05 GB .*[(]micro_batches={pieces}\)"):
         resources.require_memory(NEEDED, available=free * MB)
     assert 450 * MB + 600 * MB / pieces <= free * MB
 
 
 def test_a_batch_that_is_cut_already_is_to_be_cut_further():
-    with pytest.raises(TooLargeError, match=r"[(]accumulate=6\)"):
-        resources.require_memory(NEEDED, available=850 * MB, accumulate=4)  # 2/3 of a piece fit
+    with pytest.raises(TooLargeError, match=r"[(]micro_batches=6\)"):
+        resources.require_memory(NEEDED, available=850 * MB, micro_batches=4)  # 2/3 of a piece fit
 
 
 def test_pieces_hold_whole_rows():
     """The room is that of 5.3 rows, and three pieces would be 6, 6 and 4 rows."""
-    with pytest.raises(TooLargeError, match=r"[(]accumulate=4\)"):
+    with pytest.raises(TooLargeError, match=r"[(]micro_batches=4\)"):
         resources.require_memory(NEEDED, available=650 * MB, rows=16)
 
 
-@pytest.mark.parametrize(("free", "told"), [(488, "accumulate=16"), (487, "freeze the body")])
+@pytest.mark.parametrize(("free", "told"), [(488, "micro_batches=16"), (487, "freeze the body")])
 def test_a_batch_is_not_to_be_cut_finer_than_its_rows(free: int, told: str):
     with pytest.raises(TooLargeError, match=told):  # a row takes 37.5 MB beside the fixed 450
         resources.require_memory(NEEDED, available=free * MB, rows=16)
@@ -260,7 +260,7 @@ def test_the_advice_given_before_a_run_makes_it_fit(
     """Half a row more than ``fit`` rows has room; the run is cut into ``given`` pieces."""
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
     texts = Encoded({"input_ids": [[5] * 32] * 16}, [0] * 16, 32)
-    batches, config = Batches(texts, tokenizer, 16), TrainConfig(batch_size=16, accumulate=given)
+    batches, config = Batches(texts, tokenizer, 16), TrainConfig(batch_size=16, micro_batches=given)
     size = math.ceil(16 / given)
     left_out = sum(rows.left_out for rows in used_tables(model, batches, config))
     needed = resources.estimate(model, batch_size=size, tokens=32, left_out=left_out)
@@ -269,9 +269,9 @@ def test_the_advice_given_before_a_run_makes_it_fit(
     monkeypatch.setattr(runtime, "memory_available", lambda on: free)
     with pytest.raises(TooLargeError) as refusal:
         fitting.check_memory(model, batches, config)
-    advised = int(re.search(r"accumulate=(\d+)", str(refusal.value))[1])
+    advised = int(re.search(r"micro_batches=(\d+)", str(refusal.value))[1])
     assert advised == math.ceil(16 / fit)
-    fitting.check_memory(model, batches, replace(config, accumulate=advised))
+    fitting.check_memory(model, batches, replace(config, micro_batches=advised))
 
 
 def test_the_machine_is_asked_when_nothing_is_said(monkeypatch: pytest.MonkeyPatch):
@@ -286,8 +286,8 @@ def test_the_machine_is_asked_when_nothing_is_said(monkeypatch: pytest.MonkeyPat
 def test_planned_time_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch):
     """By a clock that counts operations, which nothing else on the machine slows down."""
     model = small_bert(hidden_size=128, intermediate_size=512, num_hidden_layers=4)
-    config = SimpleNamespace(batch_size=8, accumulate=1, epochs=2)
-    with FlopCounterMode(display=False) as counted, training.lean(model, torch.float32):
+    config = SimpleNamespace(batch_size=8, micro_batches=1, epochs=2)
+    with FlopCounterMode(display=False) as counted, training.speed_up(model, torch.float32):
         for tokens in [40, 56] * 8:
             ids = torch.full((8, tokens), 5)
             model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
@@ -303,7 +303,7 @@ def test_planned_time_is_linear_in_the_number_of_rows_and_epochs(monkeypatch: py
     monkeypatch.setattr(
         resources, "seconds_per_update", lambda model, **shape: shapes.append(shape) or 2.0
     )
-    config = SimpleNamespace(batch_size=8, accumulate=2, epochs=3)
+    config = SimpleNamespace(batch_size=8, micro_batches=2, epochs=3)
     assert resources.plan_time(None, [10, 30] * 20, config=config) == 2.0 * 3 * 40 / 4
     assert shapes == [{"batch_size": 4, "tokens": 20}]
 
@@ -322,7 +322,9 @@ def test_measuring_time_leaves_weights_gradients_and_mode_alone():
 TRAIN = """
 import json, sys
 import torch
-from ftlearn.models import architecture; from ftlearn import models, runtime, tasks; from ftlearn.training import resources
+from ftlearn import models, runtime, tasks
+from ftlearn.models import architecture
+from ftlearn.training import resources
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.training import TrainConfig, steps
 from ftlearn.training.loop import used_tables

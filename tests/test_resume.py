@@ -79,11 +79,11 @@ def train(bert, folder, *, task=LABELS, data=PARTS, config=CONFIG, dropout=0.1, 
     return outcome(model, history, store)
 
 
-def kept(bert, folder) -> resuming.Keeper:
+def kept(bert, folder) -> resuming.Checkpointer:
     """What writes the checkpoints of a run that has not begun."""
     model, tokenizer = lives.load(bert)
     run = steps(model, LABELS.batches(PARTS["train"], tokenizer, CONFIG), LABELS.loss, CONFIG)
-    return resuming.Keeper(Store(folder), run, History(CONFIG, "log_loss"))
+    return resuming.Checkpointer(Store(folder), run, History(CONFIG, "log_loss"))
 
 
 def torn(bert, folder, after: int, *, task=LABELS, **more) -> Path:

@@ -178,7 +178,7 @@ def test_the_page_of_a_run_says_whether_its_confidence_can_be_believed(page):
 
 def test_the_page_of_a_run_shows_the_worst_errors_by_their_loss(page):
     report, section = page[1].report, page[0]["Worst errors"]
-    wrong = [row for row in np.argsort(-report.row_losses) if not report.right[row]]
+    wrong = [row for row in np.argsort(-report.example_losses) if not report.correct[row]]
     texts = [report.dataset["text"][int(row)] for row in wrong[:20]]
     shown = [Parsed(item).text for item in re.findall("<li>(.*?)</li>", section, flags=re.DOTALL)]
     assert len(shown) == len(texts) > 3
@@ -485,7 +485,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
     def interrupted(*arguments, **options):
         run = steps(*arguments, **options)
-        accumulate = loop.accumulate
+        accumulate = loop.backward
 
         def counting(*given, **more):
             done.append(1)
@@ -493,7 +493,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
                 signal.raise_signal(signal.SIGINT)
             return accumulate(*given, **more)
 
-        monkeypatch.setattr(loop, "accumulate", counting)
+        monkeypatch.setattr(loop, "backward", counting)
         return run
 
     monkeypatch.setattr(fitting, "steps", interrupted)
@@ -606,7 +606,7 @@ def test_a_full_disk_at_the_end_costs_the_model_and_no_training(
     for part in (*kept, "the checkpoint of update 8", "resume=True writes the model without"):
         assert part in str(told.value)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "accumulate", None)  # nothing is trained again
+        patch.setattr(loop, "backward", None)  # nothing is trained again
         assert workflows.fit(plan, resume=True).state == "done"
     whole = Path(finished.plan.out)
     assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}

@@ -129,7 +129,7 @@ def test_what_torch_keeps_of_a_graphics_card_is_free_for_it(monkeypatch: pytest.
     [(0, "0 B"), (999, "999 B"), (1_500, "2 kB"), (83_000_000, "83 MB"), (2e9, "2.00 GB")],
 )
 def test_sizes_are_read_in_powers_of_a_thousand(count: float, text: str):
-    assert runtime.read_size(count) == text
+    assert runtime.format_bytes(count) == text
 
 
 def faults(megabytes: int, rounds: int = 4) -> float:
@@ -159,24 +159,24 @@ class TestKeptMemory:
 
     def test_inside_pages_are_handed_out_once_and_outside_each_time(self):
         given_back()
-        with runtime.kept_memory():
+        with runtime.retain_freed_memory():
             settled()
         given_back()
 
     def test_at_the_end_what_is_free_goes_back(self):
-        with runtime.kept_memory():
+        with runtime.retain_freed_memory():
             torch.ones(50_000_000)  # 200 MB
             inside = runtime.memory_used()
         assert inside - runtime.memory_used() > 150e6
 
     def test_after_an_error(self):
-        with pytest.raises(KeyError), runtime.kept_memory():
+        with pytest.raises(KeyError), runtime.retain_freed_memory():
             raise KeyError
         given_back()
 
     def test_after_a_generator_that_was_left(self):
         def walk() -> Iterator[int]:
-            with runtime.kept_memory():
+            with runtime.retain_freed_memory():
                 yield from range(9)
 
         steps = walk()
@@ -186,8 +186,8 @@ class TestKeptMemory:
         given_back()
 
     def test_one_within_another(self):
-        with runtime.kept_memory():
-            with runtime.kept_memory():
+        with runtime.retain_freed_memory():
+            with runtime.retain_freed_memory():
                 settled()
             settled()
         given_back()
@@ -200,7 +200,7 @@ def test_kept_memory_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch, whe
         monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
     else:
         monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: object())
-    with runtime.kept_memory():
+    with runtime.retain_freed_memory():
         inside = [1]
     assert inside
 
@@ -212,10 +212,10 @@ def test_the_random_state_outlives_json():
 
     runtime.seed_everything(3)
     draw()  # leaves the second half of a Gaussian pair in two of the generators
-    state = json.loads(json.dumps(runtime.random_state(CPU)))
+    state = json.loads(json.dumps(runtime.rng_state(CPU)))
     first = draw()
     draw()
-    runtime.set_random_state(state, CPU)
+    runtime.set_rng_state(state, CPU)
     assert draw() == first
 
 
@@ -242,9 +242,9 @@ def test_the_random_state_is_that_of_the_runs_own_device(
     on = torch.device(name)
     known = generators(monkeypatch, on.type)
     own, other = known[on.index or 0], known[1 - (on.index or 0)]
-    state = json.loads(json.dumps(runtime.random_state(on)))
+    state = json.loads(json.dumps(runtime.rng_state(on)))
     drawn, there = torch.rand(3, generator=own), torch.rand(3, generator=other)
-    runtime.set_random_state(state, on)
+    runtime.set_rng_state(state, on)
     assert torch.equal(torch.rand(3, generator=own), drawn)
     assert not torch.equal(torch.rand(3, generator=other), there)  # it went on undisturbed
 
@@ -255,8 +255,8 @@ def test_random_states_of_older_versions_are_understood(
 ):
     """They had "cuda", of the current device, wherever the run was."""
     known = generators(monkeypatch, "cuda")
-    state = {**runtime.random_state(CPU), "cuda": cuda}
-    runtime.set_random_state(state, CPU)
+    state = {**runtime.rng_state(CPU), "cuda": cuda}
+    runtime.set_rng_state(state, CPU)
     assert [each.initial_seed() for each in known.values()] == [0, 1]
-    runtime.set_random_state(state, torch.device("cuda:1"))
+    runtime.set_rng_state(state, torch.device("cuda:1"))
     assert [each.initial_seed() for each in known.values()] == [0, 5 if cuda else 1]

@@ -54,9 +54,9 @@ def test_a_pipeline_gives_the_same_labels_and_probabilities(
 ):
     model, tokenizer = loaded(tiny_checkpoints[shape], task)
     own = evaluation.predict(model, TEXTS, task, tokenizer)
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    models.save(model, tokenizer, task, tmp_path / "model")
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
-    assert [answer["label"] for answer in pipe(TEXTS)] == list(own["answer"])
+    assert [answer["label"] for answer in pipe(TEXTS)] == list(own["prediction"])
     theirs = [probabilities(answers, task.labels) for answers in pipe(TEXTS, top_k=None)]
     np.testing.assert_allclose(theirs, own[list(task.labels)], atol=1e-5)
 
@@ -66,7 +66,7 @@ def test_the_model_class_of_transformers_gives_the_same_scores(
     tiny_checkpoints, tmp_path, shape: str
 ):
     model, tokenizer = loaded(tiny_checkpoints[shape], CLASSES)
-    saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "model")
     theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
     inputs = AutoTokenizer.from_pretrained(tmp_path / "model")(TEXTS[0], return_tensors="pt")
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_the_model_class_of_transformers_gives_the_same_scores(
 def test_a_pipeline_cuts_long_texts_where_the_task_does(tiny_bert, tmp_path):
     task = tasks.Classification(labels=CLASSES.labels, max_length=16)
     model, tokenizer = loaded(tiny_bert, task)
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    models.save(model, tokenizer, task, tmp_path / "model")
     assert tokenizer.model_max_length == 128
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu", truncation=True)
     theirs = probabilities(pipe([LONG], top_k=None)[0], task.labels)
@@ -95,7 +95,7 @@ def test_a_pipeline_cuts_long_texts_where_the_task_does(tiny_bert, tmp_path):
 def test_load_gives_the_same_model_and_task_back(tiny_checkpoints, tmp_path, shape: str, task):
     model, tokenizer = loaded(tiny_checkpoints[shape], task)
     own = evaluation.predict(model, TEXTS, task, tokenizer)
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    models.save(model, tokenizer, task, tmp_path / "model")
     again, its_tokenizer, its_task = models.load(tmp_path / "model", "cpu")
     assert not again.training
     answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
@@ -103,15 +103,15 @@ def test_load_gives_the_same_model_and_task_back(tiny_checkpoints, tmp_path, sha
         assert its_task == task
         assert_alike(answers[list(task.labels)].to_numpy(), own[list(task.labels)].to_numpy())
     else:
-        np.testing.assert_allclose(answers["answer"], own["answer"], rtol=1e-5)
+        np.testing.assert_allclose(answers["prediction"], own["prediction"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:4])
 def test_a_saved_regression_answers_in_the_datas_units(tiny_checkpoints, tmp_path, shape: str):
     model, tokenizer = loaded(tiny_checkpoints[shape], NUMBERS)
-    own = evaluation.predict(model, TEXTS, NUMBERS, tokenizer)["answer"]
+    own = evaluation.predict(model, TEXTS, NUMBERS, tokenizer)["prediction"]
     assert min(abs(own)) > 10
-    saving.save(model, tokenizer, NUMBERS, tmp_path / "model")
+    models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
     np.testing.assert_allclose([answer["score"] for answer in pipe(TEXTS)], own, rtol=1e-5)
     task = models.load(tmp_path / "model", "cpu")[2]
@@ -121,7 +121,7 @@ def test_a_saved_regression_answers_in_the_datas_units(tiny_checkpoints, tmp_pat
 def test_a_head_without_a_bias_keeps_the_units_in_the_note(tiny_checkpoints, tmp_path):
     model, tokenizer = loaded(tiny_checkpoints["gpt2"], NUMBERS)
     with pytest.warns(UserWarning, match="no bias to hold the mean"):
-        saving.save(model, tokenizer, NUMBERS, tmp_path / "model")
+        models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     assert models.load(tmp_path / "model", "cpu")[2] == NUMBERS
 
 
@@ -129,7 +129,7 @@ def test_a_head_without_a_bias_keeps_the_units_in_the_note(tiny_checkpoints, tmp
 def test_a_pooled_model_comes_back(tiny_bert, tmp_path, task):
     model, tokenizer = loaded(tiny_bert, task, pooling="mean")
     own = evaluation.predict(model, TEXTS, task, tokenizer)
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    models.save(model, tokenizer, task, tmp_path / "model")
     again, its_tokenizer, its_task = models.load(tmp_path / "model", "cpu")
     answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
     numeric = list(own.select_dtypes("number"))
@@ -140,7 +140,7 @@ def test_saving_changes_no_weight(tiny_bert, tmp_path):
     model, tokenizer = loaded(tiny_bert, NUMBERS)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     identities = [id(parameter) for parameter in model.parameters()]
-    saving.save(model, tokenizer, NUMBERS, tmp_path / "model")
+    models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert [id(parameter) for parameter in model.parameters()] == identities
 
@@ -148,14 +148,14 @@ def test_saving_changes_no_weight(tiny_bert, tmp_path):
 def test_a_pair_of_texts_is_kept(tiny_bert, tmp_path):
     task = tasks.Classification(labels=("no", "yes"), text=("one", "other"), target="same")
     model, tokenizer = loaded(tiny_bert, task)
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    models.save(model, tokenizer, task, tmp_path / "model")
     assert models.load(tmp_path / "model", "cpu")[2] == task
 
 
 def test_a_language_model_is_kept(tiny_checkpoints, tmp_path):
     task = language_modelling(max_length=32)
     model, tokenizer = loaded(tiny_checkpoints["gpt2"], task)
-    saving.save(model, tokenizer, task, tmp_path / "model")
+    models.save(model, tokenizer, task, tmp_path / "model")
     again, _, its_task = models.load(tmp_path / "model", "cpu")
     assert its_task == task
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
@@ -204,7 +204,7 @@ def test_a_folder_whose_task_cannot_be_known_is_refused(tiny_bert, tmp_path):
 )
 def test_a_spoilt_note_is_told(tiny_bert, tmp_path, note: str):
     model, tokenizer = loaded(tiny_bert, CLASSES)
-    saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "model")
     (tmp_path / "model" / saving.TASK_FILE).write_text(note)
     with pytest.raises(ModelError, match=r"ftlearn_task.json .* cannot be read"):
         models.load(tmp_path / "model")
@@ -212,7 +212,7 @@ def test_a_spoilt_note_is_told(tiny_bert, tmp_path, note: str):
 
 def test_the_folder_of_a_run_is_as_good_as_its_model(tiny_bert, tmp_path):
     model, tokenizer = loaded(tiny_bert, CLASSES)
-    saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "model")
     assert models.load(tmp_path, "cpu")[2] == CLASSES
 
 
@@ -233,7 +233,7 @@ def test_a_save_that_fails_leaves_nothing(tiny_bert, tmp_path):
     model, _ = loaded(tiny_bert, NUMBERS)
     before = model.classifier.weight.clone()
     with pytest.raises(OSError, match="No space left"):
-        saving.save(model, Failing(), NUMBERS, tmp_path / "model")
+        models.save(model, Failing(), NUMBERS, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
     assert torch.equal(model.classifier.weight, before)
 
@@ -243,7 +243,7 @@ def test_the_old_model_stays_until_the_new_one_is_there(
     tiny_bert, tmp_path, where: str, monkeypatch: pytest.MonkeyPatch
 ):
     model, tokenizer = loaded(tiny_bert, CLASSES)
-    saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "model")
     rename = Path.rename
 
     def breaks(path: Path, to: Path) -> Path:
@@ -254,7 +254,7 @@ def test_the_old_model_stays_until_the_new_one_is_there(
     monkeypatch.setattr(Path, "rename", breaks)
     other = tasks.Classification(labels=CLASSES.labels, max_length=7)
     with pytest.raises(OSError, match=r"error|No space"):
-        saving.save(
+        models.save(
             model, Failing() if where == "writing" else tokenizer, other, tmp_path / "model"
         )
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -263,12 +263,12 @@ def test_the_old_model_stays_until_the_new_one_is_there(
 
 def test_a_newer_model_replaces_the_older_one_whole(tiny_bert, tmp_path):
     model, tokenizer = loaded(tiny_bert, CLASSES, pooling="mean")
-    saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "model")
     model, tokenizer = loaded(tiny_bert, NUMBERS)
     (tmp_path / ".model.writing").mkdir()  # left by a killed process
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        saving.save(model, tokenizer, NUMBERS, tmp_path / "model")
+        models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert not (tmp_path / "model" / "pooled_head.safetensors").exists()
     assert json.loads((tmp_path / "model" / saving.TASK_FILE).read_text())["kind"] == "regression"
@@ -278,9 +278,9 @@ def test_other_peoples_files_are_never_replaced(tiny_bert, tmp_path):
     model, tokenizer = loaded(tiny_bert, CLASSES)
     (tmp_path / "thesis.txt").write_text("four years")
     with pytest.raises(ModelError, match="holds other things than a model"):
-        saving.save(model, tokenizer, CLASSES, tmp_path)
+        models.save(model, tokenizer, CLASSES, tmp_path)
     with pytest.raises(ModelError, match="is a file"):
-        saving.save(model, tokenizer, CLASSES, tmp_path / "thesis.txt")
+        models.save(model, tokenizer, CLASSES, tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "four years"
 
 
@@ -289,7 +289,7 @@ def test_a_folder_that_transformers_saved_is_not_replaced(tiny_bert, tmp_path):
     model.save_pretrained(tmp_path / "model")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ModelError, match=r"it has no ftlearn_task.json\): choose a new folder"):
-        saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+        models.save(model, tokenizer, CLASSES, tmp_path / "model")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -317,13 +317,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "of an older version"])
 def test_files_that_save_did_not_write_stay(tiny_bert, tmp_path, listed: bool):
     folder = tmp_path / "model"
-    saving.save(*loaded(tiny_bert, CLASSES, pooling="mean"), CLASSES, folder)
+    models.save(*loaded(tiny_bert, CLASSES, pooling="mean"), CLASSES, folder)
     if not listed:
         note = json.loads((folder / saving.TASK_FILE).read_text())
         del note["files"]
         (folder / saving.TASK_FILE).write_text(json.dumps(note))
     before = add_own_files(folder)
-    saving.save(*loaded(tiny_bert, NUMBERS), NUMBERS, folder)
+    models.save(*loaded(tiny_bert, NUMBERS), NUMBERS, folder)
     assert contents(folder) == before
     assert (folder / "latest").is_symlink()
     assert not (
@@ -335,20 +335,20 @@ def test_files_that_save_did_not_write_stay(tiny_bert, tmp_path, listed: bool):
 
 def test_a_users_file_that_a_new_model_would_replace_is_refused(tiny_bert, tmp_path):
     folder = tmp_path / "model"
-    saving.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
+    models.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
     (folder / "pooled_head.safetensors").write_text("mine")
     with pytest.raises(ModelError, match=r"'pooled_head.safetensors' in .* is not of the model"):
-        saving.save(*loaded(tiny_bert, CLASSES, pooling="mean"), CLASSES, folder)
+        models.save(*loaded(tiny_bert, CLASSES, pooling="mean"), CLASSES, folder)
     assert (folder / "pooled_head.safetensors").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_what_a_killed_save_had_moved_away_comes_back(tiny_bert, tmp_path):
     folder = tmp_path / "model"
-    saving.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
+    models.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
     before = add_own_files(folder)
     folder.rename(tmp_path / ".model.replaced")  # the kill came right after this
-    saving.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
+    models.save(*loaded(tiny_bert, CLASSES), CLASSES, folder)
     assert contents(folder) == before
 
 
@@ -356,7 +356,7 @@ def test_a_tokenizers_folder_of_chat_templates_is_saved_and_replaced(tiny_bert, 
     model, tokenizer = loaded(tiny_bert, CLASSES)
     tokenizer.chat_template = {"default": "{{ messages }}", "rag": "{{ documents }}"}
     for _ in range(2):
-        saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+        models.save(model, tokenizer, CLASSES, tmp_path / "model")
     assert (tmp_path / "model" / "additional_chat_templates" / "rag.jinja").is_file()
     assert models.load(tmp_path / "model", "cpu")[1].chat_template == tokenizer.chat_template
 
@@ -370,5 +370,5 @@ def test_every_file_is_flushed_in_a_way_that_windows_has(tiny_bert, tmp_path, mo
 
     model, tokenizer = loaded(tiny_bert, CLASSES)
     monkeypatch.setattr(os, "fsync", fsync)
-    saving.save(model, tokenizer, CLASSES, tmp_path / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "model")
     assert writable == [True] * len(list((tmp_path / "model").iterdir()))

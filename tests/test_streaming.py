@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ftlearn import evaluation, models, predict, tasks
-from ftlearn.data import DataError, Refusal
+from ftlearn.data import DataError, Rejected
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format
 from ftlearn.errors import BusyError, ExistsError
@@ -53,7 +53,7 @@ def records(texts):
 
 def agree(given, table, labels=TASK.labels):
     """Results are the rows of a table of `evaluation.predict`, to the rounding."""
-    assert [result["label"] for result in given] == list(table["answer"])
+    assert [result["label"] for result in given] == list(table["prediction"])
     assert all(list(result["probabilities"]) == list(labels) for result in given)
     shares = [list(result["probabilities"].values()) for result in given]
     np.testing.assert_allclose(shares, table[list(labels)], atol=2e-6)
@@ -92,7 +92,9 @@ def test_numbers_come_in_the_units_of_the_data(numbers):
     given = list(predict_rows(*numbers, records(TEXTS), window=16))
     values = [result.pop("value") for result in given]
     assert given == [{}] * 50
-    np.testing.assert_allclose(values, predict(model, TEXTS, task, tokenizer)["answer"], atol=1e-4)
+    np.testing.assert_allclose(
+        values, predict(model, TEXTS, task, tokenizer)["prediction"], atol=1e-4
+    )
     assert all(value == round(value, 6) for value in values)
 
 
@@ -116,7 +118,7 @@ def test_a_refused_row_keeps_its_place(classes, tmp_path):
     ]
     model, task, tokenizer = classes
     agree([found[0], found[3]], predict(model, ["ball", "code"], task, tokenizer))
-    refused = [Refusal(1, "x"), Refusal(2, "y")]
+    refused = [Rejected(1, "x"), Rejected(2, "y")]
     assert [r["error"] for r in predict_rows(*classes, refused)] == ["x", "y"]
     assert list(predict_rows(*classes, [])) == []
 

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, GPT2Config, 
 
 from ftlearn import evaluate, models
 from ftlearn.fast import sparse_embeddings
-from ftlearn.fast.sparse_embeddings import Rows, sparse
+from ftlearn.fast.sparse_embeddings import TrainedRows, trained_rows
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, loop, steps
 
@@ -31,7 +31,7 @@ def whole(monkeypatch):
     """The loop as it would be if every row took part."""
 
     def switch(on: bool) -> None:
-        monkeypatch.setattr(loop.tables, "sparse", (lambda *_: []) if on else sparse)
+        monkeypatch.setattr(loop.tables, "sparse", (lambda *_: []) if on else trained_rows)
 
     return switch
 
@@ -64,7 +64,9 @@ def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
     monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     before = model.get_input_embeddings().weight.detach().clone()
-    config = TrainConfig(epochs=1, batch_size=24, schedule="constant", warmup=0.0, weight_decay=0.5)
+    config = TrainConfig(
+        epochs=1, batch_size=24, schedule="constant", warmup_ratio=0.0, weight_decay=0.5
+    )
     batches = TASK.batches(ROWS, tokenizer, config)
     run = steps(model, batches, TASK.loss, config, precision="fp32")
     list(run)
@@ -146,7 +148,7 @@ def test_what_is_changed_between_two_updates_stays(tiny_bert, whole, monkeypatch
 
 def test_an_id_that_no_training_text_holds_is_named():
     table = nn.Embedding(10, 2)
-    with Rows("words.weight", table, [1, 2]).lent():
+    with TrainedRows("words.weight", table, [1, 2]).lent():
         table(torch.tensor([[1, 2]])).sum().backward()
         with pytest.raises(ValueError, match=r"words\.weight is asked for id 7"):
             table(torch.tensor([[1, 7]]))
@@ -156,14 +158,14 @@ def test_an_id_that_no_training_text_holds_is_named():
 
 
 def test_spread_and_picked_are_inverse():
-    rows = Rows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2, 5])
+    rows = TrainedRows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2, 5])
     values = torch.randn(3, 3)
     assert rows.picked(rows.spread(values)).equal(values)
     assert rows.spread(values)[[1, 3, 4]].eq(0).all()
 
 
 def test_padding_gets_no_gradient():
-    rows = Rows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2])
+    rows = TrainedRows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2])
     with rows.lent():
         rows.table(torch.tensor([0, 2])).sum().backward()
     assert rows.parameter.grad.tolist() == [[0, 0, 0], [1, 1, 1]]
@@ -178,20 +180,20 @@ def small(**changes) -> BertForSequenceClassification:
 
 def test_tables_that_something_else_reads_or_that_hardly_save_stay_whole():
     tied = GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=8, n_embd=8, n_layer=1, n_head=2))
-    assert sparse(tied, [[1, 2]]) == []
-    assert sparse(nn.Linear(2, 2), [[1, 2]]) == []
+    assert trained_rows(tied, [[1, 2]]) == []
+    assert trained_rows(nn.Linear(2, 2), [[1, 2]]) == []
     frozen = small()
     frozen.get_input_embeddings().weight.requires_grad_(False)
-    assert sparse(frozen, [[1, 2]]) == []
-    assert sparse(small(), [range(1, 30)]) == []
-    (rows,) = sparse(small(), [[1, 2], [7]])
+    assert trained_rows(frozen, [[1, 2]]) == []
+    assert trained_rows(small(), [range(1, 30)]) == []
+    (rows,) = trained_rows(small(), [[1, 2], [7]])
     assert rows.used.tolist() == [0, 1, 2, 7]
     assert rows.name == "bert.embeddings.word_embeddings.weight"
 
 
 def test_a_pooled_encoder_leaves_out_rows_too(tiny_bert):
     model, _ = models.load(tiny_bert, TASK, device="cpu", pooling="mean")
-    (rows,) = sparse(model, [[1, 2], [7]])
+    (rows,) = trained_rows(model, [[1, 2], [7]])
     assert rows.name == "base_model.embeddings.word_embeddings.weight"
     assert rows.name in dict(model.named_parameters())
 

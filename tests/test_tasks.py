@@ -151,9 +151,9 @@ def test_a_missing_training_part_is_answered_with_those_that_exist():
 
 def test_batches_take_the_settings_of_the_run(tokenizer):
     data = rows()
-    config = TrainConfig(batch_size=2, accumulate=2, seed=7)
+    config = TrainConfig(batch_size=2, micro_batches=2, seed=7)
     batches = classification(data).batches(data, tokenizer, config)
-    assert (batches.batch_size, batches.accumulate, batches.seed) == (2, 2, 7)
+    assert (batches.batch_size, batches.micro_batches, batches.seed) == (2, 2, 7)
     assert len(batches) == 2
 
 
@@ -227,12 +227,12 @@ def test_classification_loss_has_the_asked_smoothing():
 def test_classification_answers_are_label_names():
     outputs = np.array([[0.0, 2.0, 1.0], [5.0, -1.0, 0.0], [0.0, 1.0, 9.0]])
     task = classification(rows())
-    assert task.answers(outputs) == ["b", "a", "c"]
+    assert task.decode(outputs) == ["b", "a", "c"]
     assert task.metrics(outputs, np.array([1, 0, 0]))["accuracy"] == pytest.approx(2 / 3)
     expected = torch.nn.functional.cross_entropy(
         torch.tensor(outputs), torch.tensor([1, 0, 0]), reduction="none"
     )
-    assert task.row_losses(outputs, np.array([1, 0, 0])) == pytest.approx(expected.numpy())
+    assert task.example_losses(outputs, np.array([1, 0, 0])) == pytest.approx(expected.numpy())
 
 
 # Regression
@@ -244,8 +244,8 @@ def test_regression_learns_standardised_numbers_and_answers_in_units():
     targets = np.array(task.targets(data))
     assert targets.mean() == pytest.approx(0)
     assert targets.std() == pytest.approx(1)
-    assert task.answers(targets[:, None]) == pytest.approx([1, 2, 6])
-    assert task.answers(np.zeros((1, 1))) == pytest.approx([3])
+    assert task.decode(targets[:, None]) == pytest.approx([1, 2, 6])
+    assert task.decode(np.zeros((1, 1))) == pytest.approx([3])
 
 
 def test_regression_scores_are_in_units():
@@ -256,8 +256,8 @@ def test_regression_scores_are_in_units():
     error = 0.5 * np.std([1, 2, 6])
     scores = task.metrics(outputs, targets)
     assert scores["mse"] == pytest.approx(error**2)
-    assert task.criterion in scores
-    assert task.row_losses(outputs, targets) == pytest.approx([error**2] * 3)
+    assert task.monitor in scores
+    assert task.example_losses(outputs, targets) == pytest.approx([error**2] * 3)
 
 
 def test_regression_uses_the_training_parts_units():
@@ -313,7 +313,7 @@ def test_language_modelling_counts_no_padding_and_keeps_texts_apart(gpt2, topics
         for text in texts:
             ids = tokenizer(text, return_tensors="pt")["input_ids"]
             alone.append((model(input_ids=ids, labels=ids).loss.item(), ids.shape[1] - 1))
-    kept = task.keep(logits, batch.targets).numpy()
+    kept = task.reduce_logits(logits, batch.targets).numpy()
     assert kept[:, 0] / kept[:, 1] == pytest.approx([mean for mean, _ in alone], rel=1e-5)
     assert kept[:, 1].tolist() == [count for _, count in alone]
     total, count = task.loss(logits, batch.targets)
@@ -325,8 +325,8 @@ def test_language_modelling_scores_weigh_every_token_alike():
     task = language_modelling()
     scores = task.metrics(outputs, np.zeros(2))
     assert scores == pytest.approx({"loss": 8 / 6, "perplexity": math.exp(8 / 6)})
-    assert task.answers(outputs) == pytest.approx([math.exp(0.5), math.exp(3)])
-    assert task.row_losses(outputs, np.zeros(2)) == pytest.approx([0.5, 3])
+    assert task.decode(outputs) == pytest.approx([math.exp(0.5), math.exp(3)])
+    assert task.example_losses(outputs, np.zeros(2)) == pytest.approx([0.5, 3])
 
 
 def test_a_window_of_another_library_can_be_written_down():
@@ -358,4 +358,4 @@ def test_the_names_of_the_scores_are_known_before_there_are_any(task):
     with warnings.catch_warnings(action="error"):
         names = task.metric_names()
     assert list(names) == list(task.metrics(outputs, np.array([0, 1, 1, 0, 1])))
-    assert task.criterion in names
+    assert task.monitor in names

@@ -49,12 +49,12 @@ def gradient(model):
     return torch.cat([weight.grad.reshape(-1) for weight in model.parameters()])
 
 
-def one_gradient(model, tokenizer, task, rows, accumulate):
-    config = TrainConfig(batch_size=len(rows), accumulate=accumulate)
+def one_gradient(model, tokenizer, task, rows, micro_batches):
+    config = TrainConfig(batch_size=len(rows), micro_batches=micro_batches)
     (pieces,) = task.batches(rows, tokenizer, config).epoch(0)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     model.zero_grad()
-    value = training.accumulate(model, pieces, task.loss, torch.float32, scaler)
+    value = training.backward(model, pieces, task.loss, torch.float32, scaler)
     return value, gradient(model), len(pieces)
 
 
@@ -101,7 +101,7 @@ def test_token_losses_are_divided_by_tokens_not_by_pieces(tiny_checkpoints):
 
 def test_steps_count_what_happens(loaded, task):
     model, tokenizer = loaded
-    config = TrainConfig(epochs=2, batch_size=6, warmup=0.5, learning_rate=1e-3)
+    config = TrainConfig(epochs=2, batch_size=6, warmup_ratio=0.5, learning_rate=1e-3)
     run = list(steps(model, task.batches(ROWS, tokenizer, config), task.loss, config))
     assert [step.number for step in run] == list(range(1, 9))
     assert [step.epoch for step in run] == [number / 4 for number in range(1, 9)]
@@ -117,8 +117,8 @@ def test_steps_count_what_happens(loaded, task):
 def test_one_step_of_sgd_is_the_textbook_step(loaded, task):
     model, tokenizer = loaded
     config = TrainConfig(
-        epochs=1, batch_size=22, optimizer="sgd", schedule="constant", warmup=0.0,
-        learning_rate=0.1, weight_decay=0.0, clip_norm=math.inf,
+        epochs=1, batch_size=22, optimizer="sgd", schedule="constant", warmup_ratio=0.0,
+        learning_rate=0.1, weight_decay=0.0, max_grad_norm=math.inf,
     )  # fmt: skip
     before = torch.cat([weight.detach().reshape(-1).clone() for weight in model.parameters()])
     _, slope, _ = one_gradient(model, tokenizer, task, ROWS, 1)
@@ -143,8 +143,8 @@ def test_gradients_left_behind_by_somebody_do_not_count(tiny_bert, task):
 def test_clipping_bounds_the_length_of_the_update(loaded, task):
     model, tokenizer = loaded
     config = TrainConfig(
-        epochs=1, batch_size=22, optimizer="sgd", schedule="constant", warmup=0.0,
-        learning_rate=1.0, weight_decay=0.0, clip_norm=0.01,
+        epochs=1, batch_size=22, optimizer="sgd", schedule="constant", warmup_ratio=0.0,
+        learning_rate=1.0, weight_decay=0.0, max_grad_norm=0.01,
     )  # fmt: skip
     before = torch.cat([weight.detach().reshape(-1).clone() for weight in model.parameters()])
     (step,) = steps(model, task.batches(ROWS, tokenizer, config), task.loss, config)
@@ -223,7 +223,7 @@ def test_a_batch_that_does_not_fit_names_the_remedy(loaded, task):
     def greedy(logits, targets):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 10 GB")
 
-    with pytest.raises(MemoryError, match=r"\d rows and \d+ tokens.*accumulate") as caught:
+    with pytest.raises(MemoryError, match=r"\d rows and \d+ tokens.*micro_batches") as caught:
         list(steps(model, task.batches(ROWS, tokenizer, config), greedy, config))
     assert isinstance(caught.value.__cause__, RuntimeError)
 
@@ -296,7 +296,7 @@ def test_an_interrupt_finishes_the_update_and_returns_the_history(
 def test_a_second_interrupt_aborts(loaded, task, monkeypatch):
     model, tokenizer = loaded
     before = signal.getsignal(signal.SIGINT)
-    config = TrainConfig(epochs=1, batch_size=4, accumulate=2)
+    config = TrainConfig(epochs=1, batch_size=4, micro_batches=2)
     monkeypatch.setattr(fitting, "steps", lambda model, batches, loss, config: training.steps(
         model, batches, interrupting(task, 1, 2), config))  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
@@ -320,7 +320,7 @@ def test_frozen_parts_stay_and_the_rest_moves(loaded, task):
 def test_weight_decay_shrinks_matrices_and_leaves_biases(loaded, task):
     model, tokenizer = loaded
     other = copy.deepcopy(model)
-    shared = {"epochs": 1, "batch_size": 22, "schedule": "constant", "warmup": 0.0}
+    shared = {"epochs": 1, "batch_size": 22, "schedule": "constant", "warmup_ratio": 0.0}
     for each, decay in ((model, 0.0), (other, 1.0)):
         config = TrainConfig(learning_rate=0.01, weight_decay=decay, **shared)
         list(steps(each, task.batches(ROWS, tokenizer, config), task.loss, config))
@@ -337,9 +337,9 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
     words = language_modelling(max_length=16)
     for task, folder in ((number, tiny_bert), (words, tiny_checkpoints["gpt2"])):
         model, tokenizer = models.load(folder, task, device="cpu")
-        before = evaluate(model, rows, task, tokenizer).scores[task.criterion]
+        before = evaluate(model, rows, task, tokenizer).scores[task.monitor]
         fit(model, rows, task, tokenizer, TrainConfig(epochs=20, batch_size=8, learning_rate=3e-3))
-        assert evaluate(model, rows, task, tokenizer).scores[task.criterion] < 0.8 * before
+        assert evaluate(model, rows, task, tokenizer).scores[task.monitor] < 0.8 * before
 
 
 @pytest.mark.parametrize(
@@ -351,14 +351,14 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
         ("epochs", np.bool_(True), "epochs is np.True_"),
         ("learning_rate", True, "learning_rate is True: it must be a number"),
         ("learning_rate", "1e-4", "learning_rate is '1e-4': it must be a number"),
-        ("clip_norm", None, "clip_norm is None: it must be a number"),
+        ("max_grad_norm", None, "max_grad_norm is None: it must be a number"),
         ("seed", -1, "seed is -1: it must be a whole number of at least 0"),
         ("learning_rate", -1, "learning_rate is -1"),
         ("learning_rate", math.nan, "learning_rate is nan"),
-        ("warmup", 2, "warmup is 2: it must lie between 0 and 1"),
+        ("warmup_ratio", 2, "warmup_ratio is 2: it must lie between 0 and 1"),
         ("optimizer", "adamax", "unknown optimizer 'adamax': use sgd, momentum, adam, adamw"),
         ("schedule", "step", "unknown schedule 'step': use constant, linear, cosine"),
-        ("accumulate", 17, "accumulate is 17, more pieces than the 16 rows"),
+        ("micro_batches", 17, "micro_batches is 17, more pieces than the 16 rows"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(setting, value, message):

@@ -45,7 +45,7 @@ def with_whole_last_layer() -> AbstractContextManager:
 
 def with_whole_table() -> AbstractContextManager:
     """Gradients and moments for all rows of the table of words, also the unused ones."""
-    return patch.object(sparse_embeddings, "sparse", lambda model, ids: [])
+    return patch.object(sparse_embeddings, "trained_rows", lambda model, ids: [])
 
 
 def with_wide_stream() -> AbstractContextManager:

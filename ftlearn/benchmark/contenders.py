@@ -142,9 +142,9 @@ def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
     batches = work.task.batches(work.train, tokenizer, config)
 
     def learn() -> Iterator[Any]:
-        yield linear_probe.solve(model, work.train, work.task, tokenizer)
+        yield linear_probe.initialize_head(model, work.train, work.task, tokenizer)
         yield from training.steps(model, batches, work.task.loss, config)
         # The features have moved, and the head only a little with them.
-        yield linear_probe.solve(model, work.train, work.task, tokenizer)
+        yield linear_probe.initialize_head(model, work.train, work.task, tokenizer)
 
     return model, learn()

@@ -88,7 +88,7 @@ def probe(work: Work) -> Trial:
 
 
 def _features(model: nn.Module, work: Work, tokenizer: Any, rows: Any) -> np.ndarray:
-    return baselines.features(model, rows, work.task, tokenizer)
+    return baselines.embed(model, rows, work.task, tokenizer)
 
 
 TRIALS = {THEIRS: setfit, OURS: own, PROBE: probe}

@@ -64,11 +64,11 @@ def _error_lines(report: Report, most: int) -> Iterator[str]:
     from ftlearn.evaluation import shown_as
 
     rows = report.rows()
-    wrong = rows[rows["truth"] != rows["answer"]].sort_values("loss", ascending=False)
+    wrong = rows[rows["label"] != rows["prediction"]].sort_values("loss", ascending=False)
     yield f"worst of {len(wrong)} errors:" if len(wrong) else "no errors"
     names = [report.task.text] if isinstance(report.task.text, str) else list(report.task.text)
     for row in wrong.head(most).to_dict(orient="records"):
-        truth, answer = (_answer(row[name]) for name in ("truth", "answer"))
+        truth, answer = (_answer(row[name]) for name in ("label", "prediction"))
         yield f"  {answer} instead of {truth} (loss {row['loss']:.3g})"
         yield f"    {_shorten(' | '.join(row[shown_as(name)] for name in names))}"
 

@@ -18,7 +18,7 @@ import typer.main
 PHRASES = {
     "kind='number'": "task='regression'",
     "kind='class'": "task='classification'",
-    "TrainConfig.accumulate": "`accumulate`",
+    "TrainConfig.micro_batches": "`micro_batches`",
     "the task's max_length": "max_length",
     "or freeze a part of the model": "or choose a smaller model with `checkpoint`",
     "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers": (

@@ -14,14 +14,14 @@ from ftlearn.data.labels import natural_order
 from ftlearn.data.loading import load
 from ftlearn.data.rare import drop_rare
 from ftlearn.data.reading import ReadReport, read
-from ftlearn.data.records import Refusal
+from ftlearn.data.records import Rejected
 from ftlearn.data.splitting import split, subset
 
 __all__ = [
     "DataError",
     "Leak",
     "ReadReport",
-    "Refusal",
+    "Rejected",
     "Repair",
     "drop_rare",
     "exact_duplicates",

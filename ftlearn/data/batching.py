@@ -138,13 +138,13 @@ class Batches:
     """The training batches of a data set: ``batches.epoch(k)`` yields lists of micro-batches.
 
     A global batch of ``batch_size`` rows is dealt out to ``ranks`` processes; each cuts its share
-    into ``accumulate`` micro-batches, whose gradients are summed before one update.
+    into ``micro_batches`` micro-batches, whose gradients are summed before one update.
     """
 
     encoded: Encoded
     tokenizer: Any
     batch_size: int
-    accumulate: int = 1
+    micro_batches: int = 1
     seed: int = 0
     rank: int = 0
     ranks: int = 1
@@ -169,7 +169,7 @@ class Batches:
     def _pieces(self, rows: list[int]) -> list[Batch]:
         """This rank's share of a global batch, in as many pieces as the largest share has."""
         share = -(-len(rows) // self.ranks)
-        size = -(-self.batch_size // (self.ranks * self.accumulate))
+        size = -(-self.batch_size // (self.ranks * self.micro_batches))
         # Rows are in order of length: dealt out in turn, every rank gets its part of each length.
         mine = rows[self.rank :: self.ranks]
         parts = [mine[at : at + size] for at in range(0, share, size)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from ftlearn.data.records import Record, Refusal, Row
+from ftlearn.data.records import Record, Rejected, Row
 
 UNLABELLED = -1
 """The class id by which `datasets` says that a row has no label."""
@@ -48,7 +48,7 @@ def _named(row: Record, names: Mapping[str, list[str]]) -> Row:
         elif not isinstance(number, int) or not 0 <= number < len(known):
             last = len(known) - 1
             reason = f"is the class {number!r}, and the file names those from 0 to {last}"
-            return Refusal(row.line, f"{column!r} {reason}")
+            return Rejected(row.line, f"{column!r} {reason}")
         else:
             cells[column] = known[number]
     return Record(row.line, cells)

@@ -10,13 +10,13 @@ from ftlearn.data.errors import DataError, close_match
 from ftlearn.data.labels import KINDS, parse_number
 from ftlearn.data.notation import notation
 from ftlearn.data.quoting import LONGEST
-from ftlearn.data.records import Record, Refusal, Row, storable
+from ftlearn.data.records import Record, Rejected, Row, storable
 
 NOT_FINITE = {"nan", "infinity", "-infinity", "inf", "-inf"}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Columns:
     """The columns that a caller wants: one text or a pair, a label or none, and its kind."""
 
     text: tuple[str, ...]
@@ -24,7 +24,7 @@ class Wanted:
     kind: str
 
     @classmethod
-    def of(cls, text: str | Sequence[str], label: str | None = None, kind: str = "auto") -> Wanted:
+    def of(cls, text: str | Sequence[str], label: str | None = None, kind: str = "auto") -> Columns:
         """Check and store the three arguments as the public functions take them."""
         names = (text,) if isinstance(text, str) else tuple(text)
         if not 1 <= len(names) <= 2 or len({*names, label}) < len(names) + 1:
@@ -43,19 +43,19 @@ class Wanted:
     def check(self, row: Row) -> Row:
         """The row with every cell as a text, or its refusal.
 
-        >>> Wanted.of("text", "label").check(Record(2, {"text": "A new chip", "label": 10}))
+        >>> Columns.of("text", "label").check(Record(2, {"text": "A new chip", "label": 10}))
         Record(line=2, cells={'text': 'A new chip', 'label': '10'})
-        >>> Wanted.of("text").check(Record(3, {"text": ""}))
+        >>> Columns.of("text").check(Record(3, {"text": ""}))
         Refusal(line=3, reason="'text' is empty")
         """
-        if isinstance(row, Refusal):
+        if isinstance(row, Rejected):
             return row
         try:
             texts = {name: as_text(cell) for name, cell in row.cells.items()}
         except RecursionError:
-            return Refusal(row.line, "a cell is nested too deeply")
+            return Rejected(row.line, "a cell is nested too deeply")
         reason = self._reason(row.cells, texts)
-        return Refusal(row.line, reason) if reason else Record(row.line, texts)
+        return Rejected(row.line, reason) if reason else Record(row.line, texts)
 
     def _reason(self, cells: dict[str, object], texts: dict[str, str | None]) -> str | None:
         """Why a row cannot be used, or None."""

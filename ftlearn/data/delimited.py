@@ -14,7 +14,7 @@ from ftlearn.data.decoding import SPOILT, Lines
 from ftlearn.data.dialect import Dialect, check_header, other_delimiters
 from ftlearn.data.errors import DataError
 from ftlearn.data.quoting import BROKEN, LONGEST, TOO_LONG, UNCLOSED, Grammar, Piece, pieces
-from ftlearn.data.records import Record, Refusal, Row
+from ftlearn.data.records import Record, Rejected, Row
 
 CHARACTERS = (
     "where quotes are characters in this file, read it with quoting='none' (--quoting none)"
@@ -54,7 +54,7 @@ class Delimited:
         self._in_quotes = 0
         self._split = self._by_quotes(content) if dialect.quoting == "csv" else self._plain(content)
         header = next(self._split, Record(1, []))
-        if isinstance(header, Refusal):
+        if isinstance(header, Rejected):
             raise DataError(f"{lines.place}: its header cannot be read: {header.reason}.")
         check_header(header.cells, wanted, dialect.delimiter, lines.place)
         times = Counter(header.cells)
@@ -90,10 +90,10 @@ class Delimited:
         return None
 
     def _match(self, row: Row) -> Row:
-        if isinstance(row, Refusal):
+        if isinstance(row, Rejected):
             return row
         if len(row.cells) != self._width:
-            return Refusal(row.line, f"{len(row.cells)} fields where the header has {self._width}")
+            return Rejected(row.line, f"{len(row.cells)} fields where the header has {self._width}")
         return Record(row.line, {name: row.cells[at] for at, name in self._kept.items()})
 
     def _plain(self, content: Iterable[str]) -> Iterator[Row]:
@@ -102,9 +102,9 @@ class Delimited:
             body = line.rstrip("\r\n")
             fault = self._fault(line)
             if fault:
-                yield Refusal(number, fault)
+                yield Rejected(number, fault)
             elif "\r" in body or "\n" in body:
-                yield Refusal(number, BARE_RETURN)
+                yield Rejected(number, BARE_RETURN)
             elif body:
                 cells = body.split(self.dialect.delimiter)
                 self._in_quotes += any(
@@ -120,16 +120,16 @@ class Delimited:
             if piece.state == UNCLOSED:
                 raise DataError(_unclosed(self._lines.place, piece))
             if piece.state == TOO_LONG:
-                yield Refusal(piece.line, f"it has more than {LONGEST:,} characters; cut it")
+                yield Rejected(piece.line, f"it has more than {LONGEST:,} characters; cut it")
             elif piece.state == BROKEN:
                 row = self._broken(piece)
-                yield Refusal(piece.line, fault) if fault else row
+                yield Rejected(piece.line, fault) if fault else row
             elif fault:
-                yield Refusal(piece.line, fault)
+                yield Rejected(piece.line, fault)
             elif '"' not in piece.text:
                 yield from _bare_row(piece, grammar.delimiter)
             elif self._seems_merged(piece) and self.dialect.delimiter == "\t":
-                yield Refusal(piece.line, _merged(piece))
+                yield Rejected(piece.line, _merged(piece))
             else:
                 yield Record(piece.line, grammar.split(piece.text))
 
@@ -171,17 +171,17 @@ class Delimited:
         if spaced and not (even and _ends_closed(cells)):
             raise DataError(_unclosed(self._lines.place, piece))
         if re.search(r"[\r\n]", body):
-            return Refusal(piece.line, BARE_RETURN)
+            return Rejected(piece.line, BARE_RETURN)
         if spaced:
-            return Refusal(piece.line, UNDOUBLED if begun else SPACED_QUOTE)
-        return Record(piece.line, cells) if even else Refusal(piece.line, STRAY_QUOTE)
+            return Rejected(piece.line, UNDOUBLED if begun else SPACED_QUOTE)
+        return Record(piece.line, cells) if even else Rejected(piece.line, STRAY_QUOTE)
 
 
 def _bare_row(piece: Piece, delimiter: str) -> Iterator[Row]:
     """The row of a line without quotes; none for a blank one."""
     body = piece.text.rstrip("\r\n")
     if "\r" in body or "\n" in body:
-        yield Refusal(piece.line, BARE_RETURN)
+        yield Rejected(piece.line, BARE_RETURN)
     elif body:
         yield Record(piece.line, body.split(delimiter))
 

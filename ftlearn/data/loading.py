@@ -9,11 +9,12 @@ from pathlib import Path
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
+from ftlearn.data.columns import Columns
 from ftlearn.data.errors import DataError
 from ftlearn.data.hub import load_hub
 from ftlearn.data.labels import label_feature
 from ftlearn.data.parts import PART_NAMES, part_of
-from ftlearn.data.reading import SUFFIXES, Table, Wanted, read_table, to_dataset
+from ftlearn.data.reading import SUFFIXES, Table, read_table, to_dataset
 
 TOPICS = ("technology", "health", "sports")
 BUNDLED = {
@@ -63,7 +64,7 @@ def load(
         files = {"train": path}
     else:
         return load_hub(name, tuple(BUNDLED))
-    return _read_parts(files, Wanted.of(text, label, kind), **how)
+    return _read_parts(files, Columns.of(text, label, kind), **how)
 
 
 def _features(name: str, part: str) -> Features:
@@ -118,7 +119,7 @@ def _part_files(folder: Path) -> dict[str, Path]:
     return {part: found[0] for part, found in files.items() if found}
 
 
-def _read_parts(files: dict[str, Path], wanted: Wanted, **how: str | None) -> DatasetDict:
+def _read_parts(files: dict[str, Path], wanted: Columns, **how: str | None) -> DatasetDict:
     tables = {part: read_table(file, wanted, **how) for part, file in files.items()}
     for table in tables.values():
         if table.report.refused or table.report.notes:
@@ -127,7 +128,7 @@ def _read_parts(files: dict[str, Path], wanted: Wanted, **how: str | None) -> Da
     return DatasetDict({part: to_dataset(table, wanted, feature) for part, table in tables.items()})
 
 
-def _shared_label(tables: dict[str, Table], wanted: Wanted) -> ClassLabel | Value | None:
+def _shared_label(tables: dict[str, Table], wanted: Columns) -> ClassLabel | Value | None:
     if wanted.label is None:
         return None
     values = [value for table in tables.values() for value in table.columns[wanted.label]]

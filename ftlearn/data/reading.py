@@ -8,11 +8,11 @@ from pathlib import Path
 
 from datasets import ClassLabel, Dataset, Features, Value
 
-from ftlearn.data.columns import Wanted
+from ftlearn.data.columns import Columns
 from ftlearn.data.disguises import check_suffix
 from ftlearn.data.errors import DataError
 from ftlearn.data.labels import label_feature
-from ftlearn.data.records import Record, Refusal, Row
+from ftlearn.data.records import Record, Rejected, Row
 from ftlearn.data.streams import FORMATS, Format, Source, opened
 
 SUFFIXES = tuple(suffix for suffix, name in FORMATS.items() if name != "txt")
@@ -34,7 +34,7 @@ class ReadReport:
 
     path: str
     rows: int
-    refused: tuple[Refusal, ...]
+    refused: tuple[Rejected, ...]
     encoding: str | None
     delimiter: str | None
     quoting: str | None = None
@@ -60,7 +60,7 @@ class Table:
     report: ReadReport
     lines: list[int]
 
-    def without(self, refused: Sequence[Refusal]) -> Table:
+    def without(self, refused: Sequence[Rejected]) -> Table:
         """The table without the rows on some lines, which its report then names as refused."""
         strange = {row.line for row in refused}
         kept = [at for at, line in enumerate(self.lines) if line not in strange]
@@ -104,7 +104,7 @@ def read(
     >>> dataset["text"][:], dataset.features["label"].names, report.refused[0].line
     (['A new chip', 'NA'], ['2', '10'], 3)
     """
-    wanted = Wanted.of(text, label, kind)
+    wanted = Columns.of(text, label, kind)
     how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
     table = read_table(Path(path), wanted, **how)
     feature = label_feature(table.columns[label], kind, table.lines) if label else None
@@ -113,7 +113,7 @@ def read(
 
 def read_table(
     path: Path,
-    wanted: Wanted,
+    wanted: Columns,
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -136,7 +136,7 @@ def read_table(
 
 
 def _report(path: Path, rows: Sequence[Row], source: Source) -> ReadReport:
-    refused = tuple(row for row in rows if isinstance(row, Refusal))
+    refused = tuple(row for row in rows if isinstance(row, Rejected))
     used = source.format
     quoting = used.quoting if used.delimiter else None
     how = (used.encoding, used.delimiter, quoting, tuple(source.notes()))
@@ -150,7 +150,7 @@ def _need_rows(rows: Sequence[Row], names: list[str] | None, path: Path) -> None
         raise DataError(f"{path} is empty; it needs a header or keys, and rows.")
 
 
-def to_dataset(table: Table, wanted: Wanted, feature: ClassLabel | Value | None) -> Dataset:
+def to_dataset(table: Table, wanted: Columns, feature: ClassLabel | Value | None) -> Dataset:
     """A `Dataset` with explicit features: strings, and `feature` for the label."""
     features = {name: Value("string") for name in table.columns}
     columns = dict(table.columns)

@@ -30,14 +30,14 @@ class Record(NamedTuple):
     cells: dict[str, object]
 
 
-class Refusal(NamedTuple):
+class Rejected(NamedTuple):
     """One row that was not read: the line on which it starts (1-based) and why."""
 
     line: int
     reason: str
 
 
-Row = Record | Refusal
+Row = Record | Rejected
 
 
 def storable(text: str) -> bool:
@@ -50,7 +50,7 @@ def text_rows(lines: Lines, name: str) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         fault = lines.fault(line)
         text = line.removesuffix("\n").removesuffix("\r")
-        yield Refusal(number, fault) if fault else Record(number, {name: text})
+        yield Rejected(number, fault) if fault else Record(number, {name: text})
 
 
 def json_rows(lines: Lines, wanted: Sequence[str] = ()) -> Iterator[Row]:
@@ -68,7 +68,7 @@ def json_rows(lines: Lines, wanted: Sequence[str] = ()) -> Iterator[Row]:
             check_objects(before, line, lines.place)
             before = line
         fault = lines.fault(line)
-        yield Refusal(number, fault) if fault else _parse_json(number, line, wanted)
+        yield Rejected(number, fault) if fault else _parse_json(number, line, wanted)
 
 
 def _parse_json(number: int, line: str, wanted: Sequence[str]) -> Row:
@@ -86,18 +86,18 @@ def _parse_json(number: int, line: str, wanted: Sequence[str]) -> Row:
             line, object_pairs_hook=cells, parse_constant=_no_constant, parse_float=_finite
         )
     except json.JSONDecodeError as error:
-        return Refusal(number, f"invalid JSON: {error.msg} at character {error.colno}")
+        return Rejected(number, f"invalid JSON: {error.msg} at character {error.colno}")
     except (ValueError, RecursionError) as error:
-        return Refusal(number, f"invalid JSON: {error}")
+        return Rejected(number, f"invalid JSON: {error}")
     if not isinstance(value, dict):
-        return Refusal(number, f"not a JSON object but {line.strip()[:40]!r}")
+        return Rejected(number, f"not a JSON object but {line.strip()[:40]!r}")
     for found, keys in repeating:
         unclear = [key for key in keys if found is not value or key in wanted]
         if unclear:
-            return Refusal(number, f"invalid JSON: the key {unclear[0]!r} stands twice")
+            return Rejected(number, f"invalid JSON: the key {unclear[0]!r} stands twice")
         value = {key: cell for key, cell in value.items() if key not in keys}
     if not all(map(storable, value)):
-        return Refusal(number, "a key holds a NUL byte or half a surrogate pair")
+        return Rejected(number, "a key holds a NUL byte or half a surrogate pair")
     return Record(number, value)
 
 
@@ -149,7 +149,7 @@ def _batch_records(batch: pyarrow.RecordBatch, first: int) -> Iterator[Row]:
         rows = batch.to_pylist()
     except (ValueError, OverflowError, pyarrow.ArrowException) as error:
         if batch.num_rows == 1:
-            yield Refusal(first, f"a value cannot be read: {error}")
+            yield Rejected(first, f"a value cannot be read: {error}")
             return
         for row in range(batch.num_rows):
             yield from _batch_records(batch.slice(row, 1), first + row)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ftlearn.data.class_names import class_names, with_class_names
-from ftlearn.data.columns import Wanted
+from ftlearn.data.columns import Columns
 from ftlearn.data.decoding import Bytes, Lines
 from ftlearn.data.delimited import Delimited
 from ftlearn.data.dialect import Dialect, stated_delimiter
@@ -129,12 +129,12 @@ def stream(
     Refusal(line=2, reason="'text' is empty")
     Record(line=3, cells={'text': 'A new record'})
     """
-    with opened(source, Wanted.of(text, label, kind), file_format or Format()) as found:
+    with opened(source, Columns.of(text, label, kind), file_format or Format()) as found:
         yield from found.rows
 
 
 @contextmanager
-def opened(source: str | Path, wanted: Wanted, file_format: Format) -> Iterator[Source]:
+def opened(source: str | Path, wanted: Columns, file_format: Format) -> Iterator[Source]:
     """Open a path or standard input ("-") and check its columns, as a context."""
     file_format = file_format.of(source)
     path = Path(source)
@@ -157,7 +157,7 @@ def _start(path: Path) -> bytes:
         return file.read(START)
 
 
-def _text_source(data: Bytes, path: Path | None, wanted: Wanted, given: Format) -> Source:
+def _text_source(data: Bytes, path: Path | None, wanted: Columns, given: Format) -> Source:
     check_start(data.first, data.place, given.name)
     newline = "\n" if given.name == "jsonl" else None  # in JSON a \r is a space
     lines = Lines(data, given.encoding, newline)
@@ -182,7 +182,7 @@ def _text_source(data: Bytes, path: Path | None, wanted: Wanted, given: Format) 
 
 
 def _table(
-    lines: Lines, path: Path | None, wanted: Wanted, given: Format
+    lines: Lines, path: Path | None, wanted: Columns, given: Format
 ) -> tuple[Delimited, str | None]:
     """Delimited text with its header read, and why its quoting is what it is, where in doubt."""
     stated, content = stated_delimiter(lines)
@@ -204,7 +204,7 @@ def _quoting(path: Path | None, delimiter: str, encoding: str) -> Choice:
         return choose(Lines(Bytes(file, str(path)), encoding), Grammar.of(delimiter))
 
 
-def _only_text(wanted: Wanted, place: str) -> list[str]:
+def _only_text(wanted: Columns, place: str) -> list[str]:
     if len(wanted.columns) > 1:
         raise DataError(
             f"{place} is read as one text a line, so it has no columns {list(wanted.columns)}; "
@@ -213,7 +213,7 @@ def _only_text(wanted: Wanted, place: str) -> list[str]:
     return list(wanted.text)
 
 
-def _parquet_source(path: Path, wanted: Wanted, given: Format) -> Source:
+def _parquet_source(path: Path, wanted: Columns, given: Format) -> Source:
     names, rows, total = parquet_rows(path, wanted.columns)
     rows = with_class_names(rows, class_names(path))
     need_columns(wanted.columns, names, str(path))

@@ -4,7 +4,7 @@
 ``baselines`` are what it has to beat, and ``streaming`` answers files of any size.
 """
 
-from ftlearn.evaluation.predicting import in_batches, outputs, predict
+from ftlearn.evaluation.predicting import map_batches, outputs, predict
 from ftlearn.evaluation.report import Report, evaluate, report_on, shown_as
 
-__all__ = ["Report", "evaluate", "in_batches", "outputs", "predict", "report_on", "shown_as"]
+__all__ = ["Report", "evaluate", "map_batches", "outputs", "predict", "report_on", "shown_as"]

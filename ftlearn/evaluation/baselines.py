@@ -16,9 +16,9 @@ from torch import nn
 
 from ftlearn.compatibility.scripts import separates_words
 from ftlearn.data.batching import Batch
-from ftlearn.evaluation.predicting import in_batches
+from ftlearn.evaluation.predicting import map_batches
 from ftlearn.evaluation.report import Report
-from ftlearn.models.architecture import body
+from ftlearn.models.architecture import backbone
 from ftlearn.models.pooling import pool_mean
 
 
@@ -68,12 +68,12 @@ def _report(pipeline: Any, rows: Any, dataset: Dataset, task: Any) -> Report:
     return Report(task, dataset, logits, np.asarray(task.targets(dataset)))
 
 
-def features(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> np.ndarray:
+def embed(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> np.ndarray:
     """Mean token vector of each text in the model's body, (N, D), nothing trained."""
-    encoder = body(model)
+    encoder = backbone(model)
 
     def pooled(batch: Batch) -> torch.Tensor:
         hidden = encoder(**batch.inputs).last_hidden_state
         return pool_mean(hidden, batch.inputs["attention_mask"]).float()
 
-    return in_batches(model, task.encode(dataset, tokenizer), tokenizer, pooled)
+    return map_batches(model, task.encode(dataset, tokenizer), tokenizer, pooled)

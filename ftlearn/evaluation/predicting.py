@@ -16,8 +16,8 @@ from tqdm import tqdm
 from ftlearn import compatibility, runtime
 from ftlearn.data.batching import Batch, Encoded, by_length, collate
 from ftlearn.fast import autotune
-from ftlearn.fast.cls_only import first_token_only
-from ftlearn.fast.inference import exact_head, light
+from ftlearn.fast.cls_only import cls_only
+from ftlearn.fast.inference import fp32_head, inference_copy
 from ftlearn.runtime import device_of, distributed, sharding
 from ftlearn.runtime.arithmetic import computing
 
@@ -46,18 +46,18 @@ def outputs(
     """What the task keeps of the model's logits, (N, K), in the order of the rows.
 
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
-    in the middle of training changes nothing. ``shared`` and ``progress`` as in ``in_batches``.
+    in the middle of training changes nothing. ``shared`` and ``progress`` as in ``map_batches``.
     """
     on = device_of(model)
-    model, arithmetic = light(model, autotune.prediction(model, on, precision))
+    model, arithmetic = inference_copy(model, autotune.prediction(model, on, precision))
 
     def kept(batch: Batch) -> torch.Tensor:
         with computing(on, arithmetic):
-            return task.keep(model(**batch.inputs).logits.float(), batch.targets)
+            return task.reduce_logits(model(**batch.inputs).logits.float(), batch.targets)
 
     options = {"positions": _positions(model, task), "shared": shared, "progress": progress}
-    with first_token_only(model), exact_head(model):
-        return in_batches(model, encoded, tokenizer, kept, **options)
+    with cls_only(model), fp32_head(model):
+        return map_batches(model, encoded, tokenizer, kept, **options)
 
 
 def _positions(model: nn.Module, task: Any) -> int | None:
@@ -67,7 +67,7 @@ def _positions(model: nn.Module, task: Any) -> int | None:
     return LOGITS // model.config.get_text_config().vocab_size
 
 
-def in_batches(
+def map_batches(
     model: nn.Module,
     encoded: Encoded,
     tokenizer: Any,
@@ -90,14 +90,14 @@ def in_batches(
     most = POSITIONS.get(weight.device.type, POSITIONS["cuda"])
     batches = by_length(encoded.lengths, most if positions is None else min(most, positions))
     step, done = BF16_STEP if weight.dtype is torch.bfloat16 else 1, {}
-    mine = distributed.dealt(batches) if shared else list(enumerate(batches))
+    mine = distributed.rank_share(batches) if shared else list(enumerate(batches))
     shown = {"desc": "evaluating", "unit": "batch", "leave": False}
-    with runtime.kept_memory(), sharding.asked_only(model):
+    with runtime.retain_freed_memory(), sharding.inference(model):
         for number, rows in tqdm(mine, **shown, disable=None if progress else True):
             batch = collate(encoded, rows, tokenizer, step=step).to(weight.device)
             done[number] = compute(batch).cpu().numpy()
     model.train(was_training)
-    for others in distributed.gather(done) if shared else ():
+    for others in distributed.all_gather(done) if shared else ():
         done |= others
     order = np.argsort([row for rows in batches for row in rows])
     return np.concatenate([done[number] for number in range(len(batches))])[order]
@@ -106,10 +106,10 @@ def in_batches(
 def predict(
     model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any, *, precision: str = "auto"
 ) -> pd.DataFrame:
-    """Answers for bare texts, one row each; for classification with the probability of each label.
+    """Predictions for bare texts, one row per text; in classification with all probabilities.
 
-    Columns: text, answer, and one a label, with " (label)" after it where it is called as one of
-    the two. Warns where the tokenizer does not know what the texts are written with. Raises
+    Columns: text, prediction, and one per label, followed by " (label)" where its name is one of
+    the other two. Warns where the tokenizer does not know what the texts are written with. Raises
     TypeError for a single bare string, and for a table of several columns.
     """
     if isinstance(texts, str):
@@ -122,7 +122,7 @@ def predict(
     encoded = task.encode_texts(texts, tokenizer)
     compatibility.settle(_of_bare_texts(model, texts, task, tokenizer), error=None)
     kept = outputs(model, encoded, task, tokenizer, precision=precision)
-    table = pd.DataFrame({"text": texts, "answer": task.answers(kept)})
+    table = pd.DataFrame({"text": texts, "prediction": task.decode(kept)})
     labels = getattr(task, "labels", ())
     if not labels:
         return table

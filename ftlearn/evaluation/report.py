@@ -65,10 +65,10 @@ def _targets(targets: Sequence[Any]) -> np.ndarray:
 def shown_as(name: str) -> str:
     """The name of a column of the data in the rows of a report, which have some of their own.
 
-    >>> shown_as("text"), shown_as("answer")
-    ('text', 'answer (data)')
+    >>> shown_as("text"), shown_as("prediction")
+    ('text', 'prediction (data)')
     """
-    return f"{name} (data)" if name in ("truth", "answer", "loss", "probability") else name
+    return f"{name} (data)" if name in ("label", "prediction", "loss", "probability") else name
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ class Report:
         return self.task.metrics(self.outputs, self.targets)
 
     @cached_property
-    def row_losses(self) -> np.ndarray:
+    def example_losses(self) -> np.ndarray:
         """The loss of each row (N,)."""
-        return self.task.row_losses(self.outputs, self.targets)
+        return self.task.example_losses(self.outputs, self.targets)
 
     @property
-    def right(self) -> np.ndarray:
+    def correct(self) -> np.ndarray:
         """Whether each row was classified rightly (N,)."""
         return self.outputs.argmax(-1) == self.targets
 
@@ -121,36 +121,38 @@ class Report:
         return pd.DataFrame({"value": values, "low": low, "high": high}, index=list(self.scores))
 
     def errors(self, count: int = 10, *, columns: Sequence[str] = ()) -> pd.DataFrame:
-        """The rows with the highest loss, worst first: text, truth, answer, loss, other columns."""
-        worst = np.argsort(-self.row_losses, kind="stable")[:count]
+        """The rows with the highest loss, worst first: text, label, prediction, loss, others."""
+        worst = np.argsort(-self.example_losses, kind="stable")[:count]
         return self.rows(columns=columns).iloc[worst]
 
     def rows(self, *, columns: Sequence[str] = ()) -> pd.DataFrame:
-        """Every row with its text, truth, answer and loss, and other columns of the data."""
+        """Every row with its text, label, prediction and loss, and other columns of the data."""
         text = self.task.text
         names = [*([text] if isinstance(text, str) else text), *columns]
         table = pd.DataFrame({shown_as(name): list(self.dataset[name]) for name in names})
         return table.assign(
-            truth=self._truth(), answer=self.task.answers(self.outputs), loss=self.row_losses
+            label=self._labels(),
+            prediction=self.task.decode(self.outputs),
+            loss=self.example_losses,
         )
 
-    def _truth(self) -> list[Any]:
+    def _labels(self) -> list[Any]:
         labels = getattr(self.task, "labels", None)
         if labels:
             return [labels[target] for target in self.targets]
         return list(self.dataset[self.task.target])
 
     def confusion(self) -> pd.DataFrame:
-        """Counts of (truth, answer) pairs: truth in rows, answers in columns."""
+        """Counts of (label, prediction) pairs: labels in rows, predictions in columns."""
         labels = list(self.task.labels)
         counts = confusion_matrix(self.targets, self.outputs.argmax(-1), labels=range(len(labels)))
         return pd.DataFrame(
             counts,
-            index=pd.Index(labels, name="truth"),
-            columns=pd.Index(labels, name="answer"),
+            index=pd.Index(labels, name="label"),
+            columns=pd.Index(labels, name="prediction"),
         )
 
-    def by(self, column: str) -> pd.DataFrame:
+    def by_group(self, column: str) -> pd.DataFrame:
         """Metrics for each value of a column of the data, with the number of rows."""
         values = np.asarray([str(value) for value in self.dataset[column]])
         rows = {}

@@ -18,7 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ftlearn.compatibility import sample, settle, tokenizer_and_texts
-from ftlearn.data.columns import Wanted
+from ftlearn.data.columns import Columns
 from ftlearn.data.records import Record, Row
 from ftlearn.data.streams import Format, opened
 from ftlearn.evaluation import predicting
@@ -71,7 +71,7 @@ def predict_file(
     used, are one file, or the source cannot be trusted, and `ExistsError` as `check_target` does.
     """
     check_target(source, target, overwrite=overwrite)
-    wanted, how = Wanted.of(text or task.text), file_format or Format()
+    wanted, how = Columns.of(text or task.text), file_format or Format()
     with opened(source, wanted, how) as found, written(target, overwrite) as file:
         windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
         with _bar(True, found.unit, found.total) as bar:
@@ -101,7 +101,7 @@ def predict_rows(
     "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut.
     Raises ValueError where the model's outputs are not finite.
     """
-    columns = Wanted.of(text or task.text).text
+    columns = Columns.of(text or task.text).text
     with _bar(progress, " rows") as bar:
         for results in _windows(model, task, tokenizer, rows, columns, window):
             yield from results
@@ -186,7 +186,7 @@ def _predict(
 
 def _results(kept: np.ndarray, task: Any) -> list[dict[str, Any]]:
     labels = getattr(task, "labels", ())
-    answers = task.answers(kept)
+    answers = task.decode(kept)
     if not labels:
         return [{"value": round(float(answer), DIGITS)} for answer in answers]
     shares = softmax(kept.astype(np.float64), axis=-1).round(DIGITS).tolist()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from ftlearn.experiments.control import Control
 from ftlearn.experiments.record import Record, Stage
-from ftlearn.experiments.snapshot import Shelf, Snapshot, resume, snapshot
+from ftlearn.experiments.snapshot import Snapshot, SnapshotCache, resume, snapshot
 from ftlearn.experiments.workbench import Workbench
 
 __all__ = [
     "Control",
     "Record",
-    "Shelf",
     "Snapshot",
+    "SnapshotCache",
     "Stage",
     "Workbench",
     "resume",

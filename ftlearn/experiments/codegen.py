@@ -9,10 +9,10 @@ from typing import Any
 from ftlearn import models, tasks
 from ftlearn.config import TrainConfig
 from ftlearn.experiments.record import Record, Stage
-from ftlearn.experiments.replay import Route
+from ftlearn.experiments.replay import Replay
 
 
-def write(record: Record, route: Route, source: str | None) -> str:
+def write(record: Record, route: Replay, source: str | None) -> str:
     """The run as code: ``losses`` and ``scores`` then hold what the record holds.
 
     Where the workbench was given the data set, the task or the loading function as a value and
@@ -28,7 +28,7 @@ def write(record: Record, route: Route, source: str | None) -> str:
     return "\n".join(lines)
 
 
-def _imports(record: Record, route: Route, source: str | None) -> list[str]:
+def _imports(record: Record, route: Replay, source: str | None) -> list[str]:
     branched = len(record.stages) > 1
     names = ["TrainConfig", "evaluate", "steps"]
     names += ["data"] * (source is not None) + ["models"] * (route.load is models.load)
@@ -45,7 +45,7 @@ def _known(task: Any) -> bool:
     return getattr(tasks, type(task).__name__, None) is type(task)
 
 
-def _given(route: Route, source: str | None) -> list[str]:
+def _given(route: Replay, source: str | None) -> list[str]:
     lines = []
     if source is None:
         lines.append("# articles: the data set that the workbench was given")
@@ -60,7 +60,7 @@ def _given(route: Route, source: str | None) -> list[str]:
     return lines
 
 
-def _begin(record: Record, route: Route, stage: Stage) -> list[str]:
+def _begin(record: Record, route: Replay, stage: Stage) -> list[str]:
     batches = "task.batches(train, tokenizer, config), task.loss, config"
     if stage.start == 0:
         load = "models.load" if route.load is models.load else route.load.__name__
@@ -97,8 +97,8 @@ def _loop(record: Record, end: int | None) -> list[str]:
 def config_text(config: TrainConfig) -> str:
     """A configuration as code, with the settings that are not the usual ones.
 
-    >>> config_text(TrainConfig(epochs=2, clip_norm=float("inf")))
-    "TrainConfig(epochs=2, clip_norm=float('inf'))"
+    >>> config_text(TrainConfig(epochs=2, max_grad_norm=float("inf")))
+    "TrainConfig(epochs=2, max_grad_norm=float('inf'))"
     """
     given = {each.name: getattr(config, each.name) for each in fields(config)}
     usual = asdict(TrainConfig())

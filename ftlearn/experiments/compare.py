@@ -17,13 +17,13 @@ WINDOW = 5
 """Updates over which a training loss is averaged."""
 
 
-def table(runs: Iterable[Record], criterion: str) -> pd.DataFrame:
+def table(runs: Iterable[Record], monitor: str) -> pd.DataFrame:
     """One row a run: settings that are not the same in all, then its best evaluation.
 
-    A run is judged by its lowest ``criterion``; ``loss`` is its mean training loss then.
+    A run is judged by its lowest ``monitor``; ``loss`` is its mean training loss then.
     """
     runs = list(runs)
-    rows = {run.name: {**_settings(run), **_outcome(run, criterion)} for run in runs}
+    rows = {run.name: {**_settings(run), **_outcome(run, monitor)} for run in runs}
     whole = pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
     same = [
         name
@@ -43,11 +43,11 @@ def _settings(run: Record) -> dict[str, Any]:
     }
 
 
-def _outcome(run: Record, criterion: str) -> dict[str, Any]:
-    best = run.best(criterion) or {}
+def _outcome(run: Record, monitor: str) -> dict[str, Any]:
+    best = run.best(monitor) or {}
     made = len(run.steps)
     scores = {name: value for name, value in best.items() if name not in ("step", "epoch")}
-    first = [name for name in (criterion, "accuracy") if name in scores]
+    first = [name for name in (monitor, "accuracy") if name in scores]
     return {
         "status": run.status,
         "updates": made,
@@ -63,7 +63,7 @@ def smooth(run: Record) -> list[float]:
     return losses.rolling(WINDOW, min_periods=1).mean().tolist()
 
 
-def figure(runs: Iterable[Record], criterion: str, *, ax: Axes | None = None) -> Axes:
+def figure(runs: Iterable[Record], monitor: str, *, ax: Axes | None = None) -> Axes:
     """Training loss (thin) and validation loss (with marks) of each run over its updates."""
     ax = figures.axes(ax)
     looks = cycle(product(("-", "--", ":"), zip(figures.COLORS, figures.MARKERS, strict=True)))
@@ -71,10 +71,10 @@ def figure(runs: Iterable[Record], criterion: str, *, ax: Axes | None = None) ->
         losses = smooth(run)
         ax.plot(range(1, len(losses) + 1), losses, color=color, linestyle=style, alpha=0.35)
         at = [scores["step"] for scores in run.evaluations]
-        values = [scores[criterion] for scores in run.evaluations]
+        values = [scores[monitor] for scores in run.evaluations]
         ax.plot(at, values, color=color, linestyle=style, marker=marker, label=run.name)
     ax.set_xlabel("update")
-    ax.set_ylabel("mean squared error" if criterion == "mse" else "mean loss (nats)")
+    ax.set_ylabel("mean squared error" if monitor == "mse" else "mean loss (nats)")
     if ax.get_legend_handles_labels()[0]:
         for name in ax.legend(frameon=False, title="validation; thin: training").get_texts():
             name.set(**figures.PLAIN)

@@ -65,14 +65,14 @@ class Record:
         """The update after which this run left its parent; 0 without one."""
         return self.stages[-1].start
 
-    def history(self, criterion: str) -> History:
+    def history(self, monitor: str) -> History:
         """The run as ``fit`` would have told it."""
         stopped = "" if self.status == FINISHED else self.error or self.status
-        return History(self.config, criterion, self.steps, self.evaluations, stopped)
+        return History(self.config, monitor, self.steps, self.evaluations, stopped)
 
-    def best(self, criterion: str) -> dict[str, float] | None:
-        """The evaluation with the lowest criterion, if there was any."""
-        return self.history(criterion).best
+    def best(self, monitor: str) -> dict[str, float] | None:
+        """The evaluation with the lowest monitor, if there was any."""
+        return self.history(monitor).best
 
     def seconds_left(self) -> float | None:
         """How long the run will take from here, judged by its last 20 updates."""

@@ -15,7 +15,7 @@ from torch import nn
 
 from ftlearn.evaluation import evaluate
 from ftlearn.experiments.record import Record, Stage
-from ftlearn.experiments.snapshot import Shelf, resume, snapshot
+from ftlearn.experiments.snapshot import SnapshotCache, resume, snapshot
 from ftlearn.tasks.base import training_part
 from ftlearn.training import Run, steps
 
@@ -24,7 +24,7 @@ class StoppedError(Exception):
     """The person at the run stopped it on the way."""
 
 
-class Route:
+class Replay:
     """What all runs of a workbench share: data, task, and how a model is built."""
 
     def __init__(self, data: DatasetDict, task: Any, load: Callable[..., Any]) -> None:
@@ -64,7 +64,7 @@ class Route:
         return evaluate(model, self.data["valid"], self.task, tokenizer).scores
 
     def reach(
-        self, record: Record, number: int, shelf: Shelf, may_go_on: Callable[[], bool]
+        self, record: Record, number: int, shelf: SnapshotCache, may_go_on: Callable[[], bool]
     ) -> Run:
         """A run that has made ``number`` updates and goes on under the settings that follow.
 
@@ -92,12 +92,12 @@ class Route:
             raise
         return run
 
-    def shelve(self, record: Record, run: Run, shelf: Shelf) -> None:
+    def shelve(self, record: Record, run: Run, shelf: SnapshotCache) -> None:
         """Keep a snapshot of a run where it is."""
         shelf.put(self._key(record, run.number), snapshot(run))
 
     def _enter(
-        self, record: Record, number: int, shelf: Shelf, model: nn.Module, batches: dict
+        self, record: Record, number: int, shelf: SnapshotCache, model: nn.Module, batches: dict
     ) -> Run:
         """A run at the last snapshot at or before an update, or at the checkpoint."""
         evaluated = [round(scores["step"]) for scores in record.evaluations]

@@ -17,7 +17,12 @@ from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
 from ftlearn.training import Loss, Run, steps
 from ftlearn.training.checkpoints import CheckpointError, Store
-from ftlearn.training.state import go_on, memory_of, progress_of, remember
+from ftlearn.training.state import (
+    load_optimizer_state,
+    load_progress,
+    optimizer_state,
+    progress_state,
+)
 
 DIGITS = 20
 """Of a hash, for the name of a snapshot's folder."""
@@ -46,11 +51,11 @@ class Snapshot:
 
 def snapshot(run: Run) -> Snapshot:
     """Copy where a run is."""
-    memory = {key: value.detach().clone() for key, value in memory_of(run).items()}
+    memory = {key: value.detach().clone() for key, value in optimizer_state(run).items()}
     weights = {name: value.detach().clone() for name, value in _moving(run.model).items()}
     state = {
-        **progress_of(run),
-        "random": runtime.random_state(run.device),
+        **progress_state(run),
+        "random": runtime.rng_state(run.device),
         "optimizer": run.config.optimizer,
         "seed": run.config.seed,
     }
@@ -72,8 +77,8 @@ def resume(
     run = steps(model, batches, loss, config)
     _load(model, taken.weights)
     if config.optimizer == taken.state["optimizer"]:
-        remember(run, {key: value.clone() for key, value in taken.memory.items()})
-    go_on(run, taken.state)
+        load_optimizer_state(run, {key: value.clone() for key, value in taken.memory.items()})
+    load_progress(run, taken.state)
     run.random = taken.state["random"] if config.seed == taken.state["seed"] else None
     return run
 
@@ -95,7 +100,7 @@ def _load(model: nn.Module, weights: Tensors) -> None:
     model.load_state_dict(weights, strict=False)
 
 
-class Shelf:
+class SnapshotCache:
     """Snapshots on disk by what led to them; the oldest go when ``space`` bytes are full.
 
     None is ever needed, since a run can be repeated to any update; they save that time.

@@ -23,8 +23,8 @@ from ftlearn.errors import ExistsError
 from ftlearn.experiments import codegen, compare, record
 from ftlearn.experiments.control import Control
 from ftlearn.experiments.record import Record, Stage
-from ftlearn.experiments.replay import Route, StoppedError
-from ftlearn.experiments.snapshot import Shelf
+from ftlearn.experiments.replay import Replay, StoppedError
+from ftlearn.experiments.snapshot import SnapshotCache
 from ftlearn.runtime.files import write_text
 from ftlearn.runtime.locking import locked
 from ftlearn.training import fitting, interrupts
@@ -54,12 +54,12 @@ class Workbench:
         space: int = 2_000_000_000,
         share: float = 0.02,
     ) -> None:
-        self.route = Route(datasets.load(data) if isinstance(data, str) else data, task, load)
+        self.route = Replay(datasets.load(data) if isinstance(data, str) else data, task, load)
         self.source = data if isinstance(data, str) else None
-        self.criterion, self.share = task.criterion, share
+        self.monitor, self.share = task.monitor, share
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
         self.folder = Path(folder or self._temporary.name)
-        self.shelf = Shelf(self.folder / "snapshots", space=space)
+        self.shelf = SnapshotCache(self.folder / "snapshots", space=space)
         self.records = record.read_all(self.folder, self.route.fingerprint)
         self.current: Record | None = None
         self.control = Control()
@@ -153,7 +153,7 @@ class Workbench:
         with (
             alone,
             self._alone(run, control or Control()) as control,
-            interrupts.awaited() as interrupt,
+            interrupts.graceful_interrupt() as interrupt,
         ):
             try:
                 self._train(run, lambda: not interrupt.asked and control.may_go_on())
@@ -179,11 +179,11 @@ class Workbench:
 
     def compare(self) -> pd.DataFrame:
         """One row a run: the settings in which they differ, and the best evaluation."""
-        return compare.table(self.records.values(), self.criterion)
+        return compare.table(self.records.values(), self.monitor)
 
     def figure(self, *, ax: Axes | None = None) -> Axes:
         """Training and validation loss of all runs over their updates."""
-        return compare.figure(self.records.values(), self.criterion, ax=ax)
+        return compare.figure(self.records.values(), self.monitor, ax=ax)
 
     def to_csv(self, file: str | Path | None = None) -> Path:
         """Write every update and evaluation of all runs as a table; ``folder/runs.csv``.

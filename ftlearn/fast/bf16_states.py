@@ -13,7 +13,7 @@ from ftlearn import runtime
 
 
 @contextmanager
-def narrow_stream(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+def bf16_hidden_states(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """A context in which a model on a CPU carries its hidden states in ``dtype`` as it trains.
 
     Autocast alone narrows them for each matrix product and widens them after it, forth and back,

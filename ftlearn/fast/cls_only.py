@@ -26,7 +26,7 @@ FAMILIES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra")
 
 
 @contextmanager
-def first_token_only(model: nn.Module) -> Iterator[None]:
+def cls_only(model: nn.Module) -> Iterator[None]:
     """A context in which the last layer gives the first token alone, (B, 1, D).
 
     Does nothing for models whose head reads other tokens, too, and for other kinds of layers.
@@ -36,7 +36,7 @@ def first_token_only(model: nn.Module) -> Iterator[None]:
     >>> model = BertForSequenceClassification(BertConfig(**size)).eval()
     >>> ids = torch.tensor([[2, 7, 9]])
     >>> whole = model(ids).logits
-    >>> with first_token_only(model):
+    >>> with cls_only(model):
     ...     torch.allclose(model(ids).logits, whole, atol=1e-6)
     True
     """
@@ -53,7 +53,7 @@ def first_token_only(model: nn.Module) -> Iterator[None]:
 
 def read_by_first_token(model: nn.Module) -> nn.Module | None:
     """The last layer of a model that reads nothing but the first token's vector."""
-    kind = sharding.kind(model)
+    kind = sharding.unsharded_class(model)
     if not (kind is PooledClassifier and model.pooling == "first") and not _is_one(
         kind, "ForSequenceClassification"
     ):
@@ -65,7 +65,7 @@ def read_by_first_token(model: nn.Module) -> nn.Module | None:
 
 def is_bert_layer(layer: nn.Module) -> bool:
     """Whether a module is a layer of BERT's family that reads in both directions."""
-    return _is_one(sharding.kind(layer), "Layer") and not layer.is_decoder
+    return _is_one(sharding.unsharded_class(layer), "Layer") and not layer.is_decoder
 
 
 def _is_one(kind: type, ending: str) -> bool:

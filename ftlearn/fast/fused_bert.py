@@ -31,7 +31,7 @@ backward_of = torch.ops.aten  # autograd's own formulas for norms, softmax and G
 
 
 @contextmanager
-def whole_blocks(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+def fused_layers(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """A context in which BERT's layers train as two operations each, with bf16 on a CPU.
 
     That saves a twentieth of an update; other formats and devices spend their time on products.
@@ -42,7 +42,7 @@ def whole_blocks(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     >>> off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     >>> config = BertConfig(**size, **off, attn_implementation="eager")
     >>> layer = BertForSequenceClassification(config).base_model.encoder.layer[0]
-    >>> with whole_blocks(layer, torch.bfloat16), torch.autocast("cpu", torch.bfloat16):
+    >>> with fused_layers(layer, torch.bfloat16), torch.autocast("cpu", torch.bfloat16):
     ...     layer(torch.ones(1, 3, 8).bfloat16()).grad_fn.name()
     '_FeedForwardBackward'
     """

@@ -24,7 +24,7 @@ from ftlearn.runtime import sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 
 
-def light(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module, Arithmetic]:
+def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module, Arithmetic]:
     """The model as it answers in an arithmetic, and what is left of that for ``computing``.
 
     For bf16, for packed layers and for another attention than the model's it is a copy. In bf16
@@ -70,7 +70,7 @@ def _narrowed(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def exact_head(model: nn.Module) -> Iterator[None]:
+def fp32_head(model: nn.Module) -> Iterator[None]:
     """A context in which the last layer of the head computes in fp32, under autocast, too.
 
     Does nothing for a model without a linear head for texts, such as a language model.
@@ -79,7 +79,7 @@ def exact_head(model: nn.Module) -> Iterator[None]:
     >>> from transformers import BertConfig, BertModel
     >>> encoder = BertModel(BertConfig(hidden_size=8, num_attention_heads=1, num_hidden_layers=1))
     >>> model = PooledClassifier(encoder, 3, "mean", seed=0)
-    >>> with exact_head(model), torch.autocast("cpu", torch.bfloat16):
+    >>> with fp32_head(model), torch.autocast("cpu", torch.bfloat16):
     ...     model(torch.tensor([[2, 7, 9]])).logits.dtype
     torch.float32
     """

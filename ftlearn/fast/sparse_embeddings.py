@@ -19,14 +19,14 @@ WORTH = 0.5
 """The share of a table's rows above which leaving out the others would not pay."""
 
 
-class Rows:
+class TrainedRows:
     """The used rows of one table as a parameter of their own, (U, D).
 
     While ``lent`` the table looks them up when the model trains; ``write`` copies them back after
     an update, so that whoever evaluates the model or saves it finds the whole table as it is.
 
     >>> table = nn.Embedding(4, 1)
-    >>> rows = Rows("table", table, [1, 3])
+    >>> rows = TrainedRows("table", table, [1, 3])
     >>> with rows.lent(), torch.no_grad():
     ...     _ = rows.parameter.fill_(7.0)
     ...     rows.write(decay=0.5)
@@ -93,7 +93,7 @@ class Rows:
 
 
 @contextmanager
-def all_lent(tables: Iterable[Rows]) -> Iterator[None]:
+def active_all(tables: Iterable[TrainedRows]) -> Iterator[None]:
     """``Rows.lent`` of several tables."""
     with ExitStack() as stack:
         for rows in tables:
@@ -101,7 +101,7 @@ def all_lent(tables: Iterable[Rows]) -> Iterator[None]:
         yield
 
 
-def sparse(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[Rows]:
+def trained_rows(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[TrainedRows]:
     """The model's table of words as the rows that ``ids`` name, where that saves much.
 
     Empty where the model has no such table, where it is frozen, tied to the output or of an
@@ -112,7 +112,7 @@ def sparse(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[Rows]:
     ...         super().__init__()
     ...         self.words = nn.Embedding(10, 2)
     ...     def get_input_embeddings(self): return self.words
-    >>> [rows.name for rows in sparse(Model(), [[1, 2], [2, 5]])]
+    >>> [rows.name for rows in trained_rows(Model(), [[1, 2], [2, 5]])]
     ['words.weight']
     """
     found = _words(model)
@@ -120,7 +120,7 @@ def sparse(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[Rows]:
         return []
     name, table = found
     used = sorted({int(each) for row in ids for each in row} | _padding(table))
-    return [Rows(name, table, used)] if len(used) <= WORTH * table.num_embeddings else []
+    return [TrainedRows(name, table, used)] if len(used) <= WORTH * table.num_embeddings else []
 
 
 def _words(model: nn.Module) -> tuple[str, nn.Embedding] | None:

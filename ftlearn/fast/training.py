@@ -8,20 +8,20 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ftlearn.fast.bf16_states import narrow_stream
-from ftlearn.fast.cls_only import first_token_only
-from ftlearn.fast.fused_bert import whole_blocks
+from ftlearn.fast.bf16_states import bf16_hidden_states
+from ftlearn.fast.cls_only import cls_only
+from ftlearn.fast.fused_bert import fused_layers
 
 
 @contextmanager
-def lean(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+def speed_up(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     """A context in which a model trains in ``dtype`` with all that saves time at no cost.
 
     Each part leaves a model alone that it does not know; see ``narrowing``, ``last_layer`` and
     ``blocks`` for what they do and when.
 
-    >>> with lean(nn.Linear(1, 1), torch.float32):
+    >>> with speed_up(nn.Linear(1, 1), torch.float32):
     ...     pass
     """
-    with narrow_stream(model, dtype), first_token_only(model), whole_blocks(model, dtype):
+    with bf16_hidden_states(model, dtype), cls_only(model), fused_layers(model, dtype):
         yield

@@ -30,10 +30,10 @@ from ftlearn.interpolation.weights.l2_sp import Anchor
 from ftlearn.interpolation.weights.linear import (
     combine,
     interpolate,
-    placing,
-    restored,
+    preserve_weights,
     scale_adapter,
     sweep,
+    weights_in_place,
     write,
 )
 from ftlearn.interpolation.weights.merging import (
@@ -65,10 +65,9 @@ __all__ = [
     "greedy_soup",
     "inner_products",
     "interpolate",
-    "placing",
     "plane",
+    "preserve_weights",
     "regmean",
-    "restored",
     "scale_adapter",
     "slerp",
     "soup",
@@ -77,5 +76,6 @@ __all__ = [
     "task_vector",
     "ties",
     "trim",
+    "weights_in_place",
     "write",
 ]

@@ -15,7 +15,7 @@ __all__ = [
     "Count",
     "PooledClassifier",
     "attention_of",
-    "body",
+    "backbone",
     "count_parameters",
     "freeze",
     "is_head",
@@ -50,7 +50,7 @@ def is_head(name: str) -> bool:
     return any(part in HEAD_NAMES for part in name.split(".")[:2])
 
 
-def body(model: nn.Module) -> nn.Module:
+def backbone(model: nn.Module) -> nn.Module:
     """The pretrained part of a model, without its head.
 
     Raises ValueError when the model has no such part.
@@ -67,7 +67,7 @@ def layers(model: nn.Module) -> nn.ModuleList:
     Raises ValueError for a model without one, or whose layers lie in several lists (FlauBERT).
     """
     depth, name = model.config.num_hidden_layers, type(model).__name__
-    for module in body(model).modules():
+    for module in backbone(model).modules():
         parts = [part for part in module.children() if isinstance(part, nn.ModuleList)]
         stacks = [part for part in parts if len(part) == depth]
         if len(stacks) > 1:
@@ -202,7 +202,7 @@ def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
     """
     if pooling in ("pretrained", getattr(model, "pooling", None)):
         return model
-    return PooledClassifier(body(model), model.config.num_labels, pooling, seed=seed)
+    return PooledClassifier(backbone(model), model.config.num_labels, pooling, seed=seed)
 
 
 class Count(NamedTuple):

@@ -119,7 +119,7 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
         return model
     pooled = (folder / HEAD_FILE).is_file()
     if pooled:
-        model = read_pooled(architecture.body(model), folder)
+        model = read_pooled(architecture.backbone(model), folder)
     trained = heads.trained_labels(configuration(folder), pooled=pooled)
     order = heads.order(trained, task) if trained else None
     compatibility.settle(heads.head_and_task(trained, task, folder), stacklevel=4)

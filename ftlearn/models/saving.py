@@ -81,7 +81,7 @@ def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Pa
     return folder
 
 
-def load(
+def load_finetuned(
     folder: str | Path, device: torch.device | str | None = None
 ) -> tuple[nn.Module, Any, Task]:
     """The model, its tokenizer and its task, ready for ``evaluation``; ``None`` is the best device.

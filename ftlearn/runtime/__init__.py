@@ -6,38 +6,31 @@ matrix products are computed), ``distributed`` and ``sharding`` (several process
 every module needs are here by their own names.
 """
 
-from ftlearn.runtime.device import (
-    PRECISIONS,
-    autocast,
-    best_device,
-    device_of,
-    name_of,
-    precision,
-)
+from ftlearn.runtime.device import PRECISIONS, autocast, best_device, device_of, name_of, precision
 from ftlearn.runtime.memory import (
-    kept_memory,
+    format_bytes,
     memory_available,
     memory_growth,
     memory_peak,
     memory_used,
-    read_size,
+    retain_freed_memory,
 )
-from ftlearn.runtime.rng import random_state, seed_everything, set_random_state
+from ftlearn.runtime.rng import rng_state, seed_everything, set_rng_state
 
 __all__ = [
     "PRECISIONS",
     "autocast",
     "best_device",
     "device_of",
-    "kept_memory",
+    "format_bytes",
     "memory_available",
     "memory_growth",
     "memory_peak",
     "memory_used",
     "name_of",
     "precision",
-    "random_state",
-    "read_size",
+    "retain_freed_memory",
+    "rng_state",
     "seed_everything",
-    "set_random_state",
+    "set_rng_state",
 ]

@@ -26,11 +26,11 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     """The value as a float; ValueError where it is no number from ``low`` to ``high``.
 
     >>> import numpy as np
-    >>> number("warmup", np.float32(0.5), 0, 1)
+    >>> number("warmup_ratio", np.float32(0.5), 0, 1)
     0.5
-    >>> number("warmup", "0.5", 0, 1)
+    >>> number("warmup_ratio", "0.5", 0, 1)
     Traceback (most recent call last):
-    ValueError: warmup is '0.5': it must be a number
+    ValueError: warmup_ratio is '0.5': it must be a number
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}: it must be a number")

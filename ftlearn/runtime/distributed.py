@@ -1,7 +1,7 @@
 """Several processes that train one model: rank, all-reduce, share of the work.
 
 ``torchrun`` and ``accelerate launch`` start one process per device and describe the group in the
-environment; ``started`` joins it. In a single process every function here does nothing.
+environment; ``process_group`` joins it. In a single process every function here does nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def is_main() -> bool:
 
 
 @contextmanager
-def started() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Join the group that the launcher describes in the environment, and leave it at the end.
 
     Each process takes the device of its local rank, or its share of the CPU's cores.
@@ -63,10 +63,10 @@ def _cores() -> int:
     return len(given(0)) if given else os.cpu_count() or 1
 
 
-def sums(values: Sequence[float], device: torch.device) -> list[float]:
+def all_reduce_sum(values: Sequence[float], device: torch.device) -> list[float]:
     """Each value added up over all processes.
 
-    >>> sums([1.5, 2], torch.device("cpu"))
+    >>> all_reduce_sum([1.5, 2], torch.device("cpu"))
     [1.5, 2]
     """
     if world_size() == 1:
@@ -76,10 +76,10 @@ def sums(values: Sequence[float], device: torch.device) -> list[float]:
     return added.tolist()
 
 
-def gather(value: Any) -> list[Any]:
+def all_gather(value: Any) -> list[Any]:
     """The value of every process, in the order of their ranks.
 
-    >>> gather("a")
+    >>> all_gather("a")
     ['a']
     """
     if world_size() == 1:
@@ -89,12 +89,12 @@ def gather(value: Any) -> list[Any]:
     return values
 
 
-def dealt(things: Sequence[Any]) -> list[tuple[int, Any]]:
+def rank_share(things: Sequence[Any]) -> list[tuple[int, Any]]:
     """This rank's share of some things with their numbers, as many on each rank.
 
     Where they do not divide, the last one is dealt more than once.
 
-    >>> dealt(["a", "b"])
+    >>> rank_share(["a", "b"])
     [(0, 'a'), (1, 'b')]
     """
     rounds = -(-len(things) // world_size())
@@ -102,7 +102,7 @@ def dealt(things: Sequence[Any]) -> list[tuple[int, Any]]:
     return [(number, things[number]) for number in numbers]
 
 
-def wait() -> None:
+def barrier() -> None:
     """Wait until all processes are here."""
     if world_size() > 1:
         dist.barrier()

@@ -24,7 +24,7 @@ class _Kept:
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def retain_freed_memory() -> Iterator[None]:
     """A context in which freed memory stays with this process instead of going to the system.
 
     A training step frees and takes again hundreds of large tensors. glibc gives such blocks back
@@ -117,10 +117,10 @@ def _container_limits() -> list[int]:
     return [int(text) for text in texts if text.isdigit()]
 
 
-def read_size(count: float) -> str:
+def format_bytes(count: float) -> str:
     """A number of bytes for people, in powers of 1000.
 
-    >>> read_size(1_610_000_000)
+    >>> format_bytes(1_610_000_000)
     '1.61 GB'
     """
     for unit in ("B", "kB", "MB"):

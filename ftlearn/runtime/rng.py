@@ -22,11 +22,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_state(on: torch.device) -> dict[str, Any]:
+def rng_state(on: torch.device) -> dict[str, Any]:
     """The state of the generators that a run on a device draws from, as JSON can hold it.
 
-    >>> cpu = torch.device("cpu"); state = random_state(cpu); first = torch.rand(2)
-    >>> set_random_state(state, cpu); bool((torch.rand(2) == first).all())
+    >>> cpu = torch.device("cpu"); state = rng_state(cpu); first = torch.rand(2)
+    >>> set_rng_state(state, cpu); bool((torch.rand(2) == first).all())
     True
     """
     version, words, gauss = random.getstate()
@@ -41,8 +41,8 @@ def random_state(on: torch.device) -> dict[str, Any]:
     return state
 
 
-def set_random_state(state: dict[str, Any], on: torch.device) -> None:
-    """Put the generators back into a state that ``random_state`` gave.
+def set_rng_state(state: dict[str, Any], on: torch.device) -> None:
+    """Put the generators back into a state that ``rng_state`` gave.
 
     A state of another kind of device says nothing of this one's generator, which then stays.
     """

@@ -61,23 +61,23 @@ def is_sharded(model: nn.Module) -> bool:
     return isinstance(model, FSDPModule)
 
 
-def kind(module: nn.Module) -> type:
+def unsharded_class(module: nn.Module) -> type:
     """The class of a module, the one it had before where it was sharded.
 
-    >>> kind(nn.Linear(1, 1)) is nn.Linear
+    >>> unsharded_class(nn.Linear(1, 1)) is nn.Linear
     True
     """
     return type(module).__mro__[2] if is_sharded(module) else type(module)
 
 
-def syncing(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
+def sync_gradients(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     """A context for one piece of a batch: ranks add their gradients up once, with the last one."""
     held = isinstance(model, DistributedDataParallel) and not last
     return model.no_sync() if held else nullcontext()
 
 
 @contextmanager
-def asked_only(model: nn.Module) -> Iterator[None]:
+def inference(model: nn.Module) -> Iterator[None]:
     """A context in which the model is only asked: no gradients, and sharded again at the end."""
     # FSDP2 keeps what it gathers; from inference mode that could never be trained again.
     with torch.no_grad() if is_sharded(model) else torch.inference_mode():
@@ -86,14 +86,14 @@ def asked_only(model: nn.Module) -> Iterator[None]:
         model.reshard()  # its outermost weights stay whole after a forward pass
 
 
-def gathered(model: nn.Module) -> nn.Module | None:
+def unsharded_copy(model: nn.Module) -> nn.Module | None:
     """The whole model, to be saved by the main process; all processes must ask together.
 
     One that is not sharded is whole already. Of a sharded one the main process gets a copy on
     the CPU and the others get None, so that only one machine needs memory for it.
 
     >>> layer = nn.Linear(1, 1)
-    >>> gathered(layer) is layer
+    >>> unsharded_copy(layer) is layer
     True
     """
     if not is_sharded(model):
@@ -102,7 +102,7 @@ def gathered(model: nn.Module) -> nn.Module | None:
     parameters = dict(model.named_parameters())
     whole = {
         id(parameters[name]): nn.Parameter(tensor, parameters[name].requires_grad)
-        for name, tensor in collected(parameters).items()
+        for name, tensor in full_state_dict(parameters).items()
     }
     return _rebuilt(model, whole) if is_main() else None
 
@@ -112,7 +112,7 @@ def _rebuilt(module: nn.Module, whole: Mapping[int, nn.Parameter]) -> nn.Module:
 
     ``whole`` holds the new parameter for the id of each old one, so that tied ones stay tied.
     """
-    plain = kind(module)
+    plain = unsharded_class(module)
     twin = plain.__new__(plain)
     own = {key: each for key, each in vars(module).items() if not key.startswith(COMPOSED)}
     twin.__dict__.update(own, _load_state_dict_post_hooks=OrderedDict())
@@ -128,7 +128,7 @@ def _rebuilt(module: nn.Module, whole: Mapping[int, nn.Parameter]) -> nn.Module:
     return twin
 
 
-def collected(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def full_state_dict(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Tensors as one process would have them, for the main one to write; empty on the others.
 
     All processes must ask together. Sharded tensors are gathered one after the other and kept
@@ -142,12 +142,12 @@ def collected(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return whole
 
 
-def full(tensor: torch.Tensor) -> torch.Tensor:
+def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor as one process would have it; all processes must ask together."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def distribute_like(tensor: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """A full tensor on the device of another, and sharded as it is."""
     if isinstance(other, DTensor) and tensor.shape == other.shape:
         return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements)

@@ -50,7 +50,7 @@ def fine_tuning(
             for step in run:
                 if step.ends_epoch:
                     scores = evaluate(model, data["valid"], task, tokenizer).scores
-                    best = min(best, scores[task.criterion])
+                    best = min(best, scores[task.monitor])
                     yield best
 
     return objective

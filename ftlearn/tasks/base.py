@@ -38,7 +38,7 @@ class Task(ABC):
     max_length: int = 128
     head: ClassVar[str]
     """The transformers head this task needs: sequence classification or causal lm."""
-    criterion: ClassVar[str]
+    monitor: ClassVar[str]
     """The metric, lower is better, by which training picks its best weights."""
     columns: ClassVar[int] = 1
     """Columns K of kept outputs that ``metrics`` needs at least."""
@@ -50,12 +50,12 @@ class Task(ABC):
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         """Summed loss and count of a batch."""
 
-    def keep(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def reduce_logits(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """What prediction keeps of a batch of logits: one row of outputs (B, K) for each text."""
         return logits
 
     @abstractmethod
-    def answers(self, outputs: np.ndarray) -> list[Any]:
+    def decode(self, outputs: np.ndarray) -> list[Any]:
         """Kept outputs (N, K) as answers a person can read, one a row."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Task(ABC):
         return tuple(self.metrics(np.ones((1, self.columns)), np.zeros(1, dtype=int)))
 
     @abstractmethod
-    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def example_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of each row (N,)."""
 
     def head_arguments(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Task(ABC):
     def batches(self, dataset: Dataset, tokenizer: Any, config: TrainConfig) -> Batches:
         """The training batches of a data set in the order that ``config.seed`` gives."""
         encoded = self.encode(dataset, tokenizer)
-        return Batches(encoded, tokenizer, config.batch_size, config.accumulate, config.seed)
+        return Batches(encoded, tokenizer, config.batch_size, config.micro_batches, config.seed)
 
     def window(self, tokenizer: Any) -> int:
         """Tokens that are read of each text: what is asked for, as far as the model has them."""

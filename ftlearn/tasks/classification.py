@@ -24,18 +24,18 @@ class Classification(Task):
     labels: tuple[str, ...]
     label_smoothing: float = 0.0
     head: ClassVar[str] = "sequence classification"
-    criterion: ClassVar[str] = "log_loss"
+    monitor: ClassVar[str] = "log_loss"
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
-    def answers(self, outputs: np.ndarray) -> list[str]:
+    def decode(self, outputs: np.ndarray) -> list[str]:
         return [self.labels[column] for column in outputs.argmax(-1)]
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return metrics.classification(outputs, targets)
 
-    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def example_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return metrics.log_losses(outputs, targets)
 
     def head_arguments(self) -> dict[str, Any]:

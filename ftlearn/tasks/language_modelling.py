@@ -24,13 +24,13 @@ class LanguageModelling(Task):
     """
 
     head: ClassVar[str] = "causal lm"
-    criterion: ClassVar[str] = "loss"
+    monitor: ClassVar[str] = "loss"
     columns: ClassVar[int] = 2
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.next_token(logits, targets)
 
-    def keep(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def reduce_logits(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         rows = [
             losses.next_token(*row) for row in zip(logits.split(1), targets.split(1), strict=True)
         ]
@@ -40,7 +40,7 @@ class LanguageModelling(Task):
         inputs, truncated = self._token_ids(dataset, tokenizer)
         return Encoded(inputs, inputs["input_ids"], self.window(tokenizer), truncated)
 
-    def answers(self, outputs: np.ndarray) -> list[float]:
+    def decode(self, outputs: np.ndarray) -> list[float]:
         """The perplexity of each text."""
         return np.exp(outputs[:, 0] / outputs[:, 1]).tolist()
 
@@ -48,7 +48,7 @@ class LanguageModelling(Task):
         loss = outputs[:, 0].sum() / outputs[:, 1].sum()
         return {"loss": float(loss), "perplexity": float(np.exp(loss))}
 
-    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def example_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return outputs[:, 0] / outputs[:, 1]
 
 

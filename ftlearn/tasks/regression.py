@@ -26,18 +26,18 @@ class Regression(Task):
     center: float = 0.0
     scale: float = 1.0
     head: ClassVar[str] = "sequence classification"
-    criterion: ClassVar[str] = "mse"
+    monitor: ClassVar[str] = "mse"
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.squared_error(logits, targets)
 
-    def answers(self, outputs: np.ndarray) -> list[float]:
+    def decode(self, outputs: np.ndarray) -> list[float]:
         return self._in_units(outputs.reshape(-1)).tolist()
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return metrics.regression(self._in_units(outputs.reshape(-1)), self._in_units(targets))
 
-    def row_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def example_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return ((outputs.reshape(-1) - targets) * self.scale) ** 2
 
     def _in_units(self, values: np.ndarray) -> np.ndarray:

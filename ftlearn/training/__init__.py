@@ -9,9 +9,9 @@ from ftlearn.training.loop import (
     DivergedError,
     Loss,
     Run,
-    accumulate,
+    backward,
+    explain_out_of_memory,
     loss_sum,
-    memory_advice,
     steps,
 )
 
@@ -22,10 +22,10 @@ __all__ = [
     "Run",
     "Step",
     "TrainConfig",
-    "accumulate",
+    "backward",
+    "explain_out_of_memory",
     "fit",
     "loss_sum",
-    "memory_advice",
     "steps",
     "train",
 ]

@@ -26,7 +26,7 @@ from ftlearn.training import interrupts, resources
 from ftlearn.training.checkpoints import Store
 from ftlearn.training.history import History, Step
 from ftlearn.training.loop import DivergedError, Run, steps, used_tables
-from ftlearn.training.resuming import INTERRUPTED, Keeper, weights_of
+from ftlearn.training.resuming import INTERRUPTED, Checkpointer, weights_of
 
 Scorer = Callable[[], dict[str, float]]
 
@@ -81,7 +81,7 @@ def train(
 ) -> History:
     """``fit`` without its checks, for data that was checked before."""
     batches = task.batches(training_part(data), tokenizer, config)
-    history = History(config, task.criterion)
+    history = History(config, task.monitor)
     run = steps(model, batches, task.loss, config)
     check_memory(model, batches, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
@@ -97,9 +97,11 @@ def train(
     return history
 
 
-def _drain(run: Run, history: History, validation: _Validation, keeper: Keeper | None) -> None:
+def _drain(
+    run: Run, history: History, validation: _Validation, keeper: Checkpointer | None
+) -> None:
     """Go through the run to its end, or until the history says why it stopped."""
-    with closing(run), interrupts.awaited() as interrupt, _telling(history):
+    with closing(run), interrupts.graceful_interrupt() as interrupt, _telling(history):
         for step in _with_bar(run) if not history.stopped else ():
             history.steps.append(step)
             better = validation.after(step)
@@ -160,7 +162,7 @@ class _Validation:
         if waited == 0:
             self.weights = copy.deepcopy(self.model.state_dict())
         if self.patience is not None and waited >= self.patience:
-            self.history.stopped = f"no better {self.history.criterion} in {waited} evaluations"
+            self.history.stopped = f"no better {self.history.monitor} in {waited} evaluations"
         return waited == 0
 
     def recall(self, store: Store) -> None:
@@ -185,18 +187,18 @@ class _Validation:
 
 def _keeper(
     checkpoints: Store | str | Path | None, run: Run, history: History, *, resume: bool
-) -> Keeper | None:
+) -> Checkpointer | None:
     if checkpoints is None:
         if resume:
             raise ValueError("resume=True needs the folder of the run: pass checkpoints=folder")
         return None
     store = checkpoints if isinstance(checkpoints, Store) else Store(checkpoints)
-    return Keeper(store, run, history)
+    return Checkpointer(store, run, history)
 
 
 def _agreed(run: Run, *wishes: bool) -> list[bool]:
     """A wish of one rank is the wish of all."""
-    return [wished > 0 for wished in distributed.sums(wishes, run.device)]
+    return [wished > 0 for wished in distributed.all_reduce_sum(wishes, run.device)]
 
 
 def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
@@ -206,14 +208,14 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
     share = -(-config.batch_size // distributed.world_size())  # rows of a batch on this rank
     needed = resources.estimate(
         model,
-        batch_size=-(-share // config.accumulate),
+        batch_size=-(-share // config.micro_batches),
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
         left_out=sum(rows.left_out for rows in used_tables(model, batches, config)),
     )
     # The weights are in memory already.
     free = runtime.memory_available(runtime.device_of(model)) + needed.weights
-    resources.require_memory(needed, available=free, accumulate=config.accumulate, rows=share)
+    resources.require_memory(needed, available=free, micro_batches=config.micro_batches, rows=share)
 
 
 def _with_bar(run: Run) -> Iterator[Step]:

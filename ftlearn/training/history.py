@@ -46,7 +46,7 @@ class History:
     """What happened in a run: every step, and every evaluation on the validation data."""
 
     config: TrainConfig
-    criterion: str
+    monitor: str
     steps: list[Step] = field(default_factory=list)
     evaluations: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
@@ -57,7 +57,7 @@ class History:
     @property
     def best(self) -> dict[str, float] | None:
         """The evaluation with the lowest loss."""
-        return min(self.evaluations, key=lambda scores: scores[self.criterion], default=None)
+        return min(self.evaluations, key=lambda scores: scores[self.monitor], default=None)
 
     def table(self) -> pd.DataFrame:
         """One row a step."""
@@ -71,7 +71,7 @@ class History:
         if not self.steps:
             return "History(no steps)"
         last = self.steps[-1]
-        scores = f", best {self.criterion} {self.best[self.criterion]:.4f}" if self.best else ""
+        scores = f", best {self.monitor} {self.best[self.monitor]:.4f}" if self.best else ""
         ended = f", stopped: {self.stopped}" if self.stopped else ""
         return (
             f"History({last.number} updates, {last.epoch:.1f} epochs, {last.seconds:.1f} s, "

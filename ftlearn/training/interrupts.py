@@ -18,13 +18,13 @@ class Interrupt:
 
 
 @contextmanager
-def awaited() -> Iterator[Interrupt]:
+def graceful_interrupt() -> Iterator[Interrupt]:
     """A context in which the first interrupt is noted, and the second raises KeyboardInterrupt.
 
     So an update and the checkpoint after it are finished and not torn. Away from the main
     thread, where Python delivers no signals, nothing is changed.
 
-    >>> with awaited() as interrupt:
+    >>> with graceful_interrupt() as interrupt:
     ...     signal.raise_signal(signal.SIGINT)
     ...     interrupt.asked
     stopping after this update; once more to abort

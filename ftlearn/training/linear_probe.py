@@ -12,15 +12,15 @@ from torch import nn
 
 from ftlearn import runtime
 from ftlearn.data.batching import Batch, Encoded
-from ftlearn.evaluation import in_batches
+from ftlearn.evaluation import map_batches
 from ftlearn.fast import autotune
-from ftlearn.fast.cls_only import first_token_only
-from ftlearn.fast.inference import light
+from ftlearn.fast.cls_only import cls_only
+from ftlearn.fast.inference import inference_copy
 from ftlearn.models.architecture import last_linear
 from ftlearn.runtime.arithmetic import computing
 
 
-def solve(
+def initialize_head(
     model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any, *, penalty: float = 1.0
 ) -> nn.Module:
     """Set the model's last linear layer, in place, to the best one for its frozen features.
@@ -64,7 +64,7 @@ def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer:
     """What enters a linear layer of the model for each text, (N, D), in evaluation mode."""
     name = next(name for name, module in model.named_modules() if module is layer)
     on = runtime.device_of(model)
-    asked, arithmetic = light(model, autotune.prediction(model, on))
+    asked, arithmetic = inference_copy(model, autotune.prediction(model, on))
     entering: list[torch.Tensor] = []
     hook = asked.get_submodule(name).register_forward_pre_hook(
         lambda _, inputs: entering.append(inputs[0])
@@ -76,8 +76,8 @@ def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer:
         return entering.pop().float()
 
     try:
-        with first_token_only(asked):
-            return in_batches(asked, encoded, tokenizer, run)
+        with cls_only(asked):
+            return map_batches(asked, encoded, tokenizer, run)
     finally:
         hook.remove()
 

@@ -18,7 +18,7 @@ from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batch, Batches
 from ftlearn.errors import FtlearnError
 from ftlearn.fast import autotune, sparse_embeddings
-from ftlearn.fast.training import lean
+from ftlearn.fast.training import speed_up
 from ftlearn.losses import LossSum
 from ftlearn.models import architecture
 from ftlearn.runtime import distributed, sharding
@@ -61,7 +61,7 @@ class Run(Iterator[Step]):
         self.device, self.loss, self.config = runtime.device_of(model), loss, config
         chosen = autotune.training(model, self.device, precision)
         self.model = model
-        self.compute_in(distributed.gather(chosen)[0])  # the main rank's: one kind of gradients
+        self.compute_in(distributed.all_gather(chosen)[0])  # the main rank's: one kind of gradients
         self.batches = replace(batches, rank=distributed.rank(), ranks=distributed.world_size())
         self.replica = sharding.replicate(model)
         self.scaler = GradScaler(self.device.type, enabled=self.arithmetic.dtype is torch.float16)
@@ -70,7 +70,9 @@ class Run(Iterator[Step]):
         groups = optim.decay_groups(self.trained.values(), config.weight_decay)
         self.optimizer = optim.optimizer(config.optimizer, groups, config.learning_rate)
         self.total = config.epochs * len(batches)
-        self.factor = optim.schedule(config.schedule, total=self.total, warmup=config.warmup)
+        self.factor = optim.schedule(
+            config.schedule, total=self.total, warmup_ratio=config.warmup_ratio
+        )
         self.number, self.examples, self.seconds = 0, 0, 0.0
         self.halvings = 0
         self.random: dict[str, Any] | None = None
@@ -93,9 +95,9 @@ class Run(Iterator[Step]):
         if self.random is None:
             runtime.seed_everything(self.config.seed + distributed.rank())
         else:
-            runtime.set_random_state(self.random, self.device)
+            runtime.set_rng_state(self.random, self.device)
         done, skip = divmod(self.number, len(self.batches))
-        with runtime.kept_memory():
+        with runtime.retain_freed_memory():
             for epoch in range(done, self.config.epochs):
                 for pieces in self.batches.epoch(epoch, skip=skip if epoch == done else 0):
                     yield self.update(pieces)
@@ -111,10 +113,10 @@ class Run(Iterator[Step]):
             rows.read()  # whoever came in between may have changed the model
         # Not longer than this: a loop that is left by break is never closed.
         dtype, products = self.arithmetic.dtype, products_by(onednn=self.arithmetic.onednn)
-        with sparse_embeddings.all_lent(self.tables), lean(self.model, dtype), products:
+        with sparse_embeddings.active_all(self.tables), speed_up(self.model, dtype), products:
             value = self._accumulate(pieces)
         self.scaler.unscale_(self.optimizer)
-        norm = optim.clip(self.trained.values(), self.config.clip_norm)
+        norm = optim.clip_grad_norm(self.trained.values(), self.config.max_grad_norm)
         where = f"update {self.number + 1} of {self.total}, learning rate {rate:g}"
         _check_finite(value, norm, self.scaler, where)
         self.scaler.step(self.optimizer)
@@ -124,7 +126,7 @@ class Run(Iterator[Step]):
         for rows in self.tables:
             rows.write(decay=self._shrinkage())
         self.examples += round(
-            sum(distributed.sums([len(piece.rows) for piece in pieces], self.device))
+            sum(distributed.all_reduce_sum([len(piece.rows) for piece in pieces], self.device))
         )
         self.seconds += time.perf_counter() - start
         epoch = self.number / len(self.batches)
@@ -139,14 +141,14 @@ class Run(Iterator[Step]):
         return 1 - math.prod(1 - decay * self.factor(number) for number in since)
 
     def _accumulate(self, pieces: list[Batch]) -> float:
-        """``accumulate``, and again in smaller pieces while memory does not suffice."""
+        """``backward``, and again in smaller pieces while memory does not suffice."""
         for _ in range(self.halvings):
             pieces = self.batches.halved(pieces)
         while True:
-            before = runtime.random_state(self.device)
+            before = runtime.rng_state(self.device)
             try:
                 given = self.replica, pieces, self.loss, self.arithmetic.dtype, self.scaler
-                return accumulate(*given, self.trained.values())
+                return backward(*given, self.trained.values())
             except MemoryError:
                 self.optimizer.zero_grad()  # of the pieces that did fit
                 smaller = self.batches.halved(pieces)
@@ -154,7 +156,7 @@ class Run(Iterator[Step]):
                     raise
                 pieces = smaller
             self.halvings += 1
-            runtime.set_random_state(before, self.device)
+            runtime.set_rng_state(before, self.device)
             warnings.warn(
                 f"a piece did not fit in memory: batches are now cut into {len(pieces)} pieces; "
                 "the gradient stays the same",
@@ -162,7 +164,7 @@ class Run(Iterator[Step]):
             )
 
 
-def accumulate(
+def backward(
     model: nn.Module,
     pieces: list[Batch],
     loss: Loss,
@@ -177,11 +179,11 @@ def accumulate(
     """
     summed, count, whole = 0.0, 0, len(pieces) == distributed.world_size() == 1
     for piece in pieces:
-        with memory_advice(piece), sharding.syncing(model, piece is pieces[-1]):
+        with explain_out_of_memory(piece), sharding.sync_gradients(model, piece is pieces[-1]):
             total, number = loss_sum(model, piece, loss, dtype)
             scaler.scale(total / max(1, number) if whole else total).backward()
         summed, count = summed + total.item(), count + number
-    summed, count = distributed.sums([summed, count], runtime.device_of(model))
+    summed, count = distributed.all_reduce_sum([summed, count], runtime.device_of(model))
     if count == 0:
         raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
     for each in [p.grad for p in trained or model.parameters() if not (whole or p.grad is None)]:
@@ -200,7 +202,7 @@ def loss_sum(
     return (total, number) if piece.rows else (0 * total, 0)
 
 
-class memory_advice:  # noqa: N801 - a context manager, read like a function
+class explain_out_of_memory:  # noqa: N801 - a context manager, read like a function
     """Turn torch's out-of-memory errors into one sentence that says what to do."""
 
     def __init__(self, batch: Batch) -> None:
@@ -217,14 +219,14 @@ class memory_advice:  # noqa: N801 - a context manager, read like a function
             rows, tokens = self.shape
             raise MemoryError(
                 f"a piece of {rows} rows and {tokens} tokens does not fit in memory: raise "
-                "TrainConfig.accumulate (the result stays the same), lower batch_size or the "
+                "TrainConfig.micro_batches (the result stays the same), lower batch_size or the "
                 "task's max_length, or freeze a part of the model"
             ) from error
 
 
 def used_tables(
     model: nn.Module, batches: Any, config: TrainConfig
-) -> list[sparse_embeddings.Rows]:
+) -> list[sparse_embeddings.TrainedRows]:
     """Tables of which only the used rows need to be trained, where that changes nothing.
 
     It would where weight decay is a part of the gradient (Adam, momentum), or where other ranks
@@ -234,10 +236,12 @@ def used_tables(
     if not decoupled or distributed.world_size() > 1 or not isinstance(batches, Batches):
         return []
     padding = [batches.tokenizer.pad_token_id]  # no text holds it, and every batch may
-    return sparse_embeddings.sparse(model, [*batches.encoded.inputs["input_ids"], padding])
+    return sparse_embeddings.trained_rows(model, [*batches.encoded.inputs["input_ids"], padding])
 
 
-def _trained(model: nn.Module, left_out: list[sparse_embeddings.Rows]) -> dict[str, nn.Parameter]:
+def _trained(
+    model: nn.Module, left_out: list[sparse_embeddings.TrainedRows]
+) -> dict[str, nn.Parameter]:
     """The parameters that learn, by name; of some tables only the rows that are used."""
     moving = {name: each for name, each in model.named_parameters() if each.requires_grad}
     return moving | {rows.name: rows.parameter for rows in left_out}

@@ -22,7 +22,7 @@ from transformers.initialization import no_init_weights
 from ftlearn import optim, runtime
 from ftlearn.errors import FtlearnError
 from ftlearn.fast import autotune
-from ftlearn.fast.training import lean
+from ftlearn.fast.training import speed_up
 from ftlearn.models import architecture
 from ftlearn.runtime.arithmetic import Arithmetic, products_by
 
@@ -75,8 +75,10 @@ class Estimate:
 
     def __str__(self) -> str:
         parts = ("weights", "gradients", "optimizer", "activations", "working")
-        sizes = ", ".join(f"{part} {runtime.read_size(getattr(self, part))}" for part in parts)
-        return f"{runtime.read_size(self.memory)} ({sizes}), {self.flops / 1e9:.0f} GFLOP an update"
+        sizes = ", ".join(f"{part} {runtime.format_bytes(getattr(self, part))}" for part in parts)
+        return (
+            f"{runtime.format_bytes(self.memory)} ({sizes}), {self.flops / 1e9:.0f} GFLOP an update"
+        )
 
 
 def skeleton(config: PretrainedConfig, *, causal: bool = False) -> nn.Module:
@@ -149,7 +151,7 @@ def _dry_run(
             copy(**inputs)
         with counter, _Passing(copy):
             saving = saved_tensors_hooks(pack, lambda tensor: tensor)
-            with saving, numbers, lean(copy, stream):
+            with saving, numbers, speed_up(copy, stream):
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
@@ -218,11 +220,11 @@ def seconds_per_update(
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        with lean(model, arithmetic.dtype), products_by(onednn=arithmetic.onednn):
+        with speed_up(model, arithmetic.dtype), products_by(onednn=arithmetic.onednn):
             with runtime.autocast(device, arithmetic.dtype):
                 out = model(input_ids=ids, attention_mask=torch.ones_like(ids))
             out.logits.float().sum().backward()
-        optim.clip(model.parameters(), 1.0)  # waits for a GPU to finish
+        optim.clip_grad_norm(model.parameters(), 1.0)  # waits for a GPU to finish
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter() - start)
@@ -231,31 +233,35 @@ def seconds_per_update(
 
 
 def require_memory(
-    needed: Estimate, *, available: int | None = None, accumulate: int = 1, rows: int | None = None
+    needed: Estimate,
+    *,
+    available: int | None = None,
+    micro_batches: int = 1,
+    rows: int | None = None,
 ) -> None:
     """Raise TooLargeError, with smaller choices, where ``available`` bytes (None asks) are few.
 
-    ``needed`` is that of one of ``accumulate`` pieces of a batch of ``rows`` (None: of many).
+    ``needed`` is that of one of ``micro_batches`` pieces of a batch of ``rows`` (None: of many).
     """
     free = runtime.memory_available() if available is None else available
     if needed.memory <= free:
         return
-    rows = rows or accumulate * needed.activations  # so many can be cut as finely as one likes
+    rows = rows or micro_batches * needed.activations  # so many can be cut as finely as one likes
     room = free - (needed.memory - needed.activations)
-    if (fitting := room * -(-rows // accumulate) // max(1, needed.activations)) > 0:
+    if (fitting := room * -(-rows // micro_batches) // max(1, needed.activations)) > 0:
         pieces = -(-rows // fitting)
-        remedy = f"cut the batch into {pieces} pieces with TrainConfig(accumulate={pieces})"
+        remedy = f"cut the batch into {pieces} pieces with TrainConfig(micro_batches={pieces})"
     else:
         remedy = "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers"
         if needed.memory > MINILM:
             remedy += ", or load 'minilm', which needs about 0.6 GB"
-    needs, has = map(runtime.read_size, (needed.memory, free))
+    needs, has = map(runtime.format_bytes, (needed.memory, free))
     raise TooLargeError(f"this run needs {needs} and the machine has {has} free: {remedy}")
 
 
 def plan_time(model: nn.Module, lengths: list[int], *, config: Any) -> float:
     """Estimated seconds of a run on rows of these ``lengths`` in tokens, from a measured update."""
     mean = max(1, round(sum(lengths) / len(lengths)))  # cost is taken as linear in tokens
-    rows = -(-config.batch_size // config.accumulate)
+    rows = -(-config.batch_size // config.micro_batches)
     updates = config.epochs * len(lengths) / rows
     return seconds_per_update(model, batch_size=rows, tokens=mean) * updates

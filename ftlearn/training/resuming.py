@@ -28,13 +28,18 @@ from ftlearn.training.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.training.history import History, Step
 from ftlearn.training.loop import Run
 from ftlearn.training.resources import OPTIMIZER_COPIES
-from ftlearn.training.state import go_on, memory_of, progress_of, remember
+from ftlearn.training.state import (
+    load_optimizer_state,
+    load_progress,
+    optimizer_state,
+    progress_state,
+)
 
 INTERRUPTED = "interrupted"
 """Why a run stopped that waits to be continued."""
 
 
-class Keeper:
+class Checkpointer:
     """Writes the checkpoints of a run, and puts a run back to one."""
 
     def __init__(self, store: Store, run: Run, history: History) -> None:
@@ -56,7 +61,7 @@ class Keeper:
                 self.store.write(self.run.number, tensors, state, best=best)
             except CheckpointError as error:
                 warnings.warn(f"training goes on without a checkpoint: {error}", stacklevel=2)
-        distributed.wait()
+        distributed.barrier()
         self.written = time.monotonic()
 
     @contextmanager
@@ -142,14 +147,14 @@ def _on_main(do: Callable[[], Any]) -> None:
             do()
         except FtlearnError as failed:
             error = failed
-    error = distributed.gather(error)[0]
+    error = distributed.all_gather(error)[0]
     if error is not None:
         raise error
 
 
 def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
     """Ranks that went on from different checkpoints would train different models."""
-    names = distributed.gather(newest and newest.folder.name)
+    names = distributed.all_gather(newest and newest.folder.name)
     if len(set(names)) > 1:
         raise CheckpointError(
             f"the processes see different checkpoints in {str(store.folder)!r} "
@@ -160,13 +165,16 @@ def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
     """Weights and the optimiser's memory by parameter name, whole on the main rank."""
     weights = run.model.state_dict()
-    return {"model": sharding.collected(weights), "optimizer": sharding.collected(memory_of(run))}
+    return {
+        "model": sharding.full_state_dict(weights),
+        "optimizer": sharding.full_state_dict(optimizer_state(run)),
+    }
 
 
 def _state(run: Run, history: History) -> dict[str, Any]:
     return {
-        **progress_of(run),
-        "random": distributed.gather(runtime.random_state(run.device)),
+        **progress_state(run),
+        "random": distributed.all_gather(runtime.rng_state(run.device)),
         "trained": _trained(run.model),
         "machine": _machine(run),
         "arithmetic": run.arithmetic.record(),
@@ -250,9 +258,9 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     weights = weights_of(checkpoint, run.model)
     _check_trained(checkpoint, run.model)
     run.model.load_state_dict(weights)
-    remember(run, checkpoint.tensors("optimizer"))
+    load_optimizer_state(run, checkpoint.tensors("optimizer"))
     state = checkpoint.state
-    go_on(run, state)
+    load_progress(run, state)
     run.random = state["random"][distributed.rank() % len(state["random"])]
 
 
@@ -278,4 +286,4 @@ def weights_of(checkpoint: Checkpoint, model: nn.Module) -> dict[str, torch.Tens
             f"the checkpoint {str(checkpoint.folder)!r} is of another model: they differ in "
             f"{len(odd)} tensors such as {odd[0]!r}"
         )
-    return {name: sharding.like(saved[name], own[name]) for name in own}
+    return {name: sharding.distribute_like(saved[name], own[name]) for name in own}

@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
-from ftlearn.fast.sparse_embeddings import Rows
+from ftlearn.fast.sparse_embeddings import TrainedRows
 from ftlearn.runtime import sharding
 from ftlearn.training.loop import Run
 
-Memory = dict[str, torch.Tensor]
+OptimizerState = dict[str, torch.Tensor]
 """Tensors by names such as ``classifier.weight/exp_avg``."""
 
 
-def progress_of(run: Run) -> dict[str, Any]:
+def progress_state(run: Run) -> dict[str, Any]:
     """How far a run is, as JSON can hold it."""
     return {
         "number": run.number,
@@ -25,15 +25,15 @@ def progress_of(run: Run) -> dict[str, Any]:
     }
 
 
-def go_on(run: Run, progress: dict[str, Any]) -> None:
-    """Let a run count on from what ``progress_of`` gave."""
+def load_progress(run: Run, progress: dict[str, Any]) -> None:
+    """Let a run count on from what ``progress_state`` gave."""
     run.number, run.examples = progress["number"], progress["examples"]
     run.seconds, run.halvings = progress["seconds"], progress["halvings"]
     if progress["scaler"]:  # a run without fp16 has no scale to go on with
         run.scaler.load_state_dict(progress["scaler"])
 
 
-def memory_of(run: Run) -> Memory:
+def optimizer_state(run: Run) -> OptimizerState:
     """What the optimiser knows, of whole tables too where the run trains some of their rows."""
     names = {parameter: name for name, parameter in run.trained.items()}
     return {
@@ -44,14 +44,14 @@ def memory_of(run: Run) -> Memory:
     }
 
 
-def remember(run: Run, memory: Memory) -> None:
+def load_optimizer_state(run: Run, memory: OptimizerState) -> None:
     """Give the optimiser a memory. The run works on these tensors: pass copies of those to keep."""
     for key, value in memory.items():
         name, _, kind = key.rpartition("/")
         parameter, value = run.trained[name], _part(run, name, value)
         # A fused optimizer wants its counters, too, where the weights are.
         single = value.ndim == 0
-        known = value.to(parameter.device) if single else sharding.like(value, parameter)
+        known = value.to(parameter.device) if single else sharding.distribute_like(value, parameter)
         run.optimizer.state[parameter][kind] = known
 
 
@@ -65,6 +65,6 @@ def _part(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
     return value if rows is None else rows.picked(value)
 
 
-def _used_rows(run: Run, name: str, value: torch.Tensor) -> Rows | None:
+def _used_rows(run: Run, name: str, value: torch.Tensor) -> TrainedRows | None:
     found = [rows for rows in run.tables if rows.name == name and value.ndim]
     return found[0] if found else None

@@ -12,8 +12,8 @@ from datasets import ClassLabel, Value
 from ftlearn import compatibility
 from ftlearn.compatibility import labels
 from ftlearn.compatibility.texts import Rows, same_columns
-from ftlearn.data import DataError, Refusal
-from ftlearn.data.columns import Wanted
+from ftlearn.data import DataError, Rejected
+from ftlearn.data.columns import Columns
 from ftlearn.data.labels import parse_number
 from ftlearn.data.reading import Table
 
@@ -21,7 +21,7 @@ LEFT_OUT = "these rows are left out"
 
 
 def against_train(
-    tables: Mapping[str, Table], wanted: Wanted, feature: ClassLabel | Value
+    tables: Mapping[str, Table], wanted: Columns, feature: ClassLabel | Value
 ) -> dict[str, Table]:
     """The tables of a run without the rows whose label is none of train's.
 
@@ -36,7 +36,7 @@ def against_train(
     }
 
 
-def against_model(table: Table, wanted: Wanted, task: Any) -> Table:
+def against_model(table: Table, wanted: Columns, task: Any) -> Table:
     """The table of a labelled file without the rows whose label the task does not know.
 
     Warns and raises as ``against_train`` does.
@@ -53,7 +53,7 @@ def against_model(table: Table, wanted: Wanted, task: Any) -> Table:
     return _answerable(table, wanted.label, known, "the model")
 
 
-def rows_of(table: Table, wanted: Wanted, feature: ClassLabel | Value | None) -> Rows:
+def rows_of(table: Table, wanted: Columns, feature: ClassLabel | Value | None) -> Rows:
     """The rows of a table for comparison; without labels where these are numbers."""
     name = Path(table.report.path).name
     places = [f"on line {line} of {name}" for line in table.lines]
@@ -66,10 +66,10 @@ def _answerable(table: Table, label: str, known: list[str] | None, by: str) -> T
     refused = []
     for line, value in zip(table.lines, table.columns[label], strict=True):
         if known is None and parse_number(value) is None:
-            refused.append(Refusal(line, f"{label!r} is {value!r}, not a number as in {by}"))
+            refused.append(Rejected(line, f"{label!r} is {value!r}, not a number as in {by}"))
         elif known is not None and value not in known:
             refused.append(
-                Refusal(line, f"{label!r} is {value!r}, a label that {by} does not have")
+                Rejected(line, f"{label!r} is {value!r}, a label that {by} does not have")
             )
     kept = table.without(refused) if refused else table
     if not kept.lines:

@@ -15,8 +15,8 @@ from torch import nn
 from ftlearn import compatibility, models, runtime, training
 from ftlearn.evaluation import Report, report_on
 from ftlearn.fast import autotune
+from ftlearn.models import save
 from ftlearn.models.architecture import count_parameters
-from ftlearn.models.saving import save
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.files import write_text
 from ftlearn.tasks import Task, classification, regression
@@ -53,7 +53,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
     DivergedError, each with its remedy; before training has begun nothing is written.
     """
     start, folder = time.perf_counter(), RunFolder(Path(plan.out))
-    with distributed.started(), alone(folder), noted() as notes:
+    with distributed.process_group(), alone(folder), noted() as notes:
         tell = tell if distributed.is_main() else _silent
         if distributed.is_main():
             folder.check_free(resume=resume)
@@ -76,7 +76,7 @@ def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -
             report_on(model, parts.data[part], task, tokenizer, shared=True)
             for part in ("valid", "test")
         )
-        whole = sharding.gathered(model)
+        whole = sharding.unsharded_copy(model)
         if not distributed.is_main():
             return Outcome(DONE, history, test)
         result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes)

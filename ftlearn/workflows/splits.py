@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn.compatibility.texts import same_texts
 from ftlearn.data import DataError, ReadReport, split
-from ftlearn.data.columns import Wanted
+from ftlearn.data.columns import Columns
 from ftlearn.data.labels import label_feature, own_labels
 from ftlearn.data.rare import drop_rare, listed
 from ftlearn.data.reading import read_table, to_dataset
@@ -48,7 +48,7 @@ def read_parts(files: Files, *, seed: int) -> Parts:
     DataError for files that cannot be read or have no label in common, and RunError where there
     are too few rows.
     """
-    wanted = Wanted.of(files.text, files.label, KINDS[files.task])
+    wanted = Columns.of(files.text, files.label, KINDS[files.task])
     tables = {part: read_table(path, wanted, **files.reading) for part, path in files.given.items()}
     train = tables["train"]
     feature = label_feature(train.columns[files.label], wanted.kind, train.lines)

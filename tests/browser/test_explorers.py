@@ -28,7 +28,7 @@ logits = 2 * np.eye(3)[targets] + random.normal(size=(len(rows), 3))
 report = Report(task, rows, logits.astype(np.float32), targets)
 raw = data.load("topics_raw")["raw"]
 topics = ["technology", "health", "sports"]
-records = views.CleaningReport(raw["text"][:300], raw["annotator_a"][:300], topics)
+records = explorers.CleaningReport(raw["text"][:300], raw["annotator_a"][:300], topics)
 """
 MAKE = {
     "tokens": 'widgets.tokens(tokenizer, "the doctor ran to the hospital again", max_length=8)',
@@ -54,8 +54,8 @@ DO = {
         ("spinbutton", "temperature", "2"),
     ],
     "confusion": [
-        ("combobox", "truth", "sports"),
-        ("combobox", "answer", "technology"),
+        ("combobox", "label", "sports"),
+        ("combobox", "prediction", "technology"),
         ("combobox", "count", "1"),
     ],
     "rates": [("combobox", "rate", "100.0")],

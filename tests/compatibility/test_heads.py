@@ -54,8 +54,8 @@ def test_other_labels_get_a_new_head_on_the_trained_body(trained, labels: tuple[
     assert not torch.equal(head[1], head[2])
     assert head[1].std() < 0.05  # drawn, not the trained one, which has wider weights
     assert tuple(new.config.id2label.values()) == labels
-    body = architecture.body(old).state_dict()
-    kept = architecture.body(new).state_dict()
+    body = architecture.backbone(old).state_dict()
+    kept = architecture.backbone(new).state_dict()
     assert all(torch.equal(body[name], kept[name]) for name in body)
 
 
@@ -77,7 +77,7 @@ def test_a_classifier_can_start_a_regression_and_the_other_way_round(tiny_bert, 
     ):
         folder = tmp_path / saving.kind(first)
         model, tokenizer = models.load(tiny_bert, first, device="cpu")
-        saving.save(model, tokenizer, first, folder)
+        models.save(model, tokenizer, first, folder)
         with pytest.warns(CompatibilityWarning, match=said):
             assert load(folder, then).config.num_labels == (1 if then is NUMBERS else 3)
 
@@ -88,11 +88,11 @@ def test_a_regression_goes_on_in_the_units_of_its_new_data(tiny_checkpoints, tmp
     first = tasks.Regression(center=300.0, scale=200.0)
     then = tasks.Regression(center=300.0 if shape == "gpt2" else 290.0, scale=50.0)
     model, tokenizer = models.load(tiny_checkpoints[shape], first, seed=1, device="cpu")
-    saving.save(model, tokenizer, first, tmp_path / "model")
+    models.save(model, tokenizer, first, tmp_path / "model")
     again = load(tmp_path / "model", then)
     inputs = padded(tokenizer, TEXT, 0)
     (old,), (new,) = (
-        task.answers(logits(network, inputs).numpy())
+        task.decode(logits(network, inputs).numpy())
         for network, task in ((model, first), (again, then))
     )
     assert new == pytest.approx(old, rel=1e-5)
@@ -101,7 +101,7 @@ def test_a_regression_goes_on_in_the_units_of_its_new_data(tiny_checkpoints, tmp
 def test_a_note_on_many_labels_is_short(tiny_bert, tmp_path):
     many = named(*(f"intent {number}" for number in range(150)))
     model, tokenizer = models.load(tiny_bert, many, device="cpu")
-    saving.save(model, tokenizer, many, tmp_path / "model")
+    models.save(model, tokenizer, many, tmp_path / "model")
     with pytest.warns(CompatibilityWarning, match=r"150 labels .* and 145 more") as caught:
         load(tmp_path / "model", CLASSES)
     assert len(str(caught[0].message)) < 400
@@ -110,7 +110,7 @@ def test_a_note_on_many_labels_is_short(tiny_bert, tmp_path):
 def test_labels_without_names_are_taken_in_order_and_it_is_said(tiny_bert, tmp_path):
     unnamed = named("LABEL_0", "LABEL_1", "LABEL_2")
     model, tokenizer = models.load(tiny_bert, unnamed, device="cpu")
-    saving.save(model, tokenizer, unnamed, tmp_path / "model")
+    models.save(model, tokenizer, unnamed, tmp_path / "model")
     with pytest.warns(CompatibilityWarning, match="taken for 'cold', 'mild', 'warm' in this order"):
         again = load(tmp_path / "model", CLASSES)
     assert torch.equal(again.classifier.weight, model.classifier.weight)
@@ -130,9 +130,9 @@ def test_a_head_for_single_words_is_not_taken_for_one_for_texts(tiny_bert, tmp_p
 
 def test_a_note_of_another_model_is_no_reason_for_a_new_head(tiny_bert, tmp_path):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
-    saving.save(model, tokenizer, CLASSES, tmp_path / "one")
+    models.save(model, tokenizer, CLASSES, tmp_path / "one")
     model, tokenizer = models.load(tiny_bert, named("a", "b", "c"), device="cpu")
-    saving.save(model, tokenizer, named("a", "b", "c"), tmp_path / "other")
+    models.save(model, tokenizer, named("a", "b", "c"), tmp_path / "other")
     (tmp_path / "one" / "config.json").write_bytes((tmp_path / "other/config.json").read_bytes())
     with pytest.raises(ModelError, match=r"is of another model than config.json .* 'a', 'b', 'c'"):
         models.load(tmp_path / "one", "cpu")

@@ -14,7 +14,7 @@ from transformers import AutoModel
 from ftlearn import models
 from ftlearn.compatibility import files_of
 from ftlearn.interpolation.weights import on_disk
-from ftlearn.models import ModelError, saving
+from ftlearn.models import ModelError
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 90868376\n"
 SHARD, OTHER = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -84,7 +84,7 @@ def test_a_broken_file_of_a_saved_model_is_named(
     tiny_bert, tmp_path, name: str, spoil: Callable[[Path], None], said: str
 ):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
-    saving.save(model, tokenizer, CLASSES, tmp_path / "run" / "model")
+    models.save(model, tokenizer, CLASSES, tmp_path / "run" / "model")
     spoil(tmp_path / "run" / "model" / name)
     with pytest.raises(ModelError, match=f"{name} in .*{said}"):
         models.load(tmp_path / "run", "cpu")

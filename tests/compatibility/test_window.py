@@ -12,7 +12,6 @@ from transformers import AutoTokenizer, XLNetConfig
 
 from ftlearn import models, tasks
 from ftlearn.compatibility import window
-from ftlearn.models import saving
 from ftlearn.tasks.base import TruncationWarning
 
 LONG = Dataset.from_dict({"text": ["word " * 300, "short"], "label": ["cold", "warm"]})
@@ -27,7 +26,7 @@ def test_a_saved_model_reads_on_beyond_the_window_it_was_saved_with(
     tiny_checkpoints, tmp_path, shape: str
 ):
     model, tokenizer = models.load(tiny_checkpoints[shape], CLASSES, device="cpu")
-    saving.save(model, tokenizer, task(32), tmp_path / "model")
+    models.save(model, tokenizer, task(32), tmp_path / "model")
     assert AutoTokenizer.from_pretrained(tmp_path / "model").model_max_length == 32
     again, tokenizer = models.load(tmp_path / "model", task(64), device="cpu")
     with pytest.warns(TruncationWarning):
@@ -37,7 +36,7 @@ def test_a_saved_model_reads_on_beyond_the_window_it_was_saved_with(
 
 def test_a_model_that_was_saved_answers_with_its_own_window(tiny_bert, tmp_path):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
-    saving.save(model, tokenizer, task(32), tmp_path / "model")
+    models.save(model, tokenizer, task(32), tmp_path / "model")
     _, tokenizer, saved_task = models.load(tmp_path / "model", "cpu")
     assert saved_task.window(tokenizer) == 32
 

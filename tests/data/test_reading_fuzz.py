@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from ftlearn.data import DataError, Refusal, read
+from ftlearn.data import DataError, Rejected, read
 from ftlearn.data.records import Record
 from ftlearn.data.streams import stream
 
@@ -615,7 +615,7 @@ def test_every_line_of_a_txt_is_a_row_or_refused(tmp_path, lines, end, last, enc
     elif last and not lines:
         lines = [""]
     assert list(stream(path)) == [
-        Record(number, {"text": line}) if line.strip() else Refusal(number, "'text' is empty")
+        Record(number, {"text": line}) if line.strip() else Rejected(number, "'text' is empty")
         for number, line in enumerate(lines, 1)
     ]
 

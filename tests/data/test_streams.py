@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftlearn.data import DataError, Refusal, decoding, read
+from ftlearn.data import DataError, Rejected, decoding, read
 from ftlearn.data.decoding import Bytes, Lines
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format, stream
@@ -38,7 +38,7 @@ def same_as_read(path: Path) -> None:
     rows = list(stream(path))
     dataset, report = read(path)
     assert [row.cells for row in rows if isinstance(row, Record)] == dataset.to_list() != []
-    assert tuple(row for row in rows if isinstance(row, Refusal)) == report.refused != ()
+    assert tuple(row for row in rows if isinstance(row, Rejected)) == report.refused != ()
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -66,7 +66,7 @@ def test_a_text_file_has_one_row_a_line_and_needs_one_column(tmp_path, monkeypat
     rows = list(stream(path, text="body"))
     assert rows == [
         Record(1, {"body": "one, two"}),
-        Refusal(2, "'body' is empty"),
+        Rejected(2, "'body' is empty"),
         Record(3, {"body": "three\rfour"}),
         Record(4, {"body": " x"}),
     ]
@@ -147,7 +147,7 @@ def test_a_file_that_ends_inside_a_character_loses_its_last_row_only(tmp_path, e
     path.write_bytes("one\ntwo\nend🙂".encode(encoding)[:-cut])
     *good, last = stream(path)
     assert [row.cells["text"] for row in good] == ["one", "two"]
-    assert last == Refusal(3, f"half a character is not {encoding}")
+    assert last == Rejected(3, f"half a character is not {encoding}")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_many_lines_that_do_not_decode_are_of_another_encoding(
     path = tmp_path / "x.txt"
     path.write_bytes(b"\n".join(content))
     if not fails:
-        assert sum(isinstance(row, Refusal) for row in stream(path)) == spoilt
+        assert sum(isinstance(row, Rejected) for row in stream(path)) == spoilt
         return
     with pytest.raises(DataError) as caught:
         list(stream(path))

@@ -142,7 +142,7 @@ def test_a_tied_model_takes_no_state_with_two_values_for_one_weight(tiny_checkpo
         linear.write(model, untied)
     with (
         pytest.raises(ValueError, match="ties"),
-        linear.placing(model, [model, untied]),
+        interpolation.weights_in_place(model, [model, untied]),
     ):
         pass
 

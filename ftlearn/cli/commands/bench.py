@@ -65,11 +65,7 @@ def bench(**options: Any) -> None:
 
 def run(source: Source, settings: Settings, outputs: Outputs) -> int:
     """Measure, print and write; returns the exit code: 0 done, 1 a failure, 2 bad input."""
-    from ftlearn.benchmark import (  # torch is loaded only when the command runs
-        measure,
-        report,
-        workload,
-    )
+    from ftlearn.benchmark import measure, report, workload
 
     for file in filter(None, (outputs.output, outputs.figure)):
         check_writable(file, overwrite=outputs.overwrite)

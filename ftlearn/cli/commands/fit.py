@@ -119,7 +119,7 @@ class TrainingGiven:
         float, option("Step size. Halve it if the loss jumps; 1e-5 to 5e-4 is usual.", TRAINING)
     ] = 1e-4
     batch_size: Annotated[int, option("Rows in one update.", TRAINING)] = 16
-    accumulate: Annotated[
+    micro_batches: Annotated[
         int,
         option(
             "Cut each update into so many pieces: less memory, the same result, a little slower.",

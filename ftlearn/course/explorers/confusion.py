@@ -9,25 +9,25 @@ from ftlearn.course.explorers.view import View
 from ftlearn.evaluation import Report
 
 
-def confusion(report: Report, truth: str, answer: str, *, count: int = 5) -> View:
-    """How often ``truth`` was answered by ``answer``, and the worst of those texts by their loss.
+def confusion(report: Report, label: str, prediction: str, *, count: int = 5) -> View:
+    """How often ``label`` was predicted as ``prediction``, and the worst of those texts.
 
     Raises ValueError for a label that the task does not have.
     """
     labels = list(report.task.labels)
-    for label in (truth, answer):
-        if label not in labels:
-            raise ValueError(f"no label {label!r}: use {', '.join(labels)}")
+    for name in (label, prediction):
+        if name not in labels:
+            raise ValueError(f"no label {name!r}: use {', '.join(labels)}")
     counts = report.confusion()
     rows = report.rows().assign(probability=softmax(report.outputs, -1).max(-1))
-    chosen = rows[(rows["truth"] == truth) & (rows["answer"] == answer)]
+    chosen = rows[(rows["label"] == label) & (rows["prediction"] == prediction)]
     worst = chosen.sort_values("loss", ascending=False, kind="stable").head(count)
-    number, total = len(chosen), int(counts.loc[truth].sum())
-    says = f"{number} of {total} texts on {truth} were answered {answer}"
+    number, total = len(chosen), int(counts.loc[label].sum())
+    says = f"{number} of {total} texts on {label} were predicted as {prediction}"
     shown = f"the {len(worst)} with the largest loss are" if len(worst) > 1 else "the worst is"
     says += f"; {shown} shown." if number else "."
     ax = figures.confusion(counts)
-    at = labels.index(answer) - 0.5, labels.index(truth) - 0.5
+    at = labels.index(prediction) - 0.5, labels.index(label) - 0.5
     ax.add_patch(figures.frame(at))
-    texts = worst.drop(columns=["truth", "answer"]).round({"loss": 2, "probability": 2})
+    texts = worst.drop(columns=["label", "prediction"]).round({"loss": 2, "probability": 2})
     return View(says, (ax, texts) if number else (ax,))

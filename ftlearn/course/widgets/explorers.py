@@ -11,24 +11,6 @@ import numpy as np
 
 from ftlearn.course import explorers
 from ftlearn.course.explorers import CleaningReport
-from ftlearn.course.explorers import (
-    batches as batches_,
-)
-from ftlearn.course.explorers import (
-    confusion as confusion_,
-)
-from ftlearn.course.explorers import (
-    rates as rates_,
-)
-from ftlearn.course.explorers import (
-    softmax as softmax_,
-)
-from ftlearn.course.explorers import (
-    thresholds as thresholds_,
-)
-from ftlearn.course.explorers import (
-    tokens as tokens_,
-)
 from ftlearn.course.widgets.explorer import Drag, arguments_text, explorer
 from ftlearn.evaluation import Report
 
@@ -39,7 +21,7 @@ def tokens(tokenizer: Any, text: str, *, max_length: int = 16) -> ipywidgets.VBo
     """Type a text and see its pieces and ids, and what the window cuts off."""
     windows = sorted({max_length, 8, 16, 32, 64}, key=lambda size: (size != max_length, size))
     choices = {"text": text, "max_length": windows}
-    return _over(partial(tokens_, tokenizer), choices, "views.tokens(tokenizer, {})")
+    return _over(partial(explorers.tokens, tokenizer), choices, "explorers.tokens(tokenizer, {})")
 
 
 def softmax(
@@ -49,7 +31,7 @@ def softmax(
     logits = {"first": first, "second": second, "third": third}
     names = sorted(logits, key=lambda name: name != truth)
     choices = {name: Drag(float(value), -8, 8, 0.5) for name, value in logits.items()}
-    return _over(softmax_, {**choices, "truth": names}, "views.softmax({})")
+    return _over(explorers.softmax, {**choices, "truth": names}, "explorers.softmax({})")
 
 
 def cleaning(report: CleaningReport, *, name: str = "report") -> ipywidgets.VBox:
@@ -66,29 +48,33 @@ def thresholds(report: Report, *, name: str = "report") -> ipywidgets.VBox:
         "miss": (1, 2, 5, 10),
         "temperature": Drag(1.0, 0.25, 4, 0.25),
     }
-    return _over(partial(thresholds_, report), choices, f"views.thresholds({name}, {{}})")
+    return _over(
+        partial(explorers.thresholds, report), choices, f"explorers.thresholds({name}, {{}})"
+    )
 
 
 def confusion(
-    report: Report, *, truth: str | None = None, answer: str | None = None, name: str = "report"
+    report: Report, *, label: str | None = None, prediction: str | None = None, name: str = "report"
 ) -> ipywidgets.VBox:
     """Choose a cell of the confusion matrix and read the texts behind it.
 
     Without names the cell with the most errors comes first.
     """
     labels = list(report.task.labels)
-    if truth is None or answer is None:
-        truth, answer = most_confused(report)
+    if label is None or prediction is None:
+        label, prediction = most_confused(report)
     choices = {
-        "truth": sorted(labels, key=lambda label: label != truth),
-        "answer": sorted(labels, key=lambda label: label != answer),
+        "label": sorted(labels, key=lambda name: name != label),
+        "prediction": sorted(labels, key=lambda name: name != prediction),
         "count": (5, 1, 3, 10),
     }
-    return _over(partial(confusion_, report), choices, f"views.confusion({name}, {{}})")
+    return _over(
+        partial(explorers.confusion, report), choices, f"explorers.confusion({name}, {{}})"
+    )
 
 
 def most_confused(report: Report) -> tuple[str, str]:
-    """Truth and answer of the cell with the most errors."""
+    """Label and prediction of the cell with the most errors."""
     counts = report.confusion()
     errors = counts.to_numpy() * (1 - np.eye(len(counts), dtype=int))
     row, column = np.unravel_index(errors.argmax(), errors.shape)
@@ -101,15 +87,15 @@ def rates(
     """Choose a learning rate, and see the loss fall at it, and at a tenth and ten times of it."""
     known = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
     chosen = sorted({rate, *known}, key=lambda each: (each != rate, each))
-    show = partial(rates_, features, targets, steps=steps)
-    return _over(show, {"rate": chosen}, f"views.rates(features, targets, {{}}, steps={steps})")
+    show = partial(explorers.rates, features, targets, steps=steps)
+    return _over(show, {"rate": chosen}, f"explorers.rates(features, targets, {{}}, steps={steps})")
 
 
 def batches(lengths: Sequence[int], *, batch_size: int = 8) -> ipywidgets.VBox:
     """See the padding of batches of some size, with texts of like length together or not."""
     sizes = sorted({batch_size, 4, 8, 16, 32}, key=lambda size: (size != batch_size, size))
     choices = {"batch_size": sizes, "bucketed": True}
-    return _over(partial(batches_, lengths), choices, "views.batches(lengths, {})")
+    return _over(partial(explorers.batches, lengths), choices, "explorers.batches(lengths, {})")
 
 
 def _over(

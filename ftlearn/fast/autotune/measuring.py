@@ -15,8 +15,8 @@ from transformers import BertConfig, BertModel
 
 from ftlearn import runtime
 from ftlearn.fast import packed_bert
-from ftlearn.fast.inference import light
-from ftlearn.fast.training import lean
+from ftlearn.fast.inference import inference_copy
+from ftlearn.fast.training import speed_up
 from ftlearn.runtime.arithmetic import Arithmetic, computing, products_by
 
 TRAINING, PREDICTION = "training", "prediction"
@@ -69,7 +69,7 @@ def measure(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
     In training a pass goes forward and backward. Random numbers of the caller are not touched.
     """
     timed = {TRAINING: _training_pass, PREDICTION: _prediction_pass}[purpose]
-    with torch.random.fork_rng(devices=[]), runtime.kept_memory():
+    with torch.random.fork_rng(devices=[]), runtime.retain_freed_memory():
         torch.manual_seed(0)
         passes = {one: timed(shape, one) for one in candidates(shape, purpose)}
         return in_turn(passes, SECONDS)
@@ -140,7 +140,7 @@ def _training_pass(shape: Shape, arithmetic: Arithmetic) -> Callable[[], Any]:
     model, inputs, cpu = _layer(shape, arithmetic), _inputs(shape), torch.device("cpu")
 
     def forward_and_backward() -> None:
-        with products_by(onednn=arithmetic.onednn), lean(model, arithmetic.dtype):
+        with products_by(onednn=arithmetic.onednn), speed_up(model, arithmetic.dtype):
             with runtime.autocast(cpu, arithmetic.dtype):
                 total = model(**inputs).last_hidden_state.float().sum()
             total.backward()
@@ -149,7 +149,7 @@ def _training_pass(shape: Shape, arithmetic: Arithmetic) -> Callable[[], Any]:
 
 
 def _prediction_pass(shape: Shape, arithmetic: Arithmetic) -> Callable[[], Any]:
-    model, rest = light(_layer(shape, arithmetic).eval(), arithmetic)
+    model, rest = inference_copy(_layer(shape, arithmetic).eval(), arithmetic)
     inputs, cpu = _inputs(shape), torch.device("cpu")
 
     def forward() -> None:

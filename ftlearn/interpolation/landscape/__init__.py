@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ftlearn.interpolation.landscape.line import ALPHAS, HIGHER, Walk, walk
+from ftlearn.interpolation.landscape.line import ALPHAS, HIGHER, Line, evaluate_line
 from ftlearn.interpolation.landscape.merge import Merged, interpolate_folders
-from ftlearn.interpolation.landscape.surface import Map, greedy_soup, over_plane
+from ftlearn.interpolation.landscape.surface import Surface, evaluate_plane, greedy_soup
 
 __all__ = [
     "ALPHAS",
     "HIGHER",
-    "Map",
+    "Line",
     "Merged",
-    "Walk",
+    "Surface",
+    "evaluate_line",
+    "evaluate_plane",
     "greedy_soup",
     "interpolate_folders",
-    "over_plane",
-    "walk",
 ]

@@ -28,7 +28,7 @@ HIGHER = ("accuracy", "precision", "recall", "f1", "r2", "pearson", "spearman")
 
 
 @dataclass(frozen=True)
-class Walk:
+class Line:
     """Reports at each α of the line between two models, on one or more named data sets."""
 
     alphas: tuple[float, ...]
@@ -47,7 +47,7 @@ class Walk:
     def values(self, metric: str | None = None, *, on: str | None = None) -> np.ndarray:
         """A metric along the line (len(alphas),), on the first data set unless named.
 
-        The metric is the one that training goes by (``task.criterion``) unless named.
+        The metric is the one that training goes by (``task.monitor``) unless named.
         """
         reports = self.reports[self._name(on)]
         return np.array([report.scores[self._metric(metric)] for report in reports])
@@ -78,7 +78,7 @@ class Walk:
     def _metric(self, metric: str | None) -> str:
         task = self.reports[self._name(None)][0].task
         check_metric(metric, task)
-        return task.criterion if metric is None else metric
+        return task.monitor if metric is None else metric
 
 
 def check_metric(metric: str | None, task: Task) -> None:
@@ -90,7 +90,7 @@ def check_metric(metric: str | None, task: Task) -> None:
         )
 
 
-def walk(
+def evaluate_line(
     model: nn.Module,
     start: Source,
     end: Source,
@@ -99,7 +99,7 @@ def walk(
     tokenizer: Any,
     *,
     alphas: Sequence[float] = ALPHAS,
-) -> Walk:
+) -> Line:
     """Evaluate (1 − α)·start + α·end at each α, on one data set or on several by name.
 
     Weights are written into ``model`` in place, so that a point costs little more than its
@@ -115,4 +115,4 @@ def walk(
 
     measured = sweep(model, start, end, alphas, measure)
     columns = zip(*measured, strict=True)
-    return Walk(tuple(map(float, alphas)), dict(zip(sets, columns, strict=True)))
+    return Line(tuple(map(float, alphas)), dict(zip(sets, columns, strict=True)))

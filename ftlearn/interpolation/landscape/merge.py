@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ftlearn import figures, models
-from ftlearn.interpolation.landscape.line import ALPHAS, Walk, check_metric, walk
+from ftlearn.interpolation.landscape.line import ALPHAS, Line, check_metric, evaluate_line
 from ftlearn.interpolation.weights import on_disk
 from ftlearn.models import saving
 from ftlearn.runtime.files import check_new_folder, written_folder
@@ -27,7 +27,7 @@ class Merged:
 
     folder: Path
     alpha: float
-    walk: Walk | None = None
+    walk: Line | None = None
 
 
 def interpolate_folders(
@@ -44,7 +44,7 @@ def interpolate_folders(
     """All of ``ftlearn interpolate``: the line between two saved models, and its best point.
 
     With ``valid``, a file or data set with the task's columns, writes out/path.csv, out/path.png
-    and, at the α that is best there by a metric (``task.criterion`` unless named), out/model.
+    and, at the α that is best there by a metric (``task.monitor`` unless named), out/model.
     Without it nothing can choose: give one α, and out/model is written at that. ``reading`` holds
     the ``delimiter``, ``encoding`` and ``quoting`` of a file, as ``data.read`` takes them, and
     ``device`` is where the points are measured, by default the best one.
@@ -88,11 +88,11 @@ def _walk_folders(
     by: str | None,
     reading: Mapping[str, str | None],
     device: str | None,
-) -> Walk:
+) -> Line:
     (model, tokenizer, task), (other, *_) = (models.load(folder, device) for folder in ends)
     check_metric(by, task)
     rows = valid if isinstance(valid, Dataset) else _rows(valid, task, reading)
-    return walk(model, model, other, rows, task, tokenizer, alphas=alphas)
+    return evaluate_line(model, model, other, rows, task, tokenizer, alphas=alphas)
 
 
 def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Dataset:
@@ -102,8 +102,8 @@ def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Da
     return rows
 
 
-def _panels(found: Walk) -> Figure:
-    """The criterion, and accuracy beside it where there is one."""
+def _panels(found: Line) -> Figure:
+    """The monitor, and accuracy beside it where there is one."""
     shown = [None, "accuracy"] if "accuracy" in found.table else [None]
     figure, axes = plt.subplots(
         1, len(shown), figsize=(5 * len(shown), 3.4), layout="constrained", squeeze=False

@@ -11,8 +11,9 @@ from datasets import Dataset
 from torch import nn
 
 from ftlearn import evaluation
-from ftlearn.interpolation import Plane, Soup, placing, plane, soup
+from ftlearn.interpolation import Plane, Soup, plane, soup
 from ftlearn.interpolation.landscape.line import HIGHER
+from ftlearn.interpolation.weights.linear import weights_in_place
 from ftlearn.interpolation.weights.merging import choose
 from ftlearn.interpolation.weights.state_dicts import Source
 from ftlearn.tasks import Task
@@ -27,14 +28,14 @@ def greedy_soup(
     *,
     by: str | None = None,
 ) -> Soup:
-    """``interpolation.greedy_soup`` by a metric on held-out data (``task.criterion`` unless named).
+    """``interpolation.greedy_soup`` by a metric on held-out data (``task.monitor`` unless named).
 
     Soups are tried in ``model``, in place; its own weights are back at the end. The scores of
     the result are values of the metric.
     """
-    metric = by or task.criterion
+    metric = by or task.monitor
     sign = 1 if metric in HIGHER else -1
-    with placing(model, sources) as put:
+    with weights_in_place(model, sources) as put:
 
         def score(members: tuple[int, ...]) -> float:
             put([(at in members) / len(members) for at in range(len(sources))])
@@ -47,7 +48,7 @@ def greedy_soup(
 
 
 @dataclass(frozen=True)
-class Map:
+class Surface:
     """A metric over the plane through three models: values (len(y), len(x))."""
 
     plane: Plane
@@ -56,7 +57,7 @@ class Map:
     values: np.ndarray
 
 
-def over_plane(
+def evaluate_plane(
     model: nn.Module,
     sources: tuple[Source, Source, Source],
     dataset: Dataset,
@@ -66,7 +67,7 @@ def over_plane(
     metric: str | None = None,
     steps: int = 9,
     margin: float = 0.2,
-) -> Map:
+) -> Surface:
     """A metric at ``steps``² points of the plane through three models, for a contour map.
 
     The grid reaches beyond the three corners by a share ``margin`` of their spread.
@@ -76,9 +77,9 @@ def over_plane(
     spread = margin * (high - low)
     x, y = np.linspace(low - spread, high + spread, steps).T
     values = np.empty((steps, steps))
-    with placing(model, sources) as put:
+    with weights_in_place(model, sources) as put:
         for row, column in np.ndindex(steps, steps):
             put(through.weights(x[column], y[row]))
             scores = evaluation.evaluate(model, dataset, task, tokenizer).scores
-            values[row, column] = scores[metric or task.criterion]
-    return Map(through, x, y, values)
+            values[row, column] = scores[metric or task.monitor]
+    return Surface(through, x, y, values)

@@ -8,9 +8,9 @@ import torch
 
 from ftlearn.interpolation.weights.state_dicts import (
     Source,
-    check_alike,
+    check_same_architecture,
     distinct,
-    each,
+    map_tensors,
     state_of,
     widened,
 )
@@ -41,7 +41,7 @@ class Average:
         """A copy of the average in the formats of the models; tied weights are tied."""
         if not self.count:
             raise ValueError("there is no average yet: call update(model) first")
-        return each(self._mean, lambda name, mean: mean.to(self._types[name], copy=True))
+        return map_tensors(self._mean, lambda name, mean: mean.to(self._types[name], copy=True))
 
     @torch.no_grad()
     def update(self, model: Source) -> None:
@@ -52,7 +52,7 @@ class Average:
         state = state_of(model)
         if not self.count:
             self._begin(state)
-        check_alike([self._mean, widened(state)])
+        check_same_architecture([self._mean, widened(state)])
         self.count += 1
         rate = self.rate(self.count)
         for name in distinct(self._mean):
@@ -63,7 +63,7 @@ class Average:
                 mean.copy_(value)
 
     def _begin(self, state: dict[str, torch.Tensor]) -> None:
-        self._mean = each(widened(state), lambda name, tensor: tensor.clone())
+        self._mean = map_tensors(widened(state), lambda name, tensor: tensor.clone())
         self._types = {name: tensor.dtype for name, tensor in state.items()}
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ftlearn.interpolation.weights.linear import mix, shares
-from ftlearn.interpolation.weights.state_dicts import Source, State, state_of, together
+from ftlearn.interpolation.weights.state_dicts import Source, State, state_of, zip_tensors
 from ftlearn.runtime import device_of
 
 Inputs = Iterable[Mapping[str, torch.Tensor]]
@@ -40,7 +40,7 @@ def fisher_mean(
         sure = [w * one[name].double() for w, one in zip(weights, fishers, strict=True)]
         return _weighted(tensors, sure, plain)
 
-    return together(sources, merged)
+    return zip_tensors(sources, merged)
 
 
 def _check_known(sources: Sequence[Source], facts: Sequence[State]) -> None:
@@ -140,7 +140,7 @@ def regmean(
             return plain
         return _least_squares(tensors, [_shrunk(gram[name], off_diagonal) for gram in grams], plain)
 
-    return together(sources, merged)
+    return zip_tensors(sources, merged)
 
 
 def _shrunk(gram: torch.Tensor, off_diagonal: float) -> torch.Tensor:

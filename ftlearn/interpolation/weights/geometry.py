@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from scipy.optimize import linprog
 
-from ftlearn.interpolation.weights.state_dicts import Source, check_alike, floating, state_of
+from ftlearn.interpolation.weights.state_dicts import (
+    Source,
+    check_same_architecture,
+    floating,
+    state_of,
+)
 
 
 def inner_products(sources: Sequence[Source], *, origin: Source | None = None) -> np.ndarray:
@@ -26,7 +31,7 @@ def inner_products(sources: Sequence[Source], *, origin: Source | None = None) -
     """
     states = [state_of(source) for source in sources]
     base = None if origin is None else state_of(origin)
-    check_alike(states if base is None else [base, *states])
+    check_same_architecture(states if base is None else [base, *states])
     total = torch.zeros(len(states), len(states), dtype=torch.float64)
     for name in floating(states[0]):
         rows = torch.stack([state[name].double().flatten().cpu() for state in states])

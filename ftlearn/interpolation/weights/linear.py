@@ -18,12 +18,12 @@ from torch import nn
 
 from ftlearn.interpolation.weights.state_dicts import (
     Source,
-    check_alike,
+    check_same_architecture,
     check_ties,
-    each,
-    place,
+    map_tensors,
     state_of,
-    together,
+    storage_key,
+    zip_tensors,
 )
 from ftlearn.losses import at_least_fp32
 
@@ -48,7 +48,7 @@ def combine(sources: Sequence[Source], weights: Sequence[float]) -> dict[str, to
     >>> combine(models, [2, -1])
     {'w': tensor([-1.])}
     """
-    return together(sources, lambda name, tensors: mix(tensors, weights, name=name))
+    return zip_tensors(sources, lambda name, tensors: mix(tensors, weights, name=name))
 
 
 def mix(
@@ -117,24 +117,24 @@ def write(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     7.0
     """
     own = state_of(model)
-    check_alike([own, state])
+    check_same_architecture([own, state])
     check_ties(own, [state])
     for name, tensor in own.items():
         tensor.copy_(state[name])
 
 
 @contextmanager
-def restored(model: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+def preserve_weights(model: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
     """A context after which the model has the weights it came with, even after an error.
 
     Gives the copy of those weights that it keeps.
 
     >>> model = nn.Linear(1, 1)
-    >>> with restored(model) as before: _ = nn.init.zeros_(model.weight)
+    >>> with preserve_weights(model) as before: _ = nn.init.zeros_(model.weight)
     >>> torch.equal(model.weight, before["weight"])
     True
     """
-    kept = each(state_of(model), lambda _, tensor: tensor.clone())
+    kept = map_tensors(state_of(model), lambda _, tensor: tensor.clone())
     try:
         yield kept
     finally:
@@ -144,7 +144,7 @@ def restored(model: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
 
 
 @contextmanager
-def placing(
+def weights_in_place(
     model: nn.Module, sources: Sequence[Source]
 ) -> Iterator[Callable[[Sequence[float]], None]]:
     """A context with ``put(weights)``, which writes Σ_k w_k θ_k into the model's own tensors.
@@ -155,16 +155,16 @@ def placing(
 
     >>> model, other = nn.Linear(1, 1, bias=False), {"weight": torch.tensor([[8.0]])}
     >>> _ = nn.init.constant_(model.weight, 4.0)
-    >>> with placing(model, [model, other]) as put:
+    >>> with weights_in_place(model, [model, other]) as put:
     ...     put([0.5, 0.5]); print(model.weight.item())
     6.0
     >>> model.weight.item()
     4.0
     """
     own = state_of(model)
-    with restored(model) as kept:
+    with preserve_weights(model) as kept:
         states = [_apart(state_of(source), own, kept) for source in sources]
-        check_alike([own, *states])
+        check_same_architecture([own, *states])
         check_ties(own, states)
 
         @torch.no_grad()
@@ -181,8 +181,8 @@ def _apart(
     kept: Mapping[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
     """The state with the kept copy wherever it is the very memory that will be written to."""
-    ours = {place(tensor): kept[name] for name, tensor in own.items()}
-    return {name: ours.get(place(tensor), tensor) for name, tensor in state.items()}
+    ours = {storage_key(tensor): kept[name] for name, tensor in own.items()}
+    return {name: ours.get(storage_key(tensor), tensor) for name, tensor in state.items()}
 
 
 def sweep(
@@ -201,7 +201,7 @@ def sweep(
     >>> sweep(model, *ends, [0, 0.5, 1.5], lambda model: model.weight.item())
     [0.0, 1.0, 3.0]
     """
-    with placing(model, [start, end]) as put:
+    with weights_in_place(model, [start, end]) as put:
         results = []
         for alpha in alphas:
             put([1 - alpha, alpha])

@@ -17,11 +17,11 @@ from ftlearn.interpolation.weights.linear import combine, shares
 from ftlearn.interpolation.weights.state_dicts import (
     Source,
     State,
-    each,
     floating,
+    map_tensors,
     state_of,
-    together,
     widened,
+    zip_tensors,
 )
 
 
@@ -109,7 +109,7 @@ def add_vectors(
     base = state_of(pretrained)
     moving = {name: tensor for name, tensor in base.items() if tensor.is_floating_point()}
     made = combine([widened(moving), *vectors], [1, *[scale] * len(vectors)])
-    made = each(made, lambda name, tensor: tensor.to(base[name].dtype))
+    made = map_tensors(made, lambda name, tensor: tensor.to(base[name].dtype))
     return {name: made.get(name, tensor) for name, tensor in base.items()}
 
 
@@ -132,7 +132,7 @@ def trim(vector: State, density: float, *, per: str = "model") -> dict[str, torc
     for group in groups:
         sizes = torch.cat([vector[name].abs().flatten() for name in group])
         bound |= dict.fromkeys(group, _smallest(sizes, density))
-    return each(vector, lambda name, tensor: tensor * (tensor.abs() >= bound[name]))
+    return map_tensors(vector, lambda name, tensor: tensor * (tensor.abs() >= bound[name]))
 
 
 def _smallest(sizes: torch.Tensor, density: float) -> float:
@@ -156,7 +156,7 @@ def ties(
     {'w': tensor([4., 2.])}
     """
     trimmed = [trim(vector, density, per=per) for vector in vectors]
-    return together(trimmed, lambda _, tensors: _agreeing_mean(torch.stack(tensors)))
+    return zip_tensors(trimmed, lambda _, tensors: _agreeing_mean(torch.stack(tensors)))
 
 
 def _agreeing_mean(rows: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,7 @@ def dare(vector: State, drop: float, *, seed: int) -> dict[str, torch.Tensor]:
         kept = torch.rand(tensor.shape, generator=generator) >= drop
         return tensor * kept.to(tensor.device) / (1 - drop)
 
-    return each(vector, dropped)
+    return map_tensors(vector, dropped)
 
 
 def slerp(first: State, second: State, alpha: float) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ def state_of(source: Source) -> dict[str, torch.Tensor]:
     return {name: tensor.detach() for name, tensor in tensors.items()}
 
 
-def place(tensor: torch.Tensor) -> Any:
+def storage_key(tensor: torch.Tensor) -> Any:
     """Where a tensor lies and how it is read: equal for tied weights only."""
     address = tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.device
     # Tensors without elements all lie at address 0.
@@ -39,23 +39,23 @@ def distinct(state: State) -> list[str]:
     >>> distinct({"a": weight, "b": torch.ones(2), "c": weight})
     ['a', 'b']
     """
-    first = {place(tensor): name for name, tensor in reversed(list(state.items()))}
+    first = {storage_key(tensor): name for name, tensor in reversed(list(state.items()))}
     kept = set(first.values())
     return [name for name in state if name in kept]
 
 
-def each(
+def map_tensors(
     state: State, change: Callable[[str, torch.Tensor], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """``change(name, tensor)`` of every tensor, made once for tied ones, which stay tied.
 
-    >>> each({"w": torch.ones(2)}, lambda name, tensor: 2 * tensor)
+    >>> map_tensors({"w": torch.ones(2)}, lambda name, tensor: 2 * tensor)
     {'w': tensor([2., 2.])}
     """
-    return together([state], lambda name, tensors: change(name, *tensors))
+    return zip_tensors([state], lambda name, tensors: change(name, *tensors))
 
 
-def together(
+def zip_tensors(
     sources: Sequence[Source], change: Callable[[str, list[torch.Tensor]], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """``change(name, tensors)`` of the tensors that several models of one make have by a name.
@@ -63,12 +63,12 @@ def together(
     Names that are tied in every model stay tied; their tensor is made once, under the first name.
     """
     states = [state_of(source) for source in sources]
-    check_alike(states)
+    check_same_architecture(states)
     made: dict[Any, torch.Tensor] = {}
     result = {}
     for name in states[0]:
         tensors = [state[name] for state in states]
-        memory = tuple(map(place, tensors))
+        memory = tuple(map(storage_key, tensors))
         if memory not in made:
             made[memory] = change(name, tensors)
         result[name] = made[memory]
@@ -77,13 +77,13 @@ def together(
 
 def widened(state: State) -> dict[str, torch.Tensor]:
     """The state with its floating tensors in fp32 at least; what is so already is not copied."""
-    return each(state, lambda _, t: at_least_fp32(t) if t.is_floating_point() else t)
+    return map_tensors(state, lambda _, t: at_least_fp32(t) if t.is_floating_point() else t)
 
 
-def check_alike(states: Sequence[State]) -> None:
+def check_same_architecture(states: Sequence[State]) -> None:
     """Raise ValueError, naming tensors, unless all have the same names, shapes and formats.
 
-    >>> check_alike([{"w": torch.ones(2)}, {"w": torch.ones(3)}])
+    >>> check_same_architecture([{"w": torch.ones(2)}, {"w": torch.ones(3)}])
     Traceback (most recent call last):
     ValueError: 'w' is (2,) of torch.float32 in one model and (3,) of torch.float32 in another
     """
@@ -114,7 +114,7 @@ def check_ties(own: State, states: Sequence[State]) -> None:
     """Raise ValueError where a model shares one tensor between names that have two in a state."""
     first: dict[Any, str] = {}
     for name, tensor in own.items():
-        other = first.setdefault(place(tensor), name)
+        other = first.setdefault(storage_key(tensor), name)
         if other != name and not all(torch.equal(s[other], s[name]) for s in states):
             raise ValueError(
                 f"the model ties {name!r} to {other!r}, and what is written differs in the two"

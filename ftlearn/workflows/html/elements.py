@@ -134,7 +134,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any
 
 def _sized(name: str, value: Any) -> Any:
     is_size = "_bytes" in name and isinstance(value, int | float)
-    return runtime.read_size(value) if is_size else value
+    return runtime.format_bytes(value) if is_size else value
 
 
 def _plain(name: str, value: Any, exact: bool) -> str:

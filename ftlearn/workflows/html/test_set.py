@@ -93,7 +93,7 @@ def confused_pairs(counts: pd.DataFrame) -> Markup:
         return paragraph("No label was taken for another.")
     pairs = sorted(pairs, key=lambda pair: -pair[2])[:PAIRS]
     return table(
-        f"The {len(pairs)} most frequent confusions", ("truth", "answer", "test rows"), pairs
+        f"The {len(pairs)} most frequent confusions", ("label", "prediction", "test rows"), pairs
     )
 
 
@@ -101,7 +101,7 @@ def calibration(report: Report, measured: Any) -> Markup:
     """Whether the model's confidence can be believed: the calibration error and its figure."""
     bins = metrics.reliability(report.outputs, report.targets)
     confidence = float(np.average(bins[:, 0], weights=bins[:, 2]))
-    accuracy = float(report.right.mean())
+    accuracy = float(report.correct.mean())
     lean = "more" if confidence > accuracy else "less"
     points = abs(confidence - accuracy) * 100
     said = (
@@ -124,7 +124,7 @@ def calibration(report: Report, measured: Any) -> Markup:
 
 def numbers(report: Report) -> Markup:
     """Predicted against true numbers, and how large the errors are."""
-    predictions = np.asarray(report.task.answers(report.outputs))
+    predictions = np.asarray(report.task.decode(report.outputs))
     truths = np.asarray(report.dataset[report.task.target], dtype=float)
     errors = np.abs(predictions - truths)
     shares = [
@@ -151,7 +151,7 @@ def worst_errors(report: Report) -> Markup:
     names = [names] if isinstance(names, str) else list(names)
     rows, sure = report.rows(), None
     if getattr(report.task, "labels", None):
-        rows, sure = rows[~report.right], softmax(report.outputs, axis=-1).max(-1)
+        rows, sure = rows[~report.correct], softmax(report.outputs, axis=-1).max(-1)
     rows = rows.sort_values("loss", ascending=False, kind="stable")[:ERRORS]
     if rows.empty:
         return section("Worst errors", paragraph("No test row was answered wrongly."))
@@ -168,10 +168,10 @@ def worst_errors(report: Report) -> Markup:
 def _error(row: dict[str, Any], names: list[str], confidence: float | None) -> Markup:
     shown = [text(row[shown_as(name)], LONG_TEXT) for name in names]
     if confidence is not None:
-        answer = ("true: ", text(row["truth"]), " · answered: ", text(row["answer"]))
+        answer = ("true: ", text(row["label"]), " · answered: ", text(row["prediction"]))
         verdict = (*answer, f" with {percent(confidence, 0)} certainty")
     else:
-        off = row["answer"] - row["truth"]
+        off = row["prediction"] - row["label"]
         verdict = (f"true: {number(row['truth'])} · answered: {number(row['answer'])}",)
         verdict = (*verdict, f" (off by {number(off)})")
     return tag("li", *(tag("div", part, class_="quoted") for part in shown), tag("p", *verdict))

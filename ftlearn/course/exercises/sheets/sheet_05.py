@@ -45,7 +45,7 @@ def _rate() -> Exercise:
 
 
 def _verify_rate(answer: Any) -> str:
-    peak, factor = 2e-4, optim.schedule("linear", total=45, warmup=0.2)
+    peak, factor = 2e-4, optim.schedule("linear", total=45, warmup_ratio=0.2)
 
     def like(value: float, tolerance: float = 1e-7) -> bool:
         return close(answer, value, tolerance=tolerance)

@@ -79,17 +79,17 @@ class Look:
 class Curves:
     """Losses and the second metric of runs; what does not change any more is kept."""
 
-    def __init__(self, criterion: str) -> None:
-        self.criterion = criterion
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
         self._smooth: dict[str, tuple[int, Points]] = {}
 
     def svg(self, runs: Sequence[Record]) -> Markup:
         """Both plots and the names of the runs, described for those who cannot see them."""
-        second = second_metric(runs, self.criterion)
+        second = second_metric(runs, self.monitor)
         going = [run.total if run.status == "training" else len(run.steps) for run in runs]
         last = max(going, default=1)
         losses = {run.name: self._losses(run) for run in runs}
-        scores = {run.name: evaluated(run, self.criterion) for run in runs}
+        scores = {run.name: evaluated(run, self.monitor) for run in runs}
         others = {run.name: evaluated(run, second) for run in runs}
         left = Plot(0, "loss (thin: training)", last=last, top=top_of(losses, scores))
         highest = max((value for points in others.values() for _, value in points), default=1)
@@ -104,7 +104,7 @@ class Curves:
             drawn.append(_legend(number, run.name, look))
         rows = -(-len(runs) // NAMES_IN_ROW)
         box = f"0 0 {2 * WIDTH} {HEIGHT + LEGEND_ROW * rows + 6}"
-        label = description(runs, self.criterion, second)
+        label = description(runs, self.monitor, second)
         return tag("svg", *drawn, viewBox=box, width="100%", role="img", aria_label=label)
 
     def _losses(self, run: Record) -> Points:
@@ -120,12 +120,12 @@ def evaluated(run: Record, metric: str) -> Points:
     return [(scores["step"], scores[metric]) for scores in run.evaluations if metric in scores]
 
 
-def second_metric(runs: Sequence[Record], criterion: str) -> str:
+def second_metric(runs: Sequence[Record], monitor: str) -> str:
     """The metric beside the loss: accuracy, or the first there is."""
     for run in runs:
         for scores in run.evaluations:
             if "accuracy" not in scores:
-                return next(name for name in scores if name not in ("step", "epoch", criterion))
+                return next(name for name in scores if name not in ("step", "epoch", monitor))
     return "accuracy"
 
 
@@ -154,7 +154,7 @@ def ticks(top: float) -> list[float]:
     return [round(step * number, 10) for number in range(int(top / step + 1e-9) + 1)]
 
 
-def description(runs: Sequence[Record], criterion: str, second: str) -> str:
+def description(runs: Sequence[Record], monitor: str, second: str) -> str:
     """The curves in words."""
     if not runs:
         return "No run yet."
@@ -162,7 +162,7 @@ def description(runs: Sequence[Record], criterion: str, second: str) -> str:
     for run in runs:
         numbers = [f"update {len(run.steps)} of {run.total}"]
         numbers += [f"training loss {smooth(run)[-1]:.3f}"] if run.steps else []
-        for metric in (criterion, second):
+        for metric in (monitor, second):
             name = metric.replace("_", " ")
             last = evaluated(run, metric)[-1:]
             numbers += [f"validation {name} {value:.3f}" for _, value in last]

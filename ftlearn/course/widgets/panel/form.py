@@ -17,10 +17,10 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "batch_size": (4, 8, 16, 32, 64),
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "warmup": (0.0, 0.05, 0.1, 0.2, 0.5),
+    "warmup_ratio": (0.0, 0.05, 0.1, 0.2, 0.5),
     "weight_decay": (0.0, 0.001, 0.01, 0.1, 1.0),
-    "clip_norm": (0.1, 1.0, 10.0, math.inf),
-    "accumulate": (1, 2, 4, 8),
+    "max_grad_norm": (0.1, 1.0, 10.0, math.inf),
+    "micro_batches": (1, 2, 4, 8),
 }
 TYPED = ("epochs", "seed")
 LABELS = {"every": "evaluate every"}

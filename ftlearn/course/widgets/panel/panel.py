@@ -50,7 +50,7 @@ class TrainingPanel(ipywidgets.VBox):
     """What ``training_panel`` makes. All it knows of runs is in the workbench."""
 
     def __init__(self, bench: Workbench, form: Form) -> None:
-        self.bench, self.form, self.curves = bench, form, Curves(bench.criterion)
+        self.bench, self.form, self.curves = bench, form, Curves(bench.monitor)
         wide, slim = ({"style": STYLE, "layout": each} for each in ({"width": "34.5em"}, WIDE))
         self._offered = bench.free_name()
         self.name = ipywidgets.Text(value=self._offered, description="name", **slim)
@@ -155,7 +155,7 @@ class TrainingPanel(ipywidgets.VBox):
         records = self.bench.records
         before = self.rewind.value
         self.rewind.unobserve(self._rewound, names="value")  # new options reset it for a moment
-        self.rewind.options = [BEGINNING, *words.places(records.values(), self.bench.criterion)]
+        self.rewind.options = [BEGINNING, *words.places(records.values(), self.bench.monitor)]
         self.rewind.value = before
         self.rewind.observe(self._rewound, names="value")
         self.chosen.options = list(records)
@@ -194,7 +194,7 @@ class TrainingPanel(ipywidgets.VBox):
         said = None
         while worker.is_alive():
             worker.join(SECONDS)
-            now = words.event(run, self.bench.criterion, paused=control.paused)
+            now = words.event(run, self.bench.monitor, paused=control.paused)
             if now != said and not control.stopped and worker.is_alive():
                 self.say(now)
                 said = now
@@ -204,7 +204,7 @@ class TrainingPanel(ipywidgets.VBox):
             keep_reachable(self.buttons["pause"], self.buttons["stop"])
         self._name_pause("Pause")
         if run.name in self.bench.records:
-            self.say(words.event(run, self.bench.criterion, paused=False))
+            self.say(words.event(run, self.bench.monitor, paused=False))
         self.texts["progress"].value = words.progress(run)
 
     def _draw(self) -> None:

@@ -22,10 +22,10 @@ def status(text: str) -> Markup:
     return tag("p", text, role="status", aria_live="polite")
 
 
-def event(run: Record, criterion: str, *, paused: bool) -> str:
+def event(run: Record, monitor: str, *, paused: bool) -> str:
     """What happened last in a run: its end, or its last evaluation."""
-    best = run.best(criterion)
-    found = f" Best {shown(best, criterion)} at update {best['step']:g}." if best else ""
+    best = run.best(monitor)
+    found = f" Best {shown(best, monitor)} at update {best['step']:g}." if best else ""
     if run.status == "failed":
         return f"{run.name} failed after update {len(run.steps)}. {run.error}"
     if run.status != "training":
@@ -35,20 +35,20 @@ def event(run: Record, criterion: str, *, paused: bool) -> str:
     fresh = [scores for scores in run.evaluations if scores["step"] > run.start or not run.start]
     if not fresh:
         return f"{run.name} is training."
-    return f"{run.name} is training. Update {fresh[-1]['step']:g}: {shown(fresh[-1], criterion)}."
+    return f"{run.name} is training. Update {fresh[-1]['step']:g}: {shown(fresh[-1], monitor)}."
 
 
-def shown(scores: dict[str, float], criterion: str) -> str:
+def shown(scores: dict[str, float], monitor: str) -> str:
     """The numbers of an evaluation that a run is judged by."""
-    names = [name for name in (criterion, "accuracy") if name in scores]
+    names = [name for name in (monitor, "accuracy") if name in scores]
     return ", ".join(f"{name.replace('_', ' ')} {scores[name]:.3f}" for name in names)
 
 
-def places(runs: Iterable[Record], criterion: str) -> list[tuple[str, tuple[str, int]]]:
+def places(runs: Iterable[Record], monitor: str) -> list[tuple[str, tuple[str, int]]]:
     """Every evaluation of every run, in words and as (run, update)."""
     return [
         (
-            f"{run.name}, update {scores['step']:g}: {shown(scores, criterion)}",
+            f"{run.name}, update {scores['step']:g}: {shown(scores, monitor)}",
             (run.name, round(scores["step"])),
         )
         for run in runs
@@ -67,7 +67,7 @@ def progress(run: Record) -> Markup:
         parts.append("time left: not yet known" if left is None else f"{duration(left)} left")
     else:
         parts.append(run.status)
-    parts.append(f"{runtime.read_size(memory())} of memory in use")
+    parts.append(f"{runtime.format_bytes(memory())} of memory in use")
     return tag("p", bar, join(" ", " · ".join(parts)))
 
 
