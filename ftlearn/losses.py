@@ -29,6 +29,15 @@ class LossSum(NamedTuple):
         return self.total / self.count if self.count else self.total * float("nan")
 
 
+def count_targets(targets: torch.Tensor) -> int:
+    """How many targets a loss sums over: all numbers, and all ids but ``IGNORED``.
+
+    >>> count_targets(torch.tensor([2, -100, 0])), count_targets(torch.tensor([0.5, -100.0]))
+    (2, 2)
+    """
+    return targets.numel() if targets.is_floating_point() else int((targets != IGNORED).sum())
+
+
 def at_least_fp32(values: torch.Tensor) -> torch.Tensor:
     """Half-precision and whole numbers as fp32, before they are summed; fp64 stays fp64.
 

@@ -26,7 +26,7 @@ from ftlearn.data.batching import Batches, Encoded
 from ftlearn.fast import training
 from ftlearn.models import architecture
 from ftlearn.training import TrainConfig, fitting, resources
-from ftlearn.training.loop import used_tables
+from ftlearn.fast.training import sparse_rows
 from ftlearn.training.resources import Estimate, TooLargeError
 
 MB = 1_000_000
@@ -262,7 +262,7 @@ def test_the_advice_given_before_a_run_makes_it_fit(
     texts = Encoded({"input_ids": [[5] * 32] * 16}, [0] * 16, 32)
     batches, config = Batches(texts, tokenizer, 16), TrainConfig(batch_size=16, micro_batches=given)
     size = math.ceil(16 / given)
-    left_out = sum(rows.left_out for rows in used_tables(model, batches, config))
+    left_out = sum(rows.left_out for rows in sparse_rows(model, batches, config))
     needed = resources.estimate(model, batch_size=size, tokens=32, left_out=left_out)
     beside = needed.gradients + needed.optimizer + needed.working
     free = beside + round((fit + 0.5) * needed.activations / size)
@@ -327,7 +327,7 @@ from ftlearn.models import architecture
 from ftlearn.training import resources
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.training import TrainConfig, steps
-from ftlearn.training.loop import used_tables
+from ftlearn.fast.training import sparse_rows
 
 rows, tokens, frozen = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 task = tasks.Classification(labels=("a", "b", "c"))
@@ -337,7 +337,7 @@ if frozen:
 ids = torch.randint(1000, 20000, (2 * rows, tokens)).tolist()
 texts = Encoded({"input_ids": ids}, [0] * len(ids), tokens)
 batches, config = Batches(texts, tokenizer, rows), TrainConfig(epochs=1, batch_size=rows)
-left_out = sum(rows.left_out for rows in used_tables(model, batches, config))
+left_out = sum(rows.left_out for rows in sparse_rows(model, batches, config))
 found = resources.estimate(model, batch_size=rows, tokens=tokens, left_out=left_out)
 grown = runtime.memory_growth(lambda: list(steps(model, batches, task.loss, config)))
 print(json.dumps({"estimate": found.memory, "weights": found.weights, "grown": grown}))

@@ -158,7 +158,7 @@ class Batches:
         order = plan(self.encoded.lengths, self.batch_size, seed=self.seed, epoch=number)
         return map(self._pieces, order[skip:])
 
-    def halved(self, pieces: list[Batch]) -> list[Batch]:
+    def split_in_half(self, pieces: list[Batch]) -> list[Batch]:
         """The same rows in pieces of half the size; pieces of one row stay as they are."""
         halves = []
         for rows in (piece.rows for piece in pieces):

@@ -15,7 +15,7 @@ from torch import nn
 
 from ftlearn.evaluation import evaluate
 from ftlearn.experiments.record import Record, Stage
-from ftlearn.experiments.snapshot import SnapshotCache, resume, snapshot
+from ftlearn.experiments.snapshot import Snapshot, SnapshotCache, resume, snapshot
 from ftlearn.tasks.base import training_part
 from ftlearn.training import Run, steps
 
@@ -105,9 +105,11 @@ class Replay:
             taken = shelf.get(self._key(record, at))
             if taken is not None:
                 stage = _stage_after(record, at)
-                return resume(taken, model, batches[stage], self.task.loss, stage.config)
+                return self._resumed(taken, model, batches[stage], stage)
         first = record.stages[0]
-        return steps(model, batches[first], self.task.loss, first.config)
+        return steps(
+            model, batches[first], self.task.loss, first.config, count=self.task.count_targets
+        )
 
     def _changed(self, record: Record, run: Run, batches: dict) -> Run:
         """The run under new settings where a stage begins; otherwise as it is."""
@@ -115,7 +117,11 @@ class Replay:
         if run.config == stage.config:
             return run
         run.close()
-        return resume(snapshot(run), run.model, batches[stage], self.task.loss, stage.config)
+        return self._resumed(snapshot(run), run.model, batches[stage], stage)
+
+    def _resumed(self, taken: Snapshot, model: nn.Module, batches: Any, stage: Stage) -> Run:
+        count = self.task.count_targets
+        return resume(taken, model, batches, self.task.loss, stage.config, count=count)
 
     def _key(self, record: Record, number: int) -> str:
         """All that an update depends on, so that runs of one beginning share its snapshots."""

@@ -15,7 +15,8 @@ from torch import nn
 from ftlearn import runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
-from ftlearn.training import Loss, Run, steps
+from ftlearn.losses import count_targets
+from ftlearn.training import Count, Loss, Run, steps
 from ftlearn.training.checkpoints import CheckpointError, Store
 from ftlearn.training.state import (
     load_optimizer_state,
@@ -63,7 +64,13 @@ def snapshot(run: Run) -> Snapshot:
 
 
 def resume(
-    taken: Snapshot, model: nn.Module, batches: Batches, loss: Loss, config: TrainConfig
+    taken: Snapshot,
+    model: nn.Module,
+    batches: Batches,
+    loss: Loss,
+    config: TrainConfig,
+    *,
+    count: Count = count_targets,
 ) -> Run:
     """A run that goes on where the snapshot was taken, under the settings given here.
 
@@ -74,12 +81,12 @@ def resume(
 
     Raises ValueError when the model has other weights that train.
     """
-    run = steps(model, batches, loss, config)
+    run = steps(model, batches, loss, config, count=count)
     _load(model, taken.weights)
     if config.optimizer == taken.state["optimizer"]:
         load_optimizer_state(run, {key: value.clone() for key, value in taken.memory.items()})
     load_progress(run, taken.state)
-    run.random = taken.state["random"] if config.seed == taken.state["seed"] else None
+    run.rng_state = taken.state["random"] if config.seed == taken.state["seed"] else None
     return run
 
 

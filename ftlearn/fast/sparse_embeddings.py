@@ -9,11 +9,15 @@ of it; here they are left out, and the result is the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+SHRINK_EVERY = 16
+"""Steps after which the other rows shrink by weight decay: each time a walk over the table."""
 
 WORTH = 0.5
 """The share of a table's rows above which leaving out the others would not pay."""
@@ -22,14 +26,16 @@ WORTH = 0.5
 class TrainedRows:
     """The used rows of one table as a parameter of their own, (U, D).
 
-    While ``lent`` the table looks them up when the model trains; ``write`` copies them back after
-    an update, so that whoever evaluates the model or saves it finds the whole table as it is.
+    While ``active`` the table looks them up when the model trains. ``follow`` copies them back
+    after each step of an optimizer, so that whoever evaluates or saves the model finds the whole
+    table as it is.
 
     >>> table = nn.Embedding(4, 1)
     >>> rows = TrainedRows("table", table, [1, 3])
-    >>> with rows.lent(), torch.no_grad():
-    ...     _ = rows.parameter.fill_(7.0)
-    ...     rows.write(decay=0.5)
+    >>> optimizer = torch.optim.SGD([rows.parameter], lr=1.0)
+    >>> rows.follow(optimizer, steps=1)
+    >>> rows.parameter.grad = rows.parameter.detach() - 7.0
+    >>> _ = optimizer.step()
     >>> table.weight[1].item(), rows.places.tolist()
     (7.0, [-1, 0, -1, 1])
     """
@@ -40,7 +46,8 @@ class TrainedRows:
         self.used = torch.as_tensor(used, device=device)
         self.places = torch.full((table.num_embeddings,), -1, device=device)
         self.places[self.used] = torch.arange(len(used), device=device)
-        self.parameter = nn.Parameter(self.picked(table.weight.detach()))
+        self.parameter = nn.Parameter(self.gather(table.weight.detach()))
+        self.decay, self.steps, self.last = 1.0, 0, 0
         at = table.padding_idx
         self.padding = None if at is None or self.places[at] < 0 else int(self.places[at])
 
@@ -49,11 +56,11 @@ class TrainedRows:
         """How many numbers of the table are not trained."""
         return self.table.weight.numel() - self.parameter.numel()
 
-    def picked(self, whole: torch.Tensor) -> torch.Tensor:
+    def gather(self, whole: torch.Tensor) -> torch.Tensor:
         """The used rows (U, D) of something as large as the table, (V, D)."""
         return whole.index_select(0, self.used)
 
-    def spread(self, rows: torch.Tensor) -> torch.Tensor:
+    def scatter(self, rows: torch.Tensor) -> torch.Tensor:
         """The used rows (U, D) among zeros, (V, D)."""
         return rows.new_zeros(self.table.weight.shape).index_copy_(0, self.used, rows)
 
@@ -62,15 +69,28 @@ class TrainedRows:
         """Take the rows from the table."""
         torch.index_select(self.table.weight, 0, self.used, out=self.parameter)
 
+    def follow(self, optimizer: torch.optim.Optimizer, *, steps: int) -> None:
+        """Have the rows copied into the table after each step of an optimizer.
+
+        The other rows get no gradient, but AdamW's weight decay: they shrink by what it comes to,
+        every ``SHRINK_EVERY`` steps and after the last of ``steps``.
+        """
+        self.last = steps
+        optimizer.register_step_post_hook(self._write)
+
     @torch.no_grad()
-    def write(self, *, decay: float = 0.0) -> None:
-        """Copy the rows into the table, and shrink the others by a share ``decay``."""
-        if decay:
-            self.table.weight.mul_(1 - decay)
+    def _write(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        self.steps += 1
+        for group in optimizer.param_groups:
+            if any(parameter is self.parameter for parameter in group["params"]):
+                self.decay *= 1 - group["lr"] * group["weight_decay"]
+        if self.steps % SHRINK_EVERY == 0 or self.steps == self.last:
+            self.table.weight.mul_(self.decay)
+            self.decay = 1.0
         self.table.weight.index_copy_(0, self.used, self.parameter)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def active(self) -> Iterator[None]:
         """A context in which these rows learn in the table's place."""
         hook = self.table.register_forward_hook(self._look_up)
         try:
@@ -90,15 +110,6 @@ class TrainedRows:
                 "text of this run holds: end the run before you train on others"
             )
         return F.embedding(places, self.parameter, padding_idx=self.padding)
-
-
-@contextmanager
-def active_all(tables: Iterable[TrainedRows]) -> Iterator[None]:
-    """``Rows.lent`` of several tables."""
-    with ExitStack() as stack:
-        for rows in tables:
-            stack.enter_context(rows.lent())
-        yield
 
 
 def trained_rows(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[TrainedRows]:

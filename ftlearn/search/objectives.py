@@ -46,7 +46,7 @@ def fine_tuning(
             raise ValueError(f"{unknown[0]!r} is no training setting: use {', '.join(known)}")
         chosen, model, best = replace(config, **settings), make_model(), math.inf
         batches = task.batches(data["train"], tokenizer, chosen)
-        with closing(steps(model, batches, task.loss, chosen)) as run:
+        with closing(steps(model, batches, task.loss, chosen, count=task.count_targets)) as run:
             for step in run:
                 if step.ends_epoch:
                     scores = evaluate(model, data["valid"], task, tokenizer).scores

@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from ftlearn.compatibility import window as windows
 from ftlearn.data.batching import Batches, Encoded
-from ftlearn.losses import LossSum
+from ftlearn.losses import LossSum, count_targets
 from ftlearn.runtime.arguments import whole_number
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named scores of the outputs (N, K) against the targets (N,)."""
+
+    def count_targets(self, targets: torch.Tensor) -> int:
+        """How many targets of a batch the loss sums over, known before the model is run."""
+        return count_targets(targets)
 
     def metric_names(self) -> tuple[str, ...]:
         """The names of the scores, for whoever asks before there are any."""

@@ -30,6 +30,9 @@ class LanguageModelling(Task):
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.next_token(logits, targets)
 
+    def count_targets(self, targets: torch.Tensor) -> int:
+        return losses.count_targets(targets[:, 1:])  # nothing predicts the first token
+
     def reduce_logits(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         rows = [
             losses.next_token(*row) for row in zip(logits.split(1), targets.split(1), strict=True)

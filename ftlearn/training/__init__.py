@@ -5,17 +5,11 @@ from __future__ import annotations
 from ftlearn.config import TrainConfig
 from ftlearn.training.fitting import fit, train
 from ftlearn.training.history import History, Step
-from ftlearn.training.loop import (
-    DivergedError,
-    Loss,
-    Run,
-    backward,
-    explain_out_of_memory,
-    loss_sum,
-    steps,
-)
+from ftlearn.training.loop import Count, DivergedError, Loss, Run, backward, loss_sum, steps
+from ftlearn.training.out_of_memory import explain_out_of_memory
 
 __all__ = [
+    "Count",
     "DivergedError",
     "History",
     "Loss",

@@ -18,6 +18,7 @@ from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
 from ftlearn.evaluation import report_on
+from ftlearn.fast.training import sparse_rows
 from ftlearn.models.architecture import PooledClassifier
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.progress import bar
@@ -25,7 +26,7 @@ from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts, resources
 from ftlearn.training.checkpoints import Store
 from ftlearn.training.history import History, Step
-from ftlearn.training.loop import DivergedError, Run, steps, used_tables
+from ftlearn.training.loop import DivergedError, Run, steps
 from ftlearn.training.resuming import INTERRUPTED, Checkpointer, weights_of
 
 Scorer = Callable[[], dict[str, float]]
@@ -82,7 +83,7 @@ def train(
     """``fit`` without its checks, for data that was checked before."""
     batches = task.batches(training_part(data), tokenizer, config)
     history = History(config, task.monitor)
-    run = steps(model, batches, task.loss, config)
+    run = steps(model, batches, task.loss, config, count=task.count_targets)
     check_memory(model, batches, config)
     validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
     keeper = _keeper(checkpoints, run, history, resume=resume)
@@ -211,7 +212,7 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
         batch_size=-(-share // config.micro_batches),
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
-        left_out=sum(rows.left_out for rows in used_tables(model, batches, config)),
+        left_out=sum(rows.left_out for rows in sparse_rows(model, batches, config)),
     )
     # The weights are in memory already.
     free = runtime.memory_available(runtime.device_of(model)) + needed.weights

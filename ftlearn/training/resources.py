@@ -24,7 +24,7 @@ from ftlearn.errors import FtlearnError
 from ftlearn.fast import autotune
 from ftlearn.fast.training import speed_up
 from ftlearn.models import architecture
-from ftlearn.runtime.arithmetic import Arithmetic, products_by
+from ftlearn.runtime.arithmetic import Arithmetic
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """fp32 copies of each trainable number that an optimiser keeps."""
@@ -151,7 +151,7 @@ def _dry_run(
             copy(**inputs)
         with counter, _Passing(copy):
             saving = saved_tensors_hooks(pack, lambda tensor: tensor)
-            with saving, numbers, speed_up(copy, stream):
+            with saving, numbers, speed_up(copy, Arithmetic(stream)):
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
@@ -220,7 +220,7 @@ def seconds_per_update(
     times = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        with speed_up(model, arithmetic.dtype), products_by(onednn=arithmetic.onednn):
+        with speed_up(model, arithmetic):
             with runtime.autocast(device, arithmetic.dtype):
                 out = model(input_ids=ids, attention_mask=torch.ones_like(ids))
             out.logits.float().sum().backward()

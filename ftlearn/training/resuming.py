@@ -261,7 +261,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     load_optimizer_state(run, checkpoint.tensors("optimizer"))
     state = checkpoint.state
     load_progress(run, state)
-    run.random = state["random"][distributed.rank() % len(state["random"])]
+    run.rng_state = state["random"][distributed.rank() % len(state["random"])]
 
 
 def _check_trained(checkpoint: Checkpoint, model: nn.Module) -> None:

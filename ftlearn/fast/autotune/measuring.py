@@ -140,7 +140,7 @@ def _training_pass(shape: Shape, arithmetic: Arithmetic) -> Callable[[], Any]:
     model, inputs, cpu = _layer(shape, arithmetic), _inputs(shape), torch.device("cpu")
 
     def forward_and_backward() -> None:
-        with products_by(onednn=arithmetic.onednn), speed_up(model, arithmetic.dtype):
+        with speed_up(model, arithmetic):
             with runtime.autocast(cpu, arithmetic.dtype):
                 total = model(**inputs).last_hidden_state.float().sum()
             total.backward()
