@@ -63,7 +63,7 @@ def test_a_batch_is_halved_until_it_fits_and_later_ones_are_cut_from_the_start(t
     done, _, told = run(model, tokenizer)
     assert given == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
     assert [text.split("are now cut into ")[1].split(";")[0] for text in told] == [
-        "2 pieces", "4 pieces",
+        "2 micro-batches", "4 micro-batches",
     ]  # fmt: skip
     assert [step.examples for step in done] == [16, 32]
 
@@ -117,7 +117,7 @@ def test_when_not_even_one_row_fits_the_remedy_is_named_and_no_weight_is_moved(t
     assert after != before
     with pytest.warns(UserWarning, match="cut into"), pytest.raises(MemoryError) as told:
         list(run)
-    assert "a piece of 1 rows" in str(told.value)
+    assert "a micro-batch of 1 rows" in str(told.value)
     assert "max_length" in str(told.value)
     assert isinstance(told.value.__cause__, torch.OutOfMemoryError)
     assert given == [16, 16, 8, 4, 2, 1]

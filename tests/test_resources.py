@@ -24,9 +24,9 @@ from waiting import HANG
 from ftlearn import models, runtime
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.fast import training
+from ftlearn.fast.training import sparse_rows
 from ftlearn.models import architecture
 from ftlearn.training import TrainConfig, fitting, resources
-from ftlearn.fast.training import sparse_rows
 from ftlearn.training.resources import Estimate, TooLargeError
 
 MB = 1_000_000

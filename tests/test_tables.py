@@ -12,9 +12,16 @@ from transformers import BertConfig, BertForSequenceClassification, GPT2Config, 
 
 from ftlearn import evaluate, models
 from ftlearn.fast import sparse_embeddings
+from ftlearn.fast import training as fast_training
 from ftlearn.fast.sparse_embeddings import TrainedRows, trained_rows
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, loop, steps
+from ftlearn.training.state import (
+    load_optimizer_state,
+    load_progress,
+    optimizer_state,
+    progress_state,
+)
 
 WORDS = ["ball", "code", "heart", "run"]
 ROWS = Dataset.from_dict(
@@ -31,7 +38,8 @@ def whole(monkeypatch):
     """The loop as it would be if every row took part."""
 
     def switch(on: bool) -> None:
-        monkeypatch.setattr(loop.tables, "sparse", (lambda *_: []) if on else trained_rows)
+        found = (lambda *_: []) if on else trained_rows
+        monkeypatch.setattr(fast_training, "trained_rows", found)
 
     return switch
 
@@ -70,7 +78,7 @@ def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
     batches = TASK.batches(ROWS, tokenizer, config)
     run = steps(model, batches, TASK.loss, config, precision="fp32")
     list(run)
-    (rows,) = run.tables
+    (rows,) = run.sparse_rows
     after = model.get_input_embeddings().weight.detach()
     unused = torch.ones(len(after), dtype=torch.bool)
     unused[rows.used] = False
@@ -81,13 +89,13 @@ def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
 
 def test_unused_rows_shrink_every_few_updates_for_all_of_them(tiny_bert, monkeypatch):
     monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
-    monkeypatch.setattr(loop, "SHRINK_EVERY", 4)
+    monkeypatch.setattr(sparse_embeddings, "SHRINK_EVERY", 4)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     weight = model.get_input_embeddings().weight
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.5)
     run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
     assert run.total == 6
-    (rows,) = run.tables
+    (rows,) = run.sparse_rows
     unused = torch.ones(len(weight), dtype=torch.bool)
     unused[rows.used] = False
     before, left, there = weight[unused].detach().clone(), 1.0, 1.0
@@ -111,6 +119,27 @@ def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert,
     assert (ours == theirs).all()
     assert model.get_input_embeddings().weight.requires_grad
     assert not model.get_input_embeddings()._forward_hooks
+
+
+def test_a_resumed_run_shrinks_the_unused_rows_as_if_it_had_gone_on(tiny_bert, monkeypatch):
+    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+    config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.5)
+
+    def start() -> tuple[nn.Module, loop.Run]:
+        model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+        return model, steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
+
+    model, run = start()
+    next(run)
+    weights, taken = copy.deepcopy(model.state_dict()), copy.deepcopy(progress_state(run))
+    moments = copy.deepcopy(optimizer_state(run))
+    list(run)
+    other, resumed = start()
+    other.load_state_dict(weights)
+    load_optimizer_state(resumed, moments)
+    load_progress(resumed, taken)
+    list(resumed)
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -148,7 +177,7 @@ def test_what_is_changed_between_two_updates_stays(tiny_bert, whole, monkeypatch
 
 def test_an_id_that_no_training_text_holds_is_named():
     table = nn.Embedding(10, 2)
-    with TrainedRows("words.weight", table, [1, 2]).lent():
+    with TrainedRows("words.weight", table, [1, 2]).active():
         table(torch.tensor([[1, 2]])).sum().backward()
         with pytest.raises(ValueError, match=r"words\.weight is asked for id 7"):
             table(torch.tensor([[1, 7]]))
@@ -157,16 +186,16 @@ def test_an_id_that_no_training_text_holds_is_named():
     assert table.weight.grad is None
 
 
-def test_spread_and_picked_are_inverse():
+def test_scatter_and_gather_are_inverse():
     rows = TrainedRows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2, 5])
     values = torch.randn(3, 3)
-    assert rows.picked(rows.spread(values)).equal(values)
-    assert rows.spread(values)[[1, 3, 4]].eq(0).all()
+    assert rows.gather(rows.scatter(values)).equal(values)
+    assert rows.scatter(values)[[1, 3, 4]].eq(0).all()
 
 
 def test_padding_gets_no_gradient():
     rows = TrainedRows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2])
-    with rows.lent():
+    with rows.active():
         rows.table(torch.tensor([0, 2])).sum().backward()
     assert rows.parameter.grad.tolist() == [[0, 0, 0], [1, 1, 1]]
 

@@ -54,7 +54,7 @@ def one_gradient(model, tokenizer, task, rows, micro_batches):
     (pieces,) = task.batches(rows, tokenizer, config).epoch(0)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     model.zero_grad()
-    value = training.backward(model, pieces, task.loss, torch.float32, scaler)
+    value = training.backward(model, pieces, task.loss, torch.float32, scaler, task.count_targets)
     return value, gradient(model), len(pieces)
 
 
@@ -278,14 +278,23 @@ def interrupting(task, *calls, number=signal.SIGINT):
     return loss
 
 
+def with_loss(loss):
+    """`training.steps` with a loss of the test's own, whatever the caller passes."""
+
+    def started(model, batches, _, config, **options):
+        return training.steps(model, batches, loss, config, **options)
+
+    return started
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_finishes_the_update_and_returns_the_history(
     loaded, task, monkeypatch, number
 ):
     model, tokenizer = loaded
     before = signal.getsignal(number)
-    monkeypatch.setattr(fitting, "steps", lambda model, batches, loss, config: training.steps(
-        model, batches, interrupting(task, 3, number=number), config))  # fmt: skip
+    loss = interrupting(task, 3, number=number)
+    monkeypatch.setattr(fitting, "steps", with_loss(loss))
     with pytest.warns(UserWarning, match="interrupted"):
         history = fit(model, ROWS, task, tokenizer, TrainConfig(epochs=1, batch_size=4))
     assert len(history.steps) == 3
@@ -297,8 +306,7 @@ def test_a_second_interrupt_aborts(loaded, task, monkeypatch):
     model, tokenizer = loaded
     before = signal.getsignal(signal.SIGINT)
     config = TrainConfig(epochs=1, batch_size=4, micro_batches=2)
-    monkeypatch.setattr(fitting, "steps", lambda model, batches, loss, config: training.steps(
-        model, batches, interrupting(task, 1, 2), config))  # fmt: skip
+    monkeypatch.setattr(fitting, "steps", with_loss(interrupting(task, 1, 2)))
     with pytest.raises(KeyboardInterrupt):
         fit(model, ROWS, task, tokenizer, config)
     assert signal.getsignal(signal.SIGINT) is before
@@ -358,7 +366,7 @@ def test_regression_and_language_models_learn_too(tiny_checkpoints, tiny_bert):
         ("warmup_ratio", 2, "warmup_ratio is 2: it must lie between 0 and 1"),
         ("optimizer", "adamax", "unknown optimizer 'adamax': use sgd, momentum, adam, adamw"),
         ("schedule", "step", "unknown schedule 'step': use constant, linear, cosine"),
-        ("micro_batches", 17, "micro_batches is 17, more pieces than the 16 rows"),
+        ("micro_batches", 17, "micro_batches is 17, more than the 16 rows"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(setting, value, message):
