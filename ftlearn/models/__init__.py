@@ -7,5 +7,15 @@ fine-tuned model and opens it again. Adapters (LoRA) will live here, beside ``ar
 
 from ftlearn.models.hub import KNOWN, ModelError, find
 from ftlearn.models.loading import configuration, load, quiet
+from ftlearn.models.saving import load_finetuned, save
 
-__all__ = ["KNOWN", "ModelError", "configuration", "find", "load", "quiet"]
+__all__ = [
+    "KNOWN",
+    "ModelError",
+    "configuration",
+    "find",
+    "load",
+    "load_finetuned",
+    "quiet",
+    "save",
+]
