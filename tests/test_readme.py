@@ -99,7 +99,7 @@ def test_the_first_lines_run_as_shown_on_a_few_articles(topics, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     (block,) = blocks(README, "python")
     names: dict = {}
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings(action="error", category=UserWarning):
         exec(block, names)
     shown = capsys.readouterr().out
     assert "accuracy" in shown
@@ -116,18 +116,13 @@ def test_the_command_line_runs_as_shown(letters, tmp_path):
     (tmp_path / "unread.txt").write_text("My kettle leaks.\nI was charged twice.\n")
     for words in shown:
         assert main(words) == 0
+    written = {f"{path.name}/" if path.is_dir() else path.name for path in Path("run").iterdir()}
+    described = re.findall(r"^\| `([\w./]+)` \|", YOUR_DATA.read_text("utf-8"), re.MULTILINE)
+    assert written == set(described)
     answers = (tmp_path / "answers.jsonl").read_text("utf-8").splitlines()
     model = pipeline("text-classification", model=str(tmp_path / "run" / "model"))
     there = model(["My kettle leaks.", "I was charged twice."])
     assert [json.loads(line)["label"] for line in answers] == [each["label"] for each in there]
-
-
-def test_a_run_writes_what_the_page_on_your_own_data_says(letters, tmp_path):
-    fit = next(words for words in commands(README) if words[0] == "fit" and "--out" in words)
-    assert main(fit) == 0
-    names = re.findall(r"^\| `([\w./]+)` \|", YOUR_DATA.read_text("utf-8"), re.MULTILINE)
-    written = {f"{path.name}/" if path.is_dir() else path.name for path in Path("run").iterdir()}
-    assert {name for name in written if not name.startswith(".")} == set(names)
 
 
 def test_your_own_data_and_the_loop_run_as_shown(letters, tmp_path):
@@ -196,9 +191,8 @@ def test_binder_and_colab_open_a_lesson_that_exists():
 
 def test_the_rules_for_pages_bite(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(
-        "# A b\n\n[x](#a-b) [y](#c) [z](z.md)\n\n```\nftlearn fit a.csv --no # x\n```\n"
-    )
+    block = "```\nftlearn fit a.csv --no # x\n```\n"
+    page.write_text(f"# A b\n\n[x](#a-b) [y](#c) [z](z.md)\n\n{block}")
     assert [link for link in links(page) if dead(page, link)] == ["#c", "z.md"]
     assert list(commands(page)) == [["fit", "a.csv", "--no"]]
     assert "--no" not in flags("fit")
