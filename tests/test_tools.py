@@ -125,10 +125,10 @@ def test_update_changes_nothing_the_second_time():
     assert str(notebook) == first
 
 
-def test_lesson_table_names_question_minutes_and_badges(tmp_path: Path):
+def test_lesson_table_names_question_minutes_and_links(tmp_path: Path):
     notebooks.write(lesson(), tmp_path / NAME)
     text = badges.updated_readme(f"a {badges.START} old {badges.END} z", [tmp_path / NAME])
-    assert "| 00 | [Does a sum add up?](notebooks/00_sample.ipynb) | 0.2 | [![Open" in text
+    assert "| 00 | [Does a sum add up?](notebooks/00_sample.ipynb) | 0.2 | [Binder](http" in text
     assert text.startswith("a ")
     assert text.endswith(" z")
     assert "old" not in text

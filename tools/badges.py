@@ -39,12 +39,18 @@ if "google.colab" in sys.modules:
     %pip install -q {fetched}"""
 
 
-def badges(name: str) -> str:
-    """The Binder and Colab badges of a notebook file, as Markdown."""
+def addresses(name: str) -> tuple[str, str]:
+    """Where a notebook file opens on Binder and on Colab."""
     place = notebooks.settings()
     repository, branch = place["repository"], place["branch"]
     binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?labpath=notebooks%2F{name}"
     colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/notebooks/{name}"
+    return binder, colab
+
+
+def badges(name: str) -> str:
+    """The Binder and Colab badges of a notebook file, as Markdown."""
+    binder, colab = addresses(name)
     return (
         f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder}) "
         f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"
@@ -101,12 +107,14 @@ def lesson_row(path: Path, notebook: NotebookNode) -> str:
     number, question = notebooks.title(notebook)
     seconds = notebook.metadata.get("ftlearn", {}).get("seconds")
     minutes = "" if seconds is None else f"{seconds / 60:.1f}"
-    return f"| {number} | [{question}](notebooks/{path.name}) | {minutes} | {badges(path.name)} |"
+    binder, colab = addresses(path.name)
+    links = f"[Binder]({binder}) [Colab]({colab})"
+    return f"| {number} | [{question}](notebooks/{path.name}) | {minutes} | {links} |"
 
 
 def lesson_table(paths: list[Path]) -> str:
-    """The table of lessons: number, question, measured minutes, badges."""
-    head = ["| no. | the question it answers | minutes | open |", "|---|---|---|---|"]
+    """The table of lessons: number, question, measured minutes, links to Binder and Colab."""
+    head = ["| no. | question | minutes | open in |", "|---|---|---|---|"]
     return "\n".join([*head, *(lesson_row(path, notebooks.read(path)) for path in paths)])
 
 
