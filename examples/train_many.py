@@ -29,8 +29,7 @@ from __future__ import annotations
 import argparse
 
 from ftlearn import TrainConfig, data, evaluate, fit, models
-from ftlearn import models
-from ftlearn.runtime import device, distributed, sharding
+from ftlearn.runtime import best_device, distributed, sharding
 from ftlearn.tasks import classification
 
 
@@ -41,7 +40,7 @@ def main(options: argparse.Namespace) -> None:
         articles["train"] = articles["train"].select(range(options.rows or len(articles["train"])))
         task = classification(articles)
         # A sharded model is loaded beside the devices, whose memory may not hold all of it.
-        place = "cpu" if options.shard else device()
+        place = "cpu" if options.shard else best_device()
         model, tokenizer = models.load(options.model, task, device=place)
         if options.shard:
             sharding.shard(model)

@@ -120,7 +120,7 @@ def test_a_regression_of_a_summary_is_saved_in_the_datas_units(folders, tmp_path
     model, tokenizer = models.load(folders["flaubert"], task, device="cpu")
     own = evaluation.predict(model, lives.TEXTS, task, tokenizer)["prediction"]
     models.save(model, tokenizer, task, tmp_path / "model")
-    again, _, units = models.load(tmp_path / "model", "cpu")
+    again, _, units = models.load_finetuned(tmp_path / "model", "cpu")
     assert (units.center, units.scale) == (0.0, 1.0)
     answers = evaluation.predict(again, lives.TEXTS, units, tokenizer)["prediction"]
     assert list(answers) == pytest.approx(list(own), rel=1e-5)

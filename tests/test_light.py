@@ -81,7 +81,7 @@ def test_a_saved_regression_keeps_its_digits_in_half_precision(
     model, tokenizer = loaded(tiny_checkpoints[shape], PRICES, pooling=pooling)
     own = predict(model, TEXTS, PRICES, tokenizer)["prediction"].to_numpy()
     models.save(model, tokenizer, PRICES, tmp_path / "model")
-    again, tokenizer, task = models.load(tmp_path / "model", "cpu")
+    again, tokenizer, task = models.load_finetuned(tmp_path / "model", "cpu")
     answers = predict(again, TEXTS, task, tokenizer)["prediction"].to_numpy()
     np.testing.assert_allclose(answers, own, rtol=1e-6)
     assert len(set(answers)) > 5

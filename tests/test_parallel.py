@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_serve_ends_the_run_on_every_process(seen, way):
 def test_a_model_saved_after_sharing_is_whole(root, way):
     texts = worker.PARTS["valid"]["text"][:]
     for name in ("bert", "gpt2", "pooled"):
-        model, tokenizer, task = models.load(root / f"{way} written {name}", device="cpu")
+        model, tokenizer, task = models.load_finetuned(root / f"{way} written {name}", device="cpu")
         found = evaluation.evaluate(model, worker.PARTS["valid"], task, tokenizer).outputs
         np.testing.assert_allclose(
             found, np.load(root / f"{way} written {name}.npy"), atol=1e-5, err_msg=name
@@ -245,7 +245,7 @@ def test_the_example_runs_under_accelerate(root, tmp_path):
         ROOT / "examples" / "train_many.py", "--model", root / "bert", "--out", out,
         "--rows", 24, "--epochs", 1, "--shard",
     )  # fmt: skip
-    model, tokenizer, task = models.load(out, device="cpu")
+    model, tokenizer, task = models.load_finetuned(out, device="cpu")
     assert task.labels == ("technology", "health", "sports")
     assert len(evaluation.predict(model, ["A new chip."], task, tokenizer)) == 1
 
@@ -276,7 +276,7 @@ def found_in(run: Path) -> tuple[dict[str, Any], list[float], np.ndarray]:
     report = json.loads((run / "report.json").read_text("utf-8"))
     with (run / "history.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    model, tokenizer, task = models.load(run, device="cpu")
+    model, tokenizer, task = models.load_finetuned(run, device="cpu")
     rows = worker.ROWS.rename_columns({"text": task.text, "label": task.target})
     return report, losses, evaluation.evaluate(model, rows, task, tokenizer).outputs
 

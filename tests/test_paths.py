@@ -188,7 +188,7 @@ def test_two_folders_become_the_best_model_between_them(ends, walked, two_folder
     written = pd.read_csv(tmp_path / "out" / "path.csv")
     np.testing.assert_allclose(written["log_loss"], walked.values(), atol=1e-5)
     assert image.imread(tmp_path / "out" / "path.png").ndim == 3
-    model, tokenizer, task = models.load(merged.folder)
+    model, tokenizer, task = models.load_finetuned(merged.folder)
     assert task == TASK
     loss = evaluate(model, VALID, task, tokenizer).scores["log_loss"]
     assert loss == pytest.approx(walked.values().min(), abs=1e-5)
@@ -200,7 +200,7 @@ def test_without_data_one_alpha_is_needed_and_taken(two_folders, ends, tmp_path)
     merged = landscape.interpolate_folders(*two_folders, None, tmp_path / "out", [0.25])
     assert (merged.alpha, merged.walk) == (0.25, None)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
-    model, *_ = models.load(merged.folder)
+    model, *_ = models.load_finetuned(merged.folder)
     expected = interpolation.interpolate(*ends[:2], 0.25)
     torch.testing.assert_close(model.classifier.weight, expected["classifier.weight"])
 

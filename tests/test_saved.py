@@ -96,7 +96,7 @@ def test_load_gives_the_same_model_and_task_back(tiny_checkpoints, tmp_path, sha
     model, tokenizer = loaded(tiny_checkpoints[shape], task)
     own = evaluation.predict(model, TEXTS, task, tokenizer)
     models.save(model, tokenizer, task, tmp_path / "model")
-    again, its_tokenizer, its_task = models.load(tmp_path / "model", "cpu")
+    again, its_tokenizer, its_task = models.load_finetuned(tmp_path / "model", "cpu")
     assert not again.training
     answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
     if task is CLASSES:
@@ -114,7 +114,7 @@ def test_a_saved_regression_answers_in_the_datas_units(tiny_checkpoints, tmp_pat
     models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
     np.testing.assert_allclose([answer["score"] for answer in pipe(TEXTS)], own, rtol=1e-5)
-    task = models.load(tmp_path / "model", "cpu")[2]
+    task = models.load_finetuned(tmp_path / "model", "cpu")[2]
     assert (task.center, task.scale) == (0.0, 1.0)
 
 
@@ -122,7 +122,7 @@ def test_a_head_without_a_bias_keeps_the_units_in_the_note(tiny_checkpoints, tmp
     model, tokenizer = loaded(tiny_checkpoints["gpt2"], NUMBERS)
     with pytest.warns(UserWarning, match="no bias to hold the mean"):
         models.save(model, tokenizer, NUMBERS, tmp_path / "model")
-    assert models.load(tmp_path / "model", "cpu")[2] == NUMBERS
+    assert models.load_finetuned(tmp_path / "model", "cpu")[2] == NUMBERS
 
 
 @pytest.mark.parametrize("task", [CLASSES, NUMBERS], ids=["classes", "numbers"])
@@ -130,7 +130,7 @@ def test_a_pooled_model_comes_back(tiny_bert, tmp_path, task):
     model, tokenizer = loaded(tiny_bert, task, pooling="mean")
     own = evaluation.predict(model, TEXTS, task, tokenizer)
     models.save(model, tokenizer, task, tmp_path / "model")
-    again, its_tokenizer, its_task = models.load(tmp_path / "model", "cpu")
+    again, its_tokenizer, its_task = models.load_finetuned(tmp_path / "model", "cpu")
     answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
     numeric = list(own.select_dtypes("number"))
     np.testing.assert_allclose(answers[numeric], own[numeric], rtol=1e-5)
@@ -149,14 +149,14 @@ def test_a_pair_of_texts_is_kept(tiny_bert, tmp_path):
     task = tasks.Classification(labels=("no", "yes"), text=("one", "other"), target="same")
     model, tokenizer = loaded(tiny_bert, task)
     models.save(model, tokenizer, task, tmp_path / "model")
-    assert models.load(tmp_path / "model", "cpu")[2] == task
+    assert models.load_finetuned(tmp_path / "model", "cpu")[2] == task
 
 
 def test_a_language_model_is_kept(tiny_checkpoints, tmp_path):
     task = language_modelling(max_length=32)
     model, tokenizer = loaded(tiny_checkpoints["gpt2"], task)
     models.save(model, tokenizer, task, tmp_path / "model")
-    again, _, its_task = models.load(tmp_path / "model", "cpu")
+    again, _, its_task = models.load_finetuned(tmp_path / "model", "cpu")
     assert its_task == task
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
 
@@ -169,7 +169,7 @@ def test_a_folder_without_a_note_is_understood(tiny_bert, tmp_path, task, output
     model, tokenizer = loaded(tiny_bert, task)
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    again, _, its_task = models.load(tmp_path, "cpu")
+    again, _, its_task = models.load_finetuned(tmp_path, "cpu")
     assert type(its_task) is type(task)
     assert (its_task.text, its_task.target, its_task.max_length) == ("text", "label", 128)
     assert getattr(its_task, "labels", None) == getattr(task, "labels", None)
@@ -178,16 +178,16 @@ def test_a_folder_without_a_note_is_understood(tiny_bert, tmp_path, task, output
 
 def test_a_folder_whose_task_cannot_be_known_is_refused(tiny_bert, tmp_path):
     with pytest.raises(ModelError, match="has no classification head"):
-        models.load(tiny_bert)
+        models.load_finetuned(tiny_bert)
     with pytest.raises(ModelError, match="there is no folder"):
-        models.load(tmp_path / "nowhere")
+        models.load_finetuned(tmp_path / "nowhere")
     with pytest.raises(ModelError, match=r"holds no model .*has its training finished\?"):
-        models.load(tmp_path)
+        models.load_finetuned(tmp_path)
     model, _ = loaded(tiny_bert, CLASSES)
     model.config.problem_type = "multi_label_classification"
     model.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="several labels to one text"):
-        models.load(tmp_path)
+        models.load_finetuned(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -207,13 +207,13 @@ def test_a_spoilt_note_is_told(tiny_bert, tmp_path, note: str):
     models.save(model, tokenizer, CLASSES, tmp_path / "model")
     (tmp_path / "model" / saving.TASK_FILE).write_text(note)
     with pytest.raises(ModelError, match=r"ftlearn_task.json .* cannot be read"):
-        models.load(tmp_path / "model")
+        models.load_finetuned(tmp_path / "model")
 
 
 def test_the_folder_of_a_run_is_as_good_as_its_model(tiny_bert, tmp_path):
     model, tokenizer = loaded(tiny_bert, CLASSES)
     models.save(model, tokenizer, CLASSES, tmp_path / "model")
-    assert models.load(tmp_path, "cpu")[2] == CLASSES
+    assert models.load_finetuned(tmp_path, "cpu")[2] == CLASSES
 
 
 # Whole or not there at all
@@ -258,7 +258,7 @@ def test_the_old_model_stays_until_the_new_one_is_there(
             model, Failing() if where == "writing" else tokenizer, other, tmp_path / "model"
         )
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    assert models.load(tmp_path / "model", "cpu")[2] == CLASSES
+    assert models.load_finetuned(tmp_path / "model", "cpu")[2] == CLASSES
 
 
 def test_a_newer_model_replaces_the_older_one_whole(tiny_bert, tmp_path):
@@ -329,7 +329,7 @@ def test_files_that_save_did_not_write_stay(tiny_bert, tmp_path, listed: bool):
     assert not (
         folder / "pooled_head.safetensors"
     ).exists()  # of the older model, and not its user's
-    assert models.load(folder, "cpu")[2].max_length == NUMBERS.max_length
+    assert models.load_finetuned(folder, "cpu")[2].max_length == NUMBERS.max_length
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
@@ -358,7 +358,9 @@ def test_a_tokenizers_folder_of_chat_templates_is_saved_and_replaced(tiny_bert, 
     for _ in range(2):
         models.save(model, tokenizer, CLASSES, tmp_path / "model")
     assert (tmp_path / "model" / "additional_chat_templates" / "rag.jinja").is_file()
-    assert models.load(tmp_path / "model", "cpu")[1].chat_template == tokenizer.chat_template
+    assert (
+        models.load_finetuned(tmp_path / "model", "cpu")[1].chat_template == tokenizer.chat_template
+    )
 
 
 def test_every_file_is_flushed_in_a_way_that_windows_has(tiny_bert, tmp_path, monkeypatch):

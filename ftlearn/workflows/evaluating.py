@@ -78,7 +78,7 @@ def scored_one_by_one(
     encoding and the like, as ``data.read`` takes them.
     """
     check_device(device)
-    model, tokenizer, task = models.load(folder, device)
+    model, tokenizer, task = models.load_finetuned(folder, device)
     task = with_columns(task, (text,) if isinstance(text, str) else text, label)
     paths = [paths] if isinstance(paths, str | Path) else paths
     files = [_read(Path(path), task, tokenizer, reading) for path in paths]

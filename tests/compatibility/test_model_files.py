@@ -87,7 +87,7 @@ def test_a_broken_file_of_a_saved_model_is_named(
     models.save(model, tokenizer, CLASSES, tmp_path / "run" / "model")
     spoil(tmp_path / "run" / "model" / name)
     with pytest.raises(ModelError, match=f"{name} in .*{said}"):
-        models.load(tmp_path / "run", "cpu")
+        models.load_finetuned(tmp_path / "run", "cpu")
 
 
 @pytest.mark.parametrize("spoil", [pointer, cut, empty])

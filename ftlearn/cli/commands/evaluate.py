@@ -127,7 +127,7 @@ def predict(
 
     check_device(device.device)
     streaming.check_target(stream.input, stream.output, overwrite=stream.overwrite)
-    model, tokenizer, task = models.load(saved.folder, device.device)
+    model, tokenizer, task = models.load_finetuned(saved.folder, device.device)
     task = with_columns(task, stream.text or ())
     written = Format(stream.format, **vars(reading))
     files, how = (stream.input, stream.output), {"overwrite": stream.overwrite}

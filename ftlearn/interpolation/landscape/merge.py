@@ -89,7 +89,9 @@ def _walk_folders(
     reading: Mapping[str, str | None],
     device: str | None,
 ) -> Line:
-    (model, tokenizer, task), (other, *_) = (models.load(folder, device) for folder in ends)
+    (model, tokenizer, task), (other, *_) = (
+        models.load_finetuned(folder, device) for folder in ends
+    )
     check_metric(by, task)
     rows = valid if isinstance(valid, Dataset) else _rows(valid, task, reading)
     return evaluate_line(model, model, other, rows, task, tokenizer, alphas=alphas)
