@@ -194,7 +194,7 @@ def test_a_measurement_times_the_simplest_first_and_leaves_the_random_numbers(pu
     assert (first.dtype, first.onednn, first.packed) == (torch.float32, False, False)
     assert all(seconds > 0 for seconds in found.values())
     assert any(one.packed for one in found) == (
-        purpose == PREDICTION and measuring.packed.available()
+        purpose == PREDICTION and measuring.packed_bert.available()
     )
 
 
@@ -219,7 +219,7 @@ def test_a_hopeless_one_is_timed_once_and_the_others_in_turn():
 
 def test_products_that_onednn_would_round_are_not_sent_there(monkeypatch):
     exact = measuring.F.linear
-    monkeypatch.setattr(measuring.packed, "X86", (measuring.platform.machine(),))
+    monkeypatch.setattr(measuring.packed_bert, "X86", (measuring.platform.machine(),))
 
     def rounding(x, weight):
         narrow = x.dtype is torch.float32

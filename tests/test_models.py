@@ -158,15 +158,6 @@ def test_every_model_of_the_roberta_family_reserves_positions(tiny_checkpoints, 
     assert tokenizer.model_max_length == model.config.max_position_embeddings - 2
 
 
-@pytest.mark.parametrize(("numbers", "expected"), [("bf16", "eager"), ("fp32", "sdpa")])
-def test_attention_is_the_fast_one_of_the_number_format(
-    tiny_bert, monkeypatch, numbers: str, expected: str
-):
-    monkeypatch.setenv("FTLEARN_COMPUTE", numbers)
-    assert load(tiny_bert)[0].config._attn_implementation == expected
-    assert models.load(tiny_bert, device="meta")[0].config._attn_implementation == "sdpa"
-
-
 # Padding
 
 

@@ -194,10 +194,10 @@ def test_a_download_asks_for_the_pinned_revision_and_no_code(
     def snapshot_download(repo_id: str, *, local_files_only: bool, **options) -> str:
         calls.append((repo_id, local_files_only, options))
         if local_files_only:
-            raise models.LocalEntryNotFoundError("not cached")
+            raise hub.LocalEntryNotFoundError("not cached")
         return str(tiny_checkpoints["gpt2"])
 
-    monkeypatch.setattr(models, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
     assert models.find(name) == tiny_checkpoints["gpt2"]
     assert [(repo, local) for repo, local, _ in calls] == [(hub_id, True), (hub_id, False)]
     options = calls[-1][2]

@@ -236,7 +236,7 @@ def test_a_file_is_read_as_it_is_written(two_folders, walked, tmp_path):
 def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
     two_folders, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(models, "load", None)
+    monkeypatch.setattr(models, "load_finetuned", None)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
     with pytest.raises(FileExistsError, match="out"):

@@ -196,7 +196,7 @@ def test_hidden_states_count_as_narrow_on_a_cpu_only(monkeypatch: pytest.MonkeyP
     for name in ("cpu", "cuda"):
         monkeypatch.setattr(runtime, "best_device", lambda name=name: torch.device(name))
         found[name] = resources.estimate(skeleton, **shape).activations
-    for part in ("narrow_stream", "whole_blocks"):
+    for part in ("bf16_hidden_states", "fused_layers"):
         monkeypatch.setattr(training, part, lambda model, dtype: nullcontext())
     assert found["cpu"] < found["cuda"] == resources.estimate(skeleton, **shape).activations
 

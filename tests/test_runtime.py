@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from ftlearn import runtime
+from ftlearn.runtime import memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -96,18 +97,18 @@ def test_peak_memory_is_not_that_of_who_started_the_process():
 
 
 def test_peak_memory_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(runtime, "Path", lambda _: tmp_path / "missing")
+    monkeypatch.setattr(memory, "Path", lambda _: tmp_path / "missing")
     assert runtime.memory_peak() >= runtime.memory_used() * 0.9  # as on macOS, by getrusage
     windows = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=7))
-    monkeypatch.setattr(runtime.psutil, "Process", lambda: windows)
+    monkeypatch.setattr(memory.psutil, "Process", lambda: windows)
     monkeypatch.setitem(sys.modules, "resource", None)
     assert runtime.memory_peak() == 7
 
 
 def test_available_memory_respects_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(runtime, "memory_used", lambda: 300)
-    monkeypatch.setattr(runtime, "Path", lambda _: limit)
+    monkeypatch.setattr(memory, "memory_used", lambda: 300)
+    monkeypatch.setattr(memory, "Path", lambda _: limit)
     machine = psutil.virtual_memory().available
     limit.write_text("2000\n")
     assert runtime.memory_available() == 1700
@@ -196,10 +197,10 @@ class TestKeptMemory:
 @pytest.mark.parametrize("where", ["another C library", "another system"])
 def test_kept_memory_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch, where: str):
     if where == "another system":
-        monkeypatch.setattr(runtime.sys, "platform", "darwin")
-        monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
+        monkeypatch.setattr(memory.sys, "platform", "darwin")
+        monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
     else:
-        monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: object())
+        monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
     with runtime.retain_freed_memory():
         inside = [1]
     assert inside

@@ -18,7 +18,7 @@ from ftlearn.markup import Markup, escape, join, tag, visible
 from tools.notebooks import ROOT
 
 PACKAGE = ROOT / "ftlearn"
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "showing.py"]
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "markup.py"]
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "</script><script>alert(1)</script>",

@@ -19,7 +19,7 @@ from ftlearn.data import DataError, Rejected
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format
 from ftlearn.errors import BusyError, ExistsError
-from ftlearn.evaluation import streaming
+from ftlearn.evaluation import predicting, streaming
 from ftlearn.evaluation.streaming import Counts, predict_file, predict_rows
 from ftlearn.runtime.locking import locked
 from ftlearn.tasks.base import TruncationWarning
@@ -184,7 +184,7 @@ def test_long_texts_make_windows_short(classes, monkeypatch):
         sizes.append(len(encoded))
         return whole(model, encoded, task, tokenizer)
 
-    monkeypatch.setattr(evaluation, "outputs", counted)
+    monkeypatch.setattr(predicting, "outputs", counted)
     monkeypatch.setattr(streaming, "CHARACTERS", 10)
     list(predict_rows(*classes, records(["run", "a" * 30, "run", "run", "run", "run", "run"])))
     assert sizes == [2, 4, 1]

@@ -278,6 +278,27 @@ def interrupting(task, *calls, number=signal.SIGINT):
     return loss
 
 
+@pytest.mark.parametrize(("numbers", "expected"), [("bf16", "eager"), ("fp32", "sdpa")])
+def test_a_run_takes_the_attention_that_is_fast_in_its_number_format(
+    loaded, task, monkeypatch, numbers, expected
+):
+    monkeypatch.setenv("FTLEARN_COMPUTE", numbers)
+    model, tokenizer = loaded
+    config = TrainConfig(epochs=1)
+    run = steps(model, task.batches(ROWS, tokenizer, config), task.loss, config)
+    assert model.config._attn_implementation == expected
+    assert run.arithmetic.attention == expected
+
+
+def test_an_attention_that_somebody_chose_by_name_stays(loaded, task, monkeypatch):
+    monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
+    model, tokenizer = loaded
+    model.set_attn_implementation("flex_attention")
+    config = TrainConfig(epochs=1)
+    run = steps(model, task.batches(ROWS, tokenizer, config), task.loss, config)
+    assert run.arithmetic.attention == "flex_attention"
+
+
 def with_loss(loss):
     """`training.steps` with a loss of the test's own, whatever the caller passes."""
 

@@ -138,7 +138,7 @@ class Run(Iterator[Step]):
                 yield self._step(start, lr, loss, norm, micro_batches)
 
     def _schedule(self) -> Iterator[list[Batch]]:
-        """The batches that are left, cut into micro-batches; a resumed run skips what it has had."""
+        """The batches that are left, cut into micro-batches; a resumed run skips the first ones."""
         self.optimizer.zero_grad()  # gradients from before are not this run's
         if self.rng_state is None:
             runtime.seed_everything(self.config.seed + distributed.rank())
