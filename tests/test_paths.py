@@ -16,7 +16,6 @@ from ftlearn.evaluation import Report
 from ftlearn.interpolation import landscape
 from ftlearn.interpolation.landscape import merge
 from ftlearn.metrics import log_losses
-from ftlearn.models import saving
 from ftlearn.tasks import classification, regression
 
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
@@ -176,7 +175,7 @@ def two_folders(ends, tmp_path):
     start, end, tokenizer = ends
     places = [tmp_path / "start", tmp_path / "end"]
     for model, place in zip((start, end), places, strict=True):
-        saving.save(model, tokenizer, TASK, place)
+        models.save(model, tokenizer, TASK, place)
     VALID.to_pandas().to_csv(tmp_path / "valid.csv", index=False)
     return places
 
@@ -189,7 +188,7 @@ def test_two_folders_become_the_best_model_between_them(ends, line, two_folders,
     written = pd.read_csv(tmp_path / "out" / "path.csv")
     np.testing.assert_allclose(written["log_loss"], line.values(), atol=1e-5)
     assert image.imread(tmp_path / "out" / "path.png").ndim == 3
-    model, tokenizer, task = saving.load_finetuned(merged.folder)
+    model, tokenizer, task = models.load_finetuned(merged.folder)
     assert task == TASK
     loss = evaluate(model, VALID, task, tokenizer).scores["log_loss"]
     assert loss == pytest.approx(line.values().min(), abs=1e-5)
@@ -201,7 +200,7 @@ def test_without_data_one_alpha_is_needed_and_taken(two_folders, ends, tmp_path)
     merged = landscape.interpolate_folders(*two_folders, None, tmp_path / "out", [0.25])
     assert (merged.alpha, merged.line) == (0.25, None)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
-    model, *_ = saving.load_finetuned(merged.folder)
+    model, *_ = models.load_finetuned(merged.folder)
     expected = interpolation.interpolate(*ends[:2], 0.25)
     torch.testing.assert_close(model.classifier.weight, expected["classifier.weight"])
 
@@ -237,7 +236,7 @@ def test_a_file_is_read_as_it_is_written(two_folders, line, tmp_path):
 def test_other_architectures_and_existing_folders_are_refused_before_the_work(
     two_folders, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(saving, "load_finetuned", None)
+    monkeypatch.setattr(models, "load_finetuned", None)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
     with pytest.raises(FileExistsError, match="out"):

@@ -12,7 +12,7 @@ from datasets import Dataset
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from ftlearn import figures
+from ftlearn import figures, models
 from ftlearn.interpolation.landscape.line import ALPHAS, Line, check_metric, evaluate_line
 from ftlearn.interpolation.weights import on_disk
 from ftlearn.models import saving
@@ -91,11 +91,12 @@ def _evaluate_folders(
     reading: Mapping[str, str | None],
     device: str | None,
 ) -> Line:
-    model, tokenizer, task = saving.load_finetuned(ends[0], device)
-    end, *_ = saving.load_finetuned(ends[1], device)
+    (model, tokenizer, task), (other, *_) = (
+        models.load_finetuned(folder, device) for folder in ends
+    )
     check_metric(by, task)
     rows = valid if isinstance(valid, Dataset) else _rows(valid, task, reading)
-    return evaluate_line(model, model, end, rows, task, tokenizer, alphas=alphas)
+    return evaluate_line(model, model, other, rows, task, tokenizer, alphas=alphas)
 
 
 def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Dataset:
