@@ -54,8 +54,7 @@ def run(
 
     ``objective(**settings)`` returns a number, or yields one after each step; the last one is
     the value of the trial. ``method`` is ``"grid"`` (at most ``trials`` points), ``"random"``,
-    ``"tpe"`` or ``"gp"``; ``prune``, ``"median"`` or ``"halving"``, ends unpromising trials early,
-    if the objective yields.
+    ``"tpe"`` or ``"gp"``; ``prune`` ends trials that yield early: ``"median"`` or ``"halving"``.
 
     ``storage`` keeps the trials: a file, or for many machines a database, for example
     ``"postgresql+psycopg://user@host/searches"`` after ``pip install "psycopg[binary]"``, its
@@ -72,8 +71,7 @@ def run(
     Best(settings={'x': 2.0}, value=0.0, row=4)
     """
     trials = whole_number("trials", trials, 1)
-    sampler = methods.sampler(method, space, trials, seed)
-    pruner = methods.pruner(prune)
+    sampler, pruner = methods.sampler(method, space, trials, seed), methods.pruner(prune)
     points = len(grid(space, trials)) if method == "grid" else None
     with _quiet(), _opened(storage) as backend:
         study = optuna.create_study(
