@@ -1,4 +1,4 @@
-"""The settings of a training run as one small, checked value."""
+"""The settings of a training run as one frozen, validated value."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class TrainConfig:
     batch_size     rows in one update
     learning_rate  peak step size (Adam: roughly the change of a weight in one update)
     optimizer      sgd, momentum, adam or adamw
-    weight_decay   share of the learning rate by which matrices shrink each update
+    weight_decay   matrices shrink by learning_rate · weight_decay per update
     schedule       constant, linear or cosine
-    warmup_ratio         share of all updates in which the learning rate rises, 0 to 1
-    max_grad_norm      largest length of the gradient; infinity for no limit
-    micro_batches     number of pieces a batch is cut into to save memory; the gradient is the same
-    seed           fixes the order of the data and the dropout
+    warmup_ratio   share of all updates in which the learning rate rises, 0 to 1
+    max_grad_norm  gradients are clipped to this norm; infinity for no limit
+    micro_batches  parts into which a batch is split to save memory; the gradient is the same
+    seed           determines the order of the data and the dropout
 
-    Numbers of NumPy and the like are taken as Python's.
+    Numbers of NumPy and other libraries are converted to Python's.
 
     >>> TrainConfig(batch_size=0)
     Traceback (most recent call last):
@@ -43,8 +43,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("micro_batches", 1), ("seed", 0)):
-            self._set(name, whole_number(name, getattr(self, name), least))
+        for name, low in (("epochs", 1), ("batch_size", 1), ("micro_batches", 1), ("seed", 0)):
+            self._set(name, whole_number(name, getattr(self, name), low))
         for name, low, high in (
             ("learning_rate", 0, math.inf),
             ("weight_decay", 0, math.inf),
@@ -65,5 +65,5 @@ class TrainConfig:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}")
 
     def _set(self, name: str, value: float) -> None:
-        """Put a setting, of whatever library, in Python's own type: it is written as JSON."""
+        """Store a setting in Python's own type, since configurations are written as JSON."""
         object.__setattr__(self, name, value)

@@ -1,9 +1,9 @@
 """Loss functions as the course derives them: (predictions, targets) -> (sum, count).
 
-A loss is returned as a sum and the number of things summed, never as a mean. The mean over a
-batch that was cut into pieces is then the sum of the sums over the sum of the counts, whatever
-the pieces. Dividing each piece by its own count and averaging the quotients is the mistake
-that notebook 02 shows.
+A loss is returned as a sum and the number of terms, never as a mean. The mean over a batch that
+was split into micro-batches is then the sum of the sums over the sum of the counts, however it was
+split. Dividing each micro-batch by its own count and averaging the quotients is the mistake that
+notebook 02 shows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def count_targets(targets: torch.Tensor) -> int:
 
 
 def at_least_fp32(values: torch.Tensor) -> torch.Tensor:
-    """Half-precision and whole numbers as fp32, before they are summed; fp64 stays fp64.
+    """Half-precision and integer tensors as fp32, before they are summed; fp64 stays fp64.
 
     >>> at_least_fp32(torch.ones(1, dtype=torch.bfloat16)).dtype
     torch.float32
@@ -81,7 +81,7 @@ def squared_error(predictions: torch.Tensor, targets: torch.Tensor) -> LossSum:
 def brier(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     """Sum over examples of ‖p − onehot(y)‖², squared error on the softmax output.
 
-    logits (B, C), targets (B,). Bounded by 2 an example (Brier 1950).
+    logits (B, C), targets (B,). Bounded by 2 per example (Brier 1950).
 
     >>> brier(torch.tensor([[100.0, 0.0]]), torch.tensor([1])).total
     tensor(2.)
@@ -94,8 +94,8 @@ def brier(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
 def next_token(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     """Cross-entropy of every token given the ones before it, per token.
 
-    logits (B, T, V), targets (B, T): position t predicts the token at t + 1, so the shift is
-    made here and targets are simply the input ids, ``IGNORED`` where padded.
+    logits (B, T, V), targets (B, T): position t predicts the token at t + 1. The shift is made
+    here, so targets are simply the input ids, with ``IGNORED`` for padding.
 
     >>> next_token(torch.zeros(1, 4, 8), torch.tensor([[1, 2, 3, -100]])).count
     2

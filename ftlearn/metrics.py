@@ -1,4 +1,4 @@
-"""Scores from predictions, with intervals: scikit-learn and SciPy where they have them."""
+"""Scores of predictions, with confidence intervals and McNemar's test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.stats import binomtest, pearsonr, spearmanr
 
 
 class Interval(NamedTuple):
-    """A measured value and the bounds between which repeated sampling puts it."""
+    """A measured value and the bounds of its confidence interval."""
 
     value: float
     low: float
@@ -45,32 +45,37 @@ def classification(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 
 def _macro(predicted: np.ndarray, targets: np.ndarray, classes: int) -> list[float]:
-    # A bootstrap asks a thousand times; scikit-learn's functions take about fifty times as long.
-    said, true, hits = (
-        np.bincount(column, minlength=classes)
-        for column in (predicted, targets, targets[predicted == targets])
+    """Macro-averaged precision, recall and F1 of class ids (N,)."""
+    # A bootstrap calls this a thousand times; scikit-learn's functions take 50 times as long.
+    correct = targets[predicted == targets]
+    predicted_counts, target_counts, hits = (
+        np.bincount(ids, minlength=classes) for ids in (predicted, targets, correct)
     )
-    occurs = said + true > 0
-    parts = ((hits, said), (hits, true), (2 * hits, said + true))
-    return [float((top / np.maximum(1, bottom))[occurs].mean()) for top, bottom in parts]
+    occurs = predicted_counts + target_counts > 0
+    ratios = (
+        hits / np.maximum(1, predicted_counts),
+        hits / np.maximum(1, target_counts),
+        2 * hits / np.maximum(1, predicted_counts + target_counts),
+    )
+    return [float(ratio[occurs].mean()) for ratio in ratios]
 
 
 def regression(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Mean absolute and squared error, R², Pearson's and Spearman's correlation.
 
-    predictions and targets (N,), in the units of the data. R² is 0 for always answering the
-    mean of the targets. Correlations are NaN when either side does not vary.
+    predictions and targets (N,), in the units of the data. R² is 0 for always predicting the
+    mean of the targets. Correlations are NaN if predictions or targets do not vary.
 
     >>> regression(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 6.0]))["mae"]
     1.0
     """
     error = predictions - targets
-    spread = np.square(targets - targets.mean()).mean()
+    variance = np.square(targets - targets.mean()).mean()
     varies = len(targets) > 1 and np.ptp(predictions) > 0 and np.ptp(targets) > 0
     return {
         "mae": float(np.abs(error).mean()),
         "mse": float(np.square(error).mean()),
-        "r2": float(1 - np.square(error).mean() / spread) if spread else float("nan"),
+        "r2": float(1 - np.square(error).mean() / variance) if variance else float("nan"),
         "pearson": float(pearsonr(predictions, targets)[0]) if varies else float("nan"),
         "spearman": float(spearmanr(predictions, targets)[0]) if varies else float("nan"),
     }
@@ -109,13 +114,14 @@ def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10
 def reliability(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> np.ndarray:
     """Mean confidence, accuracy and number of rows in each non-empty bin, (bins, 3)."""
     probabilities = softmax(logits.astype(np.float64), axis=-1)
-    confidence, right = probabilities.max(-1), probabilities.argmax(-1) == targets
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    rows = [
-        (confidence[which == at].mean(), right[which == at].mean(), (which == at).sum())
-        for at in np.unique(which)
-    ]
-    return np.array(rows)
+    confidence = probabilities.max(-1)
+    correct = probabilities.argmax(-1) == targets
+    bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
+    table = []
+    for index in np.unique(bin_of_row):
+        rows = bin_of_row == index
+        table.append((confidence[rows].mean(), correct[rows].mean(), rows.sum()))
+    return np.array(table)
 
 
 def bootstrap(
@@ -127,8 +133,8 @@ def bootstrap(
 ) -> Interval:
     """The score and its percentile bootstrap interval; all columns are resampled together.
 
-    Rows are drawn with replacement; the interval covers the sampling of test rows, not the
-    seeds of training (Efron 1979).
+    Rows are drawn with replacement; the interval accounts for the sampling of test rows, not for
+    the seeds of training (Efron 1979).
 
     >>> bootstrap(np.mean, np.array([0.0, 1.0] * 50)).value
     0.5
@@ -141,16 +147,20 @@ def bootstrap(
 def resample(
     score: Callable[..., float | list[float]], *columns: np.ndarray, draws: int, seed: int
 ) -> np.ndarray:
-    """The score, or scores, of ``draws`` samples of the rows with replacement, (draws, ...).
+    """The score, or scores, of ``draws`` bootstrap samples of the rows, (draws, ...).
 
     >>> resample(np.mean, np.ones(5), draws=3, seed=0)
     array([1., 1., 1.])
     """
-    columns = tuple(map(np.asarray, columns))
-    random, rows = np.random.default_rng(seed), len(columns[0])
-    # One sample at a time: all of them take 8 kB a row where 1,000 are drawn.
-    picks = (random.integers(0, rows, size=rows) for _ in range(draws))
-    return np.array([score(*(column[pick] for column in columns)) for pick in picks])
+    columns = tuple(np.asarray(column) for column in columns)
+    random = np.random.default_rng(seed)
+    rows = len(columns[0])
+    # One sample at a time: 1,000 at once would take 8 kB per row.
+    scores = []
+    for _ in range(draws):
+        sample = random.integers(0, rows, size=rows)
+        scores.append(score(*(column[sample] for column in columns)))
+    return np.array(scores)
 
 
 def crossed(
@@ -158,15 +168,16 @@ def crossed(
 ) -> Interval:
     """The mean of values (S, N) over S seeds and N test rows, and its interval with both resampled.
 
-    Several models scored on the same rows are lucky or not in two ways, by their seeds and by the
-    rows: seeds and rows are each drawn with replacement (Owen 2007, "The pigeonhole bootstrap").
+    The scores of several models on the same rows vary for two reasons, the seeds and the rows:
+    both are drawn with replacement (Owen 2007, "The pigeonhole bootstrap").
 
     >>> crossed(np.ones((3, 5)))
     Interval(value=1.0, low=1.0, high=1.0)
     """
     if values.ndim != 2 or not values.size:
-        raise ValueError(f"values have shape {values.shape}: give one row a seed, (S, N)")
-    random, (seeds, rows) = np.random.default_rng(seed), values.shape
+        raise ValueError(f"values have shape {values.shape}: give one row per seed, (S, N)")
+    random = np.random.default_rng(seed)
+    seeds, rows = values.shape
     means = [
         values[random.integers(0, seeds, seeds)][:, random.integers(0, rows, rows)].mean()
         for _ in range(draws)
@@ -176,7 +187,7 @@ def crossed(
 
 
 class McNemar(NamedTuple):
-    """How often only the first or only the second model was right, and the exact p-value."""
+    """How often only the first or only the second model was correct, and the exact p-value."""
 
     only_first: int
     only_second: int
@@ -186,8 +197,8 @@ class McNemar(NamedTuple):
 def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
     """Exact McNemar test of two classifiers on the same rows (McNemar 1947).
 
-    Only rows on which exactly one of them is right count; under the null hypothesis each of
-    the two is right on half of those.
+    Only rows on which exactly one of the two is correct count; under the null hypothesis each is
+    correct on half of those.
 
     >>> mcnemar(np.array([1, 1, 1, 1, 0]), np.array([0, 0, 0, 0, 1]))
     McNemar(only_first=4, only_second=1, p_value=0.375)

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules by name."""
+"""Optimisers and learning-rate schedules by name, and gradient clipping."""
 
 from __future__ import annotations
 
@@ -40,21 +40,23 @@ def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> lis
     >>> [len(group["params"]) for group in decay_groups(nn.Linear(2, 2).parameters(), 0.01)]
     [1, 1]
     """
-    moving = [parameter for parameter in parameters if parameter.requires_grad]
-    if not moving:
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trainable:
         raise ValueError("every parameter is frozen: nothing to train; unfreeze a part first")
+    matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
+    vectors = [parameter for parameter in trainable if parameter.ndim < 2]
     return [
-        {"params": [each for each in moving if each.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [each for each in moving if each.ndim < 2], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
     ]
 
 
 def schedule(name: str, *, total: int, warmup_ratio: float) -> Callable[[int], float]:
     """The factor on the learning rate at update 0..total−1.
 
-    The first ``warmup_ratio`` share of the updates rises linearly, and never starts at zero; then
-    the factor stays (constant), falls linearly, or falls along half a cosine, towards zero
-    one update after the last.
+    Over the first share ``warmup_ratio`` of the updates the factor rises linearly, starting above
+    zero; then it is constant, falls linearly, or falls along half a cosine, to zero one update
+    after the last.
 
     >>> rate = schedule("linear", total=4, warmup_ratio=0.0)
     >>> [rate(update) for update in range(4)]
@@ -78,10 +80,10 @@ def schedule(name: str, *, total: int, warmup_ratio: float) -> Callable[[int], f
 
 
 def clip_grad_norm(parameters: Iterable[nn.Parameter], limit: float) -> float:
-    """Scale all gradients, in place, to a joint norm of at most ``limit``; returns what it was.
+    """Scale all gradients, in place, to a joint norm of at most ``limit``; return the old norm.
 
-    Where it was no more they are left alone: even to multiply them by 1 would take a fiftieth of
-    an update (Pascanu et al. 2012, arXiv 1211.5063).
+    Pascanu et al. 2012, arXiv 1211.5063. A smaller gradient is left alone: even to multiply it by
+    1 would take a fiftieth of an update.
 
     >>> weight = nn.Parameter(torch.zeros(2))
     >>> weight.grad = torch.tensor([3.0, 4.0])
@@ -89,7 +91,7 @@ def clip_grad_norm(parameters: Iterable[nn.Parameter], limit: float) -> float:
     (5.0, tensor([0.6000, 0.8000]))
     """
     parameters = list(parameters)
-    norm = _norm([each.grad for each in parameters if each.grad is not None])
+    norm = _norm([parameter.grad for parameter in parameters if parameter.grad is not None])
     before = sharding.full_tensor(norm).item()
     if before > limit:
         nn.utils.clip_grads_with_norm_(parameters, limit, norm)
@@ -97,8 +99,10 @@ def clip_grad_norm(parameters: Iterable[nn.Parameter], limit: float) -> float:
 
 
 def _norm(gradients: list[torch.Tensor]) -> torch.Tensor:
-    """The joint norm. On a CPU torch's own takes one thread, and a dot product takes them all."""
-    if not all(type(each) is torch.Tensor and each.device.type == "cpu" for each in gradients):
+    """The joint norm. On a CPU torch's function uses one thread, a dot product uses all."""
+    on_cpu = all(type(grad) is torch.Tensor and grad.device.type == "cpu" for grad in gradients)
+    if not on_cpu:
         return nn.utils.get_total_norm(gradients)
-    squares = [torch.dot(each, each) for each in (gradient.flatten() for gradient in gradients)]
+    vectors = [gradient.flatten() for gradient in gradients]
+    squares = [torch.dot(vector, vector) for vector in vectors]
     return torch.stack(squares).sum().sqrt() if squares else torch.tensor(0.0)

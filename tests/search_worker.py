@@ -1,8 +1,8 @@
-"""A process of its own that searches: python search_worker.py STORAGE TRIALS ENDS TOGETHER LOG.
+"""A search in a process of its own: python search_worker.py STORAGE TRIALS ENDS TOGETHER LOG.
 
-Each trial writes its settings to the log when it begins, so that another process sees what was
-really carried out. No trial ends before TOGETHER processes have begun one. After ENDS trials this
-process ends no more of them: it waits to be killed.
+Each trial writes its settings to the log when it begins, so that another process sees which trials
+were run. No trial ends before TOGETHER processes have begun one. After ENDS trials this process
+finishes no more of them: it waits to be killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from waiting import waited
 from ftlearn import search
 
 SPACE = {"x": search.uniform(0, 1), "y": search.log_uniform(1e-3, 1e3)}
-HOW = {"method": "random", "seed": 7, "name": "shared"}
+OPTIONS = {"method": "random", "seed": 7, "name": "shared"}
 
 
 def objective(x: float, y: float) -> float:
@@ -31,20 +31,20 @@ def begun(log: Path) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Search as the command line says."""
+    """Search as the arguments of the command line say."""
     storage, trials, ends, together, log = sys.argv[1:]
-    mine: list[float] = []
+    finished: list[float] = []
 
-    def noted(x: float, y: float) -> float:
+    def logged_objective(x: float, y: float) -> float:
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()} {x!r}\n")
-        while len(mine) >= int(ends):
+        while len(finished) >= int(ends):
             time.sleep(1)
-        mine.append(x)
+        finished.append(x)
         waited(lambda: len({process for process, _ in begun(Path(log))}) >= int(together))
         return objective(x, y)
 
-    search.run(noted, SPACE, trials=int(trials), storage=storage, **HOW)
+    search.run(logged_objective, SPACE, trials=int(trials), storage=storage, **OPTIONS)
 
 
 if __name__ == "__main__":

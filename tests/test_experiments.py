@@ -1,4 +1,4 @@
-"""The workbench: rewinding, branching and code give the same run to the last bit."""
+"""The workbench: rewinding, branching and generated code repeat a run bit for bit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ftlearn.training.history import Step
 
 pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
 CONFIG = TrainConfig(epochs=2, batch_size=8, learning_rate=3e-3)
-ROWS = 40  # 5 updates an epoch, 10 in all
+ROWS = 40  # 5 updates per epoch, 10 in total
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,12 @@ def task(topics: DatasetDict) -> tasks.Task:
 
 @pytest.fixture
 def bench(small: DatasetDict, task: tasks.Task, tmp_path: Path, tiny_bert: Path) -> Workbench:
-    """A workbench on the small model with dropout, so that random numbers matter."""
+    """A workbench with a tiny model that has dropout, so that random numbers matter."""
     return Workbench(small, task, folder=tmp_path / "runs", load=noisy(tiny_bert))
 
 
 def noisy(folder: Path) -> Callable:
-    """Loads the small model whatever the name."""
+    """A function that loads the tiny model under any name."""
 
     def load(name: str, task: tasks.Task, *, seed: int):
         return models.load(folder, task, seed=seed, dropout=0.2, device="cpu")
@@ -72,10 +72,10 @@ def losses(run: Record) -> list[float]:
 
 
 def bare(bench: Workbench, config: TrainConfig = CONFIG) -> tuple[list[float], torch.nn.Module]:
-    """The same run by the loop alone."""
-    model, tokenizer = bench.route.load("minilm", bench.route.task, seed=config.seed)
-    batches = bench.route.task.batches(bench.route.rows(ROWS), tokenizer, config)
-    return [step.loss for step in steps(model, batches, bench.route.task.loss, config)], model
+    """The same run by the training loop alone."""
+    model, tokenizer = bench.replay.load("minilm", bench.replay.task, seed=config.seed)
+    batches = bench.replay.task.batches(bench.replay.rows(ROWS), tokenizer, config)
+    return [step.loss for step in steps(model, batches, bench.replay.task.loss, config)], model
 
 
 def same_weights(left: torch.nn.Module, right: torch.nn.Module) -> bool:
@@ -89,7 +89,7 @@ def test_a_run_is_the_bare_loop_with_evaluations(bench: Workbench):
     assert losses(run) == expected
     assert [scores["step"] for scores in run.evaluations] == [3, 6, 9, 10]
     tokenizer = bench.model("a")[1]
-    scores = evaluate(model, bench.route.data["valid"], bench.route.task, tokenizer).scores
+    scores = evaluate(model, bench.replay.data["valid"], bench.replay.task, tokenizer).scores
     assert {name: run.evaluations[-1][name] for name in scores} == scores
     assert same_weights(bench.model("a")[0], model)
 
@@ -100,8 +100,8 @@ def test_a_branch_without_changes_is_the_undisturbed_run(bench: Workbench, share
     bench.share = share
     longer = replace(CONFIG, epochs=3)
     trained(bench, "a", longer)
-    shelved = [path for path in bench.shelf.folder.glob("*/*") if path.is_dir()]
-    assert len(shelved) == (5 if share else 0)
+    snapshots = [path for path in bench.snapshots.folder.glob("*/*") if path.is_dir()]
+    assert len(snapshots) == (5 if share else 0)
     branch = bench.branch("a", at if at < 10 else 12, "b")
     assert branch.status == "finished", branch.error
     assert losses(branch) == losses(bench["a"])
@@ -109,19 +109,19 @@ def test_a_branch_without_changes_is_the_undisturbed_run(bench: Workbench, share
     assert same_weights(bench.model("a")[0], bench.model("b")[0])
 
 
-def test_a_branch_takes_the_new_settings_from_there(bench: Workbench):
+def test_a_branch_has_the_new_settings_from_its_start(bench: Workbench):
     bench.share = math.inf
     trained(bench)
     branch = bench.branch("a", 6, "b", learning_rate=1e-5, weight_decay=0.5)
-    assert losses(branch)[:7] == losses(bench["a"])[:7]  # the seventh is taken before its update
+    assert losses(branch)[:7] == losses(bench["a"])[:7]  # the seventh is computed before its update
     assert losses(branch)[7:] != losses(bench["a"])[7:]
     rates = [step.learning_rate for step in branch.steps]
     assert rates[:6] == [step.learning_rate for step in bench["a"].steps][:6]
     assert max(rates[6:]) <= 1e-5
-    # By hand, with another implementation: train six, change the optimiser's groups, train on.
-    model, tokenizer = bench.route.load("", bench.route.task, seed=0)
-    batches = bench.route.task.batches(bench.route.rows(ROWS), tokenizer, CONFIG)
-    run = steps(model, batches, bench.route.task.loss, CONFIG)
+    # By hand, with another implementation: train six updates, change the groups, train on.
+    model, tokenizer = bench.replay.load("", bench.replay.task, seed=0)
+    batches = bench.replay.task.batches(bench.replay.rows(ROWS), tokenizer, CONFIG)
+    run = steps(model, batches, bench.replay.task.loss, CONFIG)
     by_hand = [next(run).loss for _ in range(6)]
     run.config = branch.config
     for group in run.optimizer.param_groups:
@@ -148,44 +148,43 @@ def test_a_branch_of_a_branch_is_reached_from_the_beginning(bench: Workbench):
 
 @pytest.mark.parametrize("decays", [(0.0, 0.1), (0.1, 0.0)], ids=str)
 def test_a_branch_may_train_more_rows_of_the_word_table(bench: Workbench, decays, monkeypatch):
-    """Without decay Adam trains only the rows in use; to train all rows must come to the same."""
+    """Without decay Adam trains only the rows in use; training all rows must give the same."""
     bench.share = math.inf
     adam = replace(CONFIG, optimizer="adam", weight_decay=decays[0])
     trained(bench, "a", adam)
     branch = bench.branch("a", 6, "b", weight_decay=decays[1])
     monkeypatch.setattr(sparse_embeddings, "WORTH", -1.0)
     bench.share = 0.0
-    trained(
-        bench, "whole", replace(adam, max_grad_norm=0.999999)
-    )  # other snapshots than those of a
-    whole = bench.branch("whole", 6, "d", weight_decay=decays[1])
-    assert losses(branch) == pytest.approx(losses(whole), rel=1e-3)
+    # Another setting, so that the snapshots are not those of a.
+    trained(bench, "all rows", replace(adam, max_grad_norm=0.999999))
+    all_rows = bench.branch("all rows", 6, "d", weight_decay=decays[1])
+    assert losses(branch) == pytest.approx(losses(all_rows), rel=1e-3)
     assert losses(branch) != losses(bench["a"])
 
 
-def test_runs_of_one_beginning_share_snapshots(bench: Workbench):
+def test_runs_with_the_same_beginning_share_snapshots(bench: Workbench):
     bench.share = math.inf
     trained(bench, "a")
-    count = len(list(bench.shelf.folder.iterdir()))
+    count = len(list(bench.snapshots.folder.iterdir()))
     trained(bench, "same")
-    assert len(list(bench.shelf.folder.iterdir())) == count
+    assert len(list(bench.snapshots.folder.iterdir())) == count
     trained(bench, "other", replace(CONFIG, seed=1))
-    assert len(list(bench.shelf.folder.iterdir())) == 2 * count
+    assert len(list(bench.snapshots.folder.iterdir())) == 2 * count
 
 
-def test_the_oldest_snapshots_go_when_space_is_full(bench: Workbench):
+def test_the_oldest_snapshots_are_removed_when_space_is_full(bench: Workbench):
     bench.share = math.inf
     trained(bench)
-    bench.shelf.space = int(2.5 * bench.shelf.folder_size()) // 4
+    bench.snapshots.space = int(2.5 * bench.snapshots.folder_size()) // 4
     trained(bench, "b", replace(CONFIG, seed=1))
-    assert bench.shelf.folder_size() <= bench.shelf.space
+    assert bench.snapshots.folder_size() <= bench.snapshots.space
     assert losses(bench.branch("a", 3, "c")) == losses(bench["a"])
 
 
 def test_a_damaged_snapshot_is_not_used(bench: Workbench):
     bench.share = math.inf
     trained(bench)
-    for file in bench.shelf.folder.rglob("memory.safetensors"):
+    for file in bench.snapshots.folder.rglob("memory.safetensors"):
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.write_bytes(content)
@@ -198,14 +197,14 @@ def test_the_code_of_a_run_gives_its_losses(bench: Workbench, monkeypatch):
     bench.branch("a", 3, "b", learning_rate=1e-4, max_grad_norm=math.inf)
     bench.branch("b", 6, "c", seed=5, batch_size=4)
     for name in "abc":
-        given = {"articles": bench.route.data, "load": bench.route.load}
-        exec(bench.code(name), given)
-        assert given["losses"] == losses(bench[name])
-        scores = [
-            {name: score for name, score in each.items() if name not in ("step", "epoch")}
-            for each in bench[name].evaluations
+        variables = {"articles": bench.replay.data, "load": bench.replay.load}
+        exec(bench.code(name), variables)
+        assert variables["losses"] == losses(bench[name])
+        expected = [
+            {metric: score for metric, score in scores.items() if metric not in ("step", "epoch")}
+            for scores in bench[name].evaluations
         ]
-        assert given["scores"] == scores
+        assert variables["scores"] == expected
 
 
 def test_the_code_names_what_the_workbench_was_given_by_name(task, tmp_path: Path):
@@ -234,7 +233,7 @@ def test_a_new_workbench_on_the_folder_has_the_runs(bench: Workbench, small, tas
     bench.share = math.inf
     trained(bench, "first", replace(CONFIG, max_grad_norm=math.inf))
     bench.branch("first", 3, "second", learning_rate=1e-4)
-    again = Workbench(small, task, folder=bench.folder, load=bench.route.load)
+    again = Workbench(small, task, folder=bench.folder, load=bench.replay.load)
     assert list(again.records) == ["first", "second"]
     for name, run in bench.records.items():
         assert again[name] == run
@@ -246,7 +245,7 @@ def test_a_run_cut_off_by_the_end_of_the_kernel_is_interrupted(bench: Workbench,
     run = trained(bench)
     run.status = "training"
     record.write(run, bench.folder / "a" / "run.json")
-    again = Workbench(small, task, folder=bench.folder, load=bench.route.load)
+    again = Workbench(small, task, folder=bench.folder, load=bench.replay.load)
     assert again["a"].status == "interrupted"
     assert losses(again.branch("a", 9, "b")) == losses(run)
 
@@ -266,7 +265,7 @@ def test_a_folder_of_runs_on_other_data_is_refused(bench: Workbench, small, task
         Workbench(small, replace(task, max_length=16), folder=bench.folder)
 
 
-def test_without_a_folder_nothing_stays(small, task, tiny_bert: Path, tmp_path, monkeypatch):
+def test_without_a_folder_nothing_is_left(small, task, tiny_bert: Path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bench = Workbench(small, task, folder=None, load=noisy(tiny_bert))
     trained(bench)
@@ -285,7 +284,7 @@ def test_pause_resume_and_stop_from_another_thread(bench: Workbench):
     waited(lambda: len(run.steps) > 3)
     control.pause()
     count = len(run.steps)
-    time.sleep(0.3)  # in which it would make many
+    time.sleep(0.3)  # enough time for many updates
     assert (len(run.steps) <= count + 1, control.paused) == (True, True)
     with pytest.raises(RuntimeError, match="'a' is training: stop it"):
         bench.run("b")
@@ -311,14 +310,14 @@ def test_errors_are_kept_in_the_record(bench: Workbench, monkeypatch):
     assert run.status == "failed"
     assert "DivergedError: training diverged at update" in run.error
     assert run.steps
-    monkeypatch.setattr(bench.route, "scores", lambda *_: 1 / 0)
+    monkeypatch.setattr(bench.replay, "scores", lambda *_: 1 / 0)
     assert bench.run("broken", CONFIG, rows=ROWS).error == "ZeroDivisionError: division by zero"
     monkeypatch.undo()
     trained(bench, "fine")
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ({"name": "../a"}, "a run cannot be named '../a'"),
         ({"name": ""}, "a run cannot be named ''"),
@@ -330,10 +329,10 @@ def test_errors_are_kept_in_the_record(bench: Workbench, monkeypatch):
         ({"every": 0}, "every is 0: evaluate after at least 1 update"),
     ],
 )
-def test_what_cannot_begin_is_refused_with_a_remedy(bench: Workbench, given, message: str):
+def test_what_cannot_begin_is_refused_with_a_remedy(bench: Workbench, arguments, message: str):
     bench.records["a"] = bench.begin("a", CONFIG)
     with pytest.raises(ValueError, match=message):
-        bench.begin(**given)
+        bench.begin(**arguments)
 
 
 def test_what_cannot_branch_is_refused(bench: Workbench):
@@ -353,21 +352,21 @@ def test_data_without_a_valid_part_is_refused(small: DatasetDict, task):
 
 
 def test_a_snapshot_of_another_model_is_refused(bench: Workbench, tiny_checkpoints):
-    model, tokenizer = models.load(tiny_checkpoints["bert"], bench.route.task, device="cpu")
-    other, _ = models.load(tiny_checkpoints["distilbert"], bench.route.task, device="cpu")
-    task = bench.route.task
-    batches = task.batches(bench.route.rows(ROWS), tokenizer, CONFIG)
+    model, tokenizer = models.load(tiny_checkpoints["bert"], bench.replay.task, device="cpu")
+    other, _ = models.load(tiny_checkpoints["distilbert"], bench.replay.task, device="cpu")
+    task = bench.replay.task
+    batches = task.batches(bench.replay.rows(ROWS), tokenizer, CONFIG)
     taken = snapshot(steps(model, batches, task.loss, CONFIG))
-    with pytest.raises(ValueError, match="a model in which other weights train"):
+    with pytest.raises(ValueError, match="a model in which other weights are trained"):
         resume(taken, other, batches, task.loss, CONFIG)
 
 
 def test_a_snapshot_without_fp16_is_resumed_in_fp16_with_a_new_scale(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch, tiny_bert: Path
 ):
-    task = bench.route.task
+    task = bench.replay.task
     model, tokenizer = models.load(tiny_bert, task, device="cpu")
-    batches = task.batches(bench.route.rows(ROWS), tokenizer, CONFIG)
+    batches = task.batches(bench.replay.rows(ROWS), tokenizer, CONFIG)
     taken = snapshot(steps(model, batches, task.loss, CONFIG))
     assert taken.state["scaler"] == {}
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
@@ -376,10 +375,12 @@ def test_a_snapshot_without_fp16_is_resumed_in_fp16_with_a_new_scale(
 
 
 def test_time_left_is_the_pace_of_the_last_updates_and_the_evaluations():
-    made = [Step(n, n / 10, 1.0, 0.1, 1.0, n, 2.0 * n, 40) for n in range(1, 31)]
-    run = Record("a", "minilm", 100, 4, 40, [record.Stage(0, CONFIG)], steps=made[:1])
+    updates = [Step(n, n / 10, 1.0, 0.1, 1.0, n, 2.0 * n, 40) for n in range(1, 31)]
+    run = Record("a", "minilm", 100, 4, 40, [record.Stage(0, CONFIG)], steps=updates[:1])
     assert run.seconds_left() is None
-    run.steps, run.evaluations, run.evaluating = made, [{}] * 7, 7.0
+    run.steps = updates
+    run.evaluations = [{}] * 7
+    run.evaluating = 7.0
     assert run.seconds_left() == pytest.approx(10 * 2 + 3 * 1)  # after 32, 36 and 40
 
 
@@ -393,8 +394,8 @@ def test_table_figure_and_csv_hold_the_same(bench: Workbench, tmp_path: Path):
     best = min(scores["log_loss"] for scores in a.evaluations)
     assert table.loc["a", "log_loss"] == best
     long = pd.read_csv(bench.to_csv(tmp_path / "all.csv"))
-    found = long[(long["run"] == "b") & (long["what"] == "loss")]["value"]
-    assert found.tolist() == losses(b)
+    values = long[(long["run"] == "b") & (long["what"] == "loss")]["value"]
+    assert values.tolist() == losses(b)
     ax = bench.figure()
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     marked = [line for line in ax.lines if line.get_marker() not in ("None", None)]
@@ -410,46 +411,46 @@ def test_what_is_written_is_read_again():
     assert "Infinity" not in json.dumps(record._strict(asdict(run)), allow_nan=False)
 
 
-# Nothing that is not of the workbench is replaced
+# Nothing is replaced that the workbench did not write
 
 
 def test_a_folder_with_somebody_elses_files_keeps_them(small, task, tmp_path, tiny_bert):
-    mine = tmp_path / "data.txt"
-    mine.write_text("four years")
+    thesis = tmp_path / "data.txt"
+    thesis.write_text("four years")
     with pytest.raises(FileExistsError, match=r"data.txt is not of a workbench"):
         Workbench(small, task, folder=tmp_path, load=noisy(tiny_bert))
-    assert mine.read_text() == "four years"
+    assert thesis.read_text() == "four years"
 
 
 def test_runs_of_another_notebook_on_the_same_folder_are_not_replaced(small, task, bench):
-    other = Workbench(small, task, folder=bench.folder, load=bench.route.load)
+    other = Workbench(small, task, folder=bench.folder, load=bench.replay.load)
     first = trained(bench, "run 1")
     assert other.free_name() == "run 2"
     with pytest.raises(ValueError, match="the name 'run 1' is taken"):
         other.begin("run 1", CONFIG)
-    begun = other.begin(None, CONFIG, rows=ROWS)
+    second = other.begin(None, CONFIG, rows=ROWS)
     with locked(bench.folder / "run 2"), pytest.raises(BusyError, match="run 2 is in use by"):
-        other.train(begun)
+        other.train(second)
     assert record.read(bench.folder / "run 1" / "run.json").steps == first.steps
 
 
 def test_a_table_replaces_a_table_of_runs_and_nothing_else(bench, tmp_path):
     trained(bench)
     assert bench.to_csv() == bench.to_csv()
-    mine = tmp_path / "mine.csv"
-    mine.write_text("text,label\na,b\n")
+    file = tmp_path / "mine.csv"
+    file.write_text("text,label\na,b\n")
     with pytest.raises(FileExistsError, match=r"mine.csv is no table of runs"):
-        bench.to_csv(mine)
-    assert mine.read_text() == "text,label\na,b\n"
+        bench.to_csv(file)
+    assert file.read_text() == "text,label\na,b\n"
 
 
-def test_what_lies_beside_the_snapshots_outlives_them(bench):
+def test_other_files_beside_the_snapshots_are_not_removed(bench):
     bench.share = math.inf
-    kept = bench.shelf.folder / "thesis" / "chapter.txt"
-    kept.parent.mkdir(parents=True)
-    kept.write_text("four years")
-    bench.shelf.space = 1
+    chapter = bench.snapshots.folder / "thesis" / "chapter.txt"
+    chapter.parent.mkdir(parents=True)
+    chapter.write_text("four years")
+    bench.snapshots.space = 1
     trained(bench)
-    bench.shelf._tidy()
-    assert kept.read_text() == "four years"
-    assert [path.name for path in bench.shelf.folder.iterdir()] == ["thesis"]
+    bench.snapshots._remove_oldest()
+    assert chapter.read_text() == "four years"
+    assert [path.name for path in bench.snapshots.folder.iterdir()] == ["thesis"]

@@ -98,27 +98,28 @@ def test_label_smoothing_mixes_the_target_with_the_uniform(seed: int, epsilon: f
 
 
 @given(seeds, st.integers(1, 12), st.integers(1, 12))
-def test_sums_over_pieces_are_the_sum_over_the_whole(seed: int, rows: int, size: int):
+def test_sums_over_micro_batches_are_the_sum_over_the_batch(seed: int, rows: int, size: int):
     logits, targets = drawn(seed, rows, 3)
     numbers = targets.double()
-    for loss, outputs, truth in (
+    for loss, outputs, labels in (
         (losses.cross_entropy, logits, targets),
         (losses.brier, logits, targets),
         (losses.squared_error, logits[:, :1], numbers),
     ):
-        whole = loss(outputs, truth)
-        pieces = [
-            loss(outputs[at : at + size], truth[at : at + size]) for at in range(0, rows, size)
+        batch = loss(outputs, labels)
+        parts = [
+            loss(outputs[start : start + size], labels[start : start + size])
+            for start in range(0, rows, size)
         ]
-        joined = LossSum(sum(piece.total for piece in pieces), sum(piece.count for piece in pieces))
-        torch.testing.assert_close(joined.mean, whole.mean)
-        assert joined.count == whole.count == rows
+        summed = LossSum(sum(part.total for part in parts), sum(part.count for part in parts))
+        torch.testing.assert_close(summed.mean, batch.mean)
+        assert summed.count == batch.count == rows
 
 
 def test_mean_of_quotients_is_the_mistake_that_sums_avoid():
     logits, targets = drawn(0, 5, 3)
-    pieces = [losses.cross_entropy(logits[part], targets[part]) for part in ([0, 1, 2, 3], [4])]
-    quotients = sum(piece.mean for piece in pieces) / 2
+    parts = [losses.cross_entropy(logits[rows], targets[rows]) for rows in ([0, 1, 2, 3], [4])]
+    quotients = sum(part.mean for part in parts) / 2
     assert abs(quotients - losses.cross_entropy(logits, targets).mean) > 0.01
 
 

@@ -53,7 +53,7 @@ def test_classification_scores_are_scikit_learns():
 
 
 def test_macro_scores_by_hand_from_counts():
-    #  truth 0: 3 answered 0, 1 answered 1; truth 1: 2 answered 0, 4 answered 1
+    # Label 0: 3 predicted 0, 1 predicted 1; label 1: 2 predicted 0, 4 predicted 1.
     targets = np.repeat([0, 0, 1, 1], [3, 1, 2, 4])
     logits = np.eye(2)[np.repeat([0, 1, 0, 1], [3, 1, 2, 4])]
     scores = metrics.classification(logits, targets)
@@ -128,11 +128,11 @@ def test_scores_keep_their_bounds(data):
 
 def slow_calibration_error(probabilities, targets, bins):
     total = 0.0
-    for at in range(bins):
+    for index in range(bins):
         inside = [
             (row.max(), row.argmax() == target)
             for row, target in zip(probabilities, targets, strict=True)
-            if at == min(int(row.max() * bins), bins - 1)
+            if index == min(int(row.max() * bins), bins - 1)
         ]
         if inside:
             confidence, right = np.mean(inside, axis=0)
@@ -151,19 +151,19 @@ def test_one_bin_compares_mean_confidence_with_accuracy():
     assert metrics.calibration_error(LOGITS, TARGETS, bins=1) == pytest.approx(abs(gap))
 
 
-def test_certain_and_always_wrong_is_as_bad_as_it_gets():
+def test_certain_and_always_wrong_has_the_largest_calibration_error():
     logits = np.tile([1000.0, 0.0], (5, 1))
     assert metrics.calibration_error(logits, np.ones(5, dtype=int)) == 1
     assert metrics.calibration_error(logits, np.zeros(5, dtype=int)) == 0
 
 
-def test_full_confidence_shares_the_last_bin():
+def test_full_confidence_falls_into_the_last_bin():
     logits = np.array([[1000.0, 0.0], [np.log(0.96), np.log(0.04)]])
     error = metrics.calibration_error(logits, np.array([1, 0]))
     assert error == pytest.approx(0.98 - 0.5)
 
 
-def test_kept_promises_have_no_calibration_error():
+def test_confidence_equal_to_accuracy_has_no_calibration_error():
     logits = np.log(np.tile([0.75, 0.25], (8, 1)))
     targets = np.repeat([0, 1], [6, 2])
     assert metrics.calibration_error(logits, targets) == pytest.approx(0, abs=1e-12)
@@ -248,11 +248,11 @@ def test_mean_absolute_error_is_at_most_the_root_of_the_squared(data):
 
 def test_bootstrap_of_all_samples_of_three_rows():
     values = np.array([0.0, 1.0, 5.0])
-    every = [np.mean(sample) for sample in product(values, repeat=3)]
+    means = [np.mean(sample) for sample in product(values, repeat=3)]
     drawn = metrics.resample(np.mean, values, draws=20_000, seed=0)
-    assert set(drawn.round(6)) == set(np.round(every, 6))
-    assert drawn.mean() == pytest.approx(np.mean(every), abs=0.05)
-    assert drawn.std() == pytest.approx(np.std(every), abs=0.03)
+    assert set(drawn.round(6)) == set(np.round(means, 6))
+    assert drawn.mean() == pytest.approx(np.mean(means), abs=0.05)
+    assert drawn.std() == pytest.approx(np.std(means), abs=0.03)
 
 
 def test_bootstrap_of_an_accuracy_is_as_wide_as_the_formula():
@@ -286,7 +286,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 0.83 < hits / 300 < 0.95
 
 
-def test_crossed_is_as_wide_as_the_variance_of_both_kinds_of_luck():
+def test_crossed_is_as_wide_as_the_variance_of_seeds_and_rows():
     random = np.random.default_rng(0)
     seeds, rows = random.normal(0, 2, (30, 1)), random.normal(0, 3, (1, 200))
     values = seeds + rows  # no noise of its own: the variances of the two means add up
@@ -298,9 +298,10 @@ def test_crossed_is_as_wide_as_the_variance_of_both_kinds_of_luck():
 
 def test_crossed_with_one_seed_is_the_bootstrap_of_its_rows():
     values = np.random.default_rng(0).normal(size=300)
-    one, other = metrics.crossed(values[None], draws=4000), metrics.bootstrap(np.mean, values)
-    assert one.value == pytest.approx(other.value)
-    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.02)
+    crossed = metrics.crossed(values[None], draws=4000)
+    bootstrap = metrics.bootstrap(np.mean, values)
+    assert crossed.value == pytest.approx(bootstrap.value)
+    assert (crossed.low, crossed.high) == pytest.approx((bootstrap.low, bootstrap.high), abs=0.02)
 
 
 def test_crossed_refuses_values_without_seeds():
@@ -365,7 +366,7 @@ def exact_p(only_first, only_second):
     flips = only_first + only_second
     distance = abs(only_first - flips / 2)
     heads = [sum(sequence) for sequence in product((0, 1), repeat=flips)]
-    return np.mean([abs(each - flips / 2) >= distance for each in heads])
+    return np.mean([abs(count - flips / 2) >= distance for count in heads])
 
 
 @pytest.mark.parametrize("counts", [(4, 1), (7, 0), (3, 3), (0, 1), (2, 9)])

@@ -18,13 +18,13 @@ RATE, DECAY = 0.1, 0.05
 totals = st.integers(1, 200)
 shares = st.floats(0, 1)
 
-each_shape = pytest.mark.parametrize(
+each_architecture = pytest.mark.parametrize(
     "shape", ["bert", "distilbert", "roberta", "modernbert", "gpt2"]
 )
 
 
 def slow(name: str, weight: float, gradients: list[float]) -> float:
-    """A weight after updates with given gradients, as the papers write them."""
+    """A weight after updates with the given gradients, as the papers write them."""
     velocity = first = second = 0.0
     for step, gradient in enumerate(gradients, start=1):
         if name == "adamw":
@@ -43,25 +43,26 @@ def slow(name: str, weight: float, gradients: list[float]) -> float:
 def test_optimisers_follow_their_papers(name: str):
     weight = nn.Parameter(torch.tensor([[2.0]], dtype=torch.float64))
     groups = [{"params": [weight], "weight_decay": DECAY}]
-    optimiser, gradients = optimizer(name, groups, RATE), [1.0, -0.5, 3.0, 0.2]
+    optimiser = optimizer(name, groups, RATE)
+    gradients = [1.0, -0.5, 3.0, 0.2]
     for gradient in gradients:
         weight.grad = torch.full_like(weight, gradient)
         optimiser.step()
     assert weight.item() == pytest.approx(slow(name, 2.0, gradients), rel=1e-9)
 
 
-def test_an_unknown_optimiser_is_answered_with_the_known():
+def test_an_unknown_optimiser_is_refused_with_the_known_ones():
     with pytest.raises(
         ValueError, match="unknown optimizer 'lion': use sgd, momentum, adam, adamw"
     ):
         optimizer("lion", [], 0.1)
 
 
-@each_shape
+@each_architecture
 def test_matrices_decay_and_biases_and_norms_do_not(tiny_checkpoints, shape: str):
     model = AutoModel.from_pretrained(tiny_checkpoints[shape])
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    decayed, spared = (
+    decayed, undecayed = (
         {names[id(parameter)] for parameter in group["params"]}
         for group in decay_groups(model.parameters(), 0.3)
     )
@@ -73,18 +74,18 @@ def test_matrices_decay_and_biases_and_norms_do_not(tiny_checkpoints, shape: str
     }
     biases = {name for name in names.values() if name.endswith("bias")}
     assert norms
-    assert spared == norms | biases
-    assert decayed | spared == set(names.values())
-    assert not decayed & spared
+    assert undecayed == norms | biases
+    assert decayed | undecayed == set(names.values())
+    assert not decayed & undecayed
 
 
 def test_groups_carry_the_decay_and_leave_frozen_parameters_out():
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
     model[0].requires_grad_(False)
-    decayed, spared = decay_groups(model.parameters(), 0.3)
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
+    decayed, undecayed = decay_groups(model.parameters(), 0.3)
+    assert (decayed["weight_decay"], undecayed["weight_decay"]) == (0.3, 0.0)
     assert decayed["params"] == [model[1].weight]
-    assert spared["params"] == [model[1].bias]
+    assert undecayed["params"] == [model[1].bias]
 
 
 def test_nothing_to_train_is_refused():
@@ -94,18 +95,15 @@ def test_nothing_to_train_is_refused():
 
 @given(st.sampled_from(SCHEDULES), totals, shares)
 def test_every_update_but_the_first_ones_follows_the_closed_form(name, total, warmup_ratio):
-    rate, rising = (
-        schedule(name, total=total, warmup_ratio=warmup_ratio),
-        round(warmup_ratio * total),
-    )
+    rate = schedule(name, total=total, warmup_ratio=warmup_ratio)
+    rising = round(warmup_ratio * total)
     for update in range(total):
         if update < rising:
             expected = (update + 1) / (rising + 1)
         else:
             left = (total - update) / (total - rising)
-            expected = {"constant": 1, "linear": left, "cosine": math.sin(math.pi / 2 * left) ** 2}[
-                name
-            ]
+            cosine = math.sin(math.pi / 2 * left) ** 2
+            expected = {"constant": 1, "linear": left, "cosine": cosine}[name]
         assert rate(update) == pytest.approx(expected, abs=1e-12)
 
 
@@ -121,22 +119,23 @@ def test_no_update_is_wasted_at_rate_zero_and_none_exceeds_the_peak(name, total,
 
 
 @pytest.mark.parametrize(
-    ("name", "theirs"),
+    ("name", "get_schedule"),
     [("linear", get_linear_schedule_with_warmup), ("cosine", get_cosine_schedule_with_warmup)],
 )
-def test_after_warm_up_it_is_transformers_schedule(name: str, theirs):
+def test_after_warm_up_it_is_transformers_schedule(name: str, get_schedule):
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    other, mine = theirs(optimiser, 10, 100), schedule(name, total=100, warmup_ratio=0.1)
-    assert other.get_last_lr() == [0]  # which mine avoids
-    assert mine(0) > 0
+    reference = get_schedule(optimiser, 10, 100)
+    rate = schedule(name, total=100, warmup_ratio=0.1)
+    assert reference.get_last_lr() == [0]  # which ours avoids
+    assert rate(0) > 0
     for update in range(100):
         if update >= 10:
-            assert mine(update) == pytest.approx(other.get_last_lr()[0], abs=1e-12)
+            assert rate(update) == pytest.approx(reference.get_last_lr()[0], abs=1e-12)
         optimiser.step()
-        other.step()
+        reference.step()
 
 
-def test_an_unknown_schedule_is_answered_with_the_known():
+def test_an_unknown_schedule_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown schedule 'step': use constant, linear, cosine"):
         schedule("step", total=10, warmup_ratio=0.1)
 
@@ -152,13 +151,13 @@ def test_clipping_is_that_of_torch(limit: float):
     ours, theirs = with_gradients(), with_gradients()
     norm = nn.utils.clip_grad_norm_(theirs.parameters(), limit).item()
     assert clip_grad_norm(ours.parameters(), limit) == pytest.approx(norm, rel=1e-6)
-    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert (mine.grad is None) == (other.grad is None)
-        if other.grad is not None:  # the norm, and with it the factor, may round otherwise
-            assert_alike(mine.grad, other.grad)
+    for parameter, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert (parameter.grad is None) == (expected.grad is None)
+        if expected.grad is not None:  # the norm, and with it the factor, may round differently
+            assert_alike(parameter.grad, expected.grad)
 
 
-def test_a_gradient_that_is_no_number_is_told():
+def test_the_norm_of_a_gradient_with_nan_is_nan():
     weight = nn.Parameter(torch.zeros(2))
     weight.grad = torch.tensor([math.nan, 1.0])
     assert math.isnan(clip_grad_norm([weight], 1.0))

@@ -194,10 +194,10 @@ def test_a_new_panel_has_the_runs_of_the_old_one(board: TrainingPanel):
     for bench in (
         board.bench,
         Workbench(
-            board.bench.route.data,
-            board.bench.route.task,
+            board.bench.replay.data,
+            board.bench.replay.task,
             folder=board.bench.folder,
-            load=board.bench.route.load,
+            load=board.bench.replay.load,
         ),
     ):
         fresh = training_panel(bench, CONFIG)

@@ -1,4 +1,4 @@
-"""A walk from one model to another gives what evaluating each point on its own gives."""
+"""Evaluating a line between two models gives what evaluating each point on its own gives."""
 
 import json
 
@@ -21,13 +21,13 @@ from ftlearn.tasks import classification, regression
 WORDS = ["ball", "code", "heart", "run", "chip", "pulse", "team", "server", "sleep"]
 
 
-def rows(start, count):
+def rows(start, end):
     return Dataset.from_dict(
         {
             "text": [
-                " ".join(WORDS[(at * k) % 9] for k in range(1, 6)) for at in range(start, count)
+                " ".join(WORDS[(row * k) % 9] for k in range(1, 6)) for row in range(start, end)
             ],
-            "label": [["cold", "mild", "warm"][at % 3] for at in range(start, count)],
+            "label": [["cold", "mild", "warm"][row % 3] for row in range(start, end)],
         }
     )
 
@@ -39,7 +39,7 @@ ALPHAS = (-0.5, 0, 0.5, 1, 1.5)
 
 @pytest.fixture(scope="module")
 def ends(tiny_bert):
-    """Two models that share a body and differ in their heads, and their tokenizer."""
+    """Two models that share a backbone and differ in their heads, and their tokenizer."""
     (start, tokenizer), (end, _) = (
         models.load(tiny_bert, TASK, seed=seed, device="cpu") for seed in (0, 3)
     )
@@ -49,84 +49,84 @@ def ends(tiny_bert):
 
 
 @pytest.fixture(scope="module")
-def walked(ends):
+def line(ends):
     start, end, tokenizer = ends
     sets = DatasetDict({"valid": VALID, "test": TEST})
     return landscape.evaluate_line(start, start, end, sets, TASK, tokenizer, alphas=ALPHAS)
 
 
-def test_every_point_is_evaluated_as_a_model_of_its_own(ends, walked, tiny_bert):
+def test_every_point_is_evaluated_as_a_separate_model(ends, line, tiny_bert):
     start, end, tokenizer = ends
     fresh, _ = models.load(tiny_bert, TASK, seed=9, device="cpu")
-    for at, alpha in enumerate(ALPHAS):
+    for index, alpha in enumerate(ALPHAS):
         fresh.load_state_dict(interpolation.interpolate(start, end, alpha))
         for name, data in (("valid", VALID), ("test", TEST)):
             expected = evaluate(fresh, data, TASK, tokenizer)
-            found = walked.reports[name][at]
+            found = line.reports[name][index]
             np.testing.assert_allclose(found.outputs, expected.outputs, atol=1e-5)
 
 
-def test_the_outputs_of_two_heads_are_mixed_exactly_and_so_is_the_loss(walked):
-    # The heads are linear and the body is one: logits at α are known from those at 0 and 1.
-    reports = walked.reports["valid"]
+def test_the_outputs_of_two_heads_are_mixed_exactly_and_so_is_the_loss(line):
+    # The heads are linear and share a backbone, so logits at α follow from those at 0 and 1.
+    reports = line.reports["valid"]
     first, last = reports[ALPHAS.index(0)].outputs, reports[ALPHAS.index(1)].outputs
-    losses = walked.values()
+    losses = line.values()
     for alpha, loss in zip(ALPHAS, losses, strict=True):
         logits = (1 - alpha) * first + alpha * last
         assert loss == pytest.approx(log_losses(logits, reports[0].targets).mean(), abs=1e-5)
     # The loss is convex in a linear head, so there is no barrier, provably.
-    assert walked.barrier() <= 0
+    assert line.barrier() <= 0
 
 
-def test_the_table_has_a_row_for_each_data_set_and_alpha(walked):
-    table = walked.table
+def test_the_table_has_a_row_for_each_data_set_and_alpha(line):
+    table = line.table
     assert list(table["data"]) == ["valid"] * 5 + ["test"] * 5
     assert list(table["alpha"]) == [*ALPHAS, *ALPHAS]
     assert set(table["rows"]) == {24, 16}
     assert {"accuracy", "log_loss", "calibration_error", "brier"} <= set(table)
-    np.testing.assert_array_equal(table["accuracy"][5:], walked.values("accuracy", on="test"))
+    np.testing.assert_array_equal(table["accuracy"][5:], line.values("accuracy", on="test"))
 
 
-def test_the_best_alpha_is_that_of_the_first_data_set_by_the_tasks_criterion(walked):
-    table = walked.table[walked.table["data"] == "valid"]
-    assert walked.best() == table["alpha"][table["log_loss"].idxmin()]
-    assert walked.best("accuracy") == min(
+def test_the_best_alpha_is_that_of_the_first_data_set_by_the_tasks_monitor(line):
+    table = line.table[line.table["data"] == "valid"]
+    assert line.best() == table["alpha"][table["log_loss"].idxmin()]
+    assert line.best("accuracy") == min(
         table["alpha"][table["accuracy"] == table["accuracy"].max()], key=abs
     )
-    table = walked.table[walked.table["data"] == "test"]
-    assert walked.best("log_loss", on="test") == table["alpha"][table["log_loss"].idxmin()]
-    assert len(set(walked.values())) == 5
+    table = line.table[line.table["data"] == "test"]
+    assert line.best("log_loss", on="test") == table["alpha"][table["log_loss"].idxmin()]
+    assert len(set(line.values())) == 5
 
 
 def test_a_barrier_of_accuracy_is_a_fall_and_one_of_loss_a_rise():
     targets = np.array([0, 1, 2] * 8)
-    right = 5 * np.eye(3)[targets]
-    reports = [Report(TASK, VALID, outputs, targets) for outputs in (right, -right, right)]
-    walked = landscape.Line((0.0, 0.5, 1.0), {"valid": reports})
-    assert walked.barrier("accuracy") == pytest.approx(1.0)
+    correct = 5 * np.eye(3)[targets]
+    reports = [Report(TASK, VALID, logits, targets) for logits in (correct, -correct, correct)]
+    line = landscape.Line((0.0, 0.5, 1.0), {"valid": reports})
+    assert line.barrier("accuracy") == pytest.approx(1.0)
     ends, middle = np.log1p(2 * np.exp(-5)), np.log(np.exp(-5) + 2) + 5
-    assert walked.barrier() == pytest.approx(middle - ends)
+    assert line.barrier() == pytest.approx(middle - ends)
 
 
-def test_walks_name_what_they_do_not_have(walked, ends):
+def test_unknown_metrics_and_data_sets_are_named(line, ends):
     with pytest.raises(KeyError, match="log_loss"):
-        walked.values("loss")
+        line.values("loss")
     with pytest.raises(KeyError, match="valid"):
-        walked.best(on="train")
+        line.best(on="train")
     start, end, tokenizer = ends
     with pytest.raises(ValueError, match="alphas is empty"):
         landscape.evaluate_line(start, start, end, VALID, TASK, tokenizer, alphas=[])
 
 
-def test_a_walk_draws_one_curve_for_each_data_set(walked):
-    ax = walked.draw("accuracy")
-    assert [line.get_label() for line in ax.lines] == ["valid", "test"]
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), walked.values("accuracy"))
+def test_a_line_is_drawn_with_one_curve_per_data_set(line):
+    ax = line.draw("accuracy")
+    assert [curve.get_label() for curve in ax.lines] == ["valid", "test"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), line.values("accuracy"))
     np.testing.assert_allclose(ax.lines[0].get_xdata(), ALPHAS)
     assert ax.get_ylabel() == "accuracy"
 
 
-def test_walks_bring_the_weights_and_the_mode_back(ends):
+def test_weights_and_mode_are_restored(ends):
     start, end, tokenizer = ends
     before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
     start.train()
@@ -156,7 +156,7 @@ def test_a_greedy_soup_is_never_worse_than_its_best_member(ends, tiny_bert):
     assert list(by_accuracy.scores) == sorted(by_accuracy.scores)
 
 
-def test_the_map_of_a_plane_agrees_with_models_at_its_points(ends, tiny_bert):
+def test_the_surface_over_a_plane_agrees_with_models_at_its_points(ends, tiny_bert):
     start, end, tokenizer = ends
     third, _ = models.load(tiny_bert, TASK, seed=5, device="cpu")
     found = landscape.evaluate_plane(
@@ -180,36 +180,36 @@ def two_folders(ends, tmp_path):
     return places
 
 
-def test_two_folders_become_the_best_model_between_them(ends, walked, two_folders, tmp_path):
+def test_two_folders_become_the_best_model_between_them(ends, line, two_folders, tmp_path):
     merged = landscape.interpolate_folders(
         *two_folders, tmp_path / "valid.csv", tmp_path / "out", ALPHAS
     )
-    assert merged.alpha == walked.best()
+    assert merged.alpha == line.best()
     written = pd.read_csv(tmp_path / "out" / "path.csv")
-    np.testing.assert_allclose(written["log_loss"], walked.values(), atol=1e-5)
+    np.testing.assert_allclose(written["log_loss"], line.values(), atol=1e-5)
     assert image.imread(tmp_path / "out" / "path.png").ndim == 3
     model, tokenizer, task = models.load_finetuned(merged.folder)
     assert task == TASK
     loss = evaluate(model, VALID, task, tokenizer).scores["log_loss"]
-    assert loss == pytest.approx(walked.values().min(), abs=1e-5)
+    assert loss == pytest.approx(line.values().min(), abs=1e-5)
 
 
 def test_without_data_one_alpha_is_needed_and_taken(two_folders, ends, tmp_path):
     with pytest.raises(ValueError, match="11 alphas and no data"):
         landscape.interpolate_folders(*two_folders, None, tmp_path / "out")
     merged = landscape.interpolate_folders(*two_folders, None, tmp_path / "out", [0.25])
-    assert (merged.alpha, merged.walk) == (0.25, None)
+    assert (merged.alpha, merged.line) == (0.25, None)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
     model, *_ = models.load_finetuned(merged.folder)
     expected = interpolation.interpolate(*ends[:2], 0.25)
     torch.testing.assert_close(model.classifier.weight, expected["classifier.weight"])
 
 
-def test_a_data_set_and_another_metric_can_choose(two_folders, walked, tmp_path):
+def test_a_data_set_and_another_metric_can_choose(two_folders, line, tmp_path):
     merged = landscape.interpolate_folders(
         *two_folders, VALID, tmp_path / "out", ALPHAS, by="accuracy"
     )
-    assert merged.alpha == walked.best("accuracy")
+    assert merged.alpha == line.best("accuracy")
 
 
 def test_refused_rows_of_the_file_are_reported(two_folders, tmp_path):
@@ -221,19 +221,19 @@ def test_refused_rows_of_the_file_are_reported(two_folders, tmp_path):
         )
 
 
-def test_a_file_is_read_as_it_is_written(two_folders, walked, tmp_path):
+def test_a_file_is_read_as_it_is_written(two_folders, line, tmp_path):
     place = tmp_path / "valid.csv"
     place.write_bytes(place.read_bytes().replace(b",", b";"))
     with pytest.raises(DataError, match="--delimiter ';'"):
         landscape.interpolate_folders(*two_folders, place, tmp_path / "out", ALPHAS)
-    how = {"delimiter": ";", "encoding": "cp1252"}
+    reading = {"delimiter": ";", "encoding": "cp1252"}
     merged = landscape.interpolate_folders(
-        *two_folders, place, tmp_path / "out", ALPHAS, reading=how, device="cpu"
+        *two_folders, place, tmp_path / "out", ALPHAS, reading=reading, device="cpu"
     )
-    assert merged.alpha == walked.best()
+    assert merged.alpha == line.best()
 
 
-def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
+def test_other_architectures_and_existing_folders_are_refused_before_the_work(
     two_folders, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(models, "load_finetuned", None)
@@ -261,7 +261,7 @@ def test_models_of_two_makes_and_older_folders_are_refused_before_the_work(
 def test_names_and_points_are_checked_before_anything_is_measured(
     two_folders, tmp_path, monkeypatch, alphas, by, message: str
 ):
-    monkeypatch.setattr(merge, "walk", None)
+    monkeypatch.setattr(merge, "evaluate_line", None)
     with pytest.raises((ValueError, KeyError), match=message):
         landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", alphas, by=by)
     assert not (tmp_path / "out").exists()
@@ -275,7 +275,7 @@ def test_a_metric_without_data_to_measure_it_on_is_refused(two_folders, tmp_path
 def test_a_failure_at_the_end_leaves_no_folder_in_the_way(two_folders, tmp_path, monkeypatch):
     before = sorted(tmp_path.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(merge.folders, "interpolate", lambda *given: 1 / 0)
+        patch.setattr(merge.on_disk, "interpolate", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
     assert sorted(tmp_path.iterdir()) == before
@@ -287,11 +287,11 @@ def test_rows_of_one_class_can_choose_a_point(two_folders, tmp_path):
     merged = landscape.interpolate_folders(
         *two_folders, tmp_path / "one.csv", tmp_path / "out", [0, 1]
     )
-    assert list(merged.walk.table["rows"]) == [2, 2]
+    assert list(merged.line.table["rows"]) == [2, 2]
 
 
-def test_regressions_are_walked_by_their_error(tiny_bert):
-    data = VALID.remove_columns("label").add_column("label", [float(at) for at in range(24)])
+def test_regressions_are_judged_by_their_error(tiny_bert):
+    data = VALID.remove_columns("label").add_column("label", [float(row) for row in range(24)])
     task = regression(data, max_length=16)
     start, tokenizer = models.load(tiny_bert, task, seed=0, device="cpu")
     end, _ = models.load(tiny_bert, task, seed=1, device="cpu")

@@ -1,4 +1,4 @@
-"""Searching: what is drawn, what is best, what is pruned, and that no trial is lost or doubled."""
+"""Search: what is drawn, what is best, what is pruned, and that no trial is lost or run twice."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def bowl(x, y, n, k):
     return (x - 1) ** 2 + math.log10(y) ** 2 + 0.1 * (n - 3) ** 2 + (k == "b")
 
 
-def settings(found):
-    return found.table()[["x", "y"]].to_numpy().tolist()
+def settings(result):
+    return result.table()[["x", "y"]].to_numpy().tolist()
 
 
-# --- what is drawn ------------------------------------------------------------------------------
+# --- what is drawn --------------------------------------------------------------------------------
 
 
 def test_a_grid_of_choices_is_exactly_their_product():
@@ -62,12 +62,12 @@ def test_a_grid_of_choices_is_exactly_their_product():
     points=st.integers(4, 60),
 )
 def test_a_grid_is_the_largest_that_the_budget_pays_for(ranges, choices, points):
-    space = {f"r{at}": search.uniform(0, 1) for at in range(ranges)}
+    space = {f"r{index}": search.uniform(0, 1) for index in range(ranges)}
     space["c"] = search.choice(*range(choices))
-    made = search.grid(space, points)
-    side = len({point["r0"] for point in made})
-    assert len(made) == side**ranges * choices <= points < (side + 1) ** ranges * choices
-    assert len({tuple(point.values()) for point in made}) == len(made)
+    grid = search.grid(space, points)
+    side = len({point["r0"] for point in grid})
+    assert len(grid) == side**ranges * choices <= points < (side + 1) ** ranges * choices
+    assert len({tuple(point.values()) for point in grid}) == len(grid)
 
 
 def test_a_grid_is_even_on_the_scale_of_its_range():
@@ -100,17 +100,17 @@ def test_equal_seeds_make_equal_searches(method):
 def test_a_model_of_the_objective_beats_luck(method, trials, seeds):
     space = {"x": SPACE["x"], "y": SPACE["y"]}
 
-    def mean_best(how):
+    def mean_best(method):
         runs = (
-            search.run(lambda x, y: bowl(x, y, 3, "a"), space, method=how, trials=trials, seed=s)
+            search.run(lambda x, y: bowl(x, y, 3, "a"), space, method=method, trials=trials, seed=s)
             for s in range(seeds)
         )
-        return np.mean([found.best.value for found in runs])
+        return np.mean([run.best.value for run in runs])
 
     assert mean_best(method) < 0.5 * mean_best("random")
 
 
-# --- what is found ------------------------------------------------------------------------------
+# --- the results ----------------------------------------------------------------------------------
 
 
 def test_best_and_curve_are_those_of_the_table():
@@ -152,21 +152,21 @@ def test_importance_leaves_out_what_settings_do_only_together():
     assert share.idxmax() == "z"  # although x and y explain nearly all, together
 
 
-def test_what_optuna_does_stays_in_reach():
+def test_the_study_of_optuna_is_accessible():
     found = search.run(bowl, SPACE, method="random", trials=5)
     assert isinstance(found.study, optuna.Study)
     assert found.study.best_value == found.best.value
 
 
-# --- trials that end early ----------------------------------------------------------------------
+# --- trials that end early ------------------------------------------------------------------------
 
 
-def falling(taken):
+def falling(calls):
     """An objective whose curve shows from its first step how it will end."""
 
     def objective(x):
         for step in range(1, 10):
-            taken.append(x)
+            calls.append(x)
             yield x + 1 / step
 
     return objective
@@ -174,13 +174,14 @@ def falling(taken):
 
 @pytest.mark.parametrize("rule", ["median", "halving"])
 def test_pruning_stops_bad_trials_early_and_keeps_the_best(rule):
-    taken, whole = [], []
+    pruned_calls = []
+    all_calls = []
     space = {"x": search.uniform(0, 10)}
-    found = search.run(falling(taken), space, method="random", trials=40, prune=rule)
-    full = search.run(falling(whole), space, method="random", trials=40)
+    found = search.run(falling(pruned_calls), space, method="random", trials=40, prune=rule)
+    full = search.run(falling(all_calls), space, method="random", trials=40)
     table = found.table()
-    assert len(whole) == 360
-    assert len(taken) == table["steps"].sum() < 0.75 * len(whole)
+    assert len(all_calls) == 360
+    assert len(pruned_calls) == table["steps"].sum() < 0.75 * len(all_calls)
     assert found.best.settings == full.best.settings
     assert set(table["state"]) == {"complete", "pruned"}
     assert (table.query("state == 'pruned'")["steps"] < 9).all()
@@ -207,7 +208,7 @@ def test_without_pruning_every_trial_goes_to_its_end():
     assert (found.table()["steps"] == 9).all()
 
 
-def test_a_failing_trial_is_recorded_and_the_search_goes_on():
+def test_a_failing_trial_is_recorded_and_the_search_continues():
     def objective(x):
         if x < 0:
             raise RuntimeError("no root of a negative number")
@@ -232,7 +233,7 @@ def test_an_objective_that_yields_nothing_is_named():
         search.run(lambda x: iter(()), {"x": SPACE["x"]}, trials=2)
 
 
-# --- interrupted, continued, shared -------------------------------------------------------------
+# --- interrupted, continued, parallel -------------------------------------------------------------
 
 
 def interrupted_at(count):
@@ -248,35 +249,35 @@ def interrupted_at(count):
 
 
 @pytest.mark.parametrize("method", ["grid", "random", "tpe", "gp"])
-def test_interrupted_and_continued_is_never_interrupted(method, tmp_path):
-    how = {"method": method, "trials": 16, "seed": 2}
-    whole = search.run(bowl, SPACE, **how)
-    stored = {"storage": tmp_path / "search.log"}
+def test_an_interrupted_and_continued_search_is_the_uninterrupted_one(method, tmp_path):
+    options = {"method": method, "trials": 16, "seed": 2}
+    uninterrupted = search.run(bowl, SPACE, **options)
+    options["storage"] = tmp_path / "search.log"
     with pytest.warns(UserWarning, match="interrupted"):
-        part = search.run(interrupted_at(6), SPACE, **how, **stored)
-    assert (len(part.table()), part.stopped) == (5, "interrupted")
-    rest = search.run(bowl, SPACE, **how, **stored)
-    assert settings(rest) == settings(whole)
-    assert rest.best.value == whole.best.value
-    assert len(search.run(bowl, SPACE, **how, **stored).table()) == 16  # nothing left to do
+        first = search.run(interrupted_at(6), SPACE, **options)
+    assert (len(first.table()), first.stopped) == (5, "interrupted")
+    continued = search.run(bowl, SPACE, **options)
+    assert settings(continued) == settings(uninterrupted)
+    assert continued.best.value == uninterrupted.best.value
+    assert len(search.run(bowl, SPACE, **options).table()) == 16  # nothing left to do
 
 
 def test_a_longer_budget_continues_the_same_search(tmp_path):
-    how = {"method": "tpe", "storage": str(tmp_path / "search.log")}
-    search.run(bowl, SPACE, trials=12, **how)
-    longer = search.run(bowl, SPACE, trials=20, **how)
+    options = {"method": "tpe", "storage": str(tmp_path / "search.log")}
+    search.run(bowl, SPACE, trials=12, **options)
+    longer = search.run(bowl, SPACE, trials=20, **options)
     assert settings(longer) == settings(search.run(bowl, SPACE, method="tpe", trials=20))
 
 
-def test_a_lost_trial_takes_its_own_place_again(tmp_path):
-    how = {"method": "tpe", "trials": 14, "storage": tmp_path / "search.log"}
-    for at in (4, 1, 1, 3):  # 3, 0, 0 and 2 trials get through
+def test_an_orphaned_trial_is_run_again_in_its_own_slot(tmp_path):
+    options = {"method": "tpe", "trials": 14, "storage": tmp_path / "search.log"}
+    for call in (4, 1, 1, 3):  # 3, 0, 0 and 2 trials are finished
         with warnings.catch_warnings(action="ignore"):
-            search.run(interrupted_at(at), SPACE, **how)
-    found = search.run(bowl, SPACE, **how)
+            search.run(interrupted_at(call), SPACE, **options)
+    found = search.run(bowl, SPACE, **options)
     assert settings(found) == settings(search.run(bowl, SPACE, method="tpe", trials=14))
-    lost = [trial for trial in found.study.trials if budget.is_lost(trial)]
-    assert len(lost) == 4
+    orphaned = [trial for trial in found.study.trials if budget.is_orphaned(trial)]
+    assert len(orphaned) == 4
     assert len(found.study.trials) == 18
 
 
@@ -285,65 +286,65 @@ def start(storage, trials, ends, together, log):
     return subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL)
 
 
-def undisturbed(trials, **how):
-    how |= search_worker.HOW
-    return search.run(search_worker.objective, search_worker.SPACE, trials=trials, **how)
+def undisturbed(trials):
+    space = search_worker.SPACE
+    return search.run(search_worker.objective, space, trials=trials, **search_worker.OPTIONS)
 
 
 @pytest.mark.parametrize("storage", ["search.log", "sqlite:///{folder}/search.db"])
-def test_a_killed_search_goes_on_without_losing_or_doubling_a_trial(storage, tmp_path):
+def test_a_killed_search_continues_without_losing_or_repeating_a_trial(storage, tmp_path):
     storage = storage.format(folder=tmp_path) if "://" in storage else tmp_path / storage
     log = tmp_path / "begun"
     victim = start(storage, 10, 3, 1, log)
     waited(lambda: len(begun(log)) == 4)
     victim.kill()
     victim.wait()
-    how = {**search_worker.HOW, "storage": storage}
-    again = []
+    options = {**search_worker.OPTIONS, "storage": storage}
+    calls = []
 
-    def noted(x, y):
-        again.append(x)
+    def objective(x, y):
+        calls.append(x)
         return search_worker.objective(x, y)
 
-    found = search.run(noted, search_worker.SPACE, trials=10, **how)
-    assert len(again) == 10 - 3  # of the four that began, only the one at work is run again
+    found = search.run(objective, search_worker.SPACE, trials=10, **options)
+    assert len(calls) == 10 - 3  # of the four that began, only the unfinished one is run again
     assert settings(found) == settings(undisturbed(10))
     assert (found.table()["state"] == "complete").all()
 
 
-def test_two_processes_share_a_budget_without_doubles(tmp_path):
+def test_two_processes_share_a_budget_without_repeating_a_trial(tmp_path):
     log, storage = tmp_path / "begun", tmp_path / "search.log"
     workers = [start(storage, 12, 12, 2, log) for _ in range(2)]
     assert [worker.wait(timeout=HANG) for worker in workers] == [0, 0]
-    ran = begun(log)
-    assert len(ran) == len({x for _, x in ran}) == 12
-    assert len({process for process, _ in ran}) == 2
+    trials = begun(log)
+    assert len(trials) == len({x for _, x in trials}) == 12
+    assert len({process for process, _ in trials}) == 2
     found = search.run(
         search_worker.objective,
         search_worker.SPACE,
         trials=12,
         storage=storage,
-        **search_worker.HOW,
+        **search_worker.OPTIONS,
     )
     assert settings(found) == settings(undisturbed(12))
 
 
-def test_a_spare_trial_is_given_back_before_it_runs():
+def test_a_surplus_trial_is_recognised_before_it_runs():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     first, second, third = (study.ask({"x": SPACE["x"]}) for _ in range(3))
-    asked = budget.all_trials(study)
-    assert [budget.is_spare(study, asked[t.number], 2) for t in (first, second, third)] == [
+    trials = budget.all_trials(study)
+    assert [budget.is_surplus(study, trials[t.number], 2) for t in (first, second, third)] == [
         False,
         False,
         True,
     ]
-    study.tell(first, state=optuna.trial.TrialState.FAIL)  # lost
+    study.tell(first, state=optuna.trial.TrialState.FAIL)  # orphaned
     assert budget.recover(study) == 1
-    study.enqueue_trial(first.params, user_attrs={budget.AGAIN: 0})  # as another process would
-    twins = [study.ask({"x": SPACE["x"]}) for _ in range(2)]
-    now = budget.all_trials(study)
-    assert [budget.is_spare(study, now[twin.number], 2) for twin in twins] == [False, True]
-    assert {budget.place(study, now[twin.number]) for twin in twins} == {0}
+    study.enqueue_trial(first.params, user_attrs={budget.SLOT: 0})  # as another process would
+    reruns = [study.ask({"x": SPACE["x"]}) for _ in range(2)]
+    trials = budget.all_trials(study)
+    assert [budget.is_surplus(study, trials[t.number], 2) for t in reruns] == [False, True]
+    assert {budget.slot_index(study, trials[t.number]) for t in reruns} == {0}
 
 
 @pytest.mark.parametrize(
@@ -362,7 +363,7 @@ def test_a_stored_search_is_not_mixed_with_another(change, message, tmp_path):
     assert len(search.run(bowl, **{**call, **change}, name="other").table()) == 2
 
 
-def test_optuna_is_silent_in_a_search_and_speaks_again_afterwards(capsys, monkeypatch):
+def test_optuna_does_not_log_in_a_search_and_logs_again_afterwards(capsys, monkeypatch):
     logger = logging.getLogger("optuna")
     handler = logging.StreamHandler(sys.stderr)  # the one that capsys reads
     monkeypatch.setattr(logger, "handlers", [handler])
@@ -373,7 +374,7 @@ def test_optuna_is_silent_in_a_search_and_speaks_again_afterwards(capsys, monkey
     assert handler.filters == []
 
 
-# --- what is refused ----------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -409,7 +410,7 @@ def test_without_complete_trials_there_is_no_best():
         found.importance()
 
 
-# --- the ready objective ------------------------------------------------------------------------
+# --- the ready-made objective ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -424,12 +425,12 @@ def test_fine_tuning_is_fit_with_other_settings(letters, tiny_bert):
     config = TrainConfig(epochs=3, batch_size=4, learning_rate=0.01, seed=1)
     tokenizer = models.load(tiny_bert, task, device="cpu")[1]
 
-    def make():
+    def make_model():
         return models.load(tiny_bert, task, seed=0, device="cpu")[0]
 
-    objective = search.fine_tuning(make, letters, task, tokenizer, config)
+    objective = search.fine_tuning(make_model, letters, task, tokenizer, config)
     yielded = list(objective(learning_rate=0.003, epochs=2))
-    model = make()
+    model = make_model()
     chosen = TrainConfig(epochs=2, batch_size=4, learning_rate=0.003, seed=1)
     history = training.fit(model, letters, task, tokenizer, chosen)
     assert len(yielded) == 2
@@ -454,7 +455,7 @@ def test_fine_tuning_in_a_search_finds_a_rate_that_learns(letters, tiny_bert):
     assert (found.table()["steps"] == 4).all()
 
 
-def test_fine_tuning_names_what_it_does_not_know(letters, tiny_bert):
+def test_fine_tuning_names_unknown_settings_and_missing_parts(letters, tiny_bert):
     task = classification(letters, max_length=8)
     objective = search.fine_tuning(lambda: None, letters, task, None, TrainConfig())
     with pytest.raises(ValueError, match="'dropout' is no training setting: use epochs"):
@@ -469,23 +470,22 @@ def test_fine_tuning_names_what_it_does_not_know(letters, tiny_bert):
     ("change", "dead"),
     [({}, False), ({"began": 0.0}, True), ({"pid": 2**22 + 1}, True), ({"host": "far"}, False)],
 )
-def test_a_worker_is_known_by_host_process_and_its_beginning(change, dead):
+def test_a_worker_is_identified_by_host_process_and_start_time(change, dead):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
     trial.set_user_attr(budget.WORKER, budget.this_worker() | change)
     assert budget.is_dead(budget.all_trials(study)[0]) is dead
 
 
-def test_a_trial_that_names_nobody_is_given_up_after_a_while():
-    begun = datetime.now() - 2 * budget.SILENCE
+def test_a_trial_without_a_worker_is_dead_after_a_while():
     old = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
-    old.datetime_start = begun
+    old.datetime_start = datetime.now() - 2 * budget.SILENCE
     assert budget.is_dead(old)
     old.datetime_start = datetime.now()
     assert not budget.is_dead(old)
 
 
-def test_a_file_that_is_no_search_is_not_written_into(tmp_path):
+def test_a_file_that_is_no_search_is_not_written_to(tmp_path):
     file = tmp_path / "thesis.txt"
     for content in ("four years", '{"chapter": 1}\n', "12\n"):
         file.write_text(content)

@@ -1,4 +1,4 @@
-"""A workbench for training runs: named, kept side by side, rewound and branched.
+"""A workbench for training runs: named, stored side by side, rewound and branched.
 
 settings ──begin──▶ Record ──train──▶ steps, evaluations, snapshots ──▶ compare, code, CSV
                        ▲                                   │

@@ -1,4 +1,4 @@
-"""What one run was asked to do and what came of it, kept as a JSON file."""
+"""The record of one run, its settings and results, stored as a JSON file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Record:
     evaluating: float = 0.0
     """Seconds spent in evaluations."""
     doing: str = field(default="", compare=False)
-    """What a run at work is doing now."""
+    """What the run is doing now, while it trains."""
 
     @property
     def config(self) -> TrainConfig:
@@ -66,34 +66,35 @@ class Record:
         return self.stages[-1].start
 
     def history(self, monitor: str) -> History:
-        """The run as ``fit`` would have told it."""
+        """The history that ``fit`` would have returned for this run."""
         stopped = "" if self.status == FINISHED else self.error or self.status
         return History(self.config, monitor, self.steps, self.evaluations, stopped)
 
     def best(self, monitor: str) -> dict[str, float] | None:
-        """The evaluation with the lowest monitor, if there was any."""
+        """The evaluation with the lowest monitor, or None without evaluations."""
         return self.history(monitor).best
 
     def seconds_left(self) -> float | None:
-        """How long the run will take from here, judged by its last 20 updates."""
-        last = self.steps[-21:]
-        if len(last) < 2:
+        """The estimated remaining time of the run, from its last 20 updates; None before two."""
+        recent = self.steps[-21:]
+        if len(recent) < 2:
             return None
-        pace = (last[-1].seconds - last[0].seconds) / (len(last) - 1)
-        done = last[-1].number
-        waiting = sum(
-            at % self.every == 0 or at == self.total for at in range(done + 1, self.total + 1)
+        seconds_per_update = (recent[-1].seconds - recent[0].seconds) / (len(recent) - 1)
+        done = recent[-1].number
+        evaluations = sum(
+            number % self.every == 0 or number == self.total
+            for number in range(done + 1, self.total + 1)
         )
-        each = self.evaluating / max(1, len(self.evaluations))
-        return pace * (self.total - done) + each * waiting
+        seconds_per_evaluation = self.evaluating / max(1, len(self.evaluations))
+        return seconds_per_update * (self.total - done) + seconds_per_evaluation * evaluations
 
     def stages_until(self, number: int) -> list[Stage]:
-        """The settings that led to an update."""
+        """The stages of the run up to an update."""
         return [stage for stage in self.stages if stage.start < number]
 
 
 def check_name(name: str) -> str:
-    """A name that is also a folder's; raise ValueError for one that is not.
+    """The name of a run, which is also that of its folder; ValueError if it is not allowed.
 
     >>> check_name("rate 1e-3")
     'rate 1e-3'
@@ -107,7 +108,7 @@ def check_name(name: str) -> str:
 
 
 def write(record: Record, file: Path) -> None:
-    """Write a record; a file of that name is replaced only when the new one is whole."""
+    """Write a record; an existing file is replaced only once the new one is complete."""
     content = {name: value for name, value in asdict(record).items() if name != "doing"}
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_strict(content), ensure_ascii=False, allow_nan=False, indent=1)
@@ -134,44 +135,51 @@ def read(file: Path) -> Record:
 
 
 def read_all(folder: Path, fingerprint: str) -> dict[str, Record]:
-    """The runs of earlier workbenches, oldest first; a new folder is marked with its data.
+    """The runs of earlier workbenches, oldest first; the data's fingerprint goes into a new folder.
 
-    Raises ValueError when the folder is for other data; a file that holds no run is passed over
-    with a warning.
+    Raises ValueError when the folder holds runs on other data; a file that holds no run is
+    passed over with a warning.
     """
-    mark, files = folder / "data.txt", list(folder.glob("*/run.json"))
+    data_file = folder / "data.txt"
+    files = list(folder.glob("*/run.json"))
     if not files:
-        if mark.exists() and not FINGERPRINT.fullmatch(mark.read_text("utf-8", errors="replace")):
-            raise ExistsError(
-                f"{mark} is not of a workbench, which would replace it: choose another folder"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(mark, fingerprint)
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != fingerprint:
+        _write_fingerprint(data_file, fingerprint)
+    if not data_file.is_file() or data_file.read_text(encoding="utf-8") != fingerprint:
         raise ValueError(
             f"the folder {str(folder)!r} holds runs on other data or another task, which cannot "
             "be compared with these: choose another folder"
         )
-    found = {}
+    runs = {}
     for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
         try:
             run = read(file)
         except ValueError as error:
             warnings.warn(f"a run is passed over: {error}", stacklevel=3)
         else:
-            found[run.name] = run
-    return found
+            runs[run.name] = run
+    return runs
+
+
+def _write_fingerprint(file: Path, fingerprint: str) -> None:
+    """Write the fingerprint of the data, if the file is new or holds another fingerprint."""
+    if file.exists() and not FINGERPRINT.fullmatch(file.read_text("utf-8", errors="replace")):
+        raise ExistsError(
+            f"{file} is not of a workbench, which would replace it: choose another folder"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, fingerprint)
 
 
 def _strict(value: Any) -> Any:
-    """A value with numbers that JSON lacks as text."""
+    """A value in which inf and nan, which JSON lacks, are text."""
     if isinstance(value, dict):
-        return {key: _strict(inside) for key, inside in value.items()}
+        return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(inside) for inside in value]
+        return [_strict(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:
-    odd = {"inf", "-inf", "nan"}
-    return {key: float(value) if value in odd else value for key, value in values.items()}
+    """The inverse of ``_strict``: inf and nan as numbers again."""
+    non_finite = {"inf", "-inf", "nan"}
+    return {key: float(value) if value in non_finite else value for key, value in values.items()}

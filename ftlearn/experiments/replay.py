@@ -1,4 +1,4 @@
-"""The way of a run from its checkpoint to any update: through snapshots, or made again."""
+"""Bring a run to any of its updates: from a snapshot, or by repeating its updates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ftlearn.training import Run, steps
 
 
 class StoppedError(Exception):
-    """The person at the run stopped it on the way."""
+    """The user stopped the run."""
 
 
 class Replay:
@@ -46,31 +46,36 @@ class Replay:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def check_rows(self, rows: int | None) -> int:
-        """The number of training rows; ValueError where there are not as many."""
-        have = len(self.data["train"])
+        """The number of training rows, by default all; ValueError if there are not as many."""
+        available = len(self.data["train"])
         if rows is None:
-            return have
-        if not 1 <= rows <= have:
-            raise ValueError(f"rows is {rows}: the training part has between 1 and {have}")
+            return available
+        if not 1 <= rows <= available:
+            raise ValueError(f"rows is {rows}: the training part has between 1 and {available}")
         return rows
 
     def rows(self, count: int) -> Dataset:
-        """The first rows of the shuffled training part; a smaller number begins a larger one."""
-        whole = self.data["train"]
-        return whole if count == len(whole) else whole.shuffle(seed=0).select(range(count))
+        """The first rows of the shuffled training part: fewer rows are a subset of more."""
+        train = self.data["train"]
+        if count == len(train):
+            return train
+        return train.shuffle(seed=0).select(range(count))
 
     def scores(self, model: nn.Module, tokenizer: Any) -> dict[str, float]:
-        """The metrics on the part valid."""
+        """The metrics on the part ``valid``."""
         return evaluate(model, self.data["valid"], self.task, tokenizer).scores
 
     def reach(
-        self, record: Record, number: int, shelf: SnapshotCache, may_go_on: Callable[[], bool]
+        self,
+        record: Record,
+        number: int,
+        snapshots: SnapshotCache,
+        may_continue: Callable[[], bool],
     ) -> Run:
-        """A run that has made ``number`` updates and goes on under the settings that follow.
+        """A run that has made ``number`` updates and continues under the settings that follow.
 
-        It begins at the last snapshot on the way, or at the checkpoint, and makes the updates in
-        between again, which gives the same to the last bit. Raises StoppedError when it may not
-        go on.
+        It starts from the last snapshot before ``number``, or from the checkpoint, and repeats the
+        updates in between, bit for bit. Raises StoppedError when ``may_continue()`` is False.
         """
         record.doing = "loading"
         seed = record.stages[0].config.seed
@@ -79,11 +84,11 @@ class Replay:
         batches = {
             stage: self.task.batches(rows, tokenizer, stage.config) for stage in record.stages
         }
-        run = self._enter(record, number, shelf, model, batches)
+        run = self._enter(record, number, snapshots, model, batches)
         try:
             while run.number < number:
                 record.doing = f"repeating update {run.number + 1} of {number}"
-                if not may_go_on():
+                if not may_continue():
                     raise StoppedError
                 next(run)
                 run = self._changed(record, run, batches)
@@ -92,17 +97,17 @@ class Replay:
             raise
         return run
 
-    def shelve(self, record: Record, run: Run, shelf: SnapshotCache) -> None:
-        """Keep a snapshot of a run where it is."""
-        shelf.put(self._key(record, run.number), snapshot(run))
+    def keep_snapshot(self, record: Record, run: Run, snapshots: SnapshotCache) -> None:
+        """Store a snapshot of the run after its current update."""
+        snapshots.put(self._key(record, run.number), snapshot(run))
 
     def _enter(
-        self, record: Record, number: int, shelf: SnapshotCache, model: nn.Module, batches: dict
+        self, record: Record, number: int, snapshots: SnapshotCache, model: nn.Module, batches: dict
     ) -> Run:
         """A run at the last snapshot at or before an update, or at the checkpoint."""
         evaluated = [round(scores["step"]) for scores in record.evaluations]
         for at in reversed([at for at in evaluated if at <= number]):
-            taken = shelf.get(self._key(record, at))
+            taken = snapshots.get(self._key(record, at))
             if taken is not None:
                 stage = _stage_after(record, at)
                 return self._resumed(taken, model, batches[stage], stage)
@@ -112,7 +117,7 @@ class Replay:
         )
 
     def _changed(self, record: Record, run: Run, batches: dict) -> Run:
-        """The run under new settings where a stage begins; otherwise as it is."""
+        """The run under new settings if a stage begins after its update; otherwise as it is."""
         stage = _stage_after(record, run.number)
         if run.config == stage.config:
             return run
@@ -124,20 +129,20 @@ class Replay:
         return resume(taken, model, batches, self.task.loss, stage.config, count=count)
 
     def _key(self, record: Record, number: int) -> str:
-        """All that an update depends on, so that runs of one beginning share its snapshots."""
+        """All that an update depends on, so that runs with the same beginning share snapshots."""
         stages = [asdict(stage) for stage in record.stages_until(number)]
-        how = [self.fingerprint, record.checkpoint, record.rows, number, stages]
-        return json.dumps([*how, _source(self.load)])
+        key = [self.fingerprint, record.checkpoint, record.rows, number, stages]
+        return json.dumps([*key, _source(self.load)])
 
 
 def _stage_after(record: Record, number: int) -> Stage:
-    """The settings under which the update after this one is made."""
+    """The stage whose settings hold for the update after ``number``."""
     return [stage for stage in record.stages if stage.start <= number][-1]
 
 
 def _source(load: Callable[..., Any]) -> str:
-    """The code that builds the model: under the same name it may have been changed."""
+    """The source code of the function: under the same name it may have been changed."""
     try:
         return inspect.getsource(load)
-    except (OSError, TypeError):  # not written in a file or cell
+    except (OSError, TypeError):  # not defined in a file or cell
         return repr(load)

@@ -1,4 +1,4 @@
-"""Where a run is, so that it can go on from there: with its own settings or with others."""
+"""Snapshots of a run, from which it can resume, with the same settings or with others."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from ftlearn.training.state import (
 )
 
 DIGITS = 20
-"""Of a hash, for the name of a snapshot's folder."""
+"""Hex digits of a hash in the name of a snapshot's folder."""
 
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of what training changes, taken between two updates.
+    """A copy of all that training changes, taken between two updates.
 
-    ``weights`` are those that are not frozen, ``memory`` is the optimiser's, and ``state`` holds
-    the counters and the random numbers, as JSON can hold them.
+    ``weights`` are those that are not frozen, ``memory`` is the optimiser's state, and ``state``
+    holds the counters and the state of the random numbers, as JSON can hold them.
     """
 
     weights: Tensors
@@ -45,15 +45,15 @@ class Snapshot:
 
     @property
     def size(self) -> int:
-        """Bytes of all tensors."""
+        """The size of all tensors in bytes."""
         tensors = (*self.weights.values(), *self.memory.values())
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def snapshot(run: Run) -> Snapshot:
-    """Copy where a run is."""
+    """A snapshot of a run after its current update."""
     memory = {key: value.detach().clone() for key, value in optimizer_state(run).items()}
-    weights = {name: value.detach().clone() for name, value in _moving(run.model).items()}
+    weights = {name: value.detach().clone() for name, value in _trainable(run.model).items()}
     state = {
         **progress_state(run),
         "random": runtime.rng_state(run.device),
@@ -72,14 +72,14 @@ def resume(
     *,
     count: Count = count_targets,
 ) -> Run:
-    """A run that goes on where the snapshot was taken, under the settings given here.
+    """A run that resumes from the snapshot, under the settings given here.
 
-    With the settings it was taken under, the run goes on to the same last bit. Updates are
-    counted on: the schedule is read at their number, and they take the batches that the new
-    plan has there. Another optimiser begins without memory, and another seed draws anew. Close
-    the run that the snapshot was taken from before this one trains the same model.
+    Under the settings of the snapshot it resumes bit for bit. Updates are numbered on from the
+    snapshot's: the learning-rate schedule and the batches are those that the new settings have at
+    these numbers. Another optimiser starts without state, and another seed draws new random
+    numbers. Close the run that the snapshot was taken from before this one trains the same model.
 
-    Raises ValueError when the model has other weights that train.
+    Raises ValueError if other weights are trained than in the snapshot.
     """
     run = steps(model, batches, loss, config, count=count)
     _load(model, taken.weights)
@@ -90,67 +90,69 @@ def resume(
     return run
 
 
-def _moving(model: nn.Module) -> Tensors:
+def _trainable(model: nn.Module) -> Tensors:
     """Weights and buffers that are not frozen, by name."""
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
     return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
 def _load(model: nn.Module, weights: Tensors) -> None:
-    here = _moving(model)
-    odd = sorted(set(here) ^ set(weights))
-    if odd:
+    differing = sorted(set(_trainable(model)) ^ set(weights))
+    if differing:
         raise ValueError(
-            f"the snapshot is of a model in which other weights train: they differ in {len(odd)} "
-            f"tensors such as {odd[0]!r}. Build the model as it was built for the run"
+            "the snapshot is of a model in which other weights are trained: they differ in "
+            f"{len(differing)} tensors such as {differing[0]!r}. Build the model as for the run"
         )
     model.load_state_dict(weights, strict=False)
 
 
 class SnapshotCache:
-    """Snapshots on disk by what led to them; the oldest go when ``space`` bytes are full.
+    """Snapshots on disk by key; the oldest are removed when ``space`` bytes are full.
 
-    None is ever needed, since a run can be repeated to any update; they save that time.
+    No snapshot is indispensable, since a run can repeat its updates; snapshots save that time.
     """
 
     def __init__(self, folder: Path, *, space: int) -> None:
         self.folder, self.space = folder, space
 
     def put(self, key: str, taken: Snapshot) -> None:
-        """Keep a snapshot; warn when the disk refuses."""
+        """Store a snapshot; warn if it cannot be written."""
         if taken.size > self.space:
             return
         tensors = {"weights": taken.weights, "memory": taken.memory}
         try:
             self._store(key).write(taken.state["number"], tensors, taken.state)
         except CheckpointError as error:
-            warnings.warn(f"the run goes on without a snapshot: {error}", stacklevel=2)
-        self._tidy()
+            warnings.warn(f"the run continues without a snapshot: {error}", stacklevel=2)
+        self._remove_oldest()
 
     def get(self, key: str) -> Snapshot | None:
-        """The snapshot that was put under a key, if it is still there and whole."""
+        """The snapshot stored under a key, or None if it was removed or is damaged."""
         try:
-            found = self._store(key).newest()
+            checkpoint = self._store(key).newest()
         except CheckpointError:  # damaged; the store has warned
             return None
-        if found is None:
+        if checkpoint is None:
             return None
-        return Snapshot(found.tensors("weights"), found.tensors("memory"), found.state)
+        weights = checkpoint.tensors("weights")
+        memory = checkpoint.tensors("memory")
+        return Snapshot(weights, memory, checkpoint.state)
 
     def _store(self, key: str) -> Store:
         return Store(self.folder / hashlib.sha256(key.encode()).hexdigest()[:DIGITS], keep=1)
 
     def folder_size(self) -> int:
-        """Bytes on disk of all snapshots."""
-        return sum(Store(place).bytes() for place in self._places())
+        """The size of all snapshots on disk in bytes."""
+        return sum(Store(folder).bytes() for folder in self._folders())
 
-    def _places(self) -> list[Path]:
-        """The folders of the snapshots, the oldest first; what else lies here is not ours."""
-        named = re.compile(f"[0-9a-f]{{{DIGITS}}}")
-        places = [place for place in self.folder.iterdir() if named.fullmatch(place.name)]
-        return sorted(places, key=lambda place: place.stat().st_mtime_ns)
+    def _folders(self) -> list[Path]:
+        """The folders of the snapshots, oldest first; other files and folders are not ours."""
+        pattern = re.compile(f"[0-9a-f]{{{DIGITS}}}")
+        folders = [path for path in self.folder.iterdir() if pattern.fullmatch(path.name)]
+        return sorted(folders, key=lambda path: path.stat().st_mtime_ns)
 
-    def _tidy(self) -> None:
-        kept = self._places()
-        while kept and self.folder_size() > self.space:
-            Store(kept.pop(0)).clear()
+    def _remove_oldest(self) -> None:
+        """Remove snapshots, the oldest first, until the rest fit into the space."""
+        folders = self._folders()
+        while folders and self.folder_size() > self.space:
+            Store(folders.pop(0)).clear()

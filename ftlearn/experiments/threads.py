@@ -13,26 +13,26 @@ import torch
 SOFT = 1  # omp_pause_soft in <omp.h>
 
 
-def started(work: Callable[..., None], *given: Any) -> threading.Thread:
-    """A thread at work, with the idle workers of the calling thread out of its way.
+def started(work: Callable[..., None], *arguments: Any) -> threading.Thread:
+    """Start a daemon thread, after releasing the idle worker threads of the calling thread.
 
     >>> done = []
     >>> started(done.append, 1).join(); done
     [1]
     """
     release()
-    thread = threading.Thread(target=work, args=given, daemon=True)
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
     thread.start()
     return thread
 
 
 def release() -> bool:
-    """Let go of the worker threads that wait for the calling thread; its next product makes more.
+    """End the OpenMP worker threads that wait for the calling thread; its next product starts more.
 
-    Every thread that computes has a team of its own. As soon as all teams together have more
-    threads than there are cores, libgomp sends workers to sleep at each of the thousands of
-    barriers of an update, and training beside an idle main thread was a sixth slower. Returns
-    whether torch came with a libgomp that was asked, as its wheels for Linux do.
+    Every thread that computes has its own team of workers. As soon as all teams together have
+    more threads than there are cores, libgomp puts workers to sleep at each of the thousands of
+    barriers of an update: training was a sixth slower beside an idle main thread. Returns False
+    if torch came without its own libgomp, which its wheels for Linux have.
     """
     libraries = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
     if not libraries:

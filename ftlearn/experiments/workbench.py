@@ -1,4 +1,4 @@
-"""The workbench: trains named runs one at a time, and keeps all of them."""
+"""The workbench: trains named runs, one at a time, and keeps all of them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class Workbench:
     """Runs on one data set (parts ``train`` and ``valid``) and one task, by name.
 
     ``data`` is a name for ``data.load`` or a DatasetDict. Every run is written into ``folder``,
-    so that another workbench on the same data and folder, after a restart too, has it again;
+    so that a new workbench on the same data and folder has it again, also after a restart;
     ``folder=None`` keeps runs only as long as the workbench. ``load(checkpoint, task, seed=...)``
-    gives model and tokenizer. Snapshots for ``branch`` take at most ``space`` bytes, and
-    ``share`` of the time of a run; any evaluation can be returned to, with a snapshot or without.
+    returns model and tokenizer. Snapshots for ``branch`` take at most ``space`` bytes and a share
+    ``share`` of a run's time. A run can branch at any of its evaluations, with or without a
+    snapshot.
 
     Raises KeyError for a missing part, and ValueError for a folder of runs on other data.
     """
@@ -54,17 +55,18 @@ class Workbench:
         space: int = 2_000_000_000,
         share: float = 0.02,
     ) -> None:
-        self.route = Replay(datasets.load(data) if isinstance(data, str) else data, task, load)
         self.source = data if isinstance(data, str) else None
-        self.monitor, self.share = task.monitor, share
+        self.replay = Replay(datasets.load(data) if isinstance(data, str) else data, task, load)
+        self.monitor = task.monitor
+        self.share = share
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
         self.folder = Path(folder or self._temporary.name)
-        self.shelf = SnapshotCache(self.folder / "snapshots", space=space)
-        self.records = record.read_all(self.folder, self.route.fingerprint)
+        self.snapshots = SnapshotCache(self.folder / "snapshots", space=space)
+        self.records = record.read_all(self.folder, self.replay.fingerprint)
         self.current: Record | None = None
         self.control = Control()
         self.watchers: list[Callable[[], None]] = []  # called whenever a run has ended
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
 
     def run(
         self,
@@ -82,7 +84,7 @@ class Workbench:
         return self.train(self.begin(name, config, rows=rows, checkpoint=checkpoint, every=every))
 
     def branch(self, parent: str, at: int, name: str | None = None, **changes: Any) -> Record:
-        """Go back to an evaluation of a run and train on from there with changed settings.
+        """Go back to an evaluation of a run and train from there with changed settings.
 
         ``bench.branch("first", 24, "slower", learning_rate=1e-5)``
         """
@@ -97,25 +99,26 @@ class Workbench:
         checkpoint: str = "minilm",
         every: int | None = None,
     ) -> Record:
-        """The record of a new run, not yet trained; ``every`` is an epoch where it is not given.
+        """The record of a new run, not yet trained.
 
-        Raises ValueError for a name that is taken or impossible, and impossible settings.
+        ``every`` is the number of updates from one evaluation to the next, by default an epoch.
+        Raises ValueError for a name that is taken or not allowed, and for impossible settings.
         """
         config = config or TrainConfig()
-        rows = self.route.check_rows(rows)
-        epoch = -(-rows // config.batch_size)
-        every = epoch if every is None else every
+        rows = self.replay.check_rows(rows)
+        updates_per_epoch = -(-rows // config.batch_size)
+        every = updates_per_epoch if every is None else every
         if every < 1:
             raise ValueError(f"every is {every}: evaluate after at least 1 update")
-        total = config.epochs * epoch
+        total = config.epochs * updates_per_epoch
         name = self._free(name)
         return Record(name, checkpoint, rows, every, total, [Stage(0, config)])
 
     def begin_branch(self, parent: str, at: int, name: str | None = None, **changes: Any) -> Record:
         """The record of a run that leaves ``parent`` after update ``at``, not yet trained.
 
-        Raises KeyError for an unknown parent, and ValueError where it was not evaluated or where
-        nothing would be left to train.
+        Raises KeyError for an unknown parent, and ValueError if it was not evaluated there or if
+        nothing is left to train.
         """
         before = self[parent]
         evaluations = [scores for scores in before.evaluations if scores["step"] <= at]
@@ -145,40 +148,40 @@ class Workbench:
     def train(self, run: Record, control: Control | None = None) -> Record:
         """Train a run that was begun, until its end or until ``control`` or Ctrl-C stops it.
 
-        What goes wrong on the way is kept in the record (``status`` and ``error``), not raised.
-        Raises RuntimeError while another run is at work, and BusyError while another notebook
-        trains a run of this name.
+        Errors during training are kept in the record (``status`` and ``error``), not raised.
+        Raises RuntimeError while another run trains, and BusyError while another notebook trains
+        a run of this name.
         """
-        alone = locked(self.folder / run.name)
         with (
-            alone,
-            self._alone(run, control or Control()) as control,
+            locked(self.folder / run.name),
+            self._current(run, control or Control()) as control,
             interrupts.graceful_interrupt() as interrupt,
         ):
             try:
-                self._train(run, lambda: not interrupt.asked and control.may_go_on())
+                self._train(run, lambda: not interrupt.asked and control.may_continue())
                 run.status = record.FINISHED
             except StoppedError:
                 run.status = record.STOPPED
-            except Exception as error:  # noqa: BLE001 - whatever it is, the learner must see it
+            except Exception as error:  # noqa: BLE001 - the learner must see any error
                 run.status, run.error = record.FAILED, f"{type(error).__name__}: {error}"
             finally:
                 run.doing = ""
-                self._keep(run)
-        for tell in self.watchers:
-            tell()
+                self._save(run)
+        for watcher in self.watchers:
+            watcher()
         return run
 
     def model(self, name: str, at: int | None = None) -> tuple[nn.Module, Any]:
-        """Model and tokenizer as they were at an update of a run; None is its last."""
+        """Model and tokenizer after update ``at`` of a run, by default its last."""
         run = self[name]
-        last = run.steps[-1].number if run.steps else 0
-        reached = self.route.reach(run, last if at is None else at, self.shelf, Control().may_go_on)
-        reached.close()
-        return reached.model, reached.batches.tokenizer
+        if at is None:
+            at = run.steps[-1].number if run.steps else 0
+        steps = self.replay.reach(run, at, self.snapshots, Control().may_continue)
+        steps.close()
+        return steps.model, steps.batches.tokenizer
 
     def compare(self) -> pd.DataFrame:
-        """One row a run: the settings in which they differ, and the best evaluation."""
+        """One row per run: the settings in which runs differ, and the best evaluation."""
         return compare.table(self.records.values(), self.monitor)
 
     def figure(self, *, ax: Axes | None = None) -> Axes:
@@ -186,20 +189,21 @@ class Workbench:
         return compare.figure(self.records.values(), self.monitor, ax=ax)
 
     def to_csv(self, file: str | Path | None = None) -> Path:
-        """Write every update and evaluation of all runs as a table; ``folder/runs.csv``.
+        """Write every update and evaluation of all runs as a table, by default ``folder/runs.csv``.
 
         An older table of runs is replaced. Raises ExistsError for any other file.
         """
-        file, table = Path(file or self.folder / "runs.csv"), compare.long(self.records.values())
+        file = Path(file or self.folder / "runs.csv")
+        table = compare.long(self.records.values())
         header = ",".join(table.columns)
         if file.exists() and file.read_text("utf-8", errors="replace").split("\n")[0] != header:
-            raise ExistsError(f"{file} is no table of runs that was written here: name another")
+            raise ExistsError(f"{file} is no table of runs from a workbench: choose another file")
         write_text(file, table.to_csv(index=False))
         return file
 
     def code(self, name: str) -> str:
-        """Python code that trains the same run by itself, branches included."""
-        return codegen.write(self[name], self.route, self.source)
+        """Python code that trains the same run without a workbench, branches included."""
+        return codegen.write(self[name], self.replay, self.source)
 
     def free_name(self) -> str:
         """The first of "run 1", "run 2" and so on that is not taken."""
@@ -217,49 +221,54 @@ class Workbench:
     def _free(self, name: str | None) -> str:
         name = self.free_name() if name is None else record.check_name(name)
         taken = {known.casefold() for known in self.records} | {"snapshots"}
-        # Some disks do not tell a from A, and another notebook may have added runs meanwhile.
+        # Some file systems ignore case, and another notebook may have added runs meanwhile.
         if name.casefold() in taken or (self.folder / name).exists():
             raise ValueError(f"the name {name!r} is taken: choose another")
         return name
 
     @contextmanager
-    def _alone(self, run: Record, control: Control) -> Iterator[Control]:
-        if not self._one.acquire(blocking=False):
+    def _current(self, run: Record, control: Control) -> Iterator[Control]:
+        """A context in which the run is the only one that trains; RuntimeError if another does."""
+        if not self._lock.acquire(blocking=False):
             raise RuntimeError(f"{self.current.name!r} is training: stop it, or wait for its end")
         try:
-            self.current, self.control, self.records[run.name] = run, control, run
+            self.current = run
+            self.control = control
+            self.records[run.name] = run
             yield control
         finally:
             self.current = None
-            self._one.release()
+            self._lock.release()
 
-    def _train(self, run: Record, may_go_on: Callable[[], bool]) -> None:
-        """Train from where the run leaves its parent; raise StoppedError when it may not go on."""
-        self._keep(run)
-        spent, began = 0.0, time.perf_counter()
-        with closing(self.route.reach(run, run.start, self.shelf, may_go_on)) as steps:
+    def _train(self, run: Record, may_continue: Callable[[], bool]) -> None:
+        """Train from where the run leaves its parent; StoppedError if it may not continue."""
+        self._save(run)
+        snapshot_seconds = 0.0
+        began = time.perf_counter()
+        with closing(self.replay.reach(run, run.start, self.snapshots, may_continue)) as steps:
             fitting.check_memory(steps.model, steps.batches, steps.config)
             run.doing = "training"
             while steps.number < run.total:
-                if not may_go_on():
+                if not may_continue():
                     raise StoppedError
                 run.steps.append(next(steps))
                 if steps.number % run.every == 0 or steps.number == run.total:
                     self._evaluate(run, steps)
-                    if spent < self.share * (time.perf_counter() - began):
+                    if snapshot_seconds < self.share * (time.perf_counter() - began):
                         start = time.perf_counter()
-                        self.route.shelve(run, steps, self.shelf)
-                        spent += time.perf_counter() - start
+                        self.replay.keep_snapshot(run, steps, self.snapshots)
+                        snapshot_seconds += time.perf_counter() - start
 
     def _evaluate(self, run: Record, steps: training.Run) -> None:
-        run.doing, start = "evaluating", time.perf_counter()
-        scores = self.route.scores(steps.model, steps.batches.tokenizer)
+        run.doing = "evaluating"
+        start = time.perf_counter()
+        scores = self.replay.scores(steps.model, steps.batches.tokenizer)
         run.evaluations.append(
             {"step": steps.number, "epoch": steps.number / len(steps.batches), **scores}
         )
         run.evaluating += time.perf_counter() - start
-        self._keep(run)
+        self._save(run)
         run.doing = "training"
 
-    def _keep(self, run: Record) -> None:
+    def _save(self, run: Record) -> None:
         record.write(run, self.folder / run.name / "run.json")

@@ -1,18 +1,29 @@
-"""Interpolation in every sense of the word: of weights, predictions, targets and positions.
+"""Interpolation of weights, predictions, targets and positions.
 
-Weights of whole models:
+``weights/``, of whole models; its functions are exported here:
 
-- ``weights``: the line through two models, any other combination, sweeps
-- ``geometry``: lengths and angles, the plane through three models, barriers
+- ``linear``: the line through two models, any other combination, sweeps along the line
 - ``merging``: soups, task vectors, TIES, DARE, SLERP
-- ``informed``: merging that looks at data, Fisher-weighted and RegMean
+- ``geometry``: lengths and angles, the plane through three models, barriers, convex hulls
 - ``averaging``: averages over a training run, EMA and SWA
-- ``anchoring``: a pull back to the weights that training began with, L2-SP
-- ``folders``: merging saved models, one tensor in memory at a time
+- ``fisher_regmean``: merging that uses data, Fisher-weighted means and RegMean
+- ``l2_sp``: a pull back towards the weights that training began with
+- ``on_disk``: merging of saved models, one tensor in memory at a time
+- ``state_dicts``: models as named tensors, on which all of these work
 
-What models say: ``predictions`` (with ``ngrams`` and ``neighbours``). What they are told:
-``targets``. Where tokens stand: ``positions``. What is exact: ``shrinkage``, how much n labels
-weigh against a prior, and ``kernels``, with which a nearly linear model joins its examples.
+``predictions/``, of fixed predictors:
+
+- ``mixtures``: linear and geometric mixtures, ensembles, guidance, contrastive decoding
+- ``em``: the best weights of a mixture, by expectation maximisation
+- ``ngrams``: an interpolated n-gram language model
+- ``knn``: predictions from the nearest stored examples, kNN-LM
+
+``targets``: label smoothing, distillation and mixup. ``positions``: rotary and learned positions
+for longer texts. ``shrinkage``: how much n labels weigh against a prior. ``tangent_kernel``: the
+kernel with which a nearly linear model interpolates its examples.
+
+``landscape/`` measures points between models on data: ``line``, ``surface`` (a plane) and
+``merge`` (from two saved models to the best one between them).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Rotary positions and how they are stretched over longer texts; learned tables likewise.
+"""Rotary and learned positions, and how they are stretched over longer texts.
 
 Su et al. 2021 (RoFormer, arXiv 2104.09864) turn pair j of a query or key at position m by the
 angle m θ_j, with θ_j = b^(−2j/W), W the width of a head and b = 10,000. A model that was trained
 on L positions reads s L of them when the frequencies are lowered:
 
-    position interpolation   θ_j / s                        every pair alike
+    position interpolation   θ_j / s                        all pairs alike
     NTK-aware                b becomes b s^(W/(W−2))        the slowest pair by s, the fastest not
-    by parts                 θ_j / s for pairs that turn rarely within L, θ_j for those that often
-    YaRN                     by parts, and attention made sharper
+    by parts                 θ_j / s for pairs with few turns within L, θ_j for those with many
+    YaRN                     by parts, with sharper attention
 
-Each function returns the inverse frequencies θ (radians a position), (W/2,) in fp64.
+The functions that return frequencies return θ in radians per position, (W/2,) in fp64.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BASE = 10_000.0
 
 
 def frequencies(width: int, *, base: float = BASE) -> torch.Tensor:
-    """θ_j = b^(−2j/W), (W/2,): pair 0 turns by one radian a position, the last one hardly.
+    """θ_j = b^(−2j/W), (W/2,): pair 0 turns by one radian per position, the last one hardly.
 
     >>> frequencies(4)
     tensor([1.0000, 0.0100], dtype=torch.float64)
@@ -41,7 +41,7 @@ def interpolated(width: int, scale: float, *, base: float = BASE) -> torch.Tenso
     >>> interpolated(4, 2.0)
     tensor([0.5000, 0.0050], dtype=torch.float64)
     """
-    return _slowed(frequencies(width, base=base), scale)
+    return _scaled_down(frequencies(width, base=base), scale)
 
 
 def ntk_aware(width: int, scale: float, *, base: float = BASE) -> torch.Tensor:
@@ -53,8 +53,8 @@ def ntk_aware(width: int, scale: float, *, base: float = BASE) -> torch.Tensor:
     tensor([1.0000, 0.0050], dtype=torch.float64)
     """
     if width < 4:
-        raise ValueError(f"NTK-aware scaling needs two pairs or more, a head of width {width} less")
-    _check(scale)
+        raise ValueError(f"NTK-aware scaling needs two pairs, which a head of width {width} lacks")
+    _check_scale(scale)
     return frequencies(width, base=base * scale ** (width / (width - 2)))
 
 
@@ -63,8 +63,8 @@ def dynamic_ntk(
 ) -> torch.Tensor:
     """NTK-aware with the scale that this text needs: factor·(length/L − 1) + 1, at least 1.
 
-    ``trained`` is L. Texts of up to L tokens are read as in training; as transformers'
-    ``"dynamic"``.
+    ``trained`` is L. Texts of up to L tokens are read as in training. The same as ``"dynamic"``
+    in transformers. Library only: no lesson uses it yet.
 
     >>> bool((dynamic_ntk(8, 100, trained=512) == frequencies(8)).all())
     True
@@ -83,8 +83,8 @@ def by_parts(
 ) -> torch.Tensor:
     """θ_j / s for pairs with up to ``slow`` turns in L positions, θ_j from ``fast`` turns on.
 
-    Between them a straight line in the number of turns r_j = L θ_j / 2π. In Peng et al. 2023
-    (YaRN) α and β are ``slow`` and ``fast``; with 1 and 4 it is what Llama 3.1 uses.
+    In between, a straight line in the number of turns r_j = L θ_j / 2π. Peng et al. 2023 (YaRN)
+    call ``slow`` and ``fast`` α and β; Llama 3.1 uses 1 and 4.
 
     >>> by_parts(4, 2.0, trained=128)  # 20.4 turns and 0.2 turns
     tensor([0.8124, 0.0050], dtype=torch.float64)
@@ -92,8 +92,8 @@ def by_parts(
     _check_turns(slow, fast)
     theta = frequencies(width, base=base)
     turns = trained * theta / (2 * math.pi)
-    kept = ((turns - slow) / (fast - slow)).clamp(0, 1)
-    return kept * theta + (1 - kept) * _slowed(theta, scale)
+    unscaled = ((turns - slow) / (fast - slow)).clamp(0, 1)
+    return unscaled * theta + (1 - unscaled) * _scaled_down(theta, scale)
 
 
 def yarn(
@@ -105,9 +105,9 @@ def yarn(
     fast: float = 32.0,
     base: float = BASE,
 ) -> torch.Tensor:
-    """By parts as YaRN's published code and transformers have it; see ``attention_factor``.
+    """By parts as in YaRN's published code and transformers; see ``attention_factor``.
 
-    Unlike the paper's formula (``by_parts``), the line between ``fast`` and ``slow`` turns is
+    Unlike in the paper's formula (``by_parts``), the line between ``fast`` and ``slow`` turns is
     straight in the number j of the pair, and its ends are rounded outwards to whole pairs.
 
     >>> yarn(8, 2.0, trained=128) / frequencies(8)
@@ -119,17 +119,18 @@ def yarn(
     def pair(turns: float) -> float:
         return width * math.log(trained / (2 * math.pi * turns)) / (2 * math.log(base))
 
-    first, last = max(math.floor(pair(fast)), 0), min(math.ceil(pair(slow)), width - 1)
-    numbers = torch.arange(width // 2, dtype=torch.float64)
-    kept = 1 - ((numbers - first) / max(last - first, 1e-3)).clamp(0, 1)
-    return kept * theta + (1 - kept) * _slowed(theta, scale)
+    first = max(math.floor(pair(fast)), 0)
+    last = min(math.ceil(pair(slow)), width - 1)
+    pairs = torch.arange(width // 2, dtype=torch.float64)
+    unscaled = 1 - ((pairs - first) / max(last - first, 1e-3)).clamp(0, 1)
+    return unscaled * theta + (1 - unscaled) * _scaled_down(theta, scale)
 
 
 def attention_factor(scale: float) -> float:
     """√(1/t) = 0.1 ln s + 1, with which YaRN multiplies cos and sin, and so scores by 1/t.
 
-    softmax(q·k / (t √W)) with t < 1 is sharper, which a longer text needs: there are more keys to
-    share attention with. Peng et al. 2023, section 3.4; s below 1 changes nothing.
+    softmax(q·k / (t √W)) with t < 1 is sharper. A longer text needs that, since attention is
+    divided among more keys. Peng et al. 2023, section 3.4; s below 1 changes nothing.
 
     >>> round(attention_factor(16), 4)
     1.2773
@@ -140,9 +141,9 @@ def attention_factor(scale: float) -> float:
 def cos_sin(
     positions: torch.Tensor, theta: torch.Tensor, *, factor: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """cos and sin of m θ_j, positions (T,) and θ (W/2,) to two fp32 tables (T, W/2) where θ is.
+    """cos and sin of m θ_j: positions (T,) and θ (W/2,) to two fp32 tables (T, W/2) on θ's device.
 
-    ``factor`` is YaRN's ``attention_factor``. Positions need not be whole.
+    ``factor`` is YaRN's ``attention_factor``. Positions need not be whole numbers.
 
     >>> cos_sin(torch.tensor([0, 1]), frequencies(2))[0]
     tensor([[1.0000],
@@ -160,20 +161,20 @@ def rotate(
 
     vectors (..., T, W), cos and sin (T, W/2). Pairs are neighbours, 2j and 2j + 1, as in the
     paper (equation 34); with ``halves`` j and j + W/2, as in transformers' Llama. Lengths stay
-    the same, and the score of a query at m with a key at n depends on m − n alone.
+    the same, and the score of a query at m with a key at n depends only on m − n.
 
     >>> quarter = torch.tensor([[0.0]]), torch.tensor([[1.0]])  # cos and sin of 90°
     >>> rotate(torch.tensor([[1.0, 0.0]]), *quarter)
     tensor([[0., 1.]])
     """
     a, b = vectors.chunk(2, -1) if halves else (vectors[..., 0::2], vectors[..., 1::2])
-    turned = a * cos - b * sin, a * sin + b * cos
-    both = torch.cat(turned, -1) if halves else torch.stack(turned, -1).flatten(-2)
-    return both.to(vectors.dtype)
+    rotated = (a * cos - b * sin, a * sin + b * cos)
+    joined = torch.cat(rotated, -1) if halves else torch.stack(rotated, -1).flatten(-2)
+    return joined.to(vectors.dtype)
 
 
 def resize_table(table: torch.Tensor, length: int) -> torch.Tensor:
-    """A learned table (P, D) at ``length`` evenly spaced places, first and last rows kept.
+    """A learned table (P, D) at ``length`` evenly spaced positions, first and last rows kept.
 
     Linear interpolation between neighbouring rows, in one dimension what vision transformers do
     in two for larger images (Dosovitskiy et al. 2020, arXiv 2010.11929, section 3.2).
@@ -183,19 +184,20 @@ def resize_table(table: torch.Tensor, length: int) -> torch.Tensor:
     """
     if len(table) < 2 or length < 2:
         raise ValueError(f"a line needs two ends: cannot make {length} rows from {len(table)}")
-    places = torch.arange(length, device=table.device, dtype=torch.float64)
-    places = places * (len(table) - 1) / (length - 1)
-    below = places.long().clamp(max=len(table) - 2)
-    return torch.lerp(table[below], table[below + 1], (places - below).to(table.dtype)[:, None])
+    positions = torch.arange(length, device=table.device, dtype=torch.float64)
+    positions = positions * (len(table) - 1) / (length - 1)
+    below = positions.long().clamp(max=len(table) - 2)
+    weights = (positions - below).to(table.dtype)[:, None]
+    return torch.lerp(table[below], table[below + 1], weights)
 
 
 @torch.no_grad()
 def resize_learned(model: nn.Module, length: int) -> None:
-    """Let a BERT-like model read ``length`` tokens, in place, by ``resize_table``.
+    """Resize the learned position table of a BERT-like model, in place, to ``length`` tokens.
 
     Works on models with a table ``embeddings.position_embeddings``: BERT, RoBERTa, DistilBERT.
-    Rotary models have none: for them change the frequencies. Comes before the optimiser, since the
-    table is a new parameter; the limit of the tokenizer (``model_max_length``) stays as it was.
+    Rotary models have none; change their frequencies instead. Call it before making the optimiser,
+    since the table is a new parameter. The tokenizer's ``model_max_length`` is not changed.
     """
     embeddings = getattr(getattr(model, "base_model", model), "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
@@ -204,9 +206,9 @@ def resize_learned(model: nn.Module, length: int) -> None:
             f"{type(model).__name__} has no learned position table embeddings.position_embeddings: "
             "BERT, RoBERTa and DistilBERT have one"
         )
-    # RoBERTa counts from the padding id + 1; the rows up to there stand for no place in a text.
-    front = 0 if table.padding_idx is None else table.padding_idx + 1
-    rows = torch.cat([table.weight[:front], resize_table(table.weight[front:], length)])
+    # RoBERTa counts from the padding id + 1; the rows up to there are no position of a text.
+    offset = 0 if table.padding_idx is None else table.padding_idx + 1
+    rows = torch.cat([table.weight[:offset], resize_table(table.weight[offset:], length)])
     table.weight = nn.Parameter(rows, requires_grad=table.weight.requires_grad)
     table.num_embeddings = model.config.max_position_embeddings = len(rows)
     embeddings.position_ids = torch.arange(len(rows), device=rows.device)[None]
@@ -214,12 +216,12 @@ def resize_learned(model: nn.Module, length: int) -> None:
         embeddings.token_type_ids = torch.zeros_like(embeddings.position_ids)
 
 
-def _slowed(theta: torch.Tensor, scale: float) -> torch.Tensor:
-    _check(scale)
+def _scaled_down(theta: torch.Tensor, scale: float) -> torch.Tensor:
+    _check_scale(scale)
     return theta / scale
 
 
-def _check(scale: float) -> None:
+def _check_scale(scale: float) -> None:
     if not scale > 0:
         raise ValueError(f"scale is {scale}: it is the new length over the old, so above 0")
 

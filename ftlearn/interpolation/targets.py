@@ -25,7 +25,7 @@ from ftlearn.losses import LossSum, at_least_fp32, cross_entropy
 def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     """Sum of −Σ_c q_c log p_c over all rows: cross-entropy with targets that are distributions.
 
-    logits and targets (..., C). Raises ValueError where their shapes differ.
+    logits and targets (..., C). Raises ValueError when their shapes differ.
 
     >>> soft_cross_entropy(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]])).mean  # ln 4
     tensor(1.3863)
@@ -82,9 +82,9 @@ def distillation(
     """(1 − α) CE(y, p) + α T² CE(p_teacher^T, p^T), Hinton et al. 2015, arXiv 1503.02531.
 
     logits and the teacher's logits (B, C), targets (B,) class ids; α is ``weight``. T softens both
-    sides; its gradient falls as 1/T², which the factor T² makes good. At T = 1 this is the
-    cross-entropy with the target (1 − α)·onehot(y) + α·p_teacher. The teacher's entropy is left
-    in, unlike in the form with a Kullback–Leibler divergence: gradients are equal.
+    sides; the gradient falls as 1/T², for which the factor T² compensates. At T = 1 this is the
+    cross-entropy with the target (1 − α)·onehot(y) + α·p_teacher. Unlike the form with a
+    Kullback–Leibler divergence it includes the teacher's entropy; the gradients are equal.
 
     >>> student, teacher = torch.zeros(1, 2), torch.tensor([[5.0, 0.0]])
     >>> distillation(student, torch.tensor([0]), teacher, weight=0.5).mean  # ln 2
@@ -92,13 +92,16 @@ def distillation(
     """
     hard = cross_entropy(logits, targets)
     if len(targets) != hard.count:
-        raise ValueError("distillation has a teacher for every row, so no target may be ignored")
+        raise ValueError(
+            f"{len(targets) - hard.count} of {len(targets)} targets are ignored: distillation has "
+            "a teacher for every row, so no target may be ignored"
+        )
     soft = soft_cross_entropy(logits / temperature, softened(teacher, temperature))
     return LossSum((1 - weight) * hard.total + weight * temperature**2 * soft.total, hard.count)
 
 
 class Pairing(NamedTuple):
-    """Which row of a batch each row is mixed with, (B,), and the weight λ of the row itself."""
+    """The weight λ of each row itself, and the row that it is mixed with, (B,)."""
 
     weight: float
     partner: torch.Tensor
@@ -107,7 +110,7 @@ class Pairing(NamedTuple):
 def pairing(rows: int, *, alpha: float, seed: int) -> Pairing:
     """λ ~ Beta(α, α) and a random order of the rows, as in mixup (Zhang et al. 2017, 1710.09412).
 
-    A small α mixes little (λ near 0 or 1), α = 1 evenly, a large one about half and half.
+    With a small α, λ is near 0 or 1; with α = 1 it is uniform; with a large α it is near 1/2.
 
     >>> pairing(4, alpha=0.2, seed=0).partner.sort().values
     tensor([0, 1, 2, 3])
@@ -115,7 +118,9 @@ def pairing(rows: int, *, alpha: float, seed: int) -> Pairing:
     if alpha <= 0:
         raise ValueError(f"alpha is {alpha}: Beta(α, α) needs α above 0; leave mixup out instead")
     random = np.random.default_rng(seed)
-    return Pairing(float(random.beta(alpha, alpha)), torch.from_numpy(random.permutation(rows)))
+    weight = float(random.beta(alpha, alpha))
+    partner = torch.from_numpy(random.permutation(rows))
+    return Pairing(weight, partner)
 
 
 def mix(values: torch.Tensor, pairs: Pairing) -> torch.Tensor:
@@ -141,19 +146,21 @@ def mixed_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, pairs: Pair
     >>> mixed_cross_entropy(torch.zeros(2, 2), torch.tensor([0, 1]), pairs).mean  # ln 2
     tensor(0.6931)
     """
-    own = cross_entropy(logits, targets)
-    other = cross_entropy(logits, targets[pairs.partner.to(targets.device)])
-    return LossSum(pairs.weight * own.total + (1 - pairs.weight) * other.total, own.count)
+    first = cross_entropy(logits, targets)
+    second = cross_entropy(logits, targets[pairs.partner.to(targets.device)])
+    total = pairs.weight * first.total + (1 - pairs.weight) * second.total
+    return LossSum(total, first.count)
 
 
 @contextmanager
 def mix_hidden(layer: nn.Module, pairs: Pairing) -> Iterator[None]:
     """Within the block the layer's output h is mixed: manifold mixup (Verma et al. 2018).
 
-    arXiv 1806.05236. ``layer`` is any part of a model that returns (B, ...), or a tuple that
-    begins with it: a layer, its embeddings, its pooling. The hook is gone after the block, also
-    after an error. In a batch of texts of unequal length the shorter one's padding is mixed into
-    the longer one's last words; the attention mask stays each row's own.
+    arXiv 1806.05236. ``layer`` is any part of a model that returns (B, ...), or a tuple whose
+    first entry is: a layer, its embeddings, its pooling. The hook is removed after the block, even
+    after an error. In a batch of texts of unequal length the shorter text's padding is mixed into
+    the longer text's last words; each row keeps its own attention mask. Library only: no lesson
+    uses it yet.
 
     >>> model = nn.Sequential(nn.Identity(), nn.Identity())
     >>> with mix_hidden(model[0], Pairing(0.75, torch.tensor([1, 0]))):

@@ -1,7 +1,7 @@
-"""Search for settings: grid, random and Bayesian, pruned, resumable and in parallel, on Optuna.
+"""Hyperparameter search on Optuna: grid, random and Bayesian, with pruning; resumable, parallel.
 
 An objective is called with settings by name. It returns a number, lower is better, or it is a
-generator that yields one after each step, so that a hopeless trial can be ended early.
+generator that yields one after each step, so that an unpromising trial can be pruned.
 """
 
 from ftlearn.search.methods import METHODS, PRUNERS

@@ -1,9 +1,10 @@
-"""Which trials of a study count, so that many processes and interruptions share one budget.
+"""Which trials of a study count, so that parallel and interrupted processes share one budget.
 
-Each setting is run until it is finished. A trial that was running when its process died is
-*lost*: another one with the same settings takes its place. A trial that several processes began
-beyond the budget is *spare*, and is given back before it runs. Both stay in the study as failed
-trials without an error, and count for nothing.
+The budget is a number of slots, and each slot is run until one of its trials is finished. A slot
+is named by the number of its first trial. A trial whose process died is *orphaned*: another trial
+with the same settings takes its slot. A trial that was begun beyond the budget, because several
+processes began trials at once, is *surplus*, and ends before it runs. Both stay in the study as
+failed trials without an error, and do not count.
 """
 
 from __future__ import annotations
@@ -20,16 +21,26 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-AGAIN, ERROR, SPARE, WORKER = "again", "error", "spare", "worker"
-"""Names of what is noted in a trial: whose place it takes, its error, and who runs it."""
+# The values are stored in studies: another one would keep old studies from being continued.
+SLOT = "again"
+"""User attribute of a trial that reruns an orphaned one: the slot."""
+
+ERROR = "error"
+"""User attribute of a trial that failed: the error."""
+
+SURPLUS = "spare"
+"""User attribute of a surplus trial."""
+
+WORKER = "worker"
+"""User attribute of a trial: the process that runs it, as ``this_worker`` describes it."""
 
 SILENCE = timedelta(minutes=2)
-"""How long a trial may be at work without a note of who runs it."""
+"""How long a trial may run before it names its worker."""
 
 
-def origin(trial: FrozenTrial) -> int:
-    """The number of the trial whose settings this one carries out: its own or a lost one's."""
-    return trial.user_attrs.get(AGAIN, trial.number)
+def slot(trial: FrozenTrial) -> int:
+    """The slot of a trial: the number of the first trial with the same place in the budget."""
+    return trial.user_attrs.get(SLOT, trial.number)
 
 
 def counts(trial: FrozenTrial) -> bool:
@@ -37,42 +48,42 @@ def counts(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or ERROR in trial.user_attrs
 
 
-def is_lost(trial: FrozenTrial) -> bool:
-    """Whether a trial ended without having been carried out, though it was within the budget."""
+def is_orphaned(trial: FrozenTrial) -> bool:
+    """Whether a trial within the budget ended unfinished, since its process died."""
     failed = trial.state is TrialState.FAIL and ERROR not in trial.user_attrs
-    return failed and SPARE not in trial.user_attrs
+    return failed and SURPLUS not in trial.user_attrs
 
 
 def all_trials(study: Study) -> list[FrozenTrial]:
-    """All trials of a study as they are now; not to be changed."""
+    """All trials of a study as they are now, not copied: do not change them."""
     return study.get_trials(deepcopy=False)
 
 
-def origins(trials: Iterable[FrozenTrial]) -> set[int]:
-    """The origins that hold a place in the budget."""
-    return {origin(trial) for trial in trials if SPARE not in trial.user_attrs}
+def slots(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The slots of the trials, without those of surplus ones."""
+    return {slot(trial) for trial in trials if SURPLUS not in trial.user_attrs}
 
 
-def place(study: Study, trial: FrozenTrial) -> int:
-    """The place of a trial in the budget, from 0: how many others began before its origin."""
-    begun = origin(trial)
-    return sum(number < begun for number in origins(all_trials(study)))
+def slot_index(study: Study, trial: FrozenTrial) -> int:
+    """The index of a trial's slot in the budget, from 0: how many slots began before it."""
+    return sum(number < slot(trial) for number in slots(all_trials(study)))
 
 
 def claimed(study: Study) -> int:
-    """How many places of the budget are taken by trials that are finished or at work."""
+    """How many slots of the budget are taken by trials that are finished or running."""
     trials = all_trials(study)
-    return len(origins(t for t in trials if counts(t) or t.state is TrialState.RUNNING))
+    return len(slots(t for t in trials if counts(t) or t.state is TrialState.RUNNING))
 
 
-def is_spare(study: Study, trial: FrozenTrial, budget: int) -> bool:
-    """Whether a trial that has just begun is one too many."""
-    twins = [t for t in all_trials(study) if origin(t) == origin(trial) and t.number < trial.number]
-    return place(study, trial) >= budget or not all(is_lost(twin) for twin in twins)
+def is_surplus(study: Study, trial: FrozenTrial, budget: int) -> bool:
+    """Whether a trial that has just begun is beyond the budget, or its slot is already taken."""
+    same_slot = [t for t in all_trials(study) if slot(t) == slot(trial)]
+    earlier = [t for t in same_slot if t.number < trial.number]
+    return slot_index(study, trial) >= budget or not all(is_orphaned(t) for t in earlier)
 
 
 def this_worker() -> dict[str, Any]:
-    """Who runs a trial: host, process, and when it began, since numbers of processes return."""
+    """The process that runs a trial: host, pid, and when it began, since pids are reused."""
     process = psutil.Process(os.getpid())
     return {"host": platform.node(), "pid": process.pid, "began": process.create_time()}
 
@@ -80,8 +91,8 @@ def this_worker() -> dict[str, Any]:
 def is_dead(trial: FrozenTrial) -> bool:
     """Whether the process of a running trial is known to be gone.
 
-    Of another host nothing is known; a trial that names nobody for two minutes was begun by a
-    process that died at once.
+    Nothing is known of processes on another host. A trial that names no worker within two minutes
+    was begun by a process that died at once.
     """
     worker = trial.user_attrs.get(WORKER)
     if worker is None:
@@ -97,15 +108,15 @@ def is_dead(trial: FrozenTrial) -> bool:
 
 
 def recover(study: Study) -> int:
-    """Mark trials whose process has died, and put all lost settings back in line; how many."""
+    """Fail trials whose process has died and enqueue orphaned settings again; return how many."""
     for trial in all_trials(study):
         if trial.state is TrialState.RUNNING and is_dead(trial):
-            with suppress(UpdateFinishedTrialError):  # another process was quicker
+            with suppress(UpdateFinishedTrialError):  # another process was faster
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     trials = all_trials(study)
-    alive = origins(trial for trial in trials if not is_lost(trial))
-    lost = {origin(each): each.params for each in trials if is_lost(each)}
-    waiting = {begun: params for begun, params in lost.items() if begun not in alive}
-    for begun, params in waiting.items():
-        study.enqueue_trial(params, user_attrs={AGAIN: begun})
-    return len(waiting)
+    taken = slots(trial for trial in trials if not is_orphaned(trial))
+    orphaned = {slot(trial): trial.params for trial in trials if is_orphaned(trial)}
+    free = {number: params for number, params in orphaned.items() if number not in taken}
+    for number, params in free.items():
+        study.enqueue_trial(params, user_attrs={SLOT: number})
+    return len(free)

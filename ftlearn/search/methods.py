@@ -1,4 +1,4 @@
-"""How the next settings are chosen, and when a trial is given up: names for Optuna's own."""
+"""Samplers, which choose the next settings, and pruners, which end trials early, by name."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ METHODS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False),
 }
-"""Methods that draw, by name, from a seed. ``"grid"`` is the fourth."""
+"""Samplers by name, made from a seed. ``"grid"`` is the fourth method, without randomness."""
 
 PRUNERS: dict[str | None, Callable[[], optuna.pruners.BasePruner]] = {
     None: optuna.pruners.NopPruner,
     "median": optuna.pruners.MedianPruner,
     "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
 }
-"""Rules for giving up, by name: worse than the median of the complete trials; not in the best
-third of a rung. Under ``"median"`` the first five trials run to the end."""
+"""Pruners by name: ``"median"`` ends a trial that is worse than the median of the complete trials,
+``"halving"`` one that is not in the best third of its rung. Under ``"median"`` the first five
+trials run to the end."""
 
 
 def sampler(method: str, searched: space.Space, trials: int, seed: int) -> BaseSampler:
-    """The sampler of a method; raises ValueError for a name that is unknown."""
+    """The sampler of a method; raises ValueError for an unknown name."""
     if method == "grid":
         return Grid(space.grid(searched, trials), seed)
     if method not in METHODS:
@@ -39,7 +40,7 @@ def sampler(method: str, searched: space.Space, trials: int, seed: int) -> BaseS
 
 
 def pruner(name: str | optuna.pruners.BasePruner | None) -> optuna.pruners.BasePruner:
-    """A pruner by name, or the given one; raises ValueError for a name that is unknown.
+    """A pruner by name, or the one given; raises ValueError for an unknown name.
 
     >>> type(pruner("median")).__name__
     'MedianPruner'
@@ -53,19 +54,20 @@ def pruner(name: str | optuna.pruners.BasePruner | None) -> optuna.pruners.BaseP
 
 
 class Seeded(BaseSampler):
-    """A sampler whose draws depend on the seed and on the place of the trial, on nothing else.
+    """A sampler whose random numbers depend only on the seed and on the slot of the trial.
 
-    Optuna's own begin their random numbers anew with each process: a search that is continued,
-    or shared out, with the same seed would draw the same settings a second time.
+    Optuna's samplers restart their random numbers in each process: a search that is resumed, or
+    distributed across processes, with the same seed would draw the same settings again.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        self.make, self.seed = make, seed
+        self.make = make
+        self.seed = seed
         self.inner = make(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        words = [self.seed, budget.place(study, trial)]
-        self.inner = self.make(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        entropy = np.random.SeedSequence([self.seed, budget.slot_index(study, trial)])
+        self.inner = self.make(int(entropy.generate_state(1)[0]))
         self.inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -86,15 +88,15 @@ class Seeded(BaseSampler):
 
 
 class Grid(BaseSampler):
-    """Gives each trial the point of a shuffled grid that belongs to its place.
+    """A sampler that gives each trial the point of a shuffled grid that belongs to its slot.
 
-    Optuna's ``GridSampler`` counts a trial that was killed as done, and workers that share a
-    grid may draw a point twice.
+    Optuna's ``GridSampler`` counts a trial that was killed as finished, and parallel workers may
+    draw a point twice.
     """
 
     def __init__(self, points: list[dict[str, Any]], seed: int) -> None:
         order = np.random.default_rng(seed).permutation(len(points))
-        self.points = [points[at] for at in order]
+        self.points = [points[index] for index in order]
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         return {}
@@ -107,5 +109,5 @@ class Grid(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        # A trial beyond the grid is spare: it is given back before it runs.
-        return self.points[budget.place(study, trial) % len(self.points)][param_name]
+        # A trial beyond the grid is surplus: it ends before it runs.
+        return self.points[budget.slot_index(study, trial) % len(self.points)][param_name]

@@ -1,4 +1,4 @@
-"""A ready objective: fine-tune with the settings, and say after each epoch how good it is."""
+"""A ready-made objective: fine-tune with the settings, and yield the loss after each epoch."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ def fine_tuning(
     The settings are fields of ``TrainConfig``. After each epoch it yields the lowest loss on the
     part ``valid`` so far, which is the loss of the weights that ``fit`` would keep. A run that
     diverges is a failed trial. Raises KeyError for data without a part ``train`` or ``valid``;
-    the objective raises ValueError for a setting that is none.
+    the objective raises ValueError for a setting that ``TrainConfig`` does not have.
     """
-    # Here, so that a worker whose objective needs no torch does not load it.
+    # Imported here, so that a worker whose objective needs no torch does not load it.
     from ftlearn.evaluation import evaluate
     from ftlearn.training import TrainConfig, steps
 
     for part in ("train", "valid"):
         if part not in data:
             raise KeyError(f"the data has no part {part!r}; it has: {', '.join(data)}")
-    known = [each.name for each in fields(TrainConfig)]
+    known = [field.name for field in fields(TrainConfig)]
 
     def objective(**settings: Any) -> Iterator[float]:
         unknown = [name for name in settings if name not in known]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no training setting: use {', '.join(known)}")
-        chosen, model, best = replace(config, **settings), make_model(), math.inf
+        chosen = replace(config, **settings)
+        model = make_model()
+        best = math.inf
         batches = task.batches(data["train"], tokenizer, chosen)
         with closing(steps(model, batches, task.loss, chosen, count=task.count_targets)) as run:
             for step in run:

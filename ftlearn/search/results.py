@@ -1,4 +1,4 @@
-"""What a search has found so far: a table, the best, the curve, and which settings mattered."""
+"""The results of a search: table, best trial, best value so far, importance of each setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ftlearn.search import budget
 
 
 class SearchError(FtlearnError, RuntimeError):
-    """A search that cannot give an answer: every trial failed."""
+    """A search without a result: no trial is complete."""
 
 
 class Best(NamedTuple):
@@ -29,10 +29,10 @@ class Best(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """The trials of a search. ``study`` is Optuna's, with all that Optuna does.
+    """The trials of a search; ``study`` is the Optuna study that holds them.
 
-    trials   the budget: how many trials were asked for
-    stopped  why the search ended before its budget; empty when it did not
+    trials   the budget: the number of trials to run
+    stopped  why the search ended before its budget was spent; empty if it did not
     """
 
     study: Study
@@ -40,20 +40,20 @@ class Search:
     stopped: str = ""
 
     def finished(self) -> list[FrozenTrial]:
-        """Trials that count, in the order of their settings: complete, pruned and failed ones."""
-        trials = filter(budget.counts, budget.all_trials(self.study))
-        return sorted(trials, key=budget.origin)
+        """Trials that count, in the order of their slots: complete, pruned and failed ones."""
+        trials = [trial for trial in budget.all_trials(self.study) if budget.counts(trial)]
+        return sorted(trials, key=budget.slot)
 
     def table(self) -> pd.DataFrame:
-        """One row a trial: its settings, value, state, steps, seconds and error.
+        """One row per trial: its settings, value, state, steps, seconds and error.
 
-        The value of a pruned trial is the last one that it reached.
+        The value of a pruned trial is the last one that it yielded.
         """
         return pd.DataFrame([_row(trial) for trial in self.finished()])
 
     @property
     def best(self) -> Best:
-        """The complete trial with the lowest value; raises SearchError where none is complete."""
+        """The complete trial with the lowest value; raises SearchError if none is complete."""
         values = self._values()
         if values.isna().all():
             raise SearchError("no trial is complete yet, so there is no best one: run more trials")
@@ -61,24 +61,25 @@ class Search:
         return Best(dict(self.finished()[row].params), float(values[row]), row)
 
     def best_so_far(self) -> pd.Series:
-        """The lowest value of complete trials after 1, 2, ... trials, NaN before the first."""
+        """The lowest value of complete trials after 1, 2, ... trials, NaN before the first one."""
         values = self._values().cummin().ffill()
         return values.set_axis(range(1, len(values) + 1))
 
     def _values(self) -> pd.Series:
         """The values of complete trials, NaN for others."""
-        complete = TrialState.COMPLETE
-        values = [t.value if t.state is complete else None for t in self.finished()]
+        values = [
+            trial.value if trial.state is TrialState.COMPLETE else None for trial in self.finished()
+        ]
         return pd.Series(values, dtype=float)
 
     def importance(self, *, seed: int = 0) -> pd.Series:
-        """The share of the variance of the values that each setting explains, fANOVA.
+        """The share of the variance of the values that each setting explains, by fANOVA.
 
-        A random forest stands for the objective over the whole space (Hutter et al. 2014,
-        ICML); trees are drawn from ``seed``. All values of a range count alike on the ordinary
-        scale, also where the range is logarithmic: nine tenths of 0.00001 to 1 lie above 0.1.
-        What settings explain only together is left out, and the shares of single settings are
-        made to sum to 1. Raises ValueError for fewer than two complete trials.
+        A random forest models the objective over the whole space (Hutter et al. 2014, ICML); its
+        trees are drawn from ``seed``. All values of a range count alike on a linear scale, even
+        if the range is logarithmic: nine tenths of 0.00001 to 1 lie above 0.1. Interactions of
+        settings are left out, and the shares of single settings are scaled to sum to 1. Raises
+        ValueError for fewer than two complete trials.
         """
         complete = [t for t in self.finished() if t.state is TrialState.COMPLETE]
         if len(complete) < 2:
@@ -88,10 +89,10 @@ class Search:
 
     def __repr__(self) -> str:
         states = Counter(_state(trial) for trial in self.finished())
-        said = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
+        counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
         best = f", best {self.best.value:.4g} in row {self.best.row}" if states["complete"] else ""
-        ended = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"Search({states.total()} of {self.trials} trials: {said}{best}{ended})"
+        stopped = f", stopped: {self.stopped}" if self.stopped else ""
+        return f"Search({states.total()} of {self.trials} trials: {counts}{best}{stopped})"
 
 
 def _state(trial: FrozenTrial) -> str:
@@ -99,14 +100,14 @@ def _state(trial: FrozenTrial) -> str:
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
-    reached = trial.intermediate_values
-    last = reached[max(reached)] if reached else float("nan")
+    steps = trial.intermediate_values
+    last = steps[max(steps)] if steps else float("nan")
     seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
     return {
         **trial.params,
         "value": last if trial.value is None else trial.value,
         "state": _state(trial),
-        "steps": len(reached),
+        "steps": len(steps),
         "seconds": seconds,
         "error": trial.user_attrs.get(budget.ERROR, ""),
     }

@@ -1,4 +1,4 @@
-"""``run``: a search from its first trial to its last, whatever happens in between."""
+"""``run``: a search that survives errors, interrupts and killed processes."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Objective = Callable[..., float | Iterator[float]]
 
 PLAN = "plan"
 HEARTBEAT_SECONDS = 60
-"""How often a worker tells a database that it lives; one that is silent for two is lost."""
+"""How often a worker reports to a database; one that is silent twice as long counts as dead."""
 
 
-class _SpareError(RuntimeError):
-    """A trial beyond the budget: other processes have taken all places."""
+class _SurplusError(RuntimeError):
+    """A trial beyond the budget: other processes have taken all slots."""
 
 
 def run(
@@ -50,48 +50,47 @@ def run(
     storage: str | Path | None = None,
     name: str = "search",
 ) -> Search:
-    """Search for the settings with the lowest value of an objective, in so many trials.
+    """Search for the settings with the lowest value of an objective, with a budget of ``trials``.
 
     ``objective(**settings)`` returns a number, or yields one after each step; the last one is
     the value of the trial. ``method`` is ``"grid"`` (at most ``trials`` points), ``"random"``,
-    ``"tpe"`` or ``"gp"``; ``prune`` gives up trials that yield: ``"median"`` or ``"halving"``.
+    ``"tpe"`` or ``"gp"``; ``prune`` ends trials that yield early: ``"median"`` or ``"halving"``.
 
-    ``storage`` keeps the trials: in a file, or in a database for many machines, for example
+    ``storage`` keeps the trials: a file, or for many machines a database, for example
     ``"postgresql+psycopg://user@host/searches"`` after ``pip install "psycopg[binary]"``, its
-    driver. The same call with the same storage and name continues the search, also from other
-    processes at the same time, until ``trials`` are finished together; a trial whose process
-    died is run again. Without storage the trials end with the process.
+    driver. The same call with the same storage and name continues the search, also from several
+    processes at once, until together they have finished ``trials``; a trial whose process died is
+    run again. Without storage the trials are lost when the process ends.
 
     An error ends its trial and is kept in the table; a value that is not finite is an error.
-    Ctrl-C ends the search, and what is there is returned. Raises SearchError where every trial
-    failed, and ValueError for settings that contradict each other or the stored search.
+    Ctrl-C ends the search and returns the trials so far. Raises SearchError if every trial failed,
+    and ValueError for arguments that contradict each other or the stored search.
 
     >>> from ftlearn import search
     >>> run(lambda x: (x - 2) ** 2, {"x": search.uniform(0, 8)}, method="grid", trials=5).best
     Best(settings={'x': 2.0}, value=0.0, row=4)
     """
-    sampler, pruner = methods.sampler(method, space, _checked(trials), seed), methods.pruner(prune)
+    trials = whole_number("trials", trials, 1)
+    sampler, pruner = methods.sampler(method, space, trials, seed), methods.pruner(prune)
     points = len(grid(space, trials)) if method == "grid" else None
-    how = {"sampler": sampler, "pruner": pruner, "study_name": name, "load_if_exists": True}
-    with _quiet(), _opened(storage) as opened:
-        study = optuna.create_study(storage=opened, **how)
-        _same_plan(study, space, method, points, seed)
-        return _drain(study, objective, space, points or trials)
+    with _quiet(), _opened(storage) as backend:
+        study = optuna.create_study(
+            storage=backend, sampler=sampler, pruner=pruner, study_name=name, load_if_exists=True
+        )
+        _check_plan(study, space, method, points, seed)
+        return _run_trials(study, objective, space, points or trials)
 
 
-def _checked(trials: int) -> int:
-    return whole_number("trials", trials, 1)
-
-
-def _drain(study: Study, objective: Objective, space: Space, trials: int) -> Search:
-    """Run trials until all places of the budget are taken, or an interrupt comes."""
-    carry_out, stopped = _trial(study, objective, space, trials), ""
+def _run_trials(study: Study, objective: Objective, space: Space, trials: int) -> Search:
+    """Run trials until all slots of the budget are taken, or until an interrupt."""
+    run_trial = _trial(study, objective, space, trials)
+    stopped = ""
     budget.recover(study)
     with _bar(trials) as bar:
         while (taken := budget.claimed(study)) < trials and not stopped:
             bar.update(taken - bar.n)
             try:
-                study.optimize(carry_out, n_trials=1, catch=(Exception,))
+                study.optimize(run_trial, n_trials=1, catch=(Exception,))
             except KeyboardInterrupt:
                 warnings.warn("the search was interrupted; it is returned so far", stacklevel=3)
                 stopped = "interrupted"
@@ -99,21 +98,21 @@ def _drain(study: Study, objective: Objective, space: Space, trials: int) -> Sea
                 budget.recover(study)
         bar.update(budget.claimed(study) - bar.n)
     search = Search(study, trials, stopped)
-    _require_one(search)
+    _check_any_succeeded(search)
     return search
 
 
 def _trial(
     study: Study, objective: Objective, space: Space, trials: int
 ) -> Callable[[Trial], float]:
-    """One trial as Optuna calls it."""
+    """The function that runs a trial, as Optuna calls it."""
 
-    def carry_out(trial: Trial) -> float:
+    def run_trial(trial: Trial) -> float:
         trial.set_user_attr(budget.WORKER, budget.this_worker())
         settings = {name: _suggest(trial, name, space[name]) for name in space}
-        if budget.is_spare(study, study.get_trials(deepcopy=False)[trial.number], trials):
-            trial.set_user_attr(budget.SPARE, True)
-            raise _SpareError
+        if budget.is_surplus(study, budget.all_trials(study)[trial.number], trials):
+            trial.set_user_attr(budget.SURPLUS, True)
+            raise _SurplusError
         try:
             return _value(trial, objective(**settings))
         except optuna.TrialPruned:
@@ -122,15 +121,15 @@ def _trial(
             trial.set_user_attr(budget.ERROR, f"{type(error).__name__}: {error}")
             raise
 
-    return carry_out
+    return run_trial
 
 
-def _value(trial: Trial, given: float | Iterator[float]) -> float:
-    """The value of a trial: what the objective returned, or the last that it yielded."""
-    if not isinstance(given, Iterator):
-        return _finite(given)
+def _value(trial: Trial, result: float | Iterator[float]) -> float:
+    """The value of a trial: what the objective returned, or the last value that it yielded."""
+    if not isinstance(result, Iterator):
+        return _finite(result)
     value = None
-    for step, value in enumerate(given, start=1):
+    for step, value in enumerate(result, start=1):
         trial.report(_finite(value), step)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -148,32 +147,33 @@ def _finite(value: Any) -> float:
 def _suggest(trial: Trial, name: str, distribution: Any) -> Any:
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
-    ends, how = (distribution.low, distribution.high), {"log": distribution.log}
+    options = {"log": distribution.log}
     if not distribution.log:
-        how["step"] = distribution.step
+        options["step"] = distribution.step
     if isinstance(distribution, optuna.distributions.IntDistribution):
-        return trial.suggest_int(name, *ends, **how)
-    return trial.suggest_float(name, *ends, **how)
+        return trial.suggest_int(name, distribution.low, distribution.high, **options)
+    return trial.suggest_float(name, distribution.low, distribution.high, **options)
 
 
-def _same_plan(study: Study, space: Space, method: str, points: int | None, seed: int) -> None:
-    """Note what the study searches, or raise ValueError where it was begun differently."""
+def _check_plan(study: Study, space: Space, method: str, points: int | None, seed: int) -> None:
+    """Store the plan of a new study; ValueError if a stored study was begun with another plan."""
     ranges = {name: distribution_to_json(space[name]) for name in space}
     plan = {"method": method, "seed": seed, "space": ranges, "grid points": points}
-    begun = study.user_attrs.get(PLAN)
-    if begun is None:
+    stored = study.user_attrs.get(PLAN)
+    if stored is None:
         study.set_user_attr(PLAN, plan)
         return
-    differing = [key for key in plan if plan[key] != begun.get(key)]
+    differing = [key for key in plan if plan[key] != stored.get(key)]
     if differing:
         key = differing[0]
         raise ValueError(
             f"the stored search {study.study_name!r} was begun with another {key} "
-            f"({begun.get(key)}, not {plan[key]}): give this one another name"
+            f"({stored.get(key)}, not {plan[key]}): give this one another name"
         )
 
 
-def _require_one(search: Search) -> None:
+def _check_any_succeeded(search: Search) -> None:
+    """Raise SearchError if every finished trial failed."""
     errors = [trial.user_attrs.get(budget.ERROR) for trial in search.finished()]
     if errors and all(errors):
         raise SearchError(
@@ -184,7 +184,7 @@ def _require_one(search: Search) -> None:
 
 @contextmanager
 def _opened(storage: str | Path | None) -> Iterator[BaseStorage | None]:
-    """The storage by path or URL; a database is given back at the end of the run."""
+    """The storage by path or URL; the session of a database is closed at the end."""
     if storage is None:
         yield None
     elif "://" in str(storage):
@@ -199,37 +199,37 @@ def _opened(storage: str | Path | None) -> Iterator[BaseStorage | None]:
 
 
 def _check_journal(file: Path) -> None:
-    """Raise ExistsError for a file that is no journal of a search: it would be written into."""
+    """Raise ExistsError for a file that is no search journal: Optuna would append to it."""
     if not file.exists() or (file.is_file() and not file.stat().st_size):
         return
     try:
         with file.open(encoding="utf-8") as lines:
-            known = "op_code" in json.loads(next(lines))
+            is_journal = "op_code" in json.loads(next(lines))
     except (OSError, ValueError, TypeError):
-        known = False
-    if not known:
+        is_journal = False
+    if not is_journal:
         raise ExistsError(f"{file} is not the storage of a search: choose another file")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A context in which Optuna says nothing in this thread: the table has the errors, too."""
-    own = threading.get_ident()
+    """A context without Optuna's log messages from this thread: the table has the errors."""
+    this_thread = threading.get_ident()
     handlers = list(logging.getLogger("optuna").handlers)
 
-    def from_elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != own
+    def from_other_threads(record: logging.LogRecord) -> bool:
+        return record.thread != this_thread
 
     for handler in handlers:
-        handler.addFilter(from_elsewhere)
+        handler.addFilter(from_other_threads)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(from_elsewhere)
+            handler.removeFilter(from_other_threads)
 
 
 def _bar(trials: int) -> tqdm:
-    # A search that takes less than a second needs no bar; another thread may not draw one.
-    main = threading.current_thread() is threading.main_thread()
-    return bar(shown=main, total=trials, desc="search", unit="trial", delay=1)
+    # A search that takes less than a second needs no bar, and only the main thread may draw one.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return bar(shown=in_main_thread, total=trials, desc="search", unit="trial", delay=1)

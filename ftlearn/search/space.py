@@ -1,4 +1,4 @@
-"""What may be searched: named ranges and choices, which are Optuna's own distributions."""
+"""Search spaces: named ranges and choices, which are Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Space = Mapping[str, BaseDistribution]
 
 
 def uniform(low: float, high: float) -> FloatDistribution:
-    """A number between two bounds, each part of the range as likely as any other.
+    """A number between two bounds, uniformly distributed.
 
     >>> uniform(0, 0.3).high
     0.3
@@ -28,7 +28,7 @@ def uniform(low: float, high: float) -> FloatDistribution:
 
 
 def log_uniform(low: float, high: float) -> FloatDistribution:
-    """A positive number whose logarithm is uniform: each factor of ten is as likely as the next.
+    """A positive number whose logarithm is uniform: each power of ten is as likely as the next.
 
     Raises ValueError for a bound that is not positive.
 
@@ -42,16 +42,17 @@ def log_uniform(low: float, high: float) -> FloatDistribution:
 
 
 def integers(low: int, high: int, *, log: bool = False) -> IntDistribution:
-    """A whole number between two bounds, both included; ``log`` spreads it by its logarithm."""
+    """An integer between two bounds, both included; with ``log`` its logarithm is uniform."""
     if int(low) != low or int(high) != high:
         raise ValueError(f"the bounds are {low!r} and {high!r}: they must be whole numbers")
     if log and low < 1:
         raise ValueError(f"the low bound is {low!r}: a logarithmic range begins above zero")
-    return IntDistribution(*map(int, _ordered(low, high)), log=log)
+    low, high = _ordered(low, high)
+    return IntDistribution(int(low), int(high), log=log)
 
 
 def choice(*values: Any) -> CategoricalDistribution:
-    """One of some values: numbers, texts, booleans or None.
+    """One of several values: numbers, strings, booleans or None.
 
     >>> choice(8, 16, 32).choices
     (8, 16, 32)
@@ -68,25 +69,26 @@ def _ordered(low: float, high: float) -> tuple[float, float]:
 
 
 def grid(space: Space, points: int) -> list[dict[str, Any]]:
-    """All combinations of a grid with at most so many points, in order.
+    """All combinations of the largest grid with at most ``points`` points, in order.
 
-    Choices keep all their values; ranges share what is left, equally many values each, evenly
-    spaced on their scale with both bounds among them (a single value is the middle).
-    Raises ValueError where the choices alone are more than ``points``.
+    Choices keep all their values; all ranges get the same number of values, evenly spaced on
+    their scale, both bounds included (a single value is the middle). Raises ValueError if the
+    choices alone have more than ``points`` combinations.
 
     >>> grid({"rate": log_uniform(0.01, 1), "size": choice(8, 16)}, 7)[1::2]
     [{'rate': 0.01, 'size': 16}, {'rate': 0.1, 'size': 16}, {'rate': 1.0, 'size': 16}]
     """
-    fixed = math.prod(len(each.choices) for each in space.values() if _is_choice(each))
-    if fixed > points:
+    choices = [distribution for distribution in space.values() if _is_choice(distribution)]
+    combinations = math.prod(len(distribution.choices) for distribution in choices)
+    if combinations > points:
         raise ValueError(
-            f"the choices alone make {fixed} combinations, more than the {points} trials: "
+            f"the choices alone make {combinations} combinations, more than the {points} trials: "
             "give more trials or fewer choices"
         )
-    ranges = sum(not _is_choice(each) for each in space.values())
-    count = max((n for n in range(1, points + 1) if fixed * n**ranges <= points), default=1)
-    axes = [_values(each, count) for each in space.values()]
-    return [dict(zip(space, combination, strict=True)) for combination in itertools.product(*axes)]
+    ranges = len(space) - len(choices)
+    count = max((n for n in range(1, points + 1) if combinations * n**ranges <= points), default=1)
+    axes = [_values(distribution, count) for distribution in space.values()]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*axes)]
 
 
 def _is_choice(distribution: BaseDistribution) -> bool:

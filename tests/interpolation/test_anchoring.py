@@ -23,31 +23,36 @@ def weight_of(value: float) -> nn.Linear:
 @settings(max_examples=20)
 @given(numbers, numbers, st.floats(0.5, 4), st.floats(0, 4))
 def test_descent_with_the_pull_ends_between_the_optimum_and_the_start(
-    begun: float, optimum: float, curvature: float, strength: float
+    start: float, optimum: float, curvature: float, strength: float
 ):
-    rate, layer = 0.2, weight_of(begun)
+    rate = 0.2
+    layer = weight_of(start)
     anchor = Anchor(layer)
     for _ in range(300):
         with torch.no_grad():
             layer.weight -= rate * curvature * (layer.weight - optimum)
         anchor.pull(rate * strength)
-    # The pull comes after the update, so it shortens that update, too: hence the factor.
+    # The pull comes after the update and shortens it, too: hence the factor.
     shorter = curvature * (1 - rate * strength)
-    expected = (shorter * optimum + strength * begun) / (shorter + strength)
+    expected = (shorter * optimum + strength * start) / (shorter + strength)
     assert layer.weight.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_in_many_dimensions_it_is_ridge_regression_towards_the_start():
     torch.manual_seed(0)
-    layer, x = nn.Linear(3, 1, bias=False, dtype=torch.float64), torch.randn(20, 3).double()
-    y, begun, rate, strength = torch.randn(20).double(), layer.weight[0].detach().clone(), 0.01, 2.0
+    layer = nn.Linear(3, 1, bias=False, dtype=torch.float64)
+    x = torch.randn(20, 3).double()
+    y = torch.randn(20).double()
+    start = layer.weight[0].detach().clone()
+    rate, strength = 0.01, 2.0
     anchor = Anchor(layer)
     for _ in range(1000):
         with torch.no_grad():
             layer.weight -= rate * (x @ layer.weight[0] - y) @ x
         anchor.pull(rate * strength)
-    shorter, prior = 1 - rate * strength, strength * torch.eye(3, dtype=torch.float64)
-    ridge = torch.linalg.solve(shorter * x.T @ x + prior, shorter * x.T @ y + strength * begun)
+    shorter = 1 - rate * strength
+    prior = strength * torch.eye(3, dtype=torch.float64)
+    ridge = torch.linalg.solve(shorter * x.T @ x + prior, shorter * x.T @ y + strength * start)
     torch.testing.assert_close(layer.weight[0].detach(), ridge)
 
 
@@ -55,18 +60,20 @@ def test_in_many_dimensions_it_is_ridge_regression_towards_the_start():
 def test_a_pull_is_a_step_of_interpolation(share: float):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
-    anchor, before = Anchor(model), {k: v.clone() for k, v in model.state_dict().items()}
+    anchor = Anchor(model)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += torch.randn_like(parameter)
-    away, far = {k: v.clone() for k, v in model.state_dict().items()}, anchor.distance()
+    moved = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    distance = anchor.distance()
     anchor.pull(share)
-    for name, expected in interpolate(away, before, share).items():
+    for name, expected in interpolate(moved, before, share).items():
         torch.testing.assert_close(model.state_dict()[name], expected, atol=1e-6, rtol=0)
-    assert anchor.distance() == pytest.approx((1 - share) * far, abs=1e-5)
+    assert anchor.distance() == pytest.approx((1 - share) * distance, abs=1e-5)
 
 
-def test_no_strength_changes_nothing_to_the_bit():
+def test_no_strength_changes_no_bit():
     layer = nn.Linear(5, 5)
     anchor = Anchor(layer)
     with torch.no_grad():
@@ -83,9 +90,9 @@ def test_anchored_at_zero_it_is_the_decay_of_adamw():
     anchor = Anchor(ours)
     theirs.weight.data.copy_(torch.randn(2, 3))
     ours.weight.data.copy_(theirs.weight.data)
-    rule = torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.3)
+    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.3)
     theirs.weight.grad = torch.zeros_like(theirs.weight)
-    rule.step()
+    optimizer.step()
     anchor.pull(0.1 * 0.3)
     torch.testing.assert_close(ours.weight, theirs.weight)
 

@@ -1,4 +1,4 @@
-"""Averages over a run: against torch's own, and against the weights the formulas promise."""
+"""Averages over a run: against torch's own, and against the weights of the formulas."""
 
 import numpy as np
 import pytest
@@ -28,12 +28,12 @@ def test_swa_is_the_mean(values):
 @given(VALUES, st.floats(0, 0.99))
 def test_ema_weighs_the_past_by_powers_of_the_decay(values, decay):
     last = len(values) - 1
-    shares = [(1 - decay) * decay ** (last - at) for at in range(last + 1)]
+    shares = [(1 - decay) * decay ** (last - step) for step in range(last + 1)]
     corrected = np.dot(shares, values) / sum(shares)
     assert averaged(averaging.ema(decay, bias_corrected=True), values) == pytest.approx(
         corrected, abs=1e-8
     )
-    shares[0] = decay**last  # begun at the first model
+    shares[0] = decay**last  # starts at the first model
     assert averaged(averaging.ema(decay), values) == pytest.approx(np.dot(shares, values), abs=1e-8)
 
 
@@ -67,7 +67,9 @@ def test_half_precision_is_averaged_in_fp32_and_kept():
 
 
 def test_whole_numbers_are_those_of_the_latest_model_and_nothing_is_shared():
-    average, count, weight = averaging.swa(), torch.tensor([1]), torch.tensor([1.0])
+    average = averaging.swa()
+    count = torch.tensor([1])
+    weight = torch.tensor([1.0])
     average.update({"w": weight, "n": count})
     count += 1
     weight += 2
@@ -79,7 +81,7 @@ def test_whole_numbers_are_those_of_the_latest_model_and_nothing_is_shared():
     assert average.state["w"].item() == 2
 
 
-def test_tied_weights_are_averaged_once_and_go_back_into_the_model(tiny_checkpoints):
+def test_tied_weights_are_averaged_once_and_can_be_written_to_the_model(tiny_checkpoints):
     model = AutoModelForCausalLM.from_pretrained(tiny_checkpoints["gpt2"])
     first = model.transformer.wte.weight.detach().clone()
     average = averaging.swa()

@@ -1,4 +1,4 @@
-"""Weights found by EM against a grid, an optimiser of SciPy's, and the conditions of an optimum."""
+"""Weights found by EM against a grid, SciPy's optimiser, and the conditions of an optimum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def drawn(seed: int, members: int, rows: int = 30) -> np.ndarray:
-    """Log-probabilities of 30 targets under some predictors, each with its own strong rows."""
+    """Log-probabilities of targets under some predictors, each of them good on other rows."""
     return np.log(np.random.default_rng(seed).beta(0.8, 1.2, (members, rows)).clip(1e-6))
 
 
@@ -28,7 +28,7 @@ def test_two_weights_are_the_best_of_a_grid(seed: int):
     log_p = drawn(seed, 2)
     fit = fit_weights(log_p, steps=20_000, tolerance=1e-9)
     grid = np.linspace(0, 1, 2001)
-    on_grid = [likelihood(log_p, np.array([1 - at, at])) for at in grid]
+    on_grid = [likelihood(log_p, np.array([1 - weight, weight])) for weight in grid]
     assert fit.history[-1] >= max(on_grid) - 1e-9
     inside = grid[np.argmax(on_grid)]
     if 0.01 < inside < 0.99:
@@ -58,13 +58,14 @@ def test_likelihood_never_falls_and_is_that_of_the_weights(seed: int, members: i
 
 
 @given(seeds, st.integers(2, 4))
-def test_one_step_averages_who_is_to_be_thanked(seed: int, members: int):
-    log_p, start = drawn(seed, members), np.arange(1, members + 1) / sum(range(1, members + 1))
-    thanked = np.zeros(members)
+def test_one_step_averages_the_responsibilities(seed: int, members: int):
+    log_p = drawn(seed, members)
+    start = np.arange(1, members + 1) / sum(range(1, members + 1))
+    responsibilities = np.zeros(members)
     for row in np.exp(log_p).T:
-        thanked += start * row / (start @ row)
+        responsibilities += start * row / (start @ row)
     fit = fit_weights(log_p, start=start.tolist(), steps=1, tolerance=0)
-    np.testing.assert_allclose(fit.weights.numpy(), thanked / log_p.shape[1], atol=1e-12)
+    np.testing.assert_allclose(fit.weights.numpy(), responsibilities / log_p.shape[1], atol=1e-12)
 
 
 @given(seeds, st.integers(2, 4), st.integers(0, 20))
@@ -86,11 +87,12 @@ def test_the_optimum_is_a_fixed_point(seed: int):
 
 def test_order_of_predictors_does_not_matter():
     log_p = drawn(0, 3)
-    forth, back = fit_weights(log_p), fit_weights(log_p[::-1].copy())
-    np.testing.assert_allclose(forth.weights, back.weights.flip(0), atol=1e-12)
+    forward = fit_weights(log_p)
+    reverse = fit_weights(log_p[::-1].copy())
+    np.testing.assert_allclose(forward.weights, reverse.weights.flip(0), atol=1e-12)
 
 
-def test_a_predictor_that_is_always_better_gets_all():
+def test_a_predictor_that_is_always_better_gets_all_weight():
     log_p = torch.stack([torch.full((9,), 0.9).log(), torch.full((9,), 0.3).log()])
     assert fit_weights(log_p, tolerance=1e-9).weights[0] > 1 - 1e-8
 

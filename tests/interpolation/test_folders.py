@@ -17,14 +17,14 @@ from ftlearn.models import architecture
 from ftlearn.models.pooling import HEAD_FILE
 
 
-def noisy(folder, to, kind=AutoModel, seed=1, **how):
+def noisy(folder, to, kind=AutoModel, seed=1, **options):
     """A saved copy of a model with noise on all its weights."""
     model, tokenizer = kind.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
-    model.save_pretrained(to, **how)
+    model.save_pretrained(to, **options)
     tokenizer.save_pretrained(to)
     return to
 
@@ -49,7 +49,7 @@ def test_a_folder_between_two_is_the_model_between_them(tiny_checkpoints, tmp_pa
 
 
 @pytest.mark.parametrize(("first", "second"), [("20KB", "50KB"), ("20KB", "1GB"), ("1GB", "20KB")])
-def test_models_that_are_cut_into_other_shards_are_merged(tiny_bert, tmp_path, first, second):
+def test_models_that_are_sharded_differently_are_merged(tiny_bert, tmp_path, first, second):
     start = noisy(tiny_bert, tmp_path / "start", seed=1, max_shard_size=first)
     end = noisy(tiny_bert, tmp_path / "end", seed=2, max_shard_size=second)
     assert len(list(start.glob("*.safetensors"))) != len(list(end.glob("*.safetensors")))
@@ -74,7 +74,7 @@ def test_a_tied_weight_is_stored_once_and_stays_tied(tiny_checkpoints, tmp_path)
 
 @pytest.fixture
 def classifiers(tiny_bert, tmp_path):
-    """Two saved classifiers with different heads on one body."""
+    """Two saved classifiers with different heads on one backbone."""
     places = []
     for seed in (0, 1):
         model, tokenizer = models.load(tiny_bert, checkpoints.CLASSES, seed=seed, device="cpu")
@@ -114,7 +114,7 @@ def test_poolings_that_differ_are_refused(tiny_bert, tmp_path):
         on_disk.soup([tmp_path / "mean", tmp_path / "first"], tmp_path / "out")
 
 
-def test_any_rule_can_merge_and_is_told_the_names(classifiers, tmp_path):
+def test_any_rule_can_merge_and_is_passed_the_names(classifiers, tmp_path):
     seen = []
 
     def rule(name, tensors):
@@ -194,15 +194,15 @@ def test_a_missing_shard_a_double_tensor_and_no_weights_are_refused(tiny_bert, t
     with pytest.raises(ValueError, match=r"is in both .* remove one"):
         on_disk.soup([place, place], tmp_path / "out")
     (place / "stale.safetensors").unlink()
-    gone = sorted(place.glob("*.safetensors"))[0]
-    gone.unlink()
-    with pytest.raises(FileNotFoundError, match=gone.name):
+    shard = sorted(place.glob("*.safetensors"))[0]
+    shard.unlink()
+    with pytest.raises(FileNotFoundError, match=shard.name):
         on_disk.soup([place, place], tmp_path / "out")
     with pytest.raises(FileNotFoundError, match=r"any \.safetensors"):
         on_disk.soup([tmp_path, place], tmp_path / "out")
 
 
-def test_an_older_folder_is_never_replaced(classifiers, tmp_path):
+def test_an_existing_folder_is_never_replaced(classifiers, tmp_path):
     with pytest.raises(FileExistsError, match="seed0"):
         on_disk.soup(classifiers, classifiers[0])
 
@@ -245,14 +245,14 @@ def three(kind, width):
     for name in "abc":
         (root / kind / name).mkdir(parents=True)
         for shard in range(2):
-            tensors = {f"w{shard}{at}": torch.ones(width, width) for at in range(8)}
+            tensors = {f"w{shard}{index}": torch.ones(width, width) for index in range(8)}
             save_file(tensors, root / kind / name / f"model-{shard}.safetensors")
     return [root / kind / name for name in "abc"]
 
 
-folders.soup(three("small", 10), root / "warm")
+on_disk.soup(three("small", 10), root / "warm")
 large = three("large", 1000)
-print(runtime.memory_growth(lambda: folders.soup(large, root / "out")))
+print(runtime.memory_growth(lambda: on_disk.soup(large, root / "out")))
 """
 
 

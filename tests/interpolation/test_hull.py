@@ -1,4 +1,4 @@
-"""Whether a point is a mean of others: against SciPy's triangulation and constructed points."""
+"""Convex hulls: against SciPy's triangulation and constructed points."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from ftlearn.interpolation.weights.geometry import inside_hull
 @pytest.mark.parametrize("width", [2, 3])
 def test_it_agrees_with_a_triangulation(width):
     random = np.random.default_rng(width)
-    cloud, points = random.normal(size=(25, width)), 1.5 * random.normal(size=(60, width))
+    cloud = random.normal(size=(25, width))
+    points = 1.5 * random.normal(size=(60, width))
     expected = Delaunay(cloud).find_simplex(points) >= 0
     found = [inside_hull(point, cloud) for point in points]
     assert found == expected.tolist()
@@ -23,8 +24,8 @@ def test_means_are_inside_and_points_beyond_the_farthest_are_not():
     shares = random.dirichlet(np.ones(40))
     assert inside_hull(shares @ cloud, cloud)
     assert inside_hull(cloud[7], cloud)
-    way = random.normal(size=30)
-    beyond = cloud[np.argmax(cloud @ way)] + 0.01 * way
+    direction = random.normal(size=30)
+    beyond = cloud[np.argmax(cloud @ direction)] + 0.01 * direction
     assert not inside_hull(beyond, cloud)
 
 

@@ -1,4 +1,4 @@
-"""The tangent kernel: against row by row autograd, a closed form, and descent itself."""
+"""The tangent kernel: against autograd row by row, a closed form, and gradient descent."""
 
 import pytest
 import torch
@@ -21,8 +21,8 @@ def test_it_is_the_product_of_gradients_row_by_row():
     model, x, z = network(), rows(7), rows(3, seed=2)
 
     def gradient(row):
-        found = torch.autograd.grad(model(row[None]).sum(), list(model.parameters()))
-        return torch.cat([part.flatten() for part in found])
+        gradients = torch.autograd.grad(model(row[None]).sum(), list(model.parameters()))
+        return torch.cat([part.flatten() for part in gradients])
 
     expected = torch.stack([gradient(a) for a in x]) @ torch.stack([gradient(b) for b in z]).T
     for chunk in (1, 2, 16):
@@ -34,7 +34,7 @@ def test_of_a_linear_model_it_is_the_product_of_inputs():
     assert torch.allclose(tangent_kernel(nn.Linear(5, 1).double(), x, z), x @ z.T + 1)  # the bias
 
 
-def test_only_what_can_move_counts():
+def test_only_trainable_parameters_count():
     model, x = network(), rows(4)
     model[0].requires_grad_(False)
     hidden = model[1](model[0](x))
@@ -43,8 +43,10 @@ def test_only_what_can_move_counts():
 
 def test_a_small_step_of_descent_moves_the_outputs_as_the_kernel_says():
     model, x, z = network(), rows(6), rows(4, seed=2)
-    y, rate = torch.ones(6, dtype=torch.float64), 1e-6
-    before, residual = model(z)[:, 0].detach(), y - model(x)[:, 0].detach()
+    y = torch.ones(6, dtype=torch.float64)
+    rate = 1e-6
+    before = model(z)[:, 0].detach()
+    residual = y - model(x)[:, 0].detach()
     expected = rate * tangent_kernel(model, z, x) @ residual
     (torch.square(model(x)[:, 0] - y).sum() / 2).backward()
     with torch.no_grad():

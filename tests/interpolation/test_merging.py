@@ -18,7 +18,7 @@ from ftlearn.interpolation.weights import merging
 
 def vectors(count, seed=0, sizes=((6, 5), (7,))):
     generator = torch.Generator().manual_seed(seed)
-    names = [f"w{at}" for at in range(len(sizes))]
+    names = [f"w{index}" for index in range(len(sizes))]
     return [
         {
             name: torch.randn(size, generator=generator)
@@ -42,24 +42,24 @@ def test_the_order_of_soup_members_does_not_matter():
         interpolation.soup(members[:2], [1, 0.5])
 
 
-def test_the_greedy_soup_is_the_recipe_done_slowly():
+def test_the_greedy_soup_is_that_of_a_slow_implementation():
     members, target = vectors(6), vectors(1, seed=9)[0]
 
     def score(state):
         return -sum((state[name] - target[name]).square().sum().item() for name in state)
 
-    ranked = sorted(range(6), key=lambda at: -score(members[at]))
+    ranked = sorted(range(6), key=lambda index: -score(members[index]))
     chosen = []
-    for at in ranked:
+    for index in ranked:
         mean = {
-            name: sum(members[m][name] for m in [*chosen, at]) / (len(chosen) + 1)
+            name: sum(members[m][name] for m in [*chosen, index]) / (len(chosen) + 1)
             for name in target
         }
         before = {
             name: sum(members[m][name] for m in chosen) / max(1, len(chosen)) for name in target
         }
         if not chosen or score(mean) >= score(before):
-            chosen.append(at)
+            chosen.append(index)
     found = interpolation.greedy_soup(members, score)
     assert 1 < len(chosen) < 6
     assert list(found.members) == chosen
@@ -99,8 +99,10 @@ def test_task_vectors_of_tied_weights_stay_tied(tiny_checkpoints):
     tuned = {name: 3 * tensor for name, tensor in model.state_dict().items()}
     tuned["lm_head.weight"] = tuned["transformer.wte.weight"]
     vector = interpolation.task_vector(model, tuned)
-    for made in (vector, interpolation.dare(vector, 0.5, seed=0), interpolation.trim(vector, 0.5)):
-        assert made["lm_head.weight"] is made["transformer.wte.weight"]
+    dropped = interpolation.dare(vector, 0.5, seed=0)
+    trimmed = interpolation.trim(vector, 0.5)
+    for state in (vector, dropped, trimmed):
+        assert state["lm_head.weight"] is state["transformer.wte.weight"]
     added = interpolation.add_vectors(model, [vector])
     assert added["lm_head.weight"] is added["transformer.wte.weight"]
 
@@ -121,8 +123,8 @@ def slow_ties(rows, density):
     keep = int(density * len(rows[0]))
     trimmed = []
     for row in rows:
-        largest = sorted(range(len(row)), key=lambda at: -abs(row[at]))[:keep]
-        trimmed.append([value if at in largest else 0.0 for at, value in enumerate(row)])
+        largest = sorted(range(len(row)), key=lambda entry: -abs(row[entry]))[:keep]
+        trimmed.append([value if entry in largest else 0.0 for entry, value in enumerate(row)])
     merged = []
     for column in zip(*trimmed, strict=True):
         sign = (sum(column) > 0) - (sum(column) < 0)
@@ -132,7 +134,7 @@ def slow_ties(rows, density):
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.05, 0.2, 0.5, 1.0]), st.integers(1, 4))
-def test_ties_over_the_whole_model_is_the_algorithm_done_slowly(seed, density, count):
+def test_ties_over_the_whole_model_is_that_of_a_slow_implementation(seed, density, count):
     several = vectors(count, seed=seed)
     rows = [torch.cat([t.flatten() for t in vector.values()]).tolist() for vector in several]
     found = torch.cat([t.flatten() for t in interpolation.ties(several, density).values()])
@@ -152,27 +154,27 @@ def test_trimming_keeps_equals_and_can_keep_all_or_nothing():
         interpolation.trim(vector, 0.5, per="layer")
 
 
-def test_dare_drops_the_share_it_says_and_keeps_the_mean():
+def test_dare_drops_the_given_share_and_keeps_the_mean():
     vector = {"w": torch.full((100, 200), 0.5), "v": torch.full((50,), -2.0)}
     found = interpolation.dare(vector, 0.9, seed=3)
     share = (found["w"] == 0).float().mean().item()
     assert share == pytest.approx(0.9, abs=4 * math.sqrt(0.09 / 20_000))
     assert {round(value, 4) for value in found["v"].tolist()} <= {0.0, -20.0}
-    kept = found["w"][found["w"] != 0]
-    torch.testing.assert_close(kept, torch.full_like(kept, 5.0))
+    nonzero = found["w"][found["w"] != 0]
+    torch.testing.assert_close(nonzero, torch.full_like(nonzero, 5.0))
     mean = sum(interpolation.dare(vector, 0.5, seed=s)["v"] for s in range(400)) / 400
     np.testing.assert_allclose(mean, -2.0, atol=5 * 2.0 / math.sqrt(400))
 
 
-def test_dare_is_that_of_peft_where_the_coins_fall_alike(monkeypatch):
+def test_dare_is_that_of_peft_with_the_same_mask(monkeypatch):
     vector = {"w": torch.randn(30, 20)}
     found = interpolation.dare(vector, 0.7, seed=0)["w"]
-    monkeypatch.setattr(torch, "bernoulli", lambda given: (found != 0).float())
+    monkeypatch.setattr(torch, "bernoulli", lambda _: (found != 0).float())
     expected = merge_utils.dare_linear([vector["w"]], torch.ones(1), density=0.3)
     torch.testing.assert_close(found, expected)
 
 
-def test_dare_depends_on_its_seed_and_on_nothing_else():
+def test_dare_depends_only_on_its_seed():
     vector, state = {"w": torch.ones(50)}, torch.get_rng_state()
     first = interpolation.dare(vector, 0.5, seed=1)["w"]
     assert torch.equal(first, interpolation.dare(vector, 0.5, seed=1)["w"])
@@ -184,13 +186,13 @@ def test_dare_depends_on_its_seed_and_on_nothing_else():
 
 
 @given(st.floats(0.05, 3.1), st.floats(0, 1))
-def test_slerp_walks_the_circle_at_an_even_pace(angle, alpha):
+def test_slerp_follows_the_circle_at_constant_speed(angle, alpha):
     x, y = (
         {
-            "a": torch.tensor([math.cos(at)], dtype=torch.float64),
-            "b": torch.tensor([math.sin(at)], dtype=torch.float64),
+            "a": torch.tensor([math.cos(phi)], dtype=torch.float64),
+            "b": torch.tensor([math.sin(phi)], dtype=torch.float64),
         }
-        for at in (0.0, angle)
+        for phi in (0.0, angle)
     )
     found = interpolation.slerp(x, y, alpha)
     assert found["a"].item() == pytest.approx(math.cos(alpha * angle), abs=1e-7)
@@ -211,7 +213,7 @@ X = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.3, -2.0]])
 
 
 class Softmax(nn.Module):
-    """logits (B, 3) = W x; answers as transformers' models do."""
+    """logits (B, 3) = W x, returned as transformers' models return them."""
 
     def __init__(self):
         super().__init__()
@@ -220,7 +222,7 @@ class Softmax(nn.Module):
 
     def forward(self, x, attention_mask=None):
         hidden = self.layer(x)
-        return type("Answer", (), {"logits": hidden if hidden.ndim == 2 else hidden.mean(1)})
+        return type("Output", (), {"logits": hidden if hidden.ndim == 2 else hidden.mean(1)})
 
 
 def test_the_fisher_of_a_logistic_regression_is_known():
@@ -254,10 +256,10 @@ def test_fisher_merging_finds_the_peak_of_the_product_of_gaussians():
     fishers = [{name: tensor**2 + 0.1 for name, tensor in v.items()} for v in vectors(3, seed=5)]
     found = interpolation.fisher_mean(members, fishers, shares)
     theta = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in found.items()}
-    for name, at in theta.items():  # the gradient of Σ w F (θ − θ_k)² vanishes at the peak
-        at += found[name]
+    for name, peak in theta.items():  # the gradient of Σ w F (θ − θ_k)² vanishes at the peak
+        peak += found[name]
         slope = sum(
-            w * f[name].double() * (at - m[name].double())
+            w * f[name].double() * (peak - m[name].double())
             for w, f, m in zip(shares, fishers, members, strict=True)
         )
         assert slope.abs().max() < 1e-6
@@ -281,7 +283,7 @@ def test_equal_fishers_or_none_give_the_soup():
         [{"w0": torch.full((6, 5), float("nan"))}] * 2,
     ],
 )
-def test_fishers_that_fit_no_tensor_or_no_model_are_refused(fishers):
+def test_fishers_that_match_no_tensor_or_no_model_are_refused(fishers):
     with pytest.raises(ValueError, match=r"w0|Fisher"):
         interpolation.fisher_mean(vectors(2), fishers)
 
@@ -295,7 +297,7 @@ def linear_task(seed, rows=40):
     return model, x
 
 
-def test_regmean_is_the_least_squares_fit_to_what_all_layers_answer():
+def test_regmean_is_the_least_squares_fit_to_the_outputs_of_all_layers():
     (first, x), (second, z) = linear_task(1), linear_task(2)
     grams = [
         interpolation.grams(model, [{"x": rows[:15]}, {"x": rows[15:]}])
@@ -303,8 +305,8 @@ def test_regmean_is_the_least_squares_fit_to_what_all_layers_answer():
     ]
     torch.testing.assert_close(grams[0]["layer.weight"], (x.T @ x).double(), rtol=0, atol=1e-4)
     found = interpolation.regmean([first, second], grams, off_diagonal=1.0)["layer.weight"]
-    answers = torch.cat([first.layer(x), second.layer(z)]).detach().double()
-    expected = torch.linalg.lstsq(torch.cat([x, z]).double(), answers).solution.T
+    outputs = torch.cat([first.layer(x), second.layer(z)]).detach().double()
+    expected = torch.linalg.lstsq(torch.cat([x, z]).double(), outputs).solution.T
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5)
 
 
@@ -346,7 +348,7 @@ def test_grams_leave_padding_out_and_no_hook_behind():
     assert not model.layer._forward_pre_hooks
 
 
-def test_fisher_and_grams_take_a_models_own_inputs(model):
+def test_fisher_and_grams_take_the_inputs_of_a_transformer(model):
     inputs = [
         {
             "input_ids": torch.tensor([[2, 17, 3], [2, 9, 3]]),

@@ -20,9 +20,10 @@ seeds = st.integers(0, 2**32 - 1)
 def drawn(seed: int, rows: int = 30, classes: int = 4) -> tuple[Datastore, torch.Tensor]:
     """A store of random keys (rows, 5) in float64, and 7 queries."""
     random = np.random.default_rng(seed)
-    keys, queries = torch.tensor(random.normal(size=(rows, 5))), random.normal(size=(7, 5))
+    keys = torch.tensor(random.normal(size=(rows, 5)))
+    queries = torch.tensor(random.normal(size=(7, 5)))
     values = torch.tensor(random.integers(classes, size=rows))
-    return Datastore(keys, values, classes), torch.tensor(queries)
+    return Datastore(keys, values, classes), queries
 
 
 @given(seeds, st.integers(1, 30))
@@ -30,9 +31,9 @@ def test_nearest_are_scikit_learns(seed: int, k: int):
     store, queries = drawn(seed)
     distances, rows = store.nearest(queries, k=k)
     expected = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(store.keys.numpy())
-    far, at = expected.kneighbors(queries.numpy())
-    assert rows.tolist() == at.tolist()
-    np.testing.assert_allclose(distances, far**2, atol=1e-10)
+    expected_distances, expected_rows = expected.kneighbors(queries.numpy())
+    assert rows.tolist() == expected_rows.tolist()
+    np.testing.assert_allclose(distances, expected_distances**2, atol=1e-10)
 
 
 @given(seeds, st.integers(1, 30), st.floats(0.1, 20))
@@ -40,12 +41,12 @@ def test_votes_are_those_of_the_formula(seed: int, k: int, temperature: float):
     store, queries = drawn(seed)
     found = store.log_probabilities(queries, k=k, temperature=temperature).exp()
     for row, query in zip(found.tolist(), queries, strict=True):
-        near = sorted(
+        nearest = sorted(
             (sum((a - b) ** 2 for a, b in zip(key.tolist(), query.tolist(), strict=True)), value)
             for key, value in zip(store.keys, store.values.tolist(), strict=True)
         )[:k]
         votes = [0.0] * store.classes
-        for distance, value in near:
+        for distance, value in nearest:
             votes[value] += math.exp(-distance / temperature)
         assert row == pytest.approx([vote / sum(votes) for vote in votes], abs=1e-10)
 
@@ -56,7 +57,7 @@ def test_a_stored_text_is_recalled_when_the_temperature_is_low():
     assert torch.equal(recalled.argmax(-1), store.values)
 
 
-def test_at_a_high_temperature_heads_are_counted():
+def test_at_a_high_temperature_all_neighbours_count_the_same():
     store, queries = drawn(2)
     share = torch.bincount(store.values, minlength=4) / len(store)
     flat = store.log_probabilities(queries, k=len(store), temperature=1e9).exp()
@@ -70,13 +71,13 @@ def test_small_distances_between_far_away_keys_are_exact():
     torch.testing.assert_close(found.distances, expected, rtol=1e-6, atol=0)
 
 
-def test_queries_in_pieces_find_the_same(monkeypatch: pytest.MonkeyPatch):
+def test_queries_in_chunks_have_the_same_neighbours(monkeypatch: pytest.MonkeyPatch):
     store, queries = drawn(3)
-    whole = store.nearest(queries, k=4)
+    at_once = store.nearest(queries, k=4)
     monkeypatch.setattr(knn, "CHUNK", 2 * len(store))
-    pieces = store.nearest(queries, k=4)
-    assert torch.equal(whole.rows, pieces.rows)
-    assert torch.equal(whole.distances, pieces.distances)
+    in_chunks = store.nearest(queries, k=4)
+    assert torch.equal(at_once.rows, in_chunks.rows)
+    assert torch.equal(at_once.distances, in_chunks.distances)
 
 
 def test_mixed_with_a_model_no_class_is_impossible():
@@ -89,14 +90,14 @@ def test_mixed_with_a_model_no_class_is_impossible():
     assert mixed.max().item() == pytest.approx(0.75 / 4 + 0.25)
 
 
-def test_what_makes_no_store_or_question_is_refused():
+def test_impossible_stores_and_queries_are_refused():
     store, queries = drawn(5)
     for k in (0, 31):
         with pytest.raises(ValueError, match=f"k is {k}, but the store has 30"):
             store.nearest(queries, k=k)
     with pytest.raises(ValueError, match="temperature is 0"):
         store.log_probabilities(queries, temperature=0)
-    with pytest.raises(ValueError, match="one row an example"):
+    with pytest.raises(ValueError, match="one row per example"):
         Datastore(store.keys, store.values[1:], 4)
     with pytest.raises(ValueError, match="3 classes have the ids"):
         Datastore(store.keys, torch.full((30,), 3), 3)

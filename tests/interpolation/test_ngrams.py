@@ -21,22 +21,22 @@ def padded(text: list[str], order: int) -> list[str]:
     return ["<s>"] * (order - 1) + list(text) + ["</s>"]
 
 
-def times(texts: list[list[str]], sequence: list[str], order: int, *, followed: bool) -> int:
+def occurrences(texts: list[list[str]], sequence: list[str], order: int, *, followed: bool) -> int:
     """How often a sequence occurs in texts, anywhere or only before another word."""
-    found = 0
+    count = 0
     for text in texts:
-        whole = padded(text, order)
-        for end in range(order, len(whole) + 1):
-            at = end - 1 if followed else end
-            found += whole[max(0, at - len(sequence)) : at] == sequence
-    return found
+        words = padded(text, order)
+        for position in range(order, len(words) + 1):
+            end = position - 1 if followed else position
+            count += words[max(0, end - len(sequence)) : end] == sequence
+    return count
 
 
 def slow_probability(model, texts, word: str, history: list[str]) -> float:
     """The formula of the module, with counts made by reading all texts again."""
     if len(history) >= model.order:
         history = history[len(history) - model.order + 1 :]
-    seen = times(texts, history, model.order, followed=True)
+    seen = occurrences(texts, history, model.order, followed=True)
     if history:
         shorter = slow_probability(model, texts, word, history[1:])
     else:
@@ -45,7 +45,7 @@ def slow_probability(model, texts, word: str, history: list[str]) -> float:
         return shorter
     bucket = min(int(math.log2(seen)), model.weights.shape[1] - 1)
     weight = model.weights[len(history), bucket]
-    share = times(texts, [*history, word], model.order, followed=False) / seen
+    share = occurrences(texts, [*history, word], model.order, followed=False) / seen
     return weight * share + (1 - weight) * shorter
 
 
@@ -53,10 +53,10 @@ def slow_probability(model, texts, word: str, history: list[str]) -> float:
 def test_probabilities_are_those_of_the_definition(texts, text, order, buckets, seed):
     model = ngrams.count(texts, order=order, buckets=buckets, vocabulary="abc")
     model.weights[:] = np.random.default_rng(seed).random(model.weights.shape)
-    whole = padded(text, order)
+    sequence = padded(text, order)
     slow = [
-        slow_probability(model, texts, whole[at], whole[at - order + 1 : at])
-        for at in range(order - 1, len(whole))
+        slow_probability(model, texts, sequence[end], sequence[end - order + 1 : end])
+        for end in range(order - 1, len(sequence))
     ]
     assert np.exp(model.log_probabilities(text)) == pytest.approx(slow, rel=1e-12)
 
@@ -66,14 +66,14 @@ def test_distribution_sums_to_one_and_agrees_with_single_words(texts, text, orde
     model = ngrams.count(texts, order=order, buckets=2)
     model.weights[:] = np.linspace(0.1, 0.9, model.weights.size).reshape(model.weights.shape)
     assert model.distribution(text).sum() == pytest.approx(1, abs=1e-12)
-    unseen = [word if word in model.vocabulary else "<unk>" for word in text]
-    for at, word in enumerate([*unseen, "</s>"]):
-        expected = math.log(model.distribution(text[:at])[model.vocabulary[word]])
-        assert model.log_probabilities(text)[at] == pytest.approx(expected, abs=1e-12)
+    known = [word if word in model.vocabulary else "<unk>" for word in text]
+    for position, word in enumerate([*known, "</s>"]):
+        expected = math.log(model.distribution(text[:position])[model.vocabulary[word]])
+        assert model.log_probabilities(text)[position] == pytest.approx(expected, abs=1e-12)
 
 
 @given(corpora, words, orders)
-def test_texts_that_may_be_written_are_all_texts(texts, text, order):
+def test_probabilities_of_texts_sum_to_at_most_one(texts, text, order):
     model = ngrams.count(texts, order=order, vocabulary="a")
     per_length = [
         sum(np.exp(model.log_probabilities(t).sum()) for t in itertools.product("ab", repeat=n))
@@ -151,7 +151,7 @@ def test_unknown_words_and_unseen_histories_have_a_probability():
     assert list(model.vocabulary) == ["a", "b", "</s>", "<unk>"]
 
 
-def test_what_makes_no_model_is_refused():
+def test_impossible_orders_buckets_and_texts_are_refused():
     with pytest.raises(ValueError, match="order 0"):
         ngrams.count([["a"]], order=0)
     with pytest.raises(ValueError, match="buckets 0"):

@@ -28,7 +28,7 @@ TRAINED = 512
 def transformers_frequencies(
     kind: str, width: int, base: float, **settings: float
 ) -> tuple[torch.Tensor, float]:
-    """What transformers makes of the same numbers: inverse frequencies, and attention factor."""
+    """The inverse frequencies and the attention factor of transformers for the same numbers."""
     config = LlamaConfig(
         hidden_size=2 * width,
         num_attention_heads=2,
@@ -42,7 +42,7 @@ def transformers_frequencies(
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> None:
-    """Relative to 1e-6, since transformers counts in fp32 and the slowest are tiny."""
+    """Within a relative 1e-6, since transformers computes in fp32 and the slowest are tiny."""
     torch.testing.assert_close(found.float(), expected.float(), rtol=1e-6, atol=0)
 
 
@@ -143,12 +143,12 @@ def test_ntk_keeps_the_first_pair_and_slows_the_last_by_the_scale(width: int, sc
 
 
 @given(seeds, widths, scales)
-def test_slower_frequencies_are_squeezed_positions(seed: int, width: int, scale: float):
+def test_lower_frequencies_are_the_same_as_squeezed_positions(seed: int, width: int, scale: float):
     places = torch.tensor(np.random.default_rng(seed).uniform(0, 4096, 5))
     squeezed = positions.cos_sin(places / scale, positions.frequencies(width))
     slowed = positions.cos_sin(places, positions.interpolated(width, scale))
-    for one, other in zip(squeezed, slowed, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    for table, expected in zip(squeezed, slowed, strict=True):
+        torch.testing.assert_close(table, expected, rtol=0, atol=1e-6)
 
 
 @given(seeds, widths)
@@ -163,7 +163,7 @@ def test_rotation_is_multiplication_by_a_complex_number(seed: int, width: int):
 
 
 @given(seeds, widths, st.integers(0, 300), st.integers(0, 300), st.integers(0, 10_000))
-def test_scores_depend_on_the_distance_alone(seed: int, width: int, m: int, n: int, shift: int):
+def test_scores_depend_only_on_the_distance(seed: int, width: int, m: int, n: int, shift: int):
     random = np.random.default_rng(seed)
     q, k = torch.tensor(random.normal(size=(2, width)) / math.sqrt(width))
     theta = positions.frequencies(width)
@@ -214,9 +214,9 @@ def test_halves_are_what_transformers_llama_does(kind: str):
     if kind == "yarn":
         theta = positions.yarn(width, scale, trained=TRAINED)
         factor = positions.attention_factor(scale)
-    own = positions.cos_sin(places, theta, factor=factor)
+    ours = positions.cos_sin(places, theta, factor=factor)
     for vectors, expected in zip((q, k), apply_rotary_pos_emb(q, k, *tables), strict=True):
-        found = positions.rotate(vectors, *own, halves=True)
+        found = positions.rotate(vectors, *ours, halves=True)
         torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)  # their angles are fp32
 
 
@@ -239,9 +239,9 @@ def test_yarn_sharpens_scores_by_the_inverse_temperature():
 def test_a_resized_table_is_numpys_interpolation(rows: int, length: int, seed: int):
     table = np.random.default_rng(seed).normal(size=(rows, 3))
     found = positions.resize_table(torch.tensor(table), length)
-    at, places = np.arange(rows), np.linspace(0, rows - 1, length)
+    places = np.linspace(0, rows - 1, length)
     for column in range(3):
-        expected = np.interp(places, at, table[:, column])
+        expected = np.interp(places, np.arange(rows), table[:, column])
         np.testing.assert_allclose(found[:, column], expected, atol=1e-12)
     assert torch.equal(found[[0, -1]], torch.tensor(table)[[0, -1]])
 
@@ -258,19 +258,19 @@ def test_the_same_length_changes_nothing_and_the_double_keeps_every_row():
     assert torch.equal(positions.resize_table(table, 1023)[::2], table)
 
 
-@pytest.mark.parametrize(("shape", "front"), [("bert", 0), ("roberta", 2), ("distilbert", 0)])
-def test_a_model_with_a_resized_table_reads_longer_texts(tiny_checkpoints, tmp_path, shape, front):
+@pytest.mark.parametrize(("shape", "offset"), [("bert", 0), ("roberta", 2), ("distilbert", 0)])
+def test_a_model_with_a_resized_table_reads_longer_texts(tiny_checkpoints, tmp_path, shape, offset):
     model, _ = models.load(tiny_checkpoints[shape], device="cpu")
     model.eval()
     table = model.embeddings.position_embeddings
     before = table.weight.detach().clone()
-    tokens = len(before) - front
+    tokens = len(before) - offset
     ids = torch.arange(10, 10 + 2 * tokens - 1)[None]
     with pytest.raises((IndexError, RuntimeError)):
         model(ids)
     positions.resize_learned(model, 2 * tokens - 1)
-    assert torch.equal(table.weight[:front], before[:front])
-    assert torch.equal(table.weight[front::2], before[front:])
+    assert torch.equal(table.weight[:offset], before[:offset])
+    assert torch.equal(table.weight[offset::2], before[offset:])
     assert table.weight.requires_grad
     with torch.no_grad():
         hidden = model(ids).last_hidden_state
@@ -281,7 +281,7 @@ def test_a_model_with_a_resized_table_reads_longer_texts(tiny_checkpoints, tmp_p
     assert_alike(again, hidden)
 
 
-def test_a_table_of_the_same_length_gives_the_same_answers(model, tiny_bert):
+def test_a_table_of_the_same_length_gives_the_same_logits(model, tiny_bert):
     before = logits(model, WHOLE)
     positions.resize_learned(model, POSITIONS)
     assert torch.equal(logits(model, WHOLE), before)
@@ -293,7 +293,7 @@ def test_a_model_without_such_a_table_is_refused(model):
         positions.resize_learned(model, 256)
 
 
-def test_numbers_that_make_no_positions_are_refused():
+def test_impossible_widths_scales_and_turns_are_refused():
     for width in (0, 3):
         with pytest.raises(ValueError, match=f"width {width} has no whole pairs"):
             positions.frequencies(width)

@@ -112,19 +112,19 @@ def test_loss_of_a_mixture_is_at_most_the_mean_loss_at_each_target(seed: int, me
     assert (of_mixture <= mean + 1e-12).all()
     mixed = mixture(logits.log_softmax(-1), weights)
     close(of_mixture.sum(), losses.cross_entropy(mixed, targets).total, atol=1e-9)
-    each = [losses.cross_entropy(member, targets).total for member in logits]
-    close(mean.sum(), sum(w * loss for w, loss in zip(weights, each, strict=True)), atol=1e-9)
+    totals = [losses.cross_entropy(member, targets).total for member in logits]
+    close(mean.sum(), sum(w * loss for w, loss in zip(weights, totals, strict=True)), atol=1e-9)
 
 
-def test_jensen_is_an_equality_only_where_the_members_agree():
+def test_jensen_is_an_equality_only_if_the_members_agree():
     agree_and_differ = torch.tensor([[0.3, 0.9], [0.3, 0.1]], dtype=torch.float64).log()
     of_mixture, mean = jensen(agree_and_differ)
     assert mean[0].item() == pytest.approx(of_mixture[0].item(), abs=1e-15)
-    won = math.log(0.5 / math.sqrt(0.9 * 0.1))  # arithmetic over geometric mean
-    assert (mean[1] - of_mixture[1]).item() == pytest.approx(won, abs=1e-12)
+    gain = math.log(0.5 / math.sqrt(0.9 * 0.1))  # arithmetic over geometric mean
+    assert (mean[1] - of_mixture[1]).item() == pytest.approx(gain, abs=1e-12)
 
 
-def test_a_member_that_holds_a_class_impossible_leaves_it_to_the_others():
+def test_a_class_that_one_member_gives_probability_zero():
     certain, open_minded = torch.tensor([0.0, -torch.inf]), torch.tensor([0.5, 0.5]).log()
     mixed = mixture([certain, open_minded], [0.5, 0.5])
     close(mixed.exp(), torch.tensor([0.75, 0.25]), atol=1e-7)
@@ -138,7 +138,7 @@ def test_mixture_does_not_underflow():
     close(mixture([tiny, tiny]), tiny, atol=1e-3)
 
 
-def test_arrays_and_half_precision_are_welcome():
+def test_arrays_and_half_precision_are_accepted():
     array = np.log(np.array([[0.9, 0.1], [0.5, 0.5]]))
     assert mixture(array).dtype is torch.float64
     half = torch.tensor(array, dtype=torch.bfloat16)
@@ -189,7 +189,7 @@ def test_guidance_is_a_power_of_the_ratio(seed: int, scale: float):
     close(guided, scores.log_softmax(-1), atol=1e-10)
 
 
-def test_guidance_begins_and_passes_through_what_it_is_given():
+def test_guidance_passes_through_both_predictions():
     conditional, unconditional = drawn(3).log_softmax(-1)
     close(guide(conditional, unconditional, 0), unconditional)
     close(guide(conditional, unconditional, 1), conditional)
@@ -212,7 +212,7 @@ def test_contrast_is_the_papers_score_over_plausible_classes(seed: int, cutoff: 
         assert max(shifts) - min(shifts) < 1e-9
 
 
-def test_without_plausibility_an_oddity_would_win():
+def test_without_plausibility_an_improbable_class_would_win():
     expert, amateur = torch.tensor([0.5, 0.49, 0.01]).log(), torch.tensor([0.6, 0.399, 0.001]).log()
     assert contrast(expert, amateur, cutoff=0.001).argmax() == 2
     assert contrast(expert, amateur, cutoff=0.1).argmax() == 1

@@ -28,7 +28,7 @@ def test_the_best_weight_is_what_a_search_finds():
     assert shrinkage.best_weight(prior, data, goal) == pytest.approx(found, abs=1e-6)
 
 
-def test_many_draws_are_weighed_at_once():
+def test_weights_of_many_draws_are_found_at_once():
     random = np.random.default_rng(1)
     prior, goal = random.normal(size=(2, 3, 5))
     draws = random.normal(size=(6, 2, 3, 5))
@@ -37,15 +37,18 @@ def test_many_draws_are_weighed_at_once():
     assert together[4, 1] == pytest.approx(shrinkage.best_weight(prior, draws[4, 1], goal))
 
 
-def test_the_law_holds_in_a_simulated_world():
-    random, counts = np.random.default_rng(2), np.array([1, 2, 4, 8, 16, 32])
-    truth, scatter = random.normal(size=(1, 400)), 2.0
+def test_the_law_holds_in_a_simulation():
+    random = np.random.default_rng(2)
+    counts = np.array([1, 2, 4, 8, 16, 32])
+    truth = random.normal(size=(1, 400))
+    scatter = 2.0
     prior = truth + random.normal(size=truth.shape) * 0.5  # off by b² = 400 / 4
     noise = random.normal(size=(len(counts), 60, *truth.shape))
     means = truth + noise * scatter / np.sqrt(counts)[:, None, None, None]
     weights = shrinkage.best_weight(prior, means, truth).mean(1)
-    off = np.square(prior - truth).sum()
-    assert shrinkage.worth(counts, weights) == pytest.approx(400 * scatter**2 / off, rel=0.05)
+    squared_bias = np.square(prior - truth).sum()
+    expected = 400 * scatter**2 / squared_bias
+    assert shrinkage.worth(counts, weights) == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize("true", [0.05, 3, 65, 4000])
@@ -56,7 +59,7 @@ def test_the_fitted_worth_is_scipys(true):
     assert shrinkage.worth(counts, noisy) == pytest.approx(expected, rel=1e-3)
 
 
-def test_what_makes_no_sense_is_refused():
+def test_impossible_arguments_are_refused():
     with pytest.raises(ValueError, match=r"worth -1 labels"):
         shrinkage.weight(3, -1)
     with pytest.raises(ValueError, match="nothing to weigh"):

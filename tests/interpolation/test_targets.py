@@ -95,7 +95,7 @@ def test_distillation_differs_from_kullback_leibler_by_the_teachers_entropy(seed
     close(distilled.total, heat**2 * (divergence + entropy), atol=1e-8)
 
 
-def test_the_temperature_squared_keeps_the_gradient_at_its_size():
+def test_the_squared_temperature_keeps_the_size_of_the_gradient():
     outputs, ids = drawn(0)
     teacher, _ = drawn(1)
     sizes = []
@@ -194,7 +194,7 @@ def test_gradient_goes_to_both_rows_of_a_pair():
 
 
 class Tupled(nn.Module):
-    """Returns its output first of several, as layers do that also give their attention."""
+    """Returns a tuple with its output first, as layers do that also return their attention."""
 
     def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, str]:
         return values, "attention"
@@ -215,7 +215,7 @@ class Named(nn.Module):
         return {"hidden": values}
 
 
-def test_what_cannot_be_mixed_is_refused():
+def test_impossible_targets_and_pairings_are_refused():
     outputs, ids = drawn(0)
     pairs = Pairing(0.5, torch.tensor([1, 0]))
     with pytest.raises(ValueError, match="must have one shape"):

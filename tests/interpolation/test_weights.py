@@ -1,4 +1,4 @@
-"""The line through two models: its ends to the bit, its laws, and what it leaves alone."""
+"""The line through two models: its exact ends, its laws, and what it leaves alone."""
 
 import checkpoints
 import numpy as np
@@ -38,7 +38,7 @@ def test_every_entry_lies_where_the_formula_says(a, b, alpha):
 
 
 @given(FLOATS, FLOATS)
-def test_the_ends_are_the_two_models_to_the_bit(a, b):
+def test_the_ends_are_the_two_models_bit_for_bit(a, b):
     a[0], b[1] = -0.0, float("inf")
     assert same_bits(linear.interpolate(state(a), state(b), 0), state(a))
     assert same_bits(linear.interpolate(state(a), state(b), 1), state(b))
@@ -60,7 +60,7 @@ def test_the_line_is_the_same_from_its_other_end(a, b, alpha):
 @given(FLOATS, FLOATS, FLOATS, st.permutations(range(3)))
 def test_the_order_of_models_does_not_matter(a, b, c, order):
     members, shares = [state(a), state(b), state(c)], [0.5, 0.2, 0.3]
-    moved = linear.combine([members[at] for at in order], [shares[at] for at in order])
+    moved = linear.combine([members[k] for k in order], [shares[k] for k in order])
     torch.testing.assert_close(
         linear.combine(members, shares)["w"], moved["w"], rtol=1e-6, atol=1e-4
     )
@@ -76,7 +76,7 @@ def test_formats_are_kept_and_halves_are_mixed_in_fp32(dtype):
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         ({"v": torch.ones(3), "ids": torch.tensor([1, 2])}, "'w'"),
         ({"w": torch.ones(3)}, "'ids'"),
@@ -86,8 +86,8 @@ def test_formats_are_kept_and_halves_are_mixed_in_fp32(dtype):
         ({"w": torch.ones(3), "ids": torch.tensor([1, 3])}, "'ids'"),
     ],
 )
-def test_models_of_another_make_are_refused_by_the_tensors_name(other, said):
-    with pytest.raises(ValueError, match=said):
+def test_another_architecture_is_refused_with_the_tensors_name(other, message):
+    with pytest.raises(ValueError, match=message):
         linear.interpolate(state([1, 2, 3]), other, 0.5)
 
 
@@ -95,7 +95,7 @@ def test_models_of_another_make_are_refused_by_the_tensors_name(other, said):
 def test_weights_that_are_no_numbers_or_too_few_are_refused(shares):
     with pytest.raises(ValueError, match="weights"):
         linear.combine([state([1, 2, 3]), state([1, 2, 4])], shares)
-    for merge in (lambda none: linear.combine(none, []), interpolation.soup):
+    for merge in (lambda sources: linear.combine(sources, []), interpolation.soup):
         with pytest.raises(ValueError, match="no model"):
             merge([])
 
@@ -107,7 +107,7 @@ def test_between_two_heads_the_logits_are_between(tiny_checkpoints, shape, pooli
     load = {"task": checkpoints.CLASSES, "device": "cpu", "pooling": pooling}
     start, _ = models.load(tiny_checkpoints[shape], **load, seed=0)
     end, _ = models.load(tiny_checkpoints[shape], **load, seed=1)
-    with torch.no_grad():  # of a head that has more layers than one only the last may differ
+    with torch.no_grad():  # in a head of several layers only the last may differ
         for name, value in start.state_dict().items():
             if architecture.is_head(name) and name.rsplit(".", 1)[0] not in (
                 "classifier",
@@ -147,7 +147,7 @@ def test_a_tied_model_takes_no_state_with_two_values_for_one_weight(tiny_checkpo
         pass
 
 
-def test_a_sweep_writes_in_place_and_brings_the_weights_back(model):
+def test_a_sweep_writes_in_place_and_restores_the_weights(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     places = [parameter.data_ptr() for parameter in model.parameters()]
     end = {n: t + 1 if t.is_floating_point() else t for n, t in before.items()}
@@ -164,7 +164,7 @@ def test_a_sweep_writes_in_place_and_brings_the_weights_back(model):
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_an_error_in_a_sweep_brings_the_weights_back_too(model):
+def test_a_sweep_restores_the_weights_after_an_error(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     end = {n: t + 1 if t.is_floating_point() else t for n, t in before.items()}
 
@@ -269,8 +269,9 @@ def test_the_scale_of_lora_is_a_straight_line_in_the_weights(base, adapted, fact
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
-def test_scales_of_lora_matter_and_come_back_even_after_an_error(adapted):
-    before, seen = checkpoints.logits(adapted, checkpoints.WHOLE), []
+def test_scales_of_lora_matter_and_are_restored_even_after_an_error(adapted):
+    before = checkpoints.logits(adapted, checkpoints.WHOLE)
+    seen = []
 
     def fail_inside():
         with interpolation.scale_adapter(adapted, 0):

@@ -69,6 +69,6 @@ def interpolate(
         reading=vars(reading),
         device=device.device,
     )
-    if merged.walk is not None:
-        say(merged.walk.table.round(4).to_string(index=False))
+    if merged.line is not None:
+        say(merged.line.table.round(4).to_string(index=False))
     say(f"the model at α = {merged.alpha:g} is in {merged.folder}")

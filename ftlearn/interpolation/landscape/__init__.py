@@ -1,4 +1,4 @@
-"""How good the models on a line, in a plane or in a soup are, measured on data."""
+"""The metrics of models on a line, in a plane or in a soup, measured on data."""
 
 from __future__ import annotations
 

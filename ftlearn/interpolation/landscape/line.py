@@ -1,4 +1,4 @@
-"""How good the models on the straight line between two models are."""
+"""The metrics of the models on the straight line between two models."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ftlearn.interpolation import barrier, sweep
 from ftlearn.interpolation.weights.state_dicts import Source
 from ftlearn.tasks import Task
 
-ALPHAS = tuple(at / 10 for at in range(11))
-"""From the start, 0, to the end, 1, in steps of a tenth."""
+ALPHAS = tuple(tenth / 10 for tenth in range(11))
+"""From the start, 0, to the end, 1, in steps of 0.1."""
 
 HIGHER = ("accuracy", "precision", "recall", "f1", "r2", "pearson", "spearman")
-"""The metrics of which more is better; of all others less is."""
+"""The metrics for which higher is better; for all others lower is."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Line:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each data set and α, with all metrics of the task."""
+        """One row per data set and α, with all metrics of the task."""
         rows = [
             {"data": name, "alpha": alpha, "rows": len(report.targets), **report.scores}
             for name, reports in self.reports.items()
@@ -47,24 +47,25 @@ class Line:
     def values(self, metric: str | None = None, *, on: str | None = None) -> np.ndarray:
         """A metric along the line (len(alphas),), on the first data set unless named.
 
-        The metric is the one that training goes by (``task.monitor``) unless named.
+        The metric is ``task.monitor``, by which training selects weights, unless named.
         """
         reports = self.reports[self._name(on)]
         return np.array([report.scores[self._metric(metric)] for report in reports])
 
     def best(self, metric: str | None = None, *, on: str | None = None) -> float:
-        """The α with the best metric; of equals the one nearest to the start."""
-        values = self.values(metric, on=on) * (-1 if self._metric(metric) in HIGHER else 1)
-        order = sorted(range(len(values)), key=lambda at: (values[at], abs(self.alphas[at])))
-        return self.alphas[order[0]]
+        """The α with the best metric; of several, the one nearest to the start."""
+        sign = -1 if self._metric(metric) in HIGHER else 1
+        costs = sign * self.values(metric, on=on)
+        best = min(range(len(costs)), key=lambda index: (costs[index], abs(self.alphas[index])))
+        return self.alphas[best]
 
     def barrier(self, metric: str | None = None, *, on: str | None = None) -> float:
-        """How much worse the line gets than a straight mixture of its ends' scores."""
+        """How much worse the line gets than a linear mixture of the scores at its ends."""
         better = "higher" if self._metric(metric) in HIGHER else "lower"
         return barrier(self.alphas, self.values(metric, on=on), better=better)
 
     def draw(self, metric: str | None = None, *, ax: Axes | None = None) -> Axes:
-        """A metric over α, one curve for each data set."""
+        """Plot a metric over α, one curve per data set."""
         metric = self._metric(metric)
         curves = {name: self.values(metric, on=name) for name in self.reports}
         label = metric.replace("_", " ")
@@ -72,7 +73,7 @@ class Line:
 
     def _name(self, on: str | None) -> str:
         if on is not None and on not in self.reports:
-            raise KeyError(f"no data set {on!r} was walked over; there are: {list(self.reports)}")
+            raise KeyError(f"no data set {on!r} was evaluated; there are: {list(self.reports)}")
         return next(iter(self.reports)) if on is None else on
 
     def _metric(self, metric: str | None) -> str:
@@ -82,7 +83,7 @@ class Line:
 
 
 def check_metric(metric: str | None, task: Task) -> None:
-    """Raise KeyError for a metric that the task has not; None is the one that training goes by."""
+    """Raise KeyError for a metric that the task does not have; None stands for ``task.monitor``."""
     names = task.metric_names()
     if metric is not None and metric not in names:
         raise KeyError(
@@ -103,8 +104,9 @@ def evaluate_line(
     """Evaluate (1 − α)·start + α·end at each α, on one data set or on several by name.
 
     Weights are written into ``model`` in place, so that a point costs little more than its
-    forward passes; its own are back at the end, even after an error. ``start`` or ``end`` may be
-    the model itself. Choose α by the first data set, on which nothing else is reported.
+    forward passes; the model's own weights are restored at the end, even after an error.
+    ``start`` or ``end`` may be the model itself. Choose α by the first data set, and report
+    results on another.
     """
     if not alphas:
         raise ValueError("alphas is empty: give the points of the line, such as [0, 0.5, 1]")

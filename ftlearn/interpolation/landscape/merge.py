@@ -1,4 +1,4 @@
-"""From two saved models to the best one between them, saved."""
+"""Find and save the best model on the line between two saved models."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from ftlearn.tasks.reading import read_for
 
 @dataclass(frozen=True)
 class Merged:
-    """The model that was saved, the α it lies at, and the walk that chose it, if there was one."""
+    """The model that was saved, its α, and the measured line that chose it, if there was one."""
 
     folder: Path
     alpha: float
-    walk: Line | None = None
+    line: Line | None = None
 
 
 def interpolate_folders(
@@ -41,32 +41,34 @@ def interpolate_folders(
     reading: Mapping[str, str | None] | None = None,
     device: str | None = None,
 ) -> Merged:
-    """All of ``ftlearn interpolate``: the line between two saved models, and its best point.
+    """All of ``ftlearn interpolate``: measure the line between two saved models, save the best.
 
     With ``valid``, a file or data set with the task's columns, writes out/path.csv, out/path.png
     and, at the α that is best there by a metric (``task.monitor`` unless named), out/model.
-    Without it nothing can choose: give one α, and out/model is written at that. ``reading`` holds
-    the ``delimiter``, ``encoding`` and ``quoting`` of a file, as ``data.read`` takes them, and
-    ``device`` is where the points are measured, by default the best one.
+    Without it there is nothing to choose by: give one α, and out/model is written at that.
+    ``reading`` holds the ``delimiter``, ``encoding`` and ``quoting`` of a file, as ``data.read``
+    takes them, and ``device`` is where the points are measured, by default the best one.
+    Library and command line only: no lesson uses it yet.
 
-    Raises ExistsError when ``out`` exists, and ValueError, before anything is measured, when
-    the two models are not of one make, or a metric or an α is none. Nothing is left of a call
-    that fails.
+    Raises ExistsError when ``out`` exists, and ValueError or KeyError, before anything is
+    measured, when the two models differ in architecture, an α is no finite number, or the metric
+    is unknown. A call that fails leaves nothing behind.
     """
-    out, ends = Path(out), [saving.locate(folder) for folder in (start, end)]
+    out = Path(out)
+    ends = [saving.locate(folder) for folder in (start, end)]
     check_new_folder(out)
     _check_choice(valid, alphas, by)
-    on_disk.compared(ends)
-    found = None
+    on_disk.check_mergeable(ends)
+    line = None
     if valid is not None:
-        found = _walk_folders(ends, valid, alphas, by, reading or {}, device)
-    alpha = float(alphas[0]) if found is None else found.best(by)
-    with written_folder(out) as fresh:
-        if found is not None:
-            found.table.to_csv(fresh / "path.csv", index=False)
-            (fresh / "path.png").write_bytes(figures.png(_panels(found)))
-        on_disk.interpolate(*ends, alpha, fresh / "model")
-    return Merged(out / "model", alpha, found)
+        line = _evaluate_folders(ends, valid, alphas, by, reading or {}, device)
+    alpha = float(alphas[0]) if line is None else line.best(by)
+    with written_folder(out) as folder:
+        if line is not None:
+            line.table.to_csv(folder / "path.csv", index=False)
+            (folder / "path.png").write_bytes(figures.png(_figure(line)))
+        on_disk.interpolate(*ends, alpha, folder / "model")
+    return Merged(out / "model", alpha, line)
 
 
 def _check_choice(valid: object, alphas: Sequence[float], by: str | None) -> None:
@@ -76,12 +78,12 @@ def _check_choice(valid: object, alphas: Sequence[float], by: str | None) -> Non
         )
     if valid is None and by is not None:
         raise ValueError(f"by={by!r} chooses by a metric, and there is no data: give `valid`")
-    odd = [alpha for alpha in alphas if not math.isfinite(alpha)]
-    if odd:
-        raise ValueError(f"`alpha` is {odd[0]}: it must be a number, such as 0.5")
+    invalid = [alpha for alpha in alphas if not math.isfinite(alpha)]
+    if invalid:
+        raise ValueError(f"`alpha` is {invalid[0]}: it must be a number, such as 0.5")
 
 
-def _walk_folders(
+def _evaluate_folders(
     ends: Sequence[Path],
     valid: str | Path | Dataset,
     alphas: Sequence[float],
@@ -104,12 +106,12 @@ def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Da
     return rows
 
 
-def _panels(found: Line) -> Figure:
-    """The monitor, and accuracy beside it where there is one."""
-    shown = [None, "accuracy"] if "accuracy" in found.table else [None]
+def _figure(line: Line) -> Figure:
+    """The monitor over α, with accuracy beside it where the task has one."""
+    metrics = [None, "accuracy"] if "accuracy" in line.table else [None]
     figure, axes = plt.subplots(
-        1, len(shown), figsize=(5 * len(shown), 3.4), layout="constrained", squeeze=False
+        1, len(metrics), figsize=(5 * len(metrics), 3.4), layout="constrained", squeeze=False
     )
-    for metric, ax in zip(shown, axes[0], strict=True):
-        found.draw(metric, ax=figures.axes(ax))
+    for metric, ax in zip(metrics, axes[0], strict=True):
+        line.draw(metric, ax=figures.axes(ax))
     return figure

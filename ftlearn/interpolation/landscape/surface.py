@@ -1,4 +1,4 @@
-"""Soups chosen by data, and the plane through three models as a map."""
+"""Soups chosen by a metric on data, and a metric over the plane through three models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def greedy_soup(
 ) -> Soup:
     """``interpolation.greedy_soup`` by a metric on held-out data (``task.monitor`` unless named).
 
-    Soups are tried in ``model``, in place; its own weights are back at the end. The scores of
+    Soups are tried in ``model``, in place; its own weights are restored at the end. The scores of
     the result are values of the metric.
     """
     metric = by or task.monitor
@@ -38,13 +38,13 @@ def greedy_soup(
     with weights_in_place(model, sources) as put:
 
         def score(members: tuple[int, ...]) -> float:
-            put([(at in members) / len(members) for at in range(len(sources))])
+            put([(index in members) / len(members) for index in range(len(sources))])
             report = evaluation.evaluate(model, dataset, task, tokenizer)
             return sign * report.scores[metric]
 
         members, scores = choose(len(sources), score)
-    state = soup([sources[at] for at in members])
-    return Soup(state, members, tuple(sign * value for value in scores))
+    state = soup([sources[index] for index in members])
+    return Soup(state, members, tuple(sign * score for score in scores))
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,13 @@ def evaluate_plane(
 ) -> Surface:
     """A metric at ``steps``² points of the plane through three models, for a contour map.
 
-    The grid reaches beyond the three corners by a share ``margin`` of their spread.
+    The grid extends beyond the three corners by a share ``margin`` of their spread.
     """
     through = plane(*sources)
-    low, high = through.corners.min(0), through.corners.max(0)
-    spread = margin * (high - low)
-    x, y = np.linspace(low - spread, high + spread, steps).T
+    low = through.corners.min(0)
+    high = through.corners.max(0)
+    border = margin * (high - low)
+    x, y = np.linspace(low - border, high + border, steps).T
     values = np.empty((steps, steps))
     with weights_in_place(model, sources) as put:
         for row, column in np.ndindex(steps, steps):

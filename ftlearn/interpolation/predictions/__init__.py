@@ -1,1 +1,1 @@
-"""Interpolation of predictions: mixtures, their weights by EM, n-grams and neighbours (kNN-LM)."""
+"""Interpolation of predictions: mixtures, their weights by EM, n-grams, nearest neighbours."""

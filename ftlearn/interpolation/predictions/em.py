@@ -1,4 +1,4 @@
-"""The weights that suit fixed predictors best, found by expectation maximisation."""
+"""The best weights of a mixture of fixed predictors, by expectation maximisation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import torch
 
-from ftlearn.interpolation.predictions.mixtures import Members, convex, gathered
+from ftlearn.interpolation.predictions.mixtures import Members, convex_weights, stack_members
 
 
 class MixtureFit(NamedTuple):
-    """What ``fit_weights`` found.
+    """The result of ``fit_weights``.
 
     ``weights`` (K,); ``history`` is the mean log-likelihood in nats before the first step and
-    after each; no weights whatever are better than these by more than ``gap`` nats a target.
+    after each; no other weights are better than these by more than ``gap`` nats per target.
     """
 
     weights: torch.Tensor
@@ -34,22 +34,22 @@ def fit_weights(
     Fixed predictors, unknown λ. A step multiplies each weight by its gain
     g_k = (1/N) Σ_i p_k(y_i) / Σ_j λ_j p_j(y_i), and the likelihood never falls (Dempster, Laird
     and Rubin 1977). The best weights are a fixed point: g_k = 1 where λ_k > 0, g_k ≤ 1 elsewhere.
-    By Jensen's inequality max_k log g_k bounds what is still to be won; the steps end when that
-    is within ``tolerance`` nats a target, or when there have been ``steps`` of them.
+    By Jensen's inequality max_k log g_k bounds the gain that is left; EM stops when that is
+    within ``tolerance`` nats per target, or after ``steps`` steps.
 
     Use targets that the predictors were not trained on. Raises ValueError for another shape, for
-    a target that all predictors hold impossible, and for a weight of 0 at the start, which no
+    a target to which all predictors give probability 0, and for a starting weight of 0, which no
     step could change.
 
     >>> fit = fit_weights(torch.tensor([[0.8, 0.8, 0.2], [0.2, 0.2, 0.8]]).log())
     >>> fit.weights.round(decimals=3)  # 7/9 and 2/9
     tensor([0.7780, 0.2220], dtype=torch.float64)
     """
-    members = gathered(log_likelihoods).double()
-    weights = convex(start, members)
+    members = stack_members(log_likelihoods).double()
+    weights = convex_weights(start, members)
     _check_fit(members, weights)
     highest = members.amax(0)
-    likelihoods = (members - highest).exp()  # of the best predictor, so that none underflows
+    likelihoods = (members - highest).exp()  # relative to the best, so that none underflows
     history: list[float] = []
     while True:
         mixed = weights @ likelihoods
@@ -65,10 +65,13 @@ def _check_fit(members: torch.Tensor, weights: torch.Tensor) -> None:
     if members.dim() != 2 or not members.numel():
         raise ValueError(
             f"log-likelihoods have shape {tuple(members.shape)} instead of (K, N): "
-            "one number for each predictor and target (see predictions.at_targets)"
+            "one number for each predictor and target (see mixtures.at_targets)"
         )
     if (weights == 0).any():
-        raise ValueError(f"start {weights.tolist()} holds a 0, which no step of EM can change")
+        raise ValueError(
+            f"start {weights.tolist()} holds a 0, which no step of EM can change: "
+            "give every predictor a weight above 0"
+        )
     impossible = (members.amax(0) == -torch.inf).nonzero().flatten().tolist()
     if impossible:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Several fixed predictors p_1 .. p_K made into one; ``fitting`` finds the weights.
+"""Several fixed predictors p_1 .. p_K combined into one; ``em`` finds the weights.
 
-Predictions are log-probabilities, one member of a list (or of the first axis) a predictor. Two
-means are in use, with weights λ that sum to 1:
+Predictions are log-probabilities, one member of a list (or of the first axis) per predictor. There
+are two means, with weights λ that sum to 1:
 
     linear      log Σ_k λ_k p_k(y|x)                    ``mixture``
     geometric   Σ_k λ_k log p_k(y|x) − log Z            ``geometric_mixture``
@@ -10,7 +10,7 @@ The linear one is a convex combination, so λ stays in [0, 1] and Jensen's inequ
 loss at every single target. The geometric one is a straight line in logits, so λ may leave
 [0, 1]: that is extrapolation, known as guidance and as contrastive decoding.
 
-NumPy arrays are welcome; results are tensors.
+NumPy arrays are accepted; results are tensors.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ def mixture(log_probabilities: Members, weights: Sequence[float] | None = None) 
     """log Σ_k λ_k p_k elementwise: the linear mixture, (K, ...) to (...).
 
     Takes distributions (K, ..., C) as well as the log-probabilities (K, N) of the targets alone.
-    Equal weights unless given. Raises ValueError for weights outside [0, 1] or of another sum
-    than 1, and for values above 0, which no logarithm of a probability is.
+    Weights are equal unless given. Raises ValueError for weights outside [0, 1] or with a sum
+    other than 1, and for values above 0, which are no logarithms of probabilities.
 
     >>> p, q = torch.tensor([0.9, 0.1]), torch.tensor([0.5, 0.5])
     >>> mixture([p.log(), q.log()], [0.25, 0.75]).exp()
     tensor([0.6000, 0.4000])
     """
-    members = gathered(log_probabilities)
+    members = stack_members(log_probabilities)
     if (members > 1e-4).any():
         raise ValueError(
             f"a log-probability is at most 0, but one is {members.max():.3g}: "
             "are these logits? Take log_softmax of them first"
         )
-    weight = convex(weights, members)
-    return torch.logsumexp(weight.log().reshape(-1, *[1] * (members.dim() - 1)) + members, 0)
+    log_weights = convex_weights(weights, members).log()
+    log_weights = log_weights.reshape(-1, *[1] * (members.dim() - 1))
+    return torch.logsumexp(log_weights + members, 0)
 
 
 def logit_mixture(logits: Members, weights: Sequence[float] | None = None) -> torch.Tensor:
@@ -57,10 +58,10 @@ def logit_mixture(logits: Members, weights: Sequence[float] | None = None) -> to
     >>> logit_mixture([[2.0, 0.0], [0.0, 4.0]], [0.5, 0.5])
     tensor([1., 2.])
     """
-    members = gathered(logits)
-    weight = _affine(weights, members)
-    # A predictor of weight 0 has no say, not even where its log-probability is −inf.
-    mean = sum(w * member for w, member in zip(weight, members, strict=True) if w != 0)
+    members = stack_members(logits)
+    pairs = zip(_affine_weights(weights, members), members, strict=True)
+    # A predictor of weight 0 counts for nothing, even where its log-probability is −inf.
+    mean = sum(weight * member for weight, member in pairs if weight != 0)
     _check_extrapolation(mean)
     return mean
 
@@ -85,7 +86,7 @@ def ensemble(logits: Members) -> torch.Tensor:
     >>> ensemble([[0.0, 0.0], [100.0, 0.0]]).exp()
     tensor([0.7500, 0.2500])
     """
-    return mixture(gathered(logits).log_softmax(-1))
+    return mixture(stack_members(logits).log_softmax(-1))
 
 
 def at_targets(log_probabilities: Members, targets: Any) -> torch.Tensor:
@@ -94,7 +95,7 @@ def at_targets(log_probabilities: Members, targets: Any) -> torch.Tensor:
     >>> at_targets([[[-1.0, -2.0], [-3.0, -4.0]]], [1, 0])
     tensor([[-2., -3.]])
     """
-    members = gathered(log_probabilities)
+    members = stack_members(log_probabilities)
     ids = torch.as_tensor(targets, device=members.device).long()
     return members.gather(-1, ids.expand(members.shape[:-1]).unsqueeze(-1)).squeeze(-1)
 
@@ -109,8 +110,8 @@ class JensenLosses(NamedTuple):
 def jensen(log_likelihoods: Members, weights: Sequence[float] | None = None) -> JensenLosses:
     """−log Σ_k λ_k p_k(y_i) and Σ_k λ_k (−log p_k(y_i)), from log p_k(y_i), (K, N).
 
-    −log is convex, so the first is at most the second, target by target (Jensen 1906). Means of
-    weights have no such guarantee.
+    −log is convex, so the first is at most the second, target by target (Jensen 1906). A mean of
+    model weights has no such guarantee.
 
     >>> losses = jensen(torch.tensor([[0.9], [0.1]]).log())
     >>> losses.of_mixture, losses.mean
@@ -137,9 +138,9 @@ def guide(conditional: Any, unconditional: Any, scale: float) -> torch.Tensor:
 def contrast(expert: Any, amateur: Any, *, cutoff: float = 0.1) -> torch.Tensor:
     """log p_expert − log p_amateur − log Z over the plausible classes, −inf elsewhere, (..., C).
 
-    Plausible is what the expert gives at least ``cutoff`` times the probability of its favourite;
-    without this an oddity that the amateur finds odder still would win. Li et al. 2022 (arXiv
-    2210.15097; they take cutoff 0.1).
+    Plausible are the classes to which the expert gives at least ``cutoff`` times its highest
+    probability; otherwise an improbable class that the amateur finds even less probable would
+    win. Li et al. 2022 (arXiv 2210.15097; they take cutoff 0.1).
 
     >>> expert, amateur = torch.tensor([0.50, 0.49, 0.01]), torch.tensor([0.7, 0.299, 0.001])
     >>> contrast(expert.log(), amateur.log()).argmax()
@@ -147,15 +148,15 @@ def contrast(expert: Any, amateur: Any, *, cutoff: float = 0.1) -> torch.Tensor:
     """
     if not 0 < cutoff <= 1:
         raise ValueError(f"cutoff is {cutoff}: give a fraction of the best probability in (0, 1]")
-    expert, amateur = gathered([expert, amateur])
+    expert, amateur = stack_members([expert, amateur])
     plausible = expert - expert.amax(-1, keepdim=True) >= math.log(cutoff)
     scores = (expert - amateur).masked_fill(~plausible, -torch.inf)
     _check_extrapolation(scores)
     return scores.log_softmax(-1)
 
 
-def gathered(members: Members) -> torch.Tensor:
-    """The predictors as one tensor (K, ...) in fp32 or better; ValueError where shapes differ."""
+def stack_members(members: Members) -> torch.Tensor:
+    """The predictors as one tensor (K, ...) in fp32 or better; ValueError if shapes differ."""
     tensors = [at_least_fp32(torch.as_tensor(member)) for member in members]
     shapes = sorted({tuple(tensor.shape) for tensor in tensors})
     if len(shapes) != 1:
@@ -163,27 +164,29 @@ def gathered(members: Members) -> torch.Tensor:
     return torch.stack(tensors)
 
 
-def convex(weights: Sequence[float] | None, members: torch.Tensor) -> torch.Tensor:
+def convex_weights(weights: Sequence[float] | None, members: torch.Tensor) -> torch.Tensor:
     """Weights (K,), equal if None; ValueError unless they lie in [0, 1] and sum to 1."""
-    given = _affine(weights, members)
-    if (given < 0).any():
+    values = _affine_weights(weights, members)
+    if (values < 0).any():
         raise ValueError(
-            f"weights of a mixture of probabilities lie in [0, 1], not {given.tolist()}: "
+            f"weights of a mixture of probabilities lie in [0, 1], not {values.tolist()}: "
             "to extrapolate, use geometric_mixture"
         )
-    return given
+    return values
 
 
-def _affine(weights: Sequence[float] | None, members: torch.Tensor) -> torch.Tensor:
+def _affine_weights(weights: Sequence[float] | None, members: torch.Tensor) -> torch.Tensor:
+    """Weights (K,), equal if None; ValueError unless they sum to 1."""
     count = len(members)
-    equal = [1 / count] * count
+    if weights is None:
+        weights = [1 / count] * count
     # A list would become fp32, too coarse for members in fp64.
-    given = torch.as_tensor(equal if weights is None else weights, dtype=torch.float64)
-    if given.shape != (count,) or abs(given.sum() - 1) > 1e-6:
+    values = torch.as_tensor(weights, dtype=torch.float64)
+    if values.shape != (count,) or abs(values.sum() - 1) > 1e-6:
         raise ValueError(
-            f"{count} predictors need {count} weights that sum to 1, not {given.tolist()}"
+            f"{count} predictors need {count} weights that sum to 1, not {values.tolist()}"
         )
-    return given.to(members)
+    return values.to(members)
 
 
 def _check_extrapolation(values: torch.Tensor) -> None:

@@ -6,8 +6,8 @@ With h a history of up to n − 1 words, h' the same without its oldest word, an
 
 down to the uniform distribution below single words; a history that was never seen has λ = 0.
 Jelinek and Mercer 1980, "Interpolated estimation of Markov source parameters from sparse data":
-λ is found on text that was kept out of the counts (deleted interpolation), and histories seen
-about equally often share one. As a rule, the more often a history was seen, the larger its λ.
+λ is estimated on text that was held out of the counts (deleted interpolation), and histories seen
+about equally often share one λ. As a rule, the more often a history was seen, the larger its λ.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 
 
 class History(NamedTuple):
-    """What followed a history in the counted text: how often each word, and how many in all."""
+    """The words that followed a history in the counted text: counts by word, and their total."""
 
     words: Counter[str]
     total: int
@@ -33,8 +33,8 @@ class History(NamedTuple):
 class NGrams:
     """Counts of an interpolated model of ``order`` n, and its weights (n, buckets).
 
-    ``histories`` maps every seen history of 0 .. n − 1 words; the history of k words that was
-    seen c times has the weight ``weights[k, min(⌊log₂ c⌋, buckets − 1)]``.
+    ``histories`` has an entry for every seen history of 0 .. n − 1 words; a history of k words
+    that was seen c times has the weight ``weights[k, min(⌊log₂ c⌋, buckets − 1)]``.
     """
 
     order: int
@@ -43,10 +43,10 @@ class NGrams:
     weights: np.ndarray
 
     def distribution(self, text: Sequence[str]) -> np.ndarray:
-        """p(w | h) of every word of the vocabulary after the words of a text so far, (V,)."""
+        """p(w | h) of every word of the vocabulary after the words of ``text``, (V,)."""
         probabilities = np.full(len(self.vocabulary), 1 / len(self.vocabulary))
-        for place, seen in self._seen(self._padded(text)):
-            weight = self.weights[place]
+        for index, seen in self._seen(self._padded(text)):
+            weight = self.weights[index]
             probabilities *= 1 - weight
             for word, count in seen.words.items():
                 probabilities[self.vocabulary[word]] += weight * count / seen.total
@@ -62,18 +62,18 @@ class NGrams:
 
     def _probability(self, word: str, history: tuple[str, ...]) -> float:
         probability = 1 / len(self.vocabulary)
-        for place, seen in self._seen(history):
-            weight = self.weights[place]
+        for index, seen in self._seen(history):
+            weight = self.weights[index]
             share = seen.words[word] / seen.total
             probability = weight * share + (1 - weight) * probability
         return probability
 
     def _seen(self, history: tuple[str, ...]) -> Iterator[tuple[tuple[int, int], History]]:
-        """The seen ends of a history, shortest first, each with the place of its weight."""
+        """The seen suffixes of a history, shortest first, each with the index of its weight."""
         for length in range(self.order):
             seen = self.histories.get(history[len(history) - length :])
             if seen is None:
-                return  # what was never seen was never seen after one more word either
+                return  # a longer suffix was never seen either
             yield (length, min(seen.total.bit_length(), self.weights.shape[1]) - 1), seen
 
     def _padded(self, text: Sequence[str]) -> tuple[str, ...]:
@@ -83,8 +83,8 @@ class NGrams:
     def _steps(self, text: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Each word and the end, with the n − 1 words before it."""
         padded = (*self._padded(text), END)
-        for at in range(self.order - 1, len(padded)):
-            yield padded[at], padded[at - self.order + 1 : at]
+        for position in range(self.order - 1, len(padded)):
+            yield padded[position], padded[position - self.order + 1 : position]
 
 
 def count(
@@ -97,8 +97,9 @@ def count(
     """Count the n-grams of texts, each a list of words; every weight starts at 1/2.
 
     The vocabulary is that of the texts unless given, with ``</s>`` for the end of a text and
-    ``<unk>`` for all other words. Two models to be mixed need the same one. ``buckets=1`` has one
-    weight an order. Raises ValueError for an order or a number of buckets below 1.
+    ``<unk>`` for all other words. Models that are to be mixed need the same vocabulary.
+    ``buckets=1`` has one weight per order. Raises ValueError for an order or a number of buckets
+    below 1.
 
     >>> model = count([["a", "b", "a"]], order=2)
     >>> dict(zip(model.vocabulary, model.distribution(["a"]).round(4).tolist()))
@@ -107,19 +108,22 @@ def count(
     if order < 1 or buckets < 1:
         raise ValueError(f"order {order} and buckets {buckets} must both be at least 1")
     texts = [list(text) for text in texts]
-    words = sorted({w for text in texts for w in text} if vocabulary is None else set(vocabulary))
-    ids = {word: at for at, word in enumerate(dict.fromkeys([*words, END, UNKNOWN]))}
+    if vocabulary is None:
+        vocabulary = [word for text in texts for word in text]
+    words = dict.fromkeys([*sorted(set(vocabulary)), END, UNKNOWN])
+    ids = {word: index for index, word in enumerate(words)}
     model = NGrams(order, ids, {}, np.full((order, buckets), 0.5))
     followers: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for text in texts:
         for word, history in model._steps(text):
             for length in range(order):
                 followers[history[len(history) - length :]][word] += 1
-    return replace(model, histories={h: History(c, c.total()) for h, c in followers.items()})
+    histories = {history: History(counts, counts.total()) for history, counts in followers.items()}
+    return replace(model, histories=histories)
 
 
 class WeightFit(NamedTuple):
-    """A model with fitted weights, and the held-out log-likelihood a word after each step."""
+    """A model with fitted weights, and the held-out log-likelihood per word after each step."""
 
     model: NGrams
     history: list[float]
@@ -134,9 +138,9 @@ def fit_weights(
 ) -> WeightFit:
     """Weights by expectation maximisation on held-out texts; their likelihood never falls.
 
-    Read the formula as a walk from the longest seen history down, which stops at each with
-    probability λ and takes the word from there. A step sets λ to the expected share of stops
-    among the visits. It ends when a step wins less than ``tolerance`` nats a word, or after
+    Read the formula as a walk from the longest seen history down, which stops at each history
+    with probability λ and draws the word there. A step sets λ to the expected share of stops
+    among the visits. EM ends when a step gains less than ``tolerance`` nats per word, or after
     ``steps``. Weights that no held-out word visits stay as they are.
 
     >>> model = count([list("abab"), list("abba")], order=2)
@@ -145,18 +149,19 @@ def fit_weights(
     True
     """
     walks = _walks(model, held_out)
-    weights, history = model.weights.copy(), []
+    weights = model.weights.copy()
+    history: list[float] = []
     for _ in range(steps + 1):
-        better, likelihood = _step(walks, weights)
+        updated, likelihood = _step(walks, weights)
         history.append(likelihood)
         if len(history) > steps or (len(history) > 1 and likelihood - history[-2] < tolerance):
             break
-        weights = better
+        weights = updated
     return WeightFit(replace(model, weights=weights), history)
 
 
 class Walks(NamedTuple):
-    """For N words: p_ML at each order, (N, n), 0 if unseen; the bucket, −1 if unseen; uniform."""
+    """For N words: p_ML by order (N, n), 0 if unseen; buckets (N, n), −1 if unseen; and 1/V."""
 
     shares: np.ndarray
     buckets: np.ndarray
@@ -177,18 +182,19 @@ def _walks(model: NGrams, texts: Iterable[Sequence[str]]) -> Walks:
 
 
 def _step(walks: Walks, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """One step of EM: better weights, and the mean log-likelihood of the given ones."""
-    rows, order = walks.shares.shape
+    """One step of EM: the updated weights, and the mean log-likelihood of the old ones."""
+    words, order = walks.shares.shape
     stop = np.where(walks.buckets < 0, 0, weights[np.arange(order), walks.buckets])
-    # From the longest history down: the chance of a visit is that of no stop before it.
-    visits = np.cumprod(np.hstack([np.ones((rows, 1)), 1 - stop[:, ::-1]]), 1)[:, ::-1]
+    # From the longest history down: a history is visited if the walk has not stopped before it.
+    visits = np.cumprod(np.hstack([np.ones((words, 1)), 1 - stop[:, ::-1]]), 1)[:, ::-1]
     joint = np.hstack([visits[:, :1] * walks.uniform, visits[:, 1:] * stop * walks.shares])
     probability = joint.sum(1, keepdims=True)
     stopped = joint / probability  # column 0: the uniform distribution
     visited = np.cumsum(stopped, 1)
-    better = weights.copy()
-    for place in np.ndindex(*weights.shape):
-        here, column = walks.buckets[:, place[0]] == place[1], place[0] + 1
-        if here.any():
-            better[place] = stopped[here, column].sum() / visited[here, column].sum()
-    return better, float(np.log(probability).mean())
+    updated = weights.copy()
+    for length, bucket in np.ndindex(*weights.shape):
+        rows = walks.buckets[:, length] == bucket
+        column = length + 1
+        if rows.any():
+            updated[length, bucket] = stopped[rows, column].sum() / visited[rows, column].sum()
+    return updated, float(np.log(probability).mean())

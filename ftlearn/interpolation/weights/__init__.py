@@ -1,1 +1,1 @@
-"""Interpolation of weights: from the line through two models to merging whole folders."""
+"""Interpolation of weights: from the line through two models to merging saved models."""

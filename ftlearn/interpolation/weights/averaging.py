@@ -1,4 +1,4 @@
-"""Averages of the weights that a training run passes through."""
+"""Averages of the weights over a training run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ftlearn.losses import at_least_fp32
 
 
 class Average:
-    """θ̄ ← θ̄ + r_t·(θ_t − θ̄) after update t = 1, 2, ...; what the rate r_t is makes its kind.
+    """A running average θ̄ ← θ̄ + r_t·(θ_t − θ̄), t = 1, 2, ..., with a rate r_t, as EMA or SWA.
 
-    Take every model in by ``update``; ``state`` is the average so far, to be put into a model by
-    ``weights.write``. It is kept in fp32 at least; tensors of whole numbers are the latest. The
+    Add models with ``update``; ``state`` is the average so far, which ``write`` copies into a
+    model. It is kept in fp32 at least; integer tensors are those of the latest model. The
     statistics of batch normalisation belong to the weights they were measured with: measure them
     again for the average.
 
@@ -32,22 +32,23 @@ class Average:
     """
 
     def __init__(self, rate: Callable[[int], float]) -> None:
-        self.rate, self.count = rate, 0
+        self.rate = rate
+        self.count = 0
         self._mean: dict[str, torch.Tensor] = {}
-        self._types: dict[str, torch.dtype] = {}
+        self._dtypes: dict[str, torch.dtype] = {}
 
     @property
     def state(self) -> dict[str, torch.Tensor]:
-        """A copy of the average in the formats of the models; tied weights are tied."""
+        """A copy of the average in the dtypes of the models; tied weights stay tied."""
         if not self.count:
             raise ValueError("there is no average yet: call update(model) first")
-        return map_tensors(self._mean, lambda name, mean: mean.to(self._types[name], copy=True))
+        return map_tensors(self._mean, lambda name, mean: mean.to(self._dtypes[name], copy=True))
 
     @torch.no_grad()
     def update(self, model: Source) -> None:
-        """Take one more module or state dict into the average.
+        """Add one more module or state dict to the average.
 
-        Raises ValueError where it is not of the same make as those before.
+        Raises ValueError when its architecture differs from that of the models before.
         """
         state = state_of(model)
         if not self.count:
@@ -56,7 +57,8 @@ class Average:
         self.count += 1
         rate = self.rate(self.count)
         for name in distinct(self._mean):
-            mean, value = self._mean[name], state[name].to(self._mean[name].device)
+            mean = self._mean[name]
+            value = state[name].to(mean.device)
             if mean.is_floating_point():
                 mean.lerp_(at_least_fp32(value), rate)
             else:
@@ -64,14 +66,14 @@ class Average:
 
     def _begin(self, state: dict[str, torch.Tensor]) -> None:
         self._mean = map_tensors(widened(state), lambda name, tensor: tensor.clone())
-        self._types = {name: tensor.dtype for name, tensor in state.items()}
+        self._dtypes = {name: tensor.dtype for name, tensor in state.items()}
 
 
 def ema(decay: float, *, bias_corrected: bool = False) -> Average:
-    """The exponential moving average θ̄ ← β·θ̄ + (1 − β)·θ, begun at the first model.
+    """The exponential moving average θ̄ ← β·θ̄ + (1 − β)·θ, which starts at the first model.
 
-    ``bias_corrected`` begins at nothing instead, and divides by 1 − β^t as Adam does: then early
-    models do not count more than late ones (Kingma and Ba 2014, arXiv 1412.6980, section 3).
+    ``bias_corrected`` starts at 0 instead and divides by 1 − β^t, as Adam does, so that the first
+    model does not count more than later ones (Kingma and Ba 2014, arXiv 1412.6980, section 3).
 
     >>> average = ema(0.9)
     >>> for value in (1.0, 2.0): average.update({"w": torch.tensor([value])})
@@ -86,9 +88,9 @@ def ema(decay: float, *, bias_corrected: bool = False) -> Average:
 
 
 def swa() -> Average:
-    """The plain mean of all models taken in, each with weight 1/t.
+    """The plain mean of all models added, by the rate 1/t.
 
-    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407): take one model
-    in at the end of each cycle or epoch of the late part of a run.
+    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407): add a model at the end of
+    each cycle or epoch in the late part of a run. Library only: no lesson uses it yet.
     """
     return Average(lambda t: 1 / t)

@@ -1,7 +1,4 @@
-"""Lengths and angles between models, the plane through three of them, and how high a path rises.
-
-Also whether a point is a mean of others: ``inside_hull``.
-"""
+"""Lengths and angles between models, the plane through three of them, barriers, convex hulls."""
 
 from __future__ import annotations
 
@@ -32,13 +29,13 @@ def inner_products(sources: Sequence[Source], *, origin: Source | None = None) -
     states = [state_of(source) for source in sources]
     base = None if origin is None else state_of(origin)
     check_same_architecture(states if base is None else [base, *states])
-    total = torch.zeros(len(states), len(states), dtype=torch.float64)
+    products = torch.zeros(len(states), len(states), dtype=torch.float64)
     for name in floating(states[0]):
         rows = torch.stack([state[name].double().flatten().cpu() for state in states])
         if base is not None:
             rows -= base[name].double().flatten().cpu()
-        total += rows @ rows.T
-    return total.numpy()
+        products += rows @ rows.T
+    return products.numpy()
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,9 @@ class Plane:
 
     def weights(self, x: float, y: float) -> tuple[float, float, float]:
         """The weights w, with Σw = 1, for which Σ_k w_k θ_k is the model at (x, y)."""
-        (along, _), (aside, up) = self.corners[1:]
-        third = y / up
-        second = (x - third * aside) / along
+        (second_x, _), (third_x, third_y) = self.corners[1:]
+        third = y / third_y
+        second = (x - third * third_x) / second_x
         return float(1 - second - third), float(second), float(third)
 
 
@@ -72,9 +69,10 @@ def plane(first: Source, second: Source, third: Source) -> Plane:
     (uu, uv), (_, vv) = inner_products([second, third], origin=first)
     if uu * vv - uv**2 <= 1e-12 * uu * vv:
         raise ValueError("the three models lie on one line, or two are the same: no plane")
-    along = uu**0.5
-    aside = uv / along
-    return Plane(np.array([[0, 0], [along, 0], [aside, (vv - aside**2) ** 0.5]]))
+    second_x = uu**0.5
+    third_x = uv / second_x
+    third_y = (vv - third_x**2) ** 0.5
+    return Plane(np.array([[0, 0], [second_x, 0], [third_x, third_y]]))
 
 
 def barrier(alphas: Sequence[float], values: Sequence[float], *, better: str = "lower") -> float:
@@ -82,9 +80,9 @@ def barrier(alphas: Sequence[float], values: Sequence[float], *, better: str = "
 
     max over 0 < α < 1 of L(α) − (1−α)·L(0) − α·L(1) (Entezari et al. 2021, arXiv 2110.06296);
     for ends of equal loss it is the barrier of Frankle et al. 2019 (arXiv 1912.05671). Negative
-    where the path hangs below that line. ``better="higher"`` is for accuracies: how far they fall.
+    where the path runs below that line. ``better="higher"`` is for accuracies: how far they fall.
 
-    Raises ValueError unless 0, 1 and something between them are among ``alphas``.
+    Raises ValueError unless ``alphas`` has 0, 1 and a value between them.
 
     >>> barrier([0, 0.5, 1], [0.3, 0.9, 0.5])
     0.5
@@ -94,20 +92,22 @@ def barrier(alphas: Sequence[float], values: Sequence[float], *, better: str = "
     if better not in ("lower", "higher"):
         raise ValueError(f"better is {better!r}: say 'lower' or 'higher'")
     sign = 1 if better == "lower" else -1
-    at = {float(alpha): sign * float(v) for alpha, v in zip(alphas, values, strict=True)}
-    inside = [alpha for alpha in at if 0 < alpha < 1]
-    if not {0.0, 1.0} <= set(at) or not inside:
+    pairs = zip(alphas, values, strict=True)
+    losses = {float(alpha): sign * float(value) for alpha, value in pairs}
+    inside = [alpha for alpha in losses if 0 < alpha < 1]
+    if not {0.0, 1.0} <= set(losses) or not inside:
         raise ValueError(
             f"alphas {list(alphas)} must hold 0, 1 and a point between: a barrier lies between ends"
         )
-    return max(at[alpha] - (1 - alpha) * at[0.0] - alpha * at[1.0] for alpha in inside)
+    start, end = losses[0.0], losses[1.0]
+    return max(losses[alpha] - (1 - alpha) * start - alpha * end for alpha in inside)
 
 
 def inside_hull(point: np.ndarray, cloud: np.ndarray) -> bool:
-    """Whether a point (D,) is a weighted mean of the points of a cloud (N, D): in its convex hull.
+    """Whether a point (D,) lies in the convex hull of a cloud (N, D).
 
-    Looks for weights w ≥ 0 with Σw = 1 and Σ_i w_i x_i = point, a linear programme. Raises
-    RuntimeError where the solver ends without an answer.
+    Solves for weights w ≥ 0 with Σw = 1 and Σ_i w_i x_i = point, a linear programme. Raises
+    RuntimeError when the solver ends without an answer.
 
     >>> corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> inside_hull(np.array([0.2, 0.2]), corners), inside_hull(np.array([0.6, 0.6]), corners)
@@ -118,9 +118,9 @@ def inside_hull(point: np.ndarray, cloud: np.ndarray) -> bool:
             f"a point (D,) and a cloud (N, D) are needed, not {point.shape} and {cloud.shape}"
         )
     equations = np.vstack([cloud.T, np.ones(len(cloud))])
-    found = linprog(
+    result = linprog(
         np.zeros(len(cloud)), A_eq=equations, b_eq=np.append(point, 1), bounds=(0, None)
     )
-    if found.status not in (0, 2):  # solved, infeasible
-        raise RuntimeError(f"the linear programme was not decided: {found.message}")
-    return bool(found.status == 0)
+    if result.status not in (0, 2):  # solved, infeasible
+        raise RuntimeError(f"the linear programme was not decided: {result.message}")
+    return bool(result.status == 0)

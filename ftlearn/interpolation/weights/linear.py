@@ -2,8 +2,8 @@
 
     θ(α) = (1 − α) θ_start + α θ_end
 
-Only floating tensors are mixed. All others (token counts, position ids) must be the same in all
-models. Weights are summed in fp32 at least and kept in the format they came in.
+Only floating-point tensors are mixed. All others (token counts, position ids) must be the same in
+all models. Weights are summed in fp32 at least and returned in their own dtype.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ftlearn.losses import at_least_fp32
 
 
 def interpolate(start: Source, end: Source, alpha: float) -> dict[str, torch.Tensor]:
-    """(1 − α)·start + α·end for two modules or state dicts of the same make.
+    """(1 − α)·start + α·end for two modules or state dicts of the same architecture.
 
-    α = 0 and α = 1 give exactly the two ends; outside [0, 1] the line goes on beyond them. Tied
+    α = 0 and α = 1 give exactly the two ends; outside [0, 1] the line continues beyond them. Tied
     weights stay tied (WiSE-FT: Wortsman et al. 2021, arXiv 2109.01903). Raises ValueError, with
-    the tensor's name, where the models differ in more than the values of floating tensors.
+    the tensor's name, when the models differ in more than the values of floating-point tensors.
 
     >>> interpolate({"w": torch.tensor([0.0])}, {"w": torch.tensor([4.0])}, 0.25)
     {'w': tensor([1.])}
@@ -42,7 +42,7 @@ def interpolate(start: Source, end: Source, alpha: float) -> dict[str, torch.Ten
 
 
 def combine(sources: Sequence[Source], weights: Sequence[float]) -> dict[str, torch.Tensor]:
-    """Σ_k w_k θ_k over modules or state dicts of the same make; the weights may have any sum.
+    """Σ_k w_k θ_k over modules or state dicts of the same architecture, for weights of any sum.
 
     >>> models = [{"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}]
     >>> combine(models, [2, -1])
@@ -58,10 +58,10 @@ def mix(
     name: str = "tensor",
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Σ_k w_k x_k of tensors of one shape, in the format of the first, written to ``out`` if given.
+    """Σ_k w_k x_k of tensors of one shape, in the dtype of the first, written to ``out`` if given.
 
-    Where the weights sum to 1 and all tensors are equal, the result is exactly that tensor, which
-    is the only answer that tensors of whole numbers allow; ValueError names one that differs.
+    If the weights sum to 1 and all tensors are equal, the result is exactly that tensor. Integer
+    tensors must be equal: ValueError, with ``name``, if they differ.
 
     >>> mix([torch.tensor([1.0]), torch.tensor([2.0])], [0.5, 0.5])
     tensor([1.5000])
@@ -74,29 +74,29 @@ def mix(
         if not equal:
             raise ValueError(f"{name!r} ({first.dtype}) differs between the models and has no mean")
         return result.copy_(first)
-    used = [(tensor, float(weight)) for tensor, weight in zip(tensors, weights, strict=True)]
-    used = [(tensor, weight) for tensor, weight in used if weight != 0]
-    if [weight for _, weight in used] == [1.0]:  # exactly one of them, to the bit
-        return result.copy_(used[0][0])
+    pairs = zip(tensors, weights, strict=True)
+    terms = [(tensor, float(weight)) for tensor, weight in pairs if weight != 0]
+    if [weight for _, weight in terms] == [1.0]:  # one of the models, bit for bit
+        return result.copy_(terms[0][0])
     if equal and math.isclose(sum(weights), 1):
         return result.copy_(first)
     if first.element_size() < 2:
         raise ValueError(f"{name!r} is quantised ({first.dtype}): merge models before quantising")
     total = at_least_fp32(result).zero_()  # the result itself, unless it is in half precision
-    for tensor, weight in used:
+    for tensor, weight in terms:
         total.add_(at_least_fp32(tensor.to(total.device)), alpha=weight)
     return result.copy_(total) if total is not result else result
 
 
-def shares(count: int, given: Sequence[float] | None = None) -> list[float]:
-    """The weights that were given, or equal ones that sum to 1; ValueError for no model at all.
+def weights_or_equal(count: int, weights: Sequence[float] | None = None) -> list[float]:
+    """The weights as a list, by default equal ones that sum to 1; ValueError without any model.
 
-    >>> shares(4)
+    >>> weights_or_equal(4)
     [0.25, 0.25, 0.25, 0.25]
     """
     if count == 0:
-        raise ValueError("there is no model to combine: give one at least")
-    return [1 / count] * count if given is None else list(given)
+        raise ValueError("there is no model to combine: give at least one")
+    return [1 / count] * count if weights is None else list(weights)
 
 
 def _check_weights(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> None:
@@ -110,37 +110,37 @@ def _check_weights(tensors: Sequence[torch.Tensor], weights: Sequence[float]) ->
 def write(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     """Copy a state into a model's own tensors, in place.
 
-    Raises ValueError where the two are not of the same make.
+    Raises ValueError when the two differ in architecture.
 
     >>> model = nn.Linear(1, 1, bias=False)
     >>> write(model, {"weight": torch.tensor([[7.0]])}); model.weight.item()
     7.0
     """
-    own = state_of(model)
-    check_same_architecture([own, state])
-    check_ties(own, [state])
-    for name, tensor in own.items():
+    target = state_of(model)
+    check_same_architecture([target, state])
+    check_ties(target, [state])
+    for name, tensor in target.items():
         tensor.copy_(state[name])
 
 
 @contextmanager
 def preserve_weights(model: nn.Module) -> Iterator[dict[str, torch.Tensor]]:
-    """A context after which the model has the weights it came with, even after an error.
+    """A context that restores the model's weights at its end, even after an error.
 
-    Gives the copy of those weights that it keeps.
+    It yields the copy of the weights that it restores.
 
     >>> model = nn.Linear(1, 1)
     >>> with preserve_weights(model) as before: _ = nn.init.zeros_(model.weight)
     >>> torch.equal(model.weight, before["weight"])
     True
     """
-    kept = map_tensors(state_of(model), lambda _, tensor: tensor.clone())
+    saved = map_tensors(state_of(model), lambda _, tensor: tensor.clone())
     try:
-        yield kept
+        yield saved
     finally:
         with torch.no_grad():
             for name, tensor in state_of(model).items():
-                tensor.copy_(kept[name])
+                tensor.copy_(saved[name])
 
 
 @contextmanager
@@ -149,9 +149,9 @@ def weights_in_place(
 ) -> Iterator[Callable[[Sequence[float]], None]]:
     """A context with ``put(weights)``, which writes Σ_k w_k θ_k into the model's own tensors.
 
-    One model serves all points: nothing is loaded again, and nothing is held beside the sources
-    and a copy of the model's own weights, which it has back at the end. A source may be the model
-    itself.
+    One model serves all points: nothing is loaded again, and beside the sources only a copy of
+    the model's own weights is held in memory, which are restored at the end. A source may be the
+    model itself.
 
     >>> model, other = nn.Linear(1, 1, bias=False), {"weight": torch.tensor([[8.0]])}
     >>> _ = nn.init.constant_(model.weight, 4.0)
@@ -161,28 +161,28 @@ def weights_in_place(
     >>> model.weight.item()
     4.0
     """
-    own = state_of(model)
-    with preserve_weights(model) as kept:
-        states = [_apart(state_of(source), own, kept) for source in sources]
-        check_same_architecture([own, *states])
-        check_ties(own, states)
+    target = state_of(model)
+    with preserve_weights(model) as saved:
+        states = [_without_aliases(state_of(source), target, saved) for source in sources]
+        check_same_architecture([target, *states])
+        check_ties(target, states)
 
         @torch.no_grad()
         def put(weights: Sequence[float]) -> None:
-            for name, tensor in own.items():
+            for name, tensor in target.items():
                 mix([state[name] for state in states], weights, name=name, out=tensor)
 
         yield put
 
 
-def _apart(
+def _without_aliases(
     state: Mapping[str, torch.Tensor],
-    own: Mapping[str, torch.Tensor],
-    kept: Mapping[str, torch.Tensor],
+    target: Mapping[str, torch.Tensor],
+    saved: Mapping[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
-    """The state with the kept copy wherever it is the very memory that will be written to."""
-    ours = {storage_key(tensor): kept[name] for name, tensor in own.items()}
-    return {name: ours.get(storage_key(tensor), tensor) for name, tensor in state.items()}
+    """The state with the saved copy in place of each tensor that shares the target's memory."""
+    copies = {storage_key(tensor): saved[name] for name, tensor in target.items()}
+    return {name: copies.get(storage_key(tensor), tensor) for name, tensor in state.items()}
 
 
 def sweep(
@@ -194,7 +194,7 @@ def sweep(
 ) -> list[Any]:
     """``measure(model)`` at each α of the line, with the model's weights written in place.
 
-    The model has its own weights back at the end, even after an error.
+    The model's own weights are restored at the end, even after an error.
 
     >>> model = nn.Linear(1, 1, bias=False)
     >>> ends = ({"weight": torch.tensor([[0.0]])}, {"weight": torch.tensor([[2.0]])})
@@ -211,24 +211,24 @@ def sweep(
 
 @contextmanager
 def scale_adapter(model: nn.Module, factor: float) -> Iterator[nn.Module]:
-    """A context in which every LoRA update counts ``factor`` times; each scale is back at the end.
+    """A context in which every LoRA update counts ``factor`` times; scales are restored at its end.
 
     W = W₀ + s·(α/r)·BA is a straight line in s (Hu et al. 2021, arXiv 2106.09685): 0 is the
     pretrained model, 1 the fine-tuned one, 2 as far again beyond it. Works on ``peft``'s layers,
     or others with a dict ``scaling``. A new head that was trained beside LoRA is not scaled.
 
-    Raises ValueError where no layer has a scale, or where the updates are merged into W.
+    Raises ValueError when no layer has a scale, or when the updates are merged into W.
     """
     layers = [m for m in model.modules() if isinstance(getattr(m, "scaling", None), dict)]
     if not layers:
-        raise ValueError(f"{type(model).__name__} has no LoRA layer: wrap it by peft first")
+        raise ValueError(f"{type(model).__name__} has no LoRA layer: wrap it with peft first")
     if any(getattr(layer, "merged", False) for layer in layers):
         raise ValueError("the LoRA updates are merged into the weights: unmerge_adapter() first")
-    before = [dict(layer.scaling) for layer in layers]
+    saved = [dict(layer.scaling) for layer in layers]
     try:
-        for layer, scales in zip(layers, before, strict=True):
+        for layer, scales in zip(layers, saved, strict=True):
             layer.scaling.update({name: factor * scale for name, scale in scales.items()})
         yield model
     finally:
-        for layer, scales in zip(layers, before, strict=True):
+        for layer, scales in zip(layers, saved, strict=True):
             layer.scaling.update(scales)

@@ -1,4 +1,4 @@
-"""Models as named tensors: what makes two of them comparable, and which names share memory."""
+"""Models as named tensors: whether two have the same architecture, and which names are tied."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def state_of(source: Source) -> dict[str, torch.Tensor]:
 
 
 def storage_key(tensor: torch.Tensor) -> Any:
-    """Where a tensor lies and how it is read: equal for tied weights only."""
-    address = tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.device
-    # Tensors without elements all lie at address 0.
+    """The memory of a tensor and how it is read: equal for tied weights only."""
+    address = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.device)
+    # Tensors without elements all have address 0, so dtype and shape tell them apart.
     return (*address, tensor.dtype, tensor.shape, tensor.stride())
 
 
@@ -40,14 +40,14 @@ def distinct(state: State) -> list[str]:
     ['a', 'b']
     """
     first = {storage_key(tensor): name for name, tensor in reversed(list(state.items()))}
-    kept = set(first.values())
-    return [name for name in state if name in kept]
+    names = set(first.values())
+    return [name for name in state if name in names]
 
 
 def map_tensors(
     state: State, change: Callable[[str, torch.Tensor], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """``change(name, tensor)`` of every tensor, made once for tied ones, which stay tied.
+    """``change(name, tensor)`` of every tensor, called once for tied ones, which stay tied.
 
     >>> map_tensors({"w": torch.ones(2)}, lambda name, tensor: 2 * tensor)
     {'w': tensor([2., 2.])}
@@ -58,66 +58,68 @@ def map_tensors(
 def zip_tensors(
     sources: Sequence[Source], change: Callable[[str, list[torch.Tensor]], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """``change(name, tensors)`` of the tensors that several models of one make have by a name.
+    """``change(name, tensors)`` for each name, of the tensors of several models, one per model.
 
-    Names that are tied in every model stay tied; their tensor is made once, under the first name.
+    The models must have the same architecture. Names that are tied in every model stay tied:
+    ``change`` is called once for them, with the first name.
     """
     states = [state_of(source) for source in sources]
     check_same_architecture(states)
-    made: dict[Any, torch.Tensor] = {}
+    changed: dict[Any, torch.Tensor] = {}
     result = {}
     for name in states[0]:
         tensors = [state[name] for state in states]
-        memory = tuple(map(storage_key, tensors))
-        if memory not in made:
-            made[memory] = change(name, tensors)
-        result[name] = made[memory]
+        key = tuple(storage_key(tensor) for tensor in tensors)
+        if key not in changed:
+            changed[key] = change(name, tensors)
+        result[name] = changed[key]
     return result
 
 
 def widened(state: State) -> dict[str, torch.Tensor]:
-    """The state with its floating tensors in fp32 at least; what is so already is not copied."""
+    """The state with floating-point tensors in fp32 at least; fp32 and fp64 are not copied."""
     return map_tensors(state, lambda _, t: at_least_fp32(t) if t.is_floating_point() else t)
 
 
 def check_same_architecture(states: Sequence[State]) -> None:
-    """Raise ValueError, naming tensors, unless all have the same names, shapes and formats.
+    """Raise ValueError, naming tensors, unless all have the same names, shapes and dtypes.
 
     >>> check_same_architecture([{"w": torch.ones(2)}, {"w": torch.ones(3)}])
     Traceback (most recent call last):
     ValueError: 'w' is (2,) of torch.float32 in one model and (3,) of torch.float32 in another
     """
     if not states:
-        raise ValueError("there is no model to combine: give one at least")
+        raise ValueError("there is no model to combine: give at least one")
     first = states[0]
     for other in states[1:]:
         check_names(first, other)
         for name, tensor in first.items():
-            kinds = [f"{tuple(t.shape)} of {t.dtype}" for t in (tensor, other[name])]
-            if kinds[0] != kinds[1]:
-                raise ValueError(f"{name!r} is {kinds[0]} in one model and {kinds[1]} in another")
+            here = f"{tuple(tensor.shape)} of {tensor.dtype}"
+            there = f"{tuple(other[name].shape)} of {other[name].dtype}"
+            if here != there:
+                raise ValueError(f"{name!r} is {here} in one model and {there} in another")
 
 
 def check_names(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """Raise ValueError with the first few names that only one of two models has."""
-    for mine, theirs in ((first, other), (other, first)):
-        extra = [name for name in mine if name not in theirs]
+    """Raise ValueError, with up to three names, for tensors that only one of two models has."""
+    for here, there in ((first, other), (other, first)):
+        extra = [name for name in here if name not in there]
         if extra:
-            shown = ", ".join(map(repr, extra[:3])) + (", ..." if len(extra) > 3 else "")
+            names = ", ".join(map(repr, extra[:3])) + (", ..." if len(extra) > 3 else "")
             raise ValueError(
-                f"the models do not have the same tensors: {len(extra)} of {len(mine)} are in one "
-                f"of them only ({shown}); combine models of one architecture with the same head"
+                f"the models do not have the same tensors: {len(extra)} of {len(here)} are in one "
+                f"of them only ({names}); combine models of one architecture with the same head"
             )
 
 
-def check_ties(own: State, states: Sequence[State]) -> None:
-    """Raise ValueError where a model shares one tensor between names that have two in a state."""
+def check_ties(target: State, states: Sequence[State]) -> None:
+    """Raise ValueError when names that are tied in the target differ in a state."""
     first: dict[Any, str] = {}
-    for name, tensor in own.items():
+    for name, tensor in target.items():
         other = first.setdefault(storage_key(tensor), name)
         if other != name and not all(torch.equal(s[other], s[name]) for s in states):
             raise ValueError(
-                f"the model ties {name!r} to {other!r}, and what is written differs in the two"
+                f"the model ties {name!r} to {other!r}, but the two differ in the weights to write"
             )
 
 

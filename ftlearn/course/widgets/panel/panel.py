@@ -37,8 +37,8 @@ def training_panel(
     some sizes to choose from. Other keywords replace the values of a setting:
     ``learning_rate=[1e-3, 1e-4]``. ``panel.run_now()`` presses Run and waits for the end.
     """
-    whole = len(bench.route.data["train"])
-    sizes = [bench.route.check_rows(size) for size in rows]
+    whole = len(bench.replay.data["train"])
+    sizes = [bench.replay.check_rows(size) for size in rows]
     sizes = sizes or [whole, *(size for size in (24, 48, 96, 192, 384, 768) if size < whole)]
     form = Form(
         config or TrainConfig(), rows=sizes, checkpoints=checkpoints, every=every, choices=choices
