@@ -26,6 +26,7 @@ from ftlearn.data.batching import Batches, Encoded
 from ftlearn.fast import training
 from ftlearn.fast.training import sparse_rows
 from ftlearn.models import architecture
+from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.training import TrainConfig, fitting, resources
 from ftlearn.training.resources import Estimate, TooLargeError
 
@@ -287,7 +288,7 @@ def test_planned_time_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch):
     """By a clock that counts operations, which nothing else on the machine slows down."""
     model = small_bert(hidden_size=128, intermediate_size=512, num_hidden_layers=4)
     config = SimpleNamespace(batch_size=8, micro_batches=1, epochs=2)
-    with FlopCounterMode(display=False) as counted, training.speed_up(model, torch.float32):
+    with FlopCounterMode(display=False) as counted, training.speed_up(model, Arithmetic()):
         for tokens in [40, 56] * 8:
             ids = torch.full((8, tokens), 5)
             model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
@@ -328,6 +329,7 @@ from ftlearn.training import resources
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.training import TrainConfig, steps
 from ftlearn.fast.training import sparse_rows
+from ftlearn.runtime.arithmetic import Arithmetic
 
 rows, tokens, frozen = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 task = tasks.Classification(labels=("a", "b", "c"))
