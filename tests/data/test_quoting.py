@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftlearn.data import DataError, load, read
-from ftlearn.data.quoting import Grammar, choose, pieces
+from ftlearn.data.quoting import Grammar, choose, raw_rows
 from ftlearn.data.records import Record
 from ftlearn.data.streams import Format, stream
 
@@ -170,11 +170,11 @@ def test_without_a_file_to_look_at_tabs_mean_no_quoting(tmp_path, monkeypatch):
 
 
 @given(st.lists(st.sampled_from(['a,"b\n', 'c",d\n', "e\n", '"f"\n', 'g"h\n', '"i"j\n', "\n"])))
-def test_pieces_hold_every_line_once_and_in_order(lines):
-    found = list(pieces(lines, Grammar.of(",")))
-    assert "".join(piece.text for piece in found) == "".join(lines)
-    ends = [0, *(piece.last for piece in found)]
-    assert [piece.line for piece in found] == [end + 1 for end in ends[:-1]]
+def test_raw_rows_hold_every_line_once_and_in_order(lines):
+    rows = list(raw_rows(lines, Grammar.of(",")))
+    assert "".join(row.text for row in rows) == "".join(lines)
+    ends = [0, *(row.last for row in rows)]
+    assert [row.line for row in rows] == [end + 1 for end in ends[:-1]]
     assert ends[-1] == len(lines)
 
 

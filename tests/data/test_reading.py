@@ -187,7 +187,7 @@ def test_refused_json_lines_are_named_with_their_reason(tmp_path):
         '{"text": "good", "label": 1}': None,
         "{'text': 1}": "invalid JSON",
         '["text"]': "not a JSON object",
-        '{"text": "a", "text": "b"}': "'text' stands twice",
+        '{"text": "a", "text": "b"}': "'text' occurs twice",
         '{"text": NaN}': "NaN is not a JSON value",
         '{"text": 3, "label": 1}': "'text' is 3, not a text",
         '{"text": null, "label": 1}': "'text' is empty",
@@ -254,11 +254,11 @@ def test_only_columns_that_are_asked_for_must_stand_once(tmp_path):
     lines = '{"text": "one", "n": 1, "n": 2}\n{"text": "two", "text": "2", "n": 3}\n'
     dataset, report = read(write(tmp_path, lines, "x.jsonl"))
     assert dataset.to_list() == [{"text": "one"}]
-    assert report.refused == ((2, "invalid JSON: the key 'text' stands twice"),)
+    assert report.refused == ((2, "invalid JSON: the key 'text' occurs twice"),)
     table = pyarrow.table([["one"], ["x"], ["y"]], names=["text", "n", "n"])
     pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet")[0].to_list() == [{"text": "one"}]
-    fails(tmp_path / "x.parquet", "the column 'n' stands twice", text="n")
+    fails(tmp_path / "x.parquet", "the column 'n' occurs twice", text="n")
 
 
 def test_a_file_whose_lines_end_in_carriage_returns_is_read(tmp_path):
@@ -294,7 +294,7 @@ def test_a_flipped_bit_under_a_checksum_is_found(tmp_path):
     table = pyarrow.table({"text": ["a sentence", "another"]})
     pyarrow.parquet.write_table(table, path, write_page_checksum=True, compression="none")
     path.write_bytes(path.read_bytes().replace(b"sentence", b"sentance"))
-    fails(path, "not a readable Parquet file", "write it anew")
+    fails(path, "not a readable Parquet file", "write it again")
 
 
 def test_a_long_report_is_cut(tmp_path):
@@ -336,7 +336,7 @@ def test_errors_of_the_call_name_the_value_and_the_remedy(tmp_path):
     path = write(tmp_path, "text,label\nx,a\ny,a\n")
     fails(tmp_path / "gone.csv", "gone.csv", "check the path")
     fails(write(tmp_path, "{}", "notes.xlsx"), "'.xlsx'", ".csv, .tsv, .jsonl")
-    fails(write(tmp_path, "PAR0", "notes.parquet"), "Parquet", "write it anew")
+    fails(write(tmp_path, "PAR0", "notes.parquet"), "Parquet", "write it again")
     fails(path, "same label 'a'", "add rows of another class.", label="label")
     ones = write(tmp_path, "text,label\nx,1\ny,1\n", "ones.csv")
     fails(ones, "same label '1'", "or give kind='number'", label="label")

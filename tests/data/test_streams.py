@@ -72,7 +72,7 @@ def test_a_text_file_has_one_row_a_line_and_needs_one_column(tmp_path, monkeypat
     ]
     typed(monkeypatch, path.read_bytes())
     assert list(stream("-", text="body")) == rows
-    with pytest.raises(DataError, match="one text a line, so it has no columns"):
+    with pytest.raises(DataError, match="one text per line, so it has no columns"):
         list(stream(path, text=("a", "b")))
 
 
