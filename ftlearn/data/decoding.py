@@ -113,7 +113,7 @@ class Lines:
         return f"half a character is not {self.encoding}"
 
     def note(self) -> str | None:
-        """What to try where lines were spoilt and no other line shows that the encoding is right."""
+        """What to try where lines are spoilt and no other line confirms the encoding."""
         if not self.spoilt or self.beyond_ascii or self._unit > 1:
             return None
         lines = "1 line holds bytes" if self.spoilt == 1 else f"{self.spoilt} lines hold bytes"

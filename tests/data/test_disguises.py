@@ -122,7 +122,7 @@ def test_lines_of_an_array_without_its_brackets_are_refused_one_by_one(tmp_path)
     path.write_text('{"text": "a", "label": "x"}\n["text"]\n{\n{"text": "b", "label": "y"}\n')
     dataset, report = read(path, label="label")
     assert dataset["text"][:] == ["a", "b"]
-    assert [line for line, _ in report.refused] == [2, 3]
+    assert [line for line, _ in report.rejected] == [2, 3]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_refused_number_says_how_to_write_it(tmp_path):
     path.write_text("text;score\na;0,5\nb;1.5\nc;N/A\n")
     dataset, report = read(path, label="score", kind="number", delimiter=";")
     assert dataset["score"][:] == [1.5]
-    assert [reason for _, reason in report.refused] == [
+    assert [reason for _, reason in report.rejected] == [
         "'score' is '0,5', not a number (decimal comma): write 0.5",
         "'score' is 'N/A', not a number",
     ]

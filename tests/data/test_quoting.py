@@ -84,7 +84,7 @@ def test_quotes_of_an_unquoted_tsv_are_characters(tmp_path, first, second):
     rows = notes()
     rows[8:10] = [(first, "cold"), (second, "warm")]
     dataset, report = read(plainly(tmp_path / "x.tsv", rows), label="note")
-    assert (dataset["text"][:], report.refused) == ([text for text, _ in rows], ())
+    assert (dataset["text"][:], report.rejected) == ([text for text, _ in rows], ())
     assert report.quoting == "none"
     (note,) = report.notes
     assert "quoting='csv' (--quoting csv)" in note
@@ -98,7 +98,7 @@ def test_a_row_of_a_quoted_tsv_that_takes_in_others_is_refused(tmp_path):
     dataset, report = read(plainly(tmp_path / "x.tsv", rows))
     assert len(dataset) == 18
     assert dataset["text"][0] == "note 0"
-    ((line, reason),) = report.refused
+    ((line, reason),) = report.rejected
     assert (line, "on to line 6" in reason, "--quoting none" in reason) == (5, True, True)
 
 
@@ -108,7 +108,7 @@ def test_a_tsv_with_texts_in_several_lines_is_quoted(tmp_path):
     assert cells(path) == rows
     path.write_text(path.read_text() + 'a 5" pot\tcold\n')
     _, report = read(path)
-    assert [line for line, _ in report.refused] == [25]
+    assert [line for line, _ in report.rejected] == [25]
 
 
 def test_rows_that_a_quote_swallows_in_a_csv_are_told(tmp_path):
@@ -141,8 +141,8 @@ def test_a_stray_quote_in_a_csv_costs_its_row_only(tmp_path):
     rows[4], rows[6] = ('a 5" pot', "cold"), ('"He said "hi" to me"', "cold")
     dataset, report = read(plainly(tmp_path / "x.csv", rows, ","))
     assert len(dataset) == 18
-    assert [line for line, _ in report.refused] == [6, 8]
-    assert all("quoting='none' (--quoting none)" in reason for _, reason in report.refused)
+    assert [line for line, _ in report.rejected] == [6, 8]
+    assert all("quoting='none' (--quoting none)" in reason for _, reason in report.rejected)
 
 
 def test_texts_of_several_lines_in_a_csv_are_no_cause_for_a_note(tmp_path):
@@ -157,7 +157,7 @@ def test_a_first_line_may_state_the_delimiter(tmp_path, line):
     path.write_text(f"\ufeff{line}\r\ntext;note\r\na,b;1\r\n;2\r\n", encoding="utf-8")
     dataset, report = read(path)
     assert dataset.to_list() == [{"text": "a,b", "note": "1"}]
-    assert (report.delimiter, report.refused) == (";", ((4, "'text' is empty"),))
+    assert (report.delimiter, report.rejected) == (";", ((4, "'text' is empty"),))
     with pytest.raises(DataError, match="one column 'text;note' was found"):
         read(path, delimiter="|")
 

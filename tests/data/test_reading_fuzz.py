@@ -93,7 +93,7 @@ def contents(path: Path, **options: object) -> tuple[list[tuple], list[int]] | N
     rows = [tuple(row.values()) for row in dataset]
     place = dataset.column_names.index("label")
     rows = [(*row[:place], label.int2str(row[place]), *row[place + 1 :]) for row in rows]
-    return rows, [line for line, _ in report.refused]
+    return rows, [line for line, _ in report.rejected]
 
 
 def unlabelled(path: Path, **options: object) -> tuple[list[tuple], list[int]] | None:
@@ -102,7 +102,7 @@ def unlabelled(path: Path, **options: object) -> tuple[list[tuple], list[int]] |
         dataset, report = read(path, **options)
     except DataError:
         return None
-    return [tuple(row.values()) for row in dataset], [line for line, _ in report.refused]
+    return [tuple(row.values()) for row in dataset], [line for line, _ in report.rejected]
 
 
 def written(row: tuple[str, ...], delimiter: str = ",", end: str = "\n", quoting: int = 0) -> str:
@@ -405,11 +405,11 @@ def test_nesting_of_any_depth_is_kept_or_refused(tmp_path, kind):
     path.write_text("\n".join([good, *(nested(depth, kind) for depth in depths)]))
     dataset, report = read(path, label="label")
     assert dataset[0]["text"] == "b"
-    assert len(dataset) + len(report.refused) == 1 + len(depths)
+    assert len(dataset) + len(report.rejected) == 1 + len(depths)
     assert [json.loads(text) for text in dataset[1:4]["more"]] == [
         json.loads(nested(depth, kind))["more"] for depth in (1, 10, 100)
     ]
-    assert report.refused[-1].line == 1 + len(depths)
+    assert report.rejected[-1].line == 1 + len(depths)
 
 
 PIECES = [

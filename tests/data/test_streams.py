@@ -38,7 +38,7 @@ def same_as_read(path: Path) -> None:
     rows = list(stream(path))
     dataset, report = read(path)
     assert [row.cells for row in rows if isinstance(row, Record)] == dataset.to_list() != []
-    assert tuple(row for row in rows if isinstance(row, Rejected)) == report.refused != ()
+    assert tuple(row for row in rows if isinstance(row, Rejected)) == report.rejected != ()
 
 
 @pytest.mark.parametrize("name", WRITTEN)
