@@ -1,4 +1,4 @@
-"""The strict reader: against `csv.DictReader` and `json`, and every refusal with its line."""
+"""The strict reader: against `csv.DictReader` and `json`, and every rejected row with its line."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_jsonl_keeps_every_row_or_names_its_line(tmp_path, rows):
     content=st.text(st.sampled_from('ab",\n\r;é\0{}:'), max_size=60),
     name=st.sampled_from(["x.csv", "x.tsv", "x.jsonl"]),
 )
-def test_whatever_stands_in_a_file_is_read_refused_or_an_error(tmp_path, content, name):
+def test_whatever_a_file_holds_is_read_rejected_or_an_error(tmp_path, content, name):
     path = write(tmp_path, "text,label\n" + content, name)
     try:
         dataset, report = read(path)
@@ -147,7 +147,7 @@ def test_a_text_pair_needs_both_texts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "given", "used"),
+    ("encoding", "option", "used"),
     [
         ("utf-8-sig", None, "utf-8"),
         ("utf-16", None, "utf-16"),
@@ -155,13 +155,13 @@ def test_a_text_pair_needs_both_texts(tmp_path):
         ("cp1252", "cp1252", "cp1252"),
     ],
 )
-def test_encodings(tmp_path, encoding, given, used):
+def test_encodings(tmp_path, encoding, option, used):
     path = write(tmp_path, "text\ncafé\n".encode(encoding))
-    dataset, report = read(path, encoding=given)
+    dataset, report = read(path, encoding=option)
     assert (dataset["text"][:], report.encoding) == (["café"], used)
 
 
-def test_refused_rows_are_named_by_the_line_they_start_on(tmp_path):
+def test_rejected_rows_are_named_by_the_line_they_start_on(tmp_path):
     rows = [
         "text,label",
         '"two\nlines",a',  # lines 2 and 3
@@ -182,7 +182,7 @@ def test_refused_rows_are_named_by_the_line_they_start_on(tmp_path):
     assert "2 rows read (utf-8, delimiter ','), 5 refused\n  line 4: 'text' is empty" in str(report)
 
 
-def test_refused_json_lines_are_named_with_their_reason(tmp_path):
+def test_rejected_json_lines_are_named_with_their_reason(tmp_path):
     lines = {
         '{"text": "good", "label": 1}': None,
         "{'text': 1}": "invalid JSON",
@@ -205,7 +205,7 @@ def test_refused_json_lines_are_named_with_their_reason(tmp_path):
     assert all(expected[line] in reason for line, reason in report.rejected)
 
 
-def test_a_row_that_only_looks_whole_is_refused(tmp_path):
+def test_a_row_that_only_looks_complete_is_rejected(tmp_path):
     rows = ["text,label", "Chips are up, 'x'", 'Chips are up, "y"', "one\rtwo,x", 'say "hi",y']
     dataset, report = read(write(tmp_path, "\r\n".join(rows)), label="label")
     assert dataset["text"][:] == ["Chips are up", 'say "hi"']
@@ -225,8 +225,8 @@ def test_a_bad_byte_costs_its_row_only(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl"])
-def test_long_fields_are_read_and_endless_ones_refused(tmp_path, name, monkeypatch):
-    def lines(text: str) -> str:
+def test_long_fields_are_read_and_endless_ones_rejected(tmp_path, name, monkeypatch):
+    def content(text: str) -> str:
         pairs = (("text", "n"), ("a", "1"), (text, "2"), ("c", "3"))
         if name == "x.jsonl":
             return "\n".join(json.dumps({"text": t, "n": n}) for t, n in pairs[1:])
@@ -235,18 +235,18 @@ def test_long_fields_are_read_and_endless_ones_refused(tmp_path, name, monkeypat
 
     limit = csv.field_size_limit()
     long = "word " * 60_000
-    dataset, report = read(write(tmp_path, lines(long), name))
+    dataset, report = read(write(tmp_path, content(long), name))
     assert (dataset["text"][:], report.rejected) == (["a", long, "c"], ())
     assert csv.field_size_limit() == limit
     for module in (delimited, quoting, columns):
         monkeypatch.setattr(module, "LONGEST", 1000)
     for endless in ("x" * 1001, "many\n" * 201):
-        dataset, report = read(write(tmp_path, lines(endless), name))
+        dataset, report = read(write(tmp_path, content(endless), name))
         assert dataset["text"][:] == ["a", "c"]
         assert "1,00" in report.rejected[0].reason
 
 
-def test_only_columns_that_are_asked_for_must_stand_once(tmp_path):
+def test_only_the_requested_columns_must_be_unique(tmp_path):
     path = write(tmp_path, "label,text,,,,note,note\na,one,,,,x,y\nb,two,,,,x,y\n")
     dataset, report = read(path, label="label")
     assert (dataset.column_names, report.rejected) == (["label", "text"], ())
@@ -267,7 +267,7 @@ def test_a_file_whose_lines_end_in_carriage_returns_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("label", ["1e999", '["a"]', '{"a": 1}', "9" * 5000])
-def test_json_labels_that_are_no_labels_are_refused(tmp_path, label):
+def test_json_labels_that_are_no_labels_are_rejected(tmp_path, label):
     lines = [f'{{"text": "a", "label": {value}}}' for value in ("1", "true", label)]
     dataset, report = read(write(tmp_path, "\n".join(lines), "a.jsonl"), label="label")
     assert dataset.features["label"].names == ["1", "true"]
@@ -282,7 +282,7 @@ def test_missing_numbers_in_parquet_are_no_labels(tmp_path, bad):
     assert (dataset["label"][:], [line for line, _ in report.rejected]) == ([0.5, 1.0], [2])
 
 
-def test_a_parquet_row_that_cannot_be_read_is_refused(tmp_path):
+def test_a_parquet_row_that_cannot_be_read_is_rejected(tmp_path):
     broken = pyarrow.array([b"a", b"\xff", b"c"]).view(pyarrow.string())
     pyarrow.parquet.write_table(pyarrow.table({"text": broken}), tmp_path / "a.parquet")
     dataset, report = read(tmp_path / "a.parquet")
