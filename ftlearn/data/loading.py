@@ -46,13 +46,11 @@ def load(
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
         (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
         validation part, a tenth of train becomes valid. The test labels of sst2 and stsb are not
-        public: their validation part is test here;
-        any other Hub id, with its own columns
+        public: their validation part is test here; any other Hub id, with its own columns
     text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
         keep their names, classes are those of all parts
 
-    Rejected rows and notes are reported by a `UserWarning`, and so are files that are no part.
-
+    A `UserWarning` reports rejected rows, notes on the reading, and files that are no part.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
@@ -66,13 +64,8 @@ def load(
         files = {"train": path}
     else:
         return load_hub(name, tuple(BUNDLED))
-    return _read_parts(
-        files,
-        Columns.of(text, label, kind),
-        delimiter=delimiter,
-        encoding=encoding,
-        quoting=quoting,
-    )
+    wanted = Columns.of(text, label, kind)
+    return _read_parts(files, wanted, delimiter=delimiter, encoding=encoding, quoting=quoting)
 
 
 def _features(name: str, part: str) -> Features:

@@ -118,7 +118,7 @@ def test_labels_without_names_are_taken_in_order_with_a_warning(tiny_bert, tmp_p
     assert torch.equal(again.classifier.weight, model.classifier.weight)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        models.load(tmp_path / "model", "cpu")
+        models.load_finetuned(tmp_path / "model", "cpu")
 
 
 def test_a_head_for_single_words_is_not_taken_for_one_for_texts(tiny_bert, tmp_path):
@@ -137,4 +137,4 @@ def test_a_task_file_of_another_model_is_an_error(tiny_bert, tmp_path):
     models.save(model, tokenizer, named("a", "b", "c"), tmp_path / "other")
     (tmp_path / "one" / "config.json").write_bytes((tmp_path / "other/config.json").read_bytes())
     with pytest.raises(ModelError, match=r"is of another model than config.json .* 'a', 'b', 'c'"):
-        models.load(tmp_path / "one", "cpu")
+        models.load_finetuned(tmp_path / "one", "cpu")

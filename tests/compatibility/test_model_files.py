@@ -87,7 +87,7 @@ def test_a_broken_file_of_a_saved_model_is_named(
     models.save(model, tokenizer, CLASSES, tmp_path / "run" / "model")
     damage(tmp_path / "run" / "model" / name)
     with pytest.raises(ModelError, match=f"{name} in .*{message}"):
-        models.load(tmp_path / "run", "cpu")
+        models.load_finetuned(tmp_path / "run", "cpu")
 
 
 @pytest.mark.parametrize("damage", [pointer, cut, empty])

@@ -37,7 +37,7 @@ def test_a_saved_model_reads_on_beyond_the_window_it_was_saved_with(
 def test_a_model_that_was_saved_answers_with_its_own_window(tiny_bert, tmp_path):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
     models.save(model, tokenizer, task(32), tmp_path / "model")
-    _, tokenizer, saved_task = models.load(tmp_path / "model", "cpu")
+    _, tokenizer, saved_task = models.load_finetuned(tmp_path / "model", "cpu")
     assert saved_task.window(tokenizer) == 32
 
 
@@ -46,7 +46,7 @@ def test_a_foreign_classifier_is_read_as_its_pipeline_reads(tiny_bert, tmp_path)
     tokenizer.model_max_length = 48
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    _, tokenizer, its_task = models.load(tmp_path, "cpu")
+    _, tokenizer, its_task = models.load_finetuned(tmp_path, "cpu")
     assert its_task.window(tokenizer) == 48
 
 

@@ -145,12 +145,13 @@ def test_a_damaged_row_of_a_csv_is_rejected_and_the_others_are_read(tmp_path, ma
     path.write_bytes(b"".join(lines))
     malformed.add(b"".join(lines))
     result = unlabelled(path)
-    start = 1 + sum(line.count(b"\n") for line in lines[: at + 1])
+    header_and_rows_before, damaged_line = lines[: at + 1], lines[at + 1]
+    start = 1 + sum(line.count(b"\n") for line in header_and_rows_before)
     others = rows[:at] + rows[at + 1 :]
-    if kind.startswith("field") or (kind == "byte" and b'"' not in lines[at]):
+    if kind.startswith("field") or (kind == "byte" and b'"' not in damaged_line):
         assert result == (others, [start])
     elif result is not None:  # None: all after the damage may be in doubt
-        damaged = range(start, start + lines[at].count(b"\n"))
+        damaged = range(start, start + damaged_line.count(b"\n"))
         assert result[0] == others
         assert set(result[1]) <= set(damaged)
         assert result[1]
