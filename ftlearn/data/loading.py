@@ -44,13 +44,13 @@ def load(
         the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
         such files named train and, if wanted, valid (or validation, val, dev, eval) and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
-        (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
-        validation part, a tenth of train becomes valid. The test labels of sst2 and stsb are not
-        public: their validation part is test here; any other Hub id, with its own columns
+        (stsb also text_pair) and label, and parts train, valid, test: a tenth of train where the
+        Hub has no validation part, and the validation part as test where test labels are secret;
+        any other Hub id, with its own columns
     text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
         keep their names, classes are those of all parts
 
-    A `UserWarning` reports rejected rows, notes on the reading, and files that are no part.
+    A `UserWarning` reports rejected rows, notes and unused files.
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
