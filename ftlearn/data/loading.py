@@ -48,9 +48,8 @@ def load(
         Hub has no validation part, and the validation part as test where test labels are secret;
         any other Hub id, with its own columns
     text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
-        keep their names, classes are those of all parts
-
-    A `UserWarning` reports rejected rows, notes and unused files.
+        keep their names, classes are those of all parts. A `UserWarning` reports rejected rows,
+        notes and unused files
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
