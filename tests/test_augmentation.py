@@ -1,4 +1,4 @@
-"""Augmented texts: the same for the same seed, and never more than what an operation says."""
+"""Augmented texts: the same for the same seed, and never more than the operation changes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def draw(seed: int) -> np.random.Generator:
 def test_delete_leaves_a_part_in_order_and_never_nothing(words, count, seed):
     left = delete(words, count, draw(seed), {})
     assert len(left) == max(1, len(words) - count)
-    rest = iter(words)
-    assert all(word in rest for word in left)  # each is found after the one before
+    remaining = iter(words)
+    assert all(word in remaining for word in left)  # in the same order
 
 
 @given(texts, counts, seeds)
-def test_swap_keeps_the_words_and_moves_at_most_two_a_time(words, count, seed):
+def test_swap_keeps_the_words_and_moves_at_most_two_per_swap(words, count, seed):
     swapped = swap(words, count, draw(seed), {})
     assert Counter(swapped) == Counter(words)
     assert sum(a != b for a, b in zip(words, swapped, strict=True)) <= 2 * count
@@ -75,25 +75,25 @@ def test_replace_keeps_a_capital_and_takes_backslashes_as_they_are():
 
 
 def test_the_same_numbers_give_the_same_text_and_others_vary():
-    def made(seed=1, epoch=2, index=3):
+    def augmented(seed=1, epoch=2, index=3):
         return augment(TEXT, seed=seed, epoch=epoch, index=index, neighbours=NEAR)
 
-    assert made() == made()
-    assert len({made(epoch=epoch) for epoch in range(20)}) > 10
-    assert len({made(index=index) for index in range(20)}) > 10
-    assert len({made(seed=seed) for seed in range(20)}) > 10
+    assert augmented() == augmented()
+    assert len({augmented(epoch=epoch) for epoch in range(20)}) > 10
+    assert len({augmented(index=index) for index in range(20)}) > 10
+    assert len({augmented(seed=seed) for seed in range(20)}) > 10
 
 
 def test_all_operations_come_about_equally_often_and_without_neighbours_only_two():
+    words, length = Counter(TEXT.split()), len(TEXT.split())
     kinds = Counter()
     for index in range(400):
         new = augment(TEXT, seed=0, epoch=0, index=index, neighbours=NEAR).split()
-        words, length = Counter(TEXT.split()), len(TEXT.split())
-        kinds[
-            ("delete" if len(new) < length else "insert")
-            if len(new) != length
-            else ("swap" if Counter(new) == words else "replace")
-        ] += 1
+        if len(new) != length:
+            kind = "delete" if len(new) < length else "insert"
+        else:
+            kind = "swap" if Counter(new) == words else "replace"
+        kinds[kind] += 1
     assert set(kinds) == set(OPERATIONS)
     assert min(kinds.values()) > 60
     alone = {len(augment(TEXT, seed=0, epoch=0, index=i).split()) for i in range(100)}
@@ -114,15 +114,17 @@ def test_a_blank_text_is_named_by_its_row_and_a_single_word_survives():
 
 @given(st.integers(2, 12), seeds)
 def test_neighbours_are_those_of_a_slow_search(rows, seed):
-    vectors, words = draw(seed).normal(size=(rows, 3)), [f"w{i}" for i in range(rows)]
-    found, cosine = neighbours(words, vectors, count=2, least=0.5), cosine_similarity(vectors)
-    for at, word in enumerate(words):
-        others = sorted((o for o in range(rows) if o != at), key=lambda o: -cosine[at, o])
-        near = tuple(words[o] for o in others[:2] if cosine[at, o] >= 0.5)
-        assert found.get(word, ()) == near
+    vectors = draw(seed).normal(size=(rows, 3))
+    words = [f"w{i}" for i in range(rows)]
+    nearest = neighbours(words, vectors, count=2, least=0.5)
+    cosine = cosine_similarity(vectors)
+    for i, word in enumerate(words):
+        others = sorted((j for j in range(rows) if j != i), key=lambda j: -cosine[i, j])
+        expected = tuple(words[j] for j in others[:2] if cosine[i, j] >= 0.5)
+        assert nearest.get(word, ()) == expected
 
 
-def test_vectors_that_do_not_fit_are_refused():
+def test_vectors_that_do_not_fit_are_an_error():
     with pytest.raises(ValueError, match=r"2 words and vectors of shape \(3, 4\)"):
         neighbours(["a", "b"], np.ones((3, 4)))
     with pytest.raises(ValueError, match="'b' has a vector of length 0"):

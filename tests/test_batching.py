@@ -1,4 +1,4 @@
-"""Batch plans under laws, padding against a slow version, micro-batches against their batch."""
+"""Laws of batch plans, padding against a slow version, micro-batches against their batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from ftlearn.data.batching import Batches, Encoded, by_length, collate, padding_share, plan
+from ftlearn.data.batching import Batch, Batches, Encoded, by_length, collate, padding_share, plan
 from ftlearn.losses import IGNORED, next_token
 
 lengths = st.lists(st.integers(1, 512), min_size=1, max_size=300)
@@ -165,29 +165,45 @@ def test_token_targets_are_ignored_where_padded(tokenizer, side: str):
 @given(st.integers(1, 40), batch_sizes, st.data(), seeds, epochs)
 def test_micro_batches_join_to_the_global_batch(tiny_bert, rows, size, data, seed, epoch):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
-    pieces = data.draw(st.integers(1, size))
-    batches = Batches(encoded([0] * rows), tokenizer, size, pieces, seed)
-    run = list(batches.epoch(epoch))
+    count = data.draw(st.integers(1, size))
+    batches = Batches(encoded([0] * rows), tokenizer, size, count, seed)
+    updates = list(batches.epoch(epoch))
     expected = plan(batches.encoded.lengths, size, seed=seed, epoch=epoch)
-    assert [[row for piece in whole for row in piece.rows] for whole in run] == expected
-    assert len(run) == len(batches)
-    assert all(len(whole) <= pieces for whole in run)
-    assert all(len(piece.rows) <= -(-size // pieces) for whole in run for piece in whole)
+    joined = [[row for batch in micro_batches for row in batch.rows] for micro_batches in updates]
+    assert joined == expected
+    assert len(updates) == len(batches)
+    assert all(len(micro_batches) <= count for micro_batches in updates)
+    sizes = [len(batch.rows) for micro_batches in updates for batch in micro_batches]
+    assert max(sizes) <= -(-size // count)
 
 
 def test_micro_batches_hold_the_same_tokens_and_targets(tokenizer):
     data = encoded(list(range(12)))
-    for whole, cut in zip(
+    pad = tokenizer.pad_token_id
+
+    def tokens(micro_batches: list[Batch]) -> torch.Tensor:
+        ids = torch.cat([batch.inputs["input_ids"].reshape(-1) for batch in micro_batches])
+        return ids[ids != pad]
+
+    for single, three in zip(
         Batches(data, tokenizer, 6).epoch(0), Batches(data, tokenizer, 6, 3).epoch(0), strict=True
     ):
-        assert len(whole) == 1
-        assert len(cut) == 3
-        assert torch.equal(torch.cat([piece.targets for piece in cut]), whole[0].targets)
-        ids = [
-            torch.cat([piece.inputs["input_ids"].reshape(-1) for piece in p]) for p in (whole, cut)
-        ]
-        pad = tokenizer.pad_token_id
-        assert torch.equal(*(flat[flat != pad] for flat in ids))
+        assert len(single) == 1
+        assert len(three) == 3
+        assert torch.equal(torch.cat([batch.targets for batch in three]), single[0].targets)
+        assert torch.equal(tokens(single), tokens(three))
+
+
+def test_splitting_in_half_keeps_the_rows_in_order(tokenizer):
+    batches = Batches(encoded(list(range(5))), tokenizer, 5)
+    (batch,) = next(batches.epoch(0))
+    halves = batches.split_in_half([batch])
+    assert [len(half.rows) for half in halves] == [3, 2]
+    quarters = batches.split_in_half(halves)
+    assert [len(quarter.rows) for quarter in quarters] == [2, 1, 1, 1]
+    singles = batches.split_in_half(quarters)
+    assert [single.rows for single in singles] == [[row] for row in batch.rows]
+    assert len(batches.split_in_half(singles)) == 5
 
 
 def test_batch_moves_as_a_whole(tokenizer):

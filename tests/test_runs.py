@@ -301,7 +301,7 @@ def test_classes_are_those_of_train_and_rows_of_others_are_refused_by_line(tmp_p
     assert names == [["cold", "mild", "warm"]] * 3
     assert parts.data["test"]["text"][:] == ["one"]
     assert parts.reports["test"].rows == 1
-    assert parts.reports["test"].refused == (
+    assert parts.reports["test"].rejected == (
         (2, "'label' is 'hot', a label that train does not have"),
         (3, "'label' is 'Mild', a label that train does not have"),
     )
@@ -324,7 +324,7 @@ def test_the_kind_of_labels_is_that_of_train(tmp_path):
     rows = [("a", "1.5"), ("b", "high"), ("c", "2")]
     parts = read_parts(Files(train=train, test=write(tmp_path / "test.jsonl", rows)), seed=0)
     assert parts.data["test"]["label"][:] == [1.5, 2.0]
-    assert parts.reports["test"].refused == ((2, "'label' is 'high', not a number as in train"),)
+    assert parts.reports["test"].rejected == ((2, "'label' is 'high', not a number as in train"),)
     only = write(tmp_path / "only.jsonl", rows[1:2])
     with pytest.raises(data.DataError, match="no row can be used"):
         read_parts(Files(train=train, test=only), seed=0)
@@ -453,7 +453,7 @@ def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
     quotes = [note for note in scored.summary()["notes"] if "quotes" in note]
     assert quotes == list(scored.read.notes) != []
     (scored,) = workflows.evaluate(Path(plan.out), [path], device="cpu", quoting="csv")
-    assert [line for line, _ in scored.read.refused] == [6]
+    assert [line for line, _ in scored.read.rejected] == [6]
 
 
 # Folders: never overwritten, resumed only by the same run

@@ -1,4 +1,4 @@
-"""From rows to model inputs, from outputs to answers, and what happens to bad rows."""
+"""From rows to model inputs, from outputs to predictions, and what happens to bad rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rows(**columns) -> Dataset:
 
 
 def with_ids(ids: list) -> Dataset:
-    """Rows of two classes whose ids are whatever is given: a cast does not check them."""
+    """Rows of two classes with any ids: a cast does not check them."""
     return rows(label=ids).cast_column("label", ClassLabel(names=["cold", "warm"]))
 
 
@@ -109,7 +109,7 @@ def test_bare_texts_are_encoded_as_rows_are(tokenizer):
 
 
 @pytest.mark.parametrize("blank", ["", "  \n\t ", None])
-def test_blank_texts_are_refused_with_their_row(tokenizer, blank):
+def test_blank_texts_are_an_error_that_names_the_row(tokenizer, blank):
     data = rows(text=["a cold bath", blank, "the last match"])
     with pytest.raises(ValueError) as caught:
         classification(data).encode(data, tokenizer)
@@ -118,19 +118,19 @@ def test_blank_texts_are_refused_with_their_row(tokenizer, blank):
     )
 
 
-def test_numbers_in_place_of_texts_are_refused(tokenizer):
+def test_numbers_in_place_of_texts_are_an_error(tokenizer):
     data = rows(text=[1, 2, 3])
     with pytest.raises(ValueError, match="row 0 of column 'text' holds 1 instead of a text"):
         classification(data).encode(data, tokenizer)
 
 
-def test_no_rows_are_refused(tokenizer):
+def test_no_rows_are_an_error(tokenizer):
     data = rows()
     with pytest.raises(ValueError, match=r"empty \(0 rows\)"):
         classification(data).encode(data.select([]), tokenizer)
 
 
-def test_a_missing_column_is_answered_with_those_that_exist(tokenizer):
+def test_the_error_for_a_missing_column_lists_those_that_exist(tokenizer):
     data = rows()
     with pytest.raises(KeyError, match=r"no column 'topic'; it has: text, label"):
         classification(data, target="topic")
@@ -144,7 +144,7 @@ def test_a_missing_column_is_answered_with_those_that_exist(tokenizer):
             task.encode(data, tokenizer)
 
 
-def test_a_missing_training_part_is_answered_with_those_that_exist():
+def test_the_error_for_a_missing_training_part_lists_those_that_exist():
     with pytest.raises(KeyError, match="no part 'train'; it has: test"):
         classification(DatasetDict({"test": rows()}))
 
@@ -203,7 +203,7 @@ def test_a_missing_label_is_no_class(present, missing):
 
 
 @pytest.mark.parametrize("wrong", [2, -1, None])
-def test_a_class_id_out_of_range_is_refused_with_its_row(wrong):
+def test_a_class_id_out_of_range_is_an_error_that_names_the_row(wrong):
     good = with_ids([0, 1, 1])
     task = classification(good)
     with pytest.raises(ValueError, match=rf"row 1 .*class id {wrong}, which is not in 0\.\.1"):
@@ -211,12 +211,12 @@ def test_a_class_id_out_of_range_is_refused_with_its_row(wrong):
 
 
 @pytest.mark.parametrize("data", [rows(label=["a"] * 3), with_ids([1, 1, 1])])
-def test_one_class_only_is_refused(data):
+def test_one_class_only_is_an_error(data):
     with pytest.raises(ValueError, match="one class only"):
         classification(data)
 
 
-def test_classification_loss_has_the_asked_smoothing():
+def test_classification_loss_has_the_given_label_smoothing():
     logits, targets = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
     for epsilon in (0.0, 0.2):
         task = classification(rows(), label_smoothing=epsilon)
@@ -224,7 +224,7 @@ def test_classification_loss_has_the_asked_smoothing():
         torch.testing.assert_close(task.loss(logits, targets).mean, expected)
 
 
-def test_classification_answers_are_label_names():
+def test_classification_predictions_are_label_names():
     outputs = np.array([[0.0, 2.0, 1.0], [5.0, -1.0, 0.0], [0.0, 1.0, 9.0]])
     task = classification(rows())
     assert task.decode(outputs) == ["b", "a", "c"]
@@ -238,7 +238,7 @@ def test_classification_answers_are_label_names():
 # Regression
 
 
-def test_regression_learns_standardised_numbers_and_answers_in_units():
+def test_regression_learns_standardised_numbers_and_predicts_in_units():
     data = rows(label=[1.0, 2.0, 6.0])
     task = regression(data)
     targets = np.array(task.targets(data))
@@ -266,7 +266,7 @@ def test_regression_uses_the_training_parts_units():
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None])
-def test_a_target_that_is_no_finite_number_is_refused_with_its_row(wrong):
+def test_a_target_that_is_not_finite_is_an_error_that_names_the_row(wrong):
     data = rows(label=[1.0, wrong, 2.0])
     with pytest.raises(ValueError, match=rf"row 1 of column 'label' holds {wrong} instead of a"):
         regression(data)
@@ -280,7 +280,7 @@ def test_texts_and_truth_values_are_no_numbers(labels):
         regression(rows(label=labels))
 
 
-def test_equal_targets_are_refused():
+def test_equal_targets_are_an_error():
     with pytest.raises(ValueError, match=r"all values of column 'label' are 2\.0"):
         regression(rows(label=[2.0, 2.0, 2.0]))
 
@@ -291,8 +291,8 @@ def test_equal_targets_are_refused():
 def test_language_modelling_loss_is_transformers_own(gpt2, topics):
     model, tokenizer = gpt2
     task = language_modelling()
-    one = Dataset.from_dict({"text": [topics["train"][0]["text"][:200]]})
-    batch = collate(task.encode(one, tokenizer), [0], tokenizer)
+    data = Dataset.from_dict({"text": [topics["train"][0]["text"][:200]]})
+    batch = collate(task.encode(data, tokenizer), [0], tokenizer)
     with torch.no_grad():
         output = model(**batch.inputs, labels=batch.inputs["input_ids"])
     loss = task.loss(output.logits, batch.targets)
@@ -313,11 +313,11 @@ def test_language_modelling_counts_no_padding_and_keeps_texts_apart(gpt2, topics
         for text in texts:
             ids = tokenizer(text, return_tensors="pt")["input_ids"]
             alone.append((model(input_ids=ids, labels=ids).loss.item(), ids.shape[1] - 1))
-    kept = task.reduce_logits(logits, batch.targets).numpy()
-    assert kept[:, 0] / kept[:, 1] == pytest.approx([mean for mean, _ in alone], rel=1e-5)
-    assert kept[:, 1].tolist() == [count for _, count in alone]
+    outputs = task.reduce_logits(logits, batch.targets).numpy()
+    assert outputs[:, 0] / outputs[:, 1] == pytest.approx([mean for mean, _ in alone], rel=1e-5)
+    assert outputs[:, 1].tolist() == [count for _, count in alone]
     total, count = task.loss(logits, batch.targets)
-    assert kept.sum(0) == pytest.approx([total.item(), count], rel=1e-5)
+    assert outputs.sum(0) == pytest.approx([total.item(), count], rel=1e-5)
 
 
 def test_language_modelling_scores_weigh_every_token_alike():
@@ -329,7 +329,7 @@ def test_language_modelling_scores_weigh_every_token_alike():
     assert task.example_losses(outputs, np.zeros(2)) == pytest.approx([0.5, 3])
 
 
-def test_a_window_of_another_library_can_be_written_down():
+def test_a_max_length_of_numpy_can_be_written_as_json():
     rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
     task = classification(rows, max_length=np.int64(16))
     assert json.loads(json.dumps(asdict(task)))["max_length"] == 16
@@ -337,7 +337,7 @@ def test_a_window_of_another_library_can_be_written_down():
         classification(rows, max_length="16")
 
 
-def test_a_table_of_pandas_is_told_how_it_becomes_data():
+def test_the_error_for_a_pandas_table_says_how_to_convert_it():
     table = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
     with pytest.raises(TypeError, match=r"the data is a DataFrame: pass .*Dataset.from_pandas"):
         classification(table)
@@ -352,7 +352,7 @@ def test_a_table_of_pandas_is_told_how_it_becomes_data():
     ],
     ids=lambda task: type(task).__name__,
 )
-def test_the_names_of_the_scores_are_known_before_there_are_any(task):
+def test_the_names_of_the_metrics_are_known_before_there_are_any_outputs(task):
     outputs = np.abs(np.random.default_rng(0).normal(size=(5, 3)))
     outputs = outputs[:, :1] if isinstance(task, tasks.Regression) else outputs
     with warnings.catch_warnings(action="error"):

@@ -1,12 +1,12 @@
-"""Whether the parts of a run fit together, before anything trains.
+"""Whether the components of a run fit together, checked before anything trains.
 
     labels of one part ── labels of another     a tokenizer ── the model, the texts
-    one text ── its copies                      the window asked for ── the one that is there
+    one text ── its copies                      the requested window ── the available one
     a trained head ── the task                  a model's files ── their names
 
-Each check is a small function that gives findings. ``check`` asks all that it is given the parts
-for; ``fit``, ``evaluate``, ``predict`` and ``models.load`` settle the findings of what they hold:
-notes become warnings, which the report of a run lists, and errors are raised.
+Each check is a small function that returns findings. ``check`` runs every check for which it has
+the components; ``fit``, ``evaluate``, ``predict`` and ``models.load`` settle the findings on their
+own: notes become warnings, which the report of a run lists, and errors are raised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All checks at one door: what is known of data, task, model and tokenizer, each pair of them."""
+"""All checks together: data, task, model and tokenizer, pair by pair."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ftlearn.compatibility.vocabulary import sample, tokenizer_and_model, tokeni
 from ftlearn.compatibility.window import task_and_window
 
 COUNTED = "the model cannot learn them, and each of these rows counts as an error"
-REFUSED = "the task does not know them: relabel these rows, or leave them out"
+UNKNOWN_TO_TASK = "the task does not know them: relabel these rows, or leave them out"
 
 
 def check(
@@ -25,10 +25,10 @@ def check(
     model: nn.Module | None = None,
     tokenizer: Any = None,
 ) -> list[Finding]:
-    """What does not fit together in data, task, and, where given, model and tokenizer.
+    """What does not fit together among data, task and, if passed, model and tokenizer.
 
-    Nothing is raised or warned of: ``fit`` and ``evaluate`` do that, by ``settle``. A data set
-    that is not divided into parts is taken as ``train``.
+    Nothing is raised and no warning is issued: ``fit`` and ``evaluate`` do that with ``settle``. A
+    data set without parts counts as ``train``.
 
     >>> from ftlearn import tasks
     >>> rows = Dataset.from_dict({"text": ["a", "b", "A "], "label": ["warm", "cold", "cold"]})
@@ -40,47 +40,50 @@ def check(
     parts = data if isinstance(data, Mapping) else {"train": data}
     rows = {part: rows_of(dataset, task, part) for part, dataset in parts.items()}
     known = set(getattr(task, "labels", ()))
-    refused = any(label not in known for part in rows.values() for label in part.labels or ())
-    found = rows_and_labels(rows, fate=REFUSED if refused else COUNTED, error=refused)
-    found += tokenizer_and_model(tokenizer, model)
-    found += task_and_window(task, model, tokenizer)
-    return found + texts_and_tokenizer(parts, task, tokenizer)
+    unknown = any(label not in known for part in rows.values() for label in part.labels or ())
+    findings = rows_and_labels(rows, fate=UNKNOWN_TO_TASK if unknown else COUNTED, error=unknown)
+    findings += tokenizer_and_model(tokenizer, model)
+    findings += task_and_window(task, model, tokenizer)
+    findings += texts_and_tokenizer(parts, task, tokenizer)
+    return findings
 
 
 def rows_and_labels(parts: Mapping[str, Rows], *, fate: str, error: bool = False) -> list[Finding]:
-    """What does not fit together in the rows of several parts.
+    """What does not fit together among the rows of several parts.
 
-    ``fate`` says what becomes of rows whose label the part train does not have, and ``error``
+    ``fate`` says what happens to rows whose label the part train does not have, and ``error``
     whether that is an error.
     """
     train = parts.get("train")
-    found = contradictions(parts) + leaks(parts)
+    findings = contradictions(parts) + leaks(parts)
     if train is None or train.labels is None:
-        return found
+        return findings
     known = Counter(train.labels)
-    for part in (name for name in ("valid", "test") if name in parts):
-        counts = Counter(parts[part].labels or ())
-        found += labels.unseen(part, counts, known, fate=fate, error=error)
-        found += labels.missing(part, counts, known)
-    return labels.lookalikes(known) + found
+    for part in ("valid", "test"):
+        if part in parts:
+            counts = Counter(parts[part].labels or ())
+            findings += labels.unseen(part, counts, known, fate=fate, error=error)
+            findings += labels.missing(part, counts, known)
+    return labels.lookalikes(known) + findings
 
 
 def texts_and_tokenizer(parts: Mapping[str, Dataset], task: Any, tokenizer: Any) -> list[Finding]:
-    """Whether the tokenizer knows what the texts of the parts are written with.
+    """Whether the tokenizer knows the script and the words of the texts of all parts.
 
-    Only the first part with a finding is told of: most often the others are in the same language.
+    Only the first part with a finding is reported: the others are usually in the same language.
     """
     for part, dataset in parts.items():
-        found = tokenizer_and_texts(tokenizer, _sampled(dataset, task), f"the texts of {part}")
-        if found:
-            return found
+        texts = _sample_texts(dataset, task)
+        findings = tokenizer_and_texts(tokenizer, texts, f"the texts of {part}")
+        if findings:
+            return findings
     return []
 
 
 def rows_of(dataset: Dataset, task: Any, part: str) -> Rows:
     """The rows of a data set for comparison, each named by its number.
 
-    Cells that are no texts, and labels that are none, are left to whoever uses them.
+    Cells that are not texts, and invalid labels, are not checked here but where they are used.
     """
     places = [f"in row {row} of {part}" for row in range(len(dataset))]
     names = [name for name in _columns(task) if name in dataset.column_names]
@@ -89,13 +92,13 @@ def rows_of(dataset: Dataset, task: Any, part: str) -> Rows:
 
 
 def _label_names(dataset: Dataset, task: Any) -> list[str] | None:
-    """The label of each row by its name; None where the task has no classes, or the data none."""
+    """The label name of each row; None where the task has no classes, or the data no labels."""
     target = getattr(task, "target", None)
     if not getattr(task, "labels", None) or target not in dataset.column_names:
         return None
-    feature, values = dataset.features[target], dataset[target]
+    feature = dataset.features[target]
     names = dict(enumerate(feature.names)) if isinstance(feature, ClassLabel) else {}
-    return [names.get(value, str(value)) for value in values]
+    return [names.get(value, str(value)) for value in dataset[target]]
 
 
 def _columns(task: Any) -> list[str]:
@@ -103,8 +106,8 @@ def _columns(task: Any) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
-def _sampled(dataset: Dataset, task: Any) -> list[str]:
-    """Texts from all over a part, those of a pair one after the other."""
+def _sample_texts(dataset: Dataset, task: Any) -> list[str]:
+    """Texts evenly spaced over a part; of pairs, all first texts and then all second ones."""
     names = [name for name in _columns(task) if name in dataset.column_names]
     rows = dataset.select(sample(len(dataset)))
     return [value for name in names for value in rows[name] if isinstance(value, str)]

@@ -1,4 +1,4 @@
-"""A finding: one relation between two parts that does not hold, and how it is told."""
+"""A finding: one relation between two components that does not hold, and how it is reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftlearn.data import DataError
 
 
 class CompatibilityWarning(UserWarning):
-    """Two parts may not fit together; the message names the values and the remedy."""
+    """Two components may not fit together; the message names the values and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Finding:
 
     about    labels, texts, vocabulary, window, head or files
     message  a sentence with the offending values and the remedy
-    error    whether the result would be worthless; otherwise it may be meant
+    error    whether the result would be worthless; otherwise it may be intended
 
     >>> print(Finding("labels", "'Sport' (3) and 'sport' (9) are two classes"))
     note: 'Sport' (3) and 'sport' (9) are two classes
@@ -39,7 +39,7 @@ def settle(
     *,
     stacklevel: int = 2,
 ) -> None:
-    """Warn of each note, then raise ``error`` with all errors; with None these are warnings, too.
+    """Warn of each note, then raise ``error`` with all errors; with None those are warnings, too.
 
     >>> settle([Finding("labels", "no row of test has a label of train", error=True)])
     Traceback (most recent call last):
@@ -49,6 +49,6 @@ def settle(
     for finding in findings:
         if error is None or not finding.error:
             warnings.warn(finding.message, CompatibilityWarning, stacklevel=stacklevel + 1)
-    wrong = [finding.message for finding in findings if finding.error]
-    if wrong and error is not None:
-        raise error("; ".join(wrong))
+    errors = [finding.message for finding in findings if finding.error]
+    if errors and error is not None:
+        raise error("; ".join(errors))

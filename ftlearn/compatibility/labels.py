@@ -1,4 +1,4 @@
-"""Labels of one part against those of another, and labels that differ by their spelling alone."""
+"""Labels of one part against those of another, and labels that differ in spelling alone."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ftlearn.data.labels import natural_order, parse_number
 SHOWN = 5
 """Labels, or groups of them, that a message names."""
 UNLIKELY = 1e-3
-"""A label is missing in a part by chance less often than this before anyone is told."""
+"""A missing label is reported if chance leaves it out of a part with a lower probability."""
 QUOTES = str.maketrans(dict.fromkeys("\"'`´‘’‚‛“”„‟«»‹›", "'"))
 MINUS = str.maketrans({"−": "-", "﹣": "-"})
 JOINED = re.compile(r"(?<=[^\W_])[-_‐‑‒–—]+(?=[^\W_])")
 
 
 def spelling(label: str) -> str | Decimal:
-    """What is left of a label when its spelling does not count; a number becomes its value.
+    """A key that is the same for all spellings of a label; for a number, its value.
 
-    Left aside are case, white space, Unicode form and invisible characters, quotation marks around
+    Ignored are case, white space, Unicode form and invisible characters, quotation marks around
     it, a full stop after it, whether words are joined by a hyphen, and how a number is written.
 
     >>> spelling(" Sci_Fi. ") == spelling("sci-fi") == spelling('"sci fi"')
@@ -44,32 +44,29 @@ def spelling(label: str) -> str | Decimal:
 
 
 def lookalikes(counts: Mapping[str, int]) -> list[Finding]:
-    """A note on the labels that differ by nothing but their spelling.
+    """A note on the labels that differ in nothing but their spelling.
 
     >>> print(*lookalikes({"garden": 9, "Garden": 3, "kitchen": 5}))
     note: 1 group of labels differs by spelling alone, and each spelling is a class of its own:
     'Garden' (3), 'garden' (9); where they mean the same, give them one spelling
     """
-    together = defaultdict(list)
+    by_spelling = defaultdict(list)
     for label in sorted(counts, key=natural_order):
-        together[spelling(label)].append(label)
-    groups = [group for group in together.values() if len(group) > 1]
+        by_spelling[spelling(label)].append(label)
+    groups = [group for group in by_spelling.values() if len(group) > 1]
     if not groups:
         return []
     named = [listed({label: counts[label] for label in group}) for group in groups[:SHOWN]]
     more = f" | and {len(groups) - SHOWN} more groups" if len(groups) > SHOWN else ""
-    some = (
-        "1 group of labels differs"
-        if len(groups) == 1
-        else f"{len(groups)} groups of labels differ"
+    if len(groups) == 1:
+        subject = "1 group of labels differs"
+    else:
+        subject = f"{len(groups)} groups of labels differ"
+    message = (
+        f"{subject} by spelling alone, and each spelling is a class of its own: "
+        f"{' | '.join(named)}{more}; where they mean the same, give them one spelling"
     )
-    return [
-        Finding(
-            "labels",
-            f"{some} by spelling alone, and each spelling is a class of its own: "
-            f"{' | '.join(named)}{more}; where they mean the same, give them one spelling",
-        )
-    ]
+    return [Finding("labels", message)]
 
 
 def unseen(
@@ -81,49 +78,52 @@ def unseen(
     fate: str,
     error: bool = False,
 ) -> list[Finding]:
-    """What to say of the labels of a part that are not known; ``fate`` is what becomes of its rows.
+    """A finding on the unknown labels of a part; ``fate`` says what happens to their rows.
 
-    An error where none of the part's labels is known, or where ``error`` says so.
+    It is an error where none of the part's labels is known, or where ``error`` says so. ``by``
+    names the part or model whose labels are ``known``.
 
     >>> print(*unseen("test", {"0.0": 4, "1.0": 6}, ["0", "1"], fate="they are left out"))
     error: no row of test has a label that train has: test has '0.0' (4), '1.0' (6), train has '0',
     '1'; give both the same labels ('0.0' may mean '0', '1.0' may mean '1')
     """
-    strange = {label: count for label, count in counts.items() if label not in known}
-    if not strange:
+    unknown = {label: count for label, count in counts.items() if label not in known}
+    if not unknown:
         return []
-    hint = meant(strange, known)
-    if len(strange) == len(counts):
+    hint = suggest(unknown, known)
+    if len(unknown) == len(counts):
         message = (
-            f"no row of {part} has a label that {by} has: {part} has {listed(strange)}, {by} has "
+            f"no row of {part} has a label that {by} has: {part} has {listed(unknown)}, {by} has "
             f"{listed(known)}; give both the same labels{hint}"
         )
         return [Finding("labels", message, error=True)]
-    rows, total = sum(strange.values()), sum(counts.values())
+    rows = sum(unknown.values())
+    total = sum(counts.values())
     message = (
         f"{rows} of {total} rows of {part} have labels that {by} does not have, "
-        f"{listed(strange)}{hint}: {fate}"
+        f"{listed(unknown)}{hint}: {fate}"
     )
     return [Finding("labels", message, error)]
 
 
 def missing(part: str, counts: Counter[str], train: Counter[str]) -> list[Finding]:
-    """A note on labels of train that a part lacks, where chance alone would hardly leave them out.
+    """A note on labels of train that a part lacks, where chance would hardly leave them out.
 
     >>> print(*missing("test", Counter(a=100), Counter(a=50, b=50)))
     note: test has no row with 'b' (50 in train), which chance alone would hardly leave out: its
     scores do not cover that
     """
-    rows, total = counts.total(), train.total()
-    lacking = {
+    rows = counts.total()
+    total = train.total()
+    absent = {
         label: count
         for label, count in train.items()
         if label not in counts and (1 - count / total) ** rows < UNLIKELY
     }
-    if not lacking or len(lacking) == len(train):  # with none of them, ``unseen`` has an error
+    if not absent or len(absent) == len(train):  # if all are, ``unseen`` has an error
         return []
-    named = ", ".join(f"{shown(label)} ({count} in train)" for label, count in _first(lacking))
-    more = f" and {len(lacking) - SHOWN} more labels" if len(lacking) > SHOWN else ""
+    named = ", ".join(f"{shown(label)} ({count} in train)" for label, count in _first(absent))
+    more = f" and {len(absent) - SHOWN} more labels" if len(absent) > SHOWN else ""
     message = (
         f"{part} has no row with {named}{more}, which chance alone would hardly leave out: its "
         "scores do not cover that"
@@ -141,16 +141,16 @@ def unknown_labels(column: str, unknown: Iterable[str], known: Collection[str]) 
     names = sorted(unknown, key=natural_order)
     return (
         f"column {column!r} holds labels the task does not know: {listed(names)}; it knows "
-        f"{listed(known)}{meant(names, known)}"
+        f"{listed(known)}{suggest(names, known)}"
     )
 
 
-def meant(strange: Iterable[str], known: Iterable[str]) -> str:
-    """In brackets, the known labels that strange ones differ from by spelling alone."""
+def suggest(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """In brackets, the known labels that unknown ones differ from in spelling alone."""
     names = {spelling(name): name for name in known}
     pairs = [
         f"{shown(label)} may mean {shown(names[spelling(label)])}"
-        for label in sorted(strange, key=natural_order)
+        for label in sorted(unknown, key=natural_order)
         if spelling(label) in names
     ]
     more = ", ..." if len(pairs) > SHOWN else ""
@@ -158,7 +158,7 @@ def meant(strange: Iterable[str], known: Iterable[str]) -> str:
 
 
 def listed(labels: Mapping[str, int] | Collection[str]) -> str:
-    """The first labels by name, with their counts where there are any, and how many more.
+    """The first labels in natural order, with their counts if there are any, and how many more.
 
     >>> listed({"hot": 5, "cool": 2}), listed([str(number) for number in range(150)])
     ("'cool' (2), 'hot' (5)", "'0', '1', '2', '3', '4' and 145 more")
@@ -176,7 +176,7 @@ def _first(counts: Mapping[str, int | None]) -> list[tuple[str, int | None]]:
 
 
 def shown(label: str) -> str:
-    r"""A label in quotes; one that could be taken for another by its look with its code points.
+    r"""A label in quotes; with code points where it could look like another one.
 
     >>> print(shown("café"), shown("cafe\u0301"))
     'café' 'cafe\u0301'

@@ -1,6 +1,6 @@
-"""The files of a saved model: whether each is what its name says, and whole.
+"""The files of a saved model: whether each is complete and what its name says.
 
-Nothing but the beginnings of weight files is read, so that looking costs nothing.
+Of weight files only the beginning is read, so that the check costs next to nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from typing import Any
 from ftlearn.compatibility.findings import Finding
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model")
-NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt")
-NEEDED += ("merges.txt", "special_tokens_map.json")
-"""Files that are never empty or broken; others, as README.txt, are nobody's concern here."""
+NEEDED = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "special_tokens_map.json",
+)
+"""Files that must not be empty or broken; others, such as README.txt, are not checked."""
 VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.vocab", "*.tiktoken", "tekken.json")
 """Files of which a tokenizer has at least one."""
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -23,31 +30,31 @@ POINTER = b"version https://git-lfs"
 PAGES = (b"<!doctype", b"<html", b"<?xml")
 AGAIN = "download or copy it again"
 HEADER_BYTES = 100_000_000
-"""No header of a safetensors file is longer (the format's own limit)."""
+"""The longest header of a safetensors file (the format's own limit)."""
 SMALL = 1_000_000
-"""Bytes of a JSON file that is read at once; larger ones only where a reader has failed."""
+"""A JSON file of fewer bytes is always read; a larger one only after its reader has failed."""
 
 
 def files_of(folder: Path, *, thorough: bool = False) -> list[Finding]:
-    """What is wrong with the files of a saved model, each by its name.
+    """What is wrong with the files of a saved model, each named.
 
-    ``thorough`` reads large JSON files, such as the tokenizer's, and those that few readers need.
+    ``thorough`` also reads large JSON files, such as the tokenizer's, and rarely needed ones.
     """
-    return _each(folder, PATTERNS, thorough=thorough) or list(_shards(folder))
+    return _check_files(folder, PATTERNS, thorough=thorough) or list(_check_shards(folder))
 
 
 def weights_of(folder: Path) -> list[Finding]:
-    """What is wrong with the files of weights themselves."""
-    return _each(folder, ("*.safetensors",))
+    """What is wrong with the weight files themselves."""
+    return _check_files(folder, ("*.safetensors",))
 
 
-def _each(folder: Path, patterns: Sequence[str], *, thorough: bool = False) -> list[Finding]:
-    found = []
+def _check_files(folder: Path, patterns: Sequence[str], *, thorough: bool = False) -> list[Finding]:
+    findings = []
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
-        said = _wrong(path, thorough=thorough) if thorough or _needed(path) else None
-        if said:
-            found.append(Finding("files", f"{path.name} in {str(folder)!r} {said}", error=True))
-    return found
+        fault = _fault(path, thorough=thorough) if thorough or _needed(path) else None
+        if fault:
+            findings.append(Finding("files", f"{path.name} in {str(folder)!r} {fault}", error=True))
+    return findings
 
 
 def _needed(path: Path) -> bool:
@@ -56,7 +63,7 @@ def _needed(path: Path) -> bool:
 
 def tokenizer_of(folder: Path) -> list[Finding]:
     """An error where a folder has none of the files that a tokenizer is read from."""
-    if any(True for pattern in VOCABULARIES for _ in folder.glob(pattern)):
+    if any(any(folder.glob(pattern)) for pattern in VOCABULARIES):
         return []
     message = (
         f"{str(folder)!r} has no tokenizer (tokenizer.json, vocab.txt, vocab.json with merges.txt, "
@@ -66,8 +73,8 @@ def tokenizer_of(folder: Path) -> list[Finding]:
     return [Finding("files", message, error=True)]
 
 
-def _wrong(path: Path, *, thorough: bool) -> str | None:
-    """What is wrong with one file, as the end of a sentence; None where nothing shows."""
+def _fault(path: Path, *, thorough: bool) -> str | None:
+    """What is wrong with one file, as the end of a sentence; None where nothing is found."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(len(POINTER)).lower()
@@ -77,7 +84,7 @@ def _wrong(path: Path, *, thorough: bool) -> str | None:
             "in the clone, or download the file"
         )
     if start.lstrip().startswith(PAGES):
-        return f"is a web page, as a download that was refused leaves it: {AGAIN}"
+        return f"is a web page, as a refused download leaves it: {AGAIN}"
     if size == 0 and _needed(path):
         return f"is empty: {AGAIN}"
     if path.suffix == ".safetensors":
@@ -90,13 +97,13 @@ def _wrong(path: Path, *, thorough: bool) -> str | None:
 def _unreadable_json(path: Path) -> str | None:
     try:
         json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # of the encoding, too
+    except (ValueError, RecursionError) as error:  # also of the encoding
         return f"is not readable JSON ({error}): {AGAIN}"
     return None
 
 
 def cut_short(path: Path) -> str | None:
-    """What is wrong with a safetensors file, by its header and its size; None if nothing is.
+    """What is wrong with a safetensors file, judging by header and size; None if nothing is.
 
     >>> import tempfile, torch
     >>> from safetensors.torch import save_file
@@ -133,12 +140,12 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def lacking(folder: Path) -> list[str]:
-    """The weight files that a folder's index names and that are not there."""
+    """The weight files that a folder's index names but that do not exist."""
     return [file for file in _indexed(folder) if not (folder / file).is_file()]
 
 
 def _indexed(folder: Path) -> dict[str, list[str]]:
-    """The weight files of a model in several of them, each with the weights that it should hold."""
+    """The weight files of a sharded model, each with the weights that it should hold."""
     if (folder / WEIGHTS).is_file() or not (folder / INDEX).is_file():
         return {}
     files: dict[str, list[str]] = {}
@@ -151,32 +158,38 @@ def _indexed(folder: Path) -> dict[str, list[str]]:
     return files
 
 
-def _shards(folder: Path) -> Iterator[Finding]:
-    """What is wrong between the index of a model in several files and those files."""
-    said, name, files = None, str(folder), _indexed(folder)
+def _check_shards(folder: Path) -> Iterator[Finding]:
+    """What does not fit together between the weight files of a sharded model and their index."""
+    name = str(folder)
+    files = _indexed(folder)
+    fault = None
     if files:
-        said = _wrong_index(folder, files)
-    elif not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
-        said = f"{INDEX} in {name!r} has no list of weights (weight_map): {AGAIN}"
-    elif not (folder / WEIGHTS).is_file() and (parts := sorted(folder.glob("model-*-of-*"))):
-        said = f"{name!r} has {parts[0].name}, but no {INDEX} that says what is where: {AGAIN}"
-    if said:
-        yield Finding("files", said, error=True)
+        fault = _index_fault(folder, files)
+    elif not (folder / WEIGHTS).is_file():
+        shards = sorted(folder.glob("model-*-of-*"))
+        if (folder / INDEX).is_file():
+            fault = f"{INDEX} in {name!r} has no list of weights (weight_map): {AGAIN}"
+        elif shards:
+            fault = (
+                f"{name!r} has {shards[0].name}, but no {INDEX} that says what is where: {AGAIN}"
+            )
+    if fault:
+        yield Finding("files", fault, error=True)
 
 
-def _wrong_index(folder: Path, files: dict[str, list[str]]) -> str | None:
-    """What the index in a folder says of the files beside it that is not so."""
-    gone = lacking(folder)
-    if gone:
+def _index_fault(folder: Path, files: dict[str, list[str]]) -> str | None:
+    """What the index in a folder states wrongly about the files beside it; None if nothing."""
+    absent = lacking(folder)
+    if absent:
         return (
-            f"{str(folder)!r} lacks {len(gone)} of the {len(files)} files that {INDEX} names, such "
-            f"as {gone[0]}: download or copy what is missing"
+            f"{str(folder)!r} lacks {len(absent)} of the {len(files)} files that {INDEX} names, "
+            f"such as {absent[0]}: download or copy what is missing"
         )
     for file, weights in files.items():
-        strayed = sorted(set(weights) - set(_header(folder / file)[0]))
-        if strayed:
+        misplaced = sorted(set(weights) - set(_header(folder / file)[0]))
+        if misplaced:
             return (
-                f"{INDEX} in {str(folder)!r} says that {strayed[0]} is in {file}, which does not "
+                f"{INDEX} in {str(folder)!r} says that {misplaced[0]} is in {file}, which does not "
                 "hold it: the files are not of one model; download or copy all of them again"
             )
     return None

@@ -1,4 +1,4 @@
-"""One text with two labels, and one text in two parts."""
+"""The same text with two labels, and the same text in two parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXCERPT = 40
 
 
 class Rows(NamedTuple):
-    """Rows of one part: their texts as ``same_texts`` gives them, labels, and where each stands.
+    """Rows of one part: their texts as ``same_texts`` gives them, labels, and the place of each.
 
     ``labels`` is None where the targets are not classes.
     """
@@ -26,7 +26,7 @@ class Rows(NamedTuple):
 
 
 def same_texts(dataset: Dataset, text: Sequence[str]) -> list[str]:
-    """Each row's text, or pair of texts, without the differences that do not count.
+    """Each row's text, or pair of texts, without differences in case and white space.
 
     >>> same_texts(Dataset.from_dict({"text": ["A  fine day", "a fine DAY "]}), ("text",))
     ['a fine day', 'a fine day']
@@ -35,13 +35,13 @@ def same_texts(dataset: Dataset, text: Sequence[str]) -> list[str]:
 
 
 def same_columns(columns: Sequence[Sequence[str]]) -> list[str]:
-    """As ``same_texts``, of one column of texts or of two."""
+    """As ``same_texts``, for one or two columns of texts."""
     rows = zip(*columns, strict=True)
     return ["\n".join(" ".join(str(value).split()).casefold() for value in row) for row in rows]
 
 
 def contradictions(parts: Mapping[str, Rows]) -> list[Finding]:
-    """A note on the texts that stand in the parts with more than one label.
+    """A note on the texts that occur in the parts with more than one label.
 
     >>> rows = Rows(["a fine day", "rain", "a fine day"], ["warm", "cold", "cold"],
     ...             ["on line 2", "on line 3", "on line 4"])
@@ -49,21 +49,21 @@ def contradictions(parts: Mapping[str, Rows]) -> list[Finding]:
     note: 1 text stands there with two labels or more, first 'a fine day' on line 2 ('warm') and
     on line 4 ('cold'): a model can be right about one of them only; keep the right label
     """
-    found = _in_two_ways(parts)
-    if not found:
+    ambiguous = _labelled_twice(parts)
+    if not ambiguous:
         return []
-    (text, copies), *_ = found.items()
-    where = [f"{place} ({label!r})" for label, place in copies.items()]
-    many = "1 text stands" if len(found) == 1 else f"{len(found)} texts stand"
+    text, first_places = next(iter(ambiguous.items()))
+    places = [f"{place} ({label!r})" for label, place in first_places.items()]
+    subject = "1 text stands" if len(ambiguous) == 1 else f"{len(ambiguous)} texts stand"
     message = (
-        f"{many} there with two labels or more, first {excerpt(text)} {where[0]} and "
-        f"{where[1]}: a model can be right about one of them only; keep the right label"
+        f"{subject} there with two labels or more, first {excerpt(text)} {places[0]} and "
+        f"{places[1]}: a model can be right about one of them only; keep the right label"
     )
     return [Finding("texts", message)]
 
 
-def _in_two_ways(parts: Mapping[str, Rows]) -> dict[str, dict[str, str]]:
-    """For each text with several labels, the place where it first stands with each."""
+def _labelled_twice(parts: Mapping[str, Rows]) -> dict[str, dict[str, str]]:
+    """For each text with several labels, the first place of each label."""
     first: dict[str, dict[str, str]] = defaultdict(dict)
     for rows in parts.values():
         for text, label, place in zip(rows.texts, rows.labels or (), rows.places, strict=False):
@@ -72,24 +72,27 @@ def _in_two_ways(parts: Mapping[str, Rows]) -> dict[str, dict[str, str]]:
 
 
 def leaks(parts: Mapping[str, Rows]) -> list[Finding]:
-    """A note on each part of which texts also stand in a part that it must say something new to.
+    """A note on each part whose texts also occur in a part from which it must be independent.
 
     >>> parts = {"train": Rows(["a", "b"], None, []), "test": Rows(["b", "c"], None, [])}
     >>> print(*leaks(parts))
     note: 1 of 2 texts of test also stand in train: what was learnt by heart counts as a right
     answer there, so the scores flatter the model
     """
-    found = []
+    findings = []
     for part, other in (("valid", "train"), ("test", "train"), ("test", "valid")):
-        if part in parts and other in parts:
-            known, texts = set(parts[other].texts), parts[part].texts
-            shared = sum(text in known for text in texts)
+        if part not in parts or other not in parts:
+            continue
+        texts = parts[part].texts
+        other_texts = set(parts[other].texts)
+        shared = sum(text in other_texts for text in texts)
+        if shared:
             message = (
                 f"{shared} of {len(texts)} texts of {part} also stand in {other}: what was learnt "
                 "by heart counts as a right answer there, so the scores flatter the model"
             )
-            found += [Finding("texts", message)] * bool(shared)
-    return found
+            findings.append(Finding("texts", message))
+    return findings
 
 
 def excerpt(text: str) -> str:

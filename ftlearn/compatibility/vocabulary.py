@@ -1,4 +1,4 @@
-"""A tokenizer against the model whose rows its ids name, and against the texts it is to read."""
+"""A tokenizer against the model whose embeddings its ids select, and against the texts it reads."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from transformers import PreTrainedTokenizerBase
 from ftlearn.compatibility import scripts
 from ftlearn.compatibility.findings import Finding
 
-SAMPLE, LONGEST = 200, 1000
-"""Texts that are looked at, and characters of each: enough for a share, and quick."""
+SAMPLE = 200
+LONGEST = 1000
+"""Texts that are examined, and characters of each: enough for a share, and quick."""
 FEWEST = 20
-"""The fewest tokens of which a share says something."""
-UNKNOWN, WORTHLESS = 0.05, 0.9
+"""The fewest tokens whose shares mean something."""
+UNKNOWN = 0.05
+WORTHLESS = 0.9
 """Shares of unknown tokens from which a note is given, and above which nothing can be learnt."""
-LETTERS, SYLLABLES = 0.75, 1.25
+LETTERS = 0.75
+SYLLABLES = 1.25
 """Tokens per character from which a note is given: in alphabets (MiniLM has 0.27 in English, 0.4
 in German, 1 in Russian and Arabic), and where a character is a word or a syllable (0.6 to 1 in
 Chinese with a vocabulary of its own, 2 in bytes)."""
 SPARSE = 100
 """Characters per token: more than in any language."""
-FEW, SPARE = 0.9, 256
-"""Share of the word table's rows that a tokenizer of the same model names, or all but so many:
-tables are a little larger than the vocabulary, for the sake of the hardware."""
+FEW = 0.9
+SPARE = 256
+"""A tokenizer of the same model uses at least this share of the rows of the word table, or all but
+this many: tables are a little larger than the vocabulary, for the sake of the hardware."""
 SHOWN = 5
 """Unknown words that a message names."""
 EMPTY = 3
-"""The fewest tokens, special ones aside, of a vocabulary: DNA has four bases."""
+"""The fewest tokens of a vocabulary without special ones: DNA has four bases."""
 REMEDY = (
     "a model for their language, or a multilingual one such as 'intfloat/multilingual-e5-small' "
     "or 'xlm-roberta-base', reads them"
@@ -39,14 +43,15 @@ REMEDY = (
 
 
 def tokenizer_and_model(tokenizer: Any, model: nn.Module | None, place: str = "") -> list[Finding]:
-    """Whether a tokenizer has a vocabulary, and names rows that the model's word table has.
+    """Whether a tokenizer has a vocabulary, and the model's word table a row for each of its ids.
 
-    ``place`` says in messages where the two were found. Tokenizers and models of other libraries
-    are not looked into.
+    ``place`` says in messages where the two are. Tokenizers and models of other libraries are not
+    examined.
     """
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         return []
-    ids, rows = tokenizer.get_vocab(), word_rows(model)
+    ids = tokenizer.get_vocab()
+    rows = word_rows(model)
     if not _has_words(ids, tokenizer):
         return [_empty(tokenizer, place)]
     largest = max(ids.values())
@@ -95,7 +100,7 @@ def word_rows(model: nn.Module | None) -> int | None:
 
 
 class Reading(NamedTuple):
-    """What a tokenizer makes of a sample: tokens, unknown ones, characters, unknown words."""
+    """Counts of a tokenised sample: tokens, unknown ones, characters; and some unknown words."""
 
     tokens: int
     unknown: int
@@ -104,73 +109,80 @@ class Reading(NamedTuple):
 
 
 def read(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Reading:
-    """Tokenise a sample, special tokens aside, and count."""
+    """Tokenise a sample without special tokens, and count."""
     fast = tokenizer.is_fast
-    found = tokenizer(
+    encoding = tokenizer(
         list(texts), add_special_tokens=False, verbose=False, return_offsets_mapping=fast
     )
-    tokens, unknown, words = 0, 0, Counter()
-    for row, ids in enumerate(found["input_ids"]):
+    tokens = 0
+    unknown = 0
+    unknown_words = Counter()
+    for row, ids in enumerate(encoding["input_ids"]):
         tokens += len(ids)
-        strange = [at for at, number in enumerate(ids) if number == tokenizer.unk_token_id]
-        unknown += len(strange)
-        spans = [found["offset_mapping"][row][at] for at in strange] if fast else []
-        words.update(texts[row][start:end].strip() for start, end in spans)
+        positions = [index for index, token in enumerate(ids) if token == tokenizer.unk_token_id]
+        unknown += len(positions)
+        spans = [encoding["offset_mapping"][row][index] for index in positions] if fast else []
+        unknown_words.update(texts[row][start:end].strip() for start, end in spans)
     characters = sum(len("".join(text.split())) for text in texts)
-    examples = [word[:20] for word, _ in words.most_common(SHOWN) if word]
+    examples = [word[:20] for word, _ in unknown_words.most_common(SHOWN) if word]
     return Reading(tokens, unknown, characters, examples)
 
 
 def tokenizer_and_texts(
-    tokenizer: Any, texts: Sequence[str], whose: str = "the texts"
+    tokenizer: Any, texts: Sequence[str], name: str = "the texts"
 ) -> list[Finding]:
-    """Whether a tokenizer knows what a sample of texts is written with.
+    """Whether a tokenizer knows the script and the words of a sample of texts.
 
-    An error where it makes nothing or only unknown tokens of them, a note where many are unknown,
-    and where words fall into single letters or bytes, which a model has not learnt to read.
+    An error where it makes no tokens or only unknown ones of them; a note where many are unknown,
+    or where words fall into single letters or bytes, which a model has not learnt to read.
+    ``name`` is what messages call the texts.
     """
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         return []
     texts = [text[:LONGEST] for text in texts]
     if not texts:
         return []
-    found = read(texts, tokenizer)
-    if found.tokens * SPARSE < found.characters:
+    reading = read(texts, tokenizer)
+    if reading.tokens * SPARSE < reading.characters:
         message = (
-            f"the tokenizer makes {found.tokens} tokens of {found.characters} characters of "
-            f"{whose}: its files are empty or of another model; load the model with the tokenizer "
+            f"the tokenizer makes {reading.tokens} tokens of {reading.characters} characters of "
+            f"{name}: its files are empty or of another model; load the model with the tokenizer "
             "that belongs to it"
         )
         return [Finding("vocabulary", message, error=True)]
-    if found.tokens < FEWEST:
+    if reading.tokens < FEWEST:
         return []
-    return _unknown(found, whose) or _in_pieces(found, texts, whose)
+    return _unknown_tokens(reading, name) or _short_tokens(reading, texts, name)
 
 
-def _unknown(found: Reading, whose: str) -> list[Finding]:
-    share = found.unknown / found.tokens
+def _unknown_tokens(reading: Reading, name: str) -> list[Finding]:
+    share = reading.unknown / reading.tokens
     if share < UNKNOWN:
         return []
-    such = f" ({', '.join(found.examples)})" if found.examples else ""
+    examples = f" ({', '.join(reading.examples)})" if reading.examples else ""
     worthless = share > WORTHLESS
-    so = "there is nothing to learn from" if worthless else "it cannot tell them apart"
-    message = f"{share:.0%} of the tokens of {whose} are unknown to the model{such}: {so}; {REMEDY}"
+    effect = "there is nothing to learn from" if worthless else "it cannot tell them apart"
+    message = (
+        f"{share:.0%} of the tokens of {name} are unknown to the model{examples}: {effect}; "
+        f"{REMEDY}"
+    )
     return [Finding("vocabulary", message, error=worthless)]
 
 
-def _in_pieces(found: Reading, texts: Sequence[str], whose: str) -> list[Finding]:
-    rate, dense = found.tokens / found.characters, scripts.share(texts, scripts.DENSE) > 0.5
+def _short_tokens(reading: Reading, texts: Sequence[str], name: str) -> list[Finding]:
+    rate = reading.tokens / reading.characters
+    dense = scripts.share(texts, scripts.DENSE) > 0.5
     if rate < (SYLLABLES if dense else LETTERS):
         return []
     message = (
-        f"{whose} fall into pieces of a character or less ({rate:.1f} tokens for each): the model "
+        f"{name} fall into pieces of a character or less ({rate:.1f} tokens for each): the model "
         f"has hardly seen their language, and its window fills early; {REMEDY}"
     )
     return [Finding("vocabulary", message)]
 
 
 def sample(count: int) -> range:
-    """At most ``SAMPLE`` of so many rows, from all over them.
+    """At most ``SAMPLE`` of ``count`` rows, evenly spaced.
 
     >>> sample(3), sample(500)
     (range(0, 3), range(0, 500, 3))

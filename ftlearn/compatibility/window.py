@@ -1,4 +1,4 @@
-"""The window that is asked for, and the one that model and tokenizer have."""
+"""The window that a task asks for, and the one that model and tokenizer have."""
 
 from __future__ import annotations
 
@@ -11,52 +11,57 @@ from transformers.tokenization_utils_base import LARGE_INTEGER
 from ftlearn.compatibility.findings import Finding
 
 ENDLESS = int(1e30)
-"""What transformers calls the window of a tokenizer that has none."""
+"""The window that transformers gives to a tokenizer without a limit."""
 
 
 def positions(model: nn.Module) -> int | None:
-    """Tokens of a text that a model has positions for; None where its configuration is silent.
+    """Tokens that a model has positions for; None where its configuration does not say.
 
-    RoBERTa's family counts positions from its padding token, so those up to it are not for texts.
+    RoBERTa and its relatives count positions from the padding id, so those up to it are not used.
     """
     config = getattr(model, "config", None)
     if not isinstance(config, PreTrainedConfig):
         return None
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    if found is None:
+    embeddings = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if embeddings is None:
         return None
+    if embeddings <= 0:  # XLNet has -1: no limit
+        return ENDLESS
     padding = position_padding(model)
-    return ENDLESS if found <= 0 else found - (0 if padding is None else padding + 1)  # XLNet: -1
+    return embeddings if padding is None else embeddings - (padding + 1)
 
 
 def position_padding(model: nn.Module) -> int | None:
-    """The padding token that a model counts its positions from, if it does."""
-    tables = [part for name, part in model.named_modules() if name.endswith("position_embeddings")]
+    """The padding id that a model counts its positions from, or None."""
+    tables = [
+        module for name, module in model.named_modules() if name.endswith("position_embeddings")
+    ]
     return getattr(tables[0], "padding_idx", None) if tables else None
 
 
 def task_and_window(task: Any, model: nn.Module | None, tokenizer: Any) -> list[Finding]:
     """A note where a task asks for a longer window than model and tokenizer have."""
-    asked = getattr(task, "max_length", None)
+    requested = getattr(task, "max_length", None)
     allowed = getattr(tokenizer, "model_max_length", None)
-    if asked is None or allowed is None or asked <= allowed:
+    if requested is None or allowed is None or requested <= allowed:
         return []
     possible = positions(model) if model is not None else None
-    if possible is not None and allowed < min(asked, possible):
-        why = (
+    if possible is not None and allowed < min(requested, possible):
+        reason = (
             f"the tokenizer allows (its model_max_length); the model has {possible} positions, so "
-            f"set tokenizer.model_max_length = {min(asked, possible)} to use more"
+            f"set tokenizer.model_max_length = {min(requested, possible)} to use more"
         )
     else:
-        why = "the model has positions for; for more, take a model with a longer window"
+        reason = "the model has positions for; for more, take a model with a longer window"
     message = (
-        f"max_length is {asked}, and texts are read up to {allowed} tokens, which is all {why}"
+        f"max_length is {requested}, and texts are read up to {allowed} tokens, which is all "
+        f"{reason}"
     )
     return [Finding("window", message)]
 
 
 def cut(count: int, texts: int, window: int, longest: int, allowed: int) -> str:
-    """The sentence on texts that were cut, with what would keep more of them.
+    """The message on texts that were cut, with the remedy that keeps more of them.
 
     ``allowed`` is the longest window that model and tokenizer have.
 

@@ -1,7 +1,7 @@
 """Data: strict reading, cleaning, splitting, and the course's own corpus.
 
-`load` opens a data set by name or path, `read` one file with a report, `split`, `subset` and
-`drop_rare` divide it, and the rest finds what is wrong with it.
+`load` opens a data set by name or path, `read` opens one file and reports what it rejected,
+`split`, `subset` and `drop_rare` select rows, and the other functions find what is wrong with them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Texts that say nearly the same: words deleted, swapped, inserted or replaced, by a seed.
+"""Text augmentation: words deleted, swapped, inserted or replaced at random, from a seed.
 
-In the manner of EDA (Wei and Zou 2019, arXiv 1901.11196). Where EDA takes synonyms from a
-dictionary, words here are exchanged for their neighbours in an embedding space, for which any
-encoder's vectors of single words will do. A neighbour need not be a synonym: opposites lie close
-together too. So read some results before you train on them.
+After EDA (Wei and Zou 2019, arXiv 1901.11196). Where EDA takes synonyms from a dictionary, words
+here are replaced by their neighbours in an embedding space, such as any encoder's vectors of
+single words. A neighbour need not be a synonym: opposites are close together, too. So read some
+results before you train on them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 Neighbours = Mapping[str, Sequence[str]]
-"""For a word in small letters, the words that may stand in for it, the nearest first."""
+"""For each word in lower case, the words that may replace it, the nearest first."""
 
 _CORE = re.compile(r"\w(?:.*\w)?")
 
@@ -31,10 +31,10 @@ def augment(
 ) -> str:
     """The text after one operation, drawn at random, on a share of its words.
 
-    The operations are delete and swap; with ``neighbours`` also insert and replace, where the
+    The operations are delete and swap, and with ``neighbours`` also insert and replace, where the
     text has a word with a neighbour. The result is a function of (seed, epoch, index) and of the
-    text: row ``index`` varies from epoch to epoch, and a run that is resumed sees the same
-    texts. Words are what stands between blanks; one is left at least.
+    text: row ``index`` varies from epoch to epoch, and a resumed run sees the same texts. Words
+    are separated by white space; at least one is left.
 
     Raises ValueError for a share outside 0 to 1 or a text without words.
 
@@ -44,9 +44,10 @@ def augment(
     >>> augment(text, seed=0, epoch=1, index=0)
     'the team won the final match of season the'
     """
-    words, random = text.split(), np.random.default_rng((seed, epoch, index))
+    words = text.split()
+    random = np.random.default_rng((seed, epoch, index))
     if not 0 < share <= 1:
-        raise ValueError(f"share is {share}: give a part of the words above 0 and up to 1")
+        raise ValueError(f"share is {share}: give a share of the words above 0 and up to 1")
     if not words:
         raise ValueError(f"the text of row {index} holds no words ({text!r}): drop the row")
     known = neighbours or {}
@@ -58,13 +59,13 @@ def augment(
 def delete(
     words: Sequence[str], count: int, random: np.random.Generator, neighbours: Neighbours
 ) -> list[str]:
-    """Leave out ``count`` words; one stays at least.
+    """Leave out ``count`` words; at least one is left.
 
     >>> len(delete("one two three four".split(), 3, np.random.default_rng(0), {}))
     1
     """
     left_out = set(random.permutation(len(words))[: min(count, len(words) - 1)].tolist())
-    return [word for at, word in enumerate(words) if at not in left_out]
+    return [word for position, word in enumerate(words) if position not in left_out]
 
 
 def swap(
@@ -77,38 +78,42 @@ def swap(
     """
     result = list(words)
     for _ in range(count if len(result) > 1 else 0):
-        one, other = random.choice(len(result), size=2, replace=False)
-        result[one], result[other] = result[other], result[one]
+        first, second = random.choice(len(result), size=2, replace=False)
+        result[first], result[second] = result[second], result[first]
     return result
 
 
 def insert(
     words: Sequence[str], count: int, random: np.random.Generator, neighbours: Neighbours
 ) -> list[str]:
-    """Put in neighbours of up to ``count`` words, each at a random place.
+    """Insert neighbours of up to ``count`` words, each at a random position.
 
     >>> insert(["cold"], 1, np.random.default_rng(0), {"cold": ["chilly"]})
     ['cold', 'chilly']
     """
     result = list(words)
-    for at in _some_known(words, count, random, neighbours):
-        result.insert(int(random.integers(len(result) + 1)), _pick(words[at], random, neighbours))
+    for position in _sample_known(words, count, random, neighbours):
+        place = int(random.integers(len(result) + 1))
+        result.insert(place, _pick_neighbour(words[position], random, neighbours))
     return result
 
 
 def replace(
     words: Sequence[str], count: int, random: np.random.Generator, neighbours: Neighbours
 ) -> list[str]:
-    """Exchange up to ``count`` words for neighbours; marks and a capital letter stay.
+    """Replace up to ``count`` words by neighbours, keeping punctuation and an initial capital.
 
     >>> replace(["Cold,", "today"], 2, np.random.default_rng(0), {"cold": ["chilly"]})
     ['Chilly,', 'today']
     """
     result = list(words)
-    for at in _some_known(words, count, random, neighbours):
-        new = _pick(words[at], random, neighbours)
-        new = new.capitalize() if _CORE.search(words[at])[0][0].isupper() else new
-        result[at] = _CORE.sub(lambda _, new=new: new, words[at], count=1)
+    for position in _sample_known(words, count, random, neighbours):
+        word = words[position]
+        core = _CORE.search(word)
+        neighbour = _pick_neighbour(word, random, neighbours)
+        if core[0][0].isupper():
+            neighbour = neighbour.capitalize()
+        result[position] = word[: core.start()] + neighbour + word[core.end() :]
     return result
 
 
@@ -123,29 +128,30 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def _core(word: str) -> str:
-    """A word in small letters without the marks around it.
+    """A word in lower case without the punctuation around it.
 
     >>> _core('"Half-time!"')
     'half-time'
     """
-    found = _CORE.search(word)
-    return found[0].lower() if found else ""
+    core = _CORE.search(word)
+    return core[0].lower() if core else ""
 
 
-def _some_known(
+def _sample_known(
     words: Sequence[str], count: int, random: np.random.Generator, neighbours: Neighbours
 ) -> list[int]:
-    known = [at for at, word in enumerate(words) if neighbours.get(_core(word))]
+    """Positions of up to ``count`` words that have a neighbour, in random order."""
+    known = [position for position, word in enumerate(words) if neighbours.get(_core(word))]
     return random.permutation(known)[:count].astype(int).tolist()
 
 
-def _pick(word: str, random: np.random.Generator, neighbours: Neighbours) -> str:
+def _pick_neighbour(word: str, random: np.random.Generator, neighbours: Neighbours) -> str:
     choices = neighbours[_core(word)]
     return choices[random.integers(len(choices))]
 
 
 def vocabulary(texts: Iterable[str], *, most: int, least_letters: int = 4) -> list[str]:
-    """The most frequent words of some texts in small letters; short ones are left out.
+    """The most frequent words of some texts in lower case; short ones are left out.
 
     >>> vocabulary(["Cold rain, cold wind", "the rain"], most=2)
     ['cold', 'rain']
@@ -160,9 +166,9 @@ def neighbours(
 ) -> dict[str, tuple[str, ...]]:
     """For each word the ``count`` others with the most similar vectors, the nearest first.
 
-    vectors (N, D), one a word. Only words with a cosine of at least ``least`` count, and a word
-    that has no such neighbour is left out. Raises ValueError where the two do not fit or a vector
-    has no length.
+    vectors (N, D), one per word. Only words with a cosine of at least ``least`` count, and a word
+    without such a neighbour is left out. Raises ValueError where the numbers of words and vectors
+    differ or a vector has length 0.
 
     >>> neighbours(["cold", "chilly", "bank"], np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]))
     {'cold': ('chilly',), 'chilly': ('cold',)}
@@ -179,8 +185,9 @@ def neighbours(
     cosine = (vectors / lengths) @ (vectors / lengths).T
     np.fill_diagonal(cosine, -1.0)
     nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
-    found = {
-        word: tuple(words[other] for other in others if cosine[at, other] >= least)
-        for at, (word, others) in enumerate(zip(words, nearest, strict=True))
-    }
-    return {word: others for word, others in found.items() if others}
+    result = {}
+    for row, word in enumerate(words):
+        others = tuple(words[other] for other in nearest[row] if cosine[row, other] >= least)
+        if others:
+            result[word] = others
+    return result

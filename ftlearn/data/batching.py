@@ -1,8 +1,8 @@
 """Which rows go together into a batch, and how they are padded.
 
-The order of an epoch is a function of (seed, epoch) and of nothing else: no random state is
-consumed, so evaluation in between changes nothing, and a run that is resumed in the middle of
-an epoch sees the same batches.
+The order of an epoch is a function of (seed, epoch) alone: no random state is consumed, so
+evaluation in between changes nothing, and a run that is resumed in the middle of an epoch sees
+the same batches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ keep the order of the data random."""
 class Batch(NamedTuple):
     """Model inputs, each (B, T), the targets, (B,) or (B, T), and the rows they came from.
 
-    One without rows is idle: it counts for nothing and only keeps a rank in step with the others.
+    A batch without rows is idle: it adds nothing and only keeps a rank in step with the others.
     """
 
     inputs: dict[str, torch.Tensor]
@@ -60,7 +60,7 @@ class Encoded:
         return [len(ids) for ids in self.inputs["input_ids"]]
 
     def fingerprint(self) -> str:
-        """A hash of all ids and targets, to tell whether a resumed run sees the same data."""
+        """A hash of all ids and targets, by which a resumed run recognises the same data."""
         content = json.dumps([self.inputs, list(self.targets)], separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -89,19 +89,20 @@ def plan(
 
 
 def by_length(lengths: Sequence[int], positions: int) -> list[list[int]]:
-    """Batches for prediction, of so many positions (B × T) with padding, or of a single row.
+    """Batches for prediction, of at most ``positions`` (B × T, padding included) or a single row.
 
-    Longest first, so that a lack of memory shows at once.
+    The longest rows come first, so that a lack of memory shows at once.
 
     >>> by_length([3, 9, 4, 2], 9)
     [[1], [2, 0], [3]]
     """
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    batches, at = [], 0
-    while at < len(order):
-        rows = max(1, positions // max(1, lengths[order[at]]))
-        batches.append(order[at : at + rows])
-        at += rows
+    batches = []
+    start = 0
+    while start < len(order):
+        rows = max(1, positions // max(1, lengths[order[start]]))
+        batches.append(order[start : start + rows])
+        start += rows
     return batches
 
 
@@ -109,36 +110,36 @@ def collate(encoded: Encoded, rows: list[int], tokenizer: Any, *, step: int = 1)
     """Pad the given rows to the longest of them and stack them into tensors (B, T).
 
     T is a multiple of ``step`` where the window allows it. Padding is on the right whatever the
-    tokenizer prefers: on the left it would shift the positions of the tokens, and have a language
-    model predict the first one from padding.
+    tokenizer prefers: on the left it would shift the positions of the tokens, and a language model
+    would predict the first token from padding.
     """
     longest = max(len(encoded.inputs["input_ids"][row]) for row in rows)
     width = max(longest, min(-(-longest // step) * step, encoded.max_length))
 
-    def stacked(lists: Sequence[list[int]], filler: int) -> torch.Tensor:
-        table = np.full((len(rows), width), filler, np.int64)
-        for at, row in enumerate(rows):
-            table[at, : len(lists[row])] = lists[row]
-        return torch.from_numpy(table)
+    def pad(sequences: Sequence[list[int]], padding: int) -> torch.Tensor:
+        padded = np.full((len(rows), width), padding, np.int64)
+        for index, row in enumerate(rows):
+            padded[index, : len(sequences[row])] = sequences[row]
+        return torch.from_numpy(padded)
 
-    fillers = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+    padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     inputs = {
-        name: stacked(ids, fillers.get(name, 0))  # the mask is 0 where nothing is to be seen
+        name: pad(ids, padding.get(name, 0))  # the attention mask is 0 at padding
         for name, ids in encoded.inputs.items()
     }
     targets = [encoded.targets[row] for row in rows]
-    if isinstance(targets[0], list):  # a target for every token
-        return Batch(inputs, stacked(encoded.targets, IGNORED), rows)
-    kind = torch.float32 if isinstance(targets[0], float) else torch.long
-    return Batch(inputs, torch.tensor(targets, dtype=kind), rows)
+    if isinstance(targets[0], list):  # one target per token
+        return Batch(inputs, pad(encoded.targets, IGNORED), rows)
+    dtype = torch.float32 if isinstance(targets[0], float) else torch.long
+    return Batch(inputs, torch.tensor(targets, dtype=dtype), rows)
 
 
 @dataclass(frozen=True)
 class Batches:
     """The training batches of a data set: ``batches.epoch(k)`` yields lists of micro-batches.
 
-    A global batch of ``batch_size`` rows is dealt out to ``ranks`` processes; each cuts its share
-    into ``micro_batches`` micro-batches, whose gradients are summed before one update.
+    A global batch of ``batch_size`` rows is distributed across ``ranks`` processes; each splits its
+    share into ``micro_batches`` micro-batches, whose gradients are summed before one update.
     """
 
     encoded: Encoded
@@ -150,29 +151,29 @@ class Batches:
     ranks: int = 1
 
     def __len__(self) -> int:
-        """Number of updates in an epoch."""
+        """Number of updates per epoch."""
         return -(-len(self.encoded) // self.batch_size)
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
         """The global batches of one epoch after the first ``skip``, as lists of micro-batches."""
         order = plan(self.encoded.lengths, self.batch_size, seed=self.seed, epoch=number)
-        return map(self._pieces, order[skip:])
+        return map(self._split, order[skip:])
 
-    def split_in_half(self, pieces: list[Batch]) -> list[Batch]:
-        """The same rows in pieces of half the size; pieces of one row stay as they are."""
+    def split_in_half(self, micro_batches: list[Batch]) -> list[Batch]:
+        """The same rows in micro-batches of half the size; those of one row are left unchanged."""
         halves = []
-        for rows in (piece.rows for piece in pieces):
-            middle = -(-len(rows) // 2)
-            halves += [half for half in (rows[:middle], rows[middle:]) if half]
+        for batch in micro_batches:
+            middle = -(-len(batch.rows) // 2)
+            halves += [half for half in (batch.rows[:middle], batch.rows[middle:]) if half]
         return [self._collate(half) for half in halves]
 
-    def _pieces(self, rows: list[int]) -> list[Batch]:
-        """This rank's share of a global batch, in as many pieces as the largest share has."""
-        share = -(-len(rows) // self.ranks)
+    def _split(self, rows: list[int]) -> list[Batch]:
+        """This rank's share of a global batch, in as many micro-batches as the largest share."""
+        largest_share = -(-len(rows) // self.ranks)
         size = -(-self.batch_size // (self.ranks * self.micro_batches))
-        # Rows are in order of length: dealt out in turn, every rank gets its part of each length.
-        mine = rows[self.rank :: self.ranks]
-        parts = [mine[at : at + size] for at in range(0, share, size)]
+        # Rows are in order of length: taken in turn, every rank gets rows of every length.
+        share = rows[self.rank :: self.ranks]
+        parts = [share[start : start + size] for start in range(0, largest_share, size)]
         return [self._collate(part) if part else self._idle(rows) for part in parts]
 
     def _collate(self, rows: list[int]) -> Batch:

@@ -1,4 +1,4 @@
-"""Repairs of one text or one label at a time; each says what it changed."""
+"""Repairs of one text or one label at a time; text repairs name what they changed."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Repair(NamedTuple):
 
 
 def repair_text(text: str) -> Repair:
-    """Remove HTML, undo mojibake (ftfy), fold whitespace; good text passes unchanged.
+    """Remove HTML, undo mojibake (ftfy), fold whitespace; clean text is returned unchanged.
 
-    Only known HTML tags and entities with their semicolon count as HTML, so that "a <b and b> c",
-    "I <3 it" and "Q&A" survive.
+    Only known HTML tags, and entities with their semicolon, count as HTML, so that "a <b and b> c",
+    "I <3 it" and "Q&A" are kept.
 
     >>> repair_text("<p>The caf\\u00c3\\u00a9 &amp; the   bar</p>")
     Repair(text='The café & the bar', changes=('html', 'mojibake', 'whitespace'))
@@ -106,9 +106,9 @@ def _fold(text: str) -> str:
 def normalise_label(
     value: str | None, names: Sequence[str], *, aliases: Mapping[str, str] | None = None
 ) -> str | None:
-    """The canonical name of a label as people type it, or None where it is empty or unknown.
+    """The canonical name of a label as typed by a person, or None for an empty or unknown one.
 
-    Case, outer space and punctuation do not count; other spellings are listed in `aliases`.
+    Case, outer space and punctuation are ignored; `aliases` lists other spellings.
     Raises `DataError` for an alias of a name that is not in `names`.
 
     >>> topics = ["technology", "health", "sports"]

@@ -1,4 +1,4 @@
-"""Which cells of a row a caller wants, and why a row cannot be used."""
+"""The columns that a caller wants, and the check that each row has them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Columns:
 
     @classmethod
     def of(cls, text: str | Sequence[str], label: str | None = None, kind: str = "auto") -> Columns:
-        """Check and store the three arguments as the public functions take them."""
+        """The columns from the arguments of the public functions, checked; raises `DataError`."""
         names = (text,) if isinstance(text, str) else tuple(text)
         if not 1 <= len(names) <= 2 or len({*names, label}) < len(names) + 1:
             raise DataError(
@@ -41,12 +41,12 @@ class Columns:
         return self.text if self.label is None else (*self.text, self.label)
 
     def check(self, row: Row) -> Row:
-        """The row with every cell as a text, or its refusal.
+        """The row with every cell as a string, or why it is rejected.
 
         >>> Columns.of("text", "label").check(Record(2, {"text": "A new chip", "label": 10}))
         Record(line=2, cells={'text': 'A new chip', 'label': '10'})
         >>> Columns.of("text").check(Record(3, {"text": ""}))
-        Refusal(line=3, reason="'text' is empty")
+        Rejected(line=3, reason="'text' is empty")
         """
         if isinstance(row, Rejected):
             return row
@@ -72,21 +72,24 @@ class Columns:
         for name in self.text:
             if not isinstance(cells[name], str):
                 return f"{name!r} is {_shorten(cells[name])}, not a text"
-        return self.label and self._label_reason(cells[self.label], texts[self.label])
+        if self.label is None:
+            return None
+        return self._label_reason(cells[self.label], texts[self.label])
 
     def _label_reason(self, cell: object, text: str) -> str | None:
-        odd = not isinstance(cell, str) and text.casefold() in NOT_FINITE
-        if odd or isinstance(cell, list | tuple | dict | bytes):
+        """Why a cell cannot be a label, or None."""
+        not_finite = not isinstance(cell, str) and text.casefold() in NOT_FINITE
+        if not_finite or isinstance(cell, list | tuple | dict | bytes):
             return f"{self.label!r} is {_shorten(cell)}, not a label"
         if self.kind == "number" and parse_number(text) is None:
-            other = notation(text)
-            hint = f" ({other.what}): write {other.plain}" if other and other.plain else ""
+            written = notation(text)
+            hint = f" ({written.what}): write {written.plain}" if written and written.plain else ""
             return f"{self.label!r} is {_shorten(cell)}, not a number{hint}"
         return None
 
 
 def as_text(cell: object) -> str | None:
-    """A cell as text: strings and None as they are, other values as JSON writes them.
+    """A cell as a string: strings and None unchanged, other values as JSON writes them.
 
     >>> as_text(3), as_text(True), as_text(["a"]), as_text("3.0")
     ('3', 'true', '["a"]', '3.0')

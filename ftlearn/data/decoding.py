@@ -1,7 +1,7 @@
-"""From bytes to lines of text: UTF-8, UTF-16 by its mark, or an encoding that the caller names.
+"""From bytes to lines of text: UTF-8, UTF-16 with a byte order mark, or an encoding by name.
 
-Bytes are decoded as they come, so that a file of any size takes the memory of one chunk. A byte
-that does not decode spoils its line and no other; where it spoils many, the encoding is another.
+Bytes are decoded as they arrive, so that a file of any size takes the memory of one chunk. A byte
+that does not decode spoils its own line only; where many lines are spoilt, the encoding is wrong.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ SPOILT = re.compile("[\ud800-\udfff]")
 """What stands in a decoded line for bytes that do not decode: halves of surrogate pairs."""
 HALF = "\ud800"
 SPOILT_SHARE = 0.05
-"""More lines than this share, and more than hold other letters than ASCII, are an error."""
-JUDGED_EVERY = 1000
+"""More spoilt lines than this share, and more than good lines beyond ASCII, are an error."""
+CHECK_EVERY = 1000
 SAMPLE = 50
 
 
 class Bytes:
-    """A binary stream, read once from front to back, that knows how far it was read."""
+    """A binary stream, read once from start to end, that counts the bytes read."""
 
     def __init__(self, stream: BinaryIO, place: str) -> None:
         self.place = place
@@ -36,12 +36,13 @@ class Bytes:
 
     @property
     def first(self) -> bytes:
-        """The first bytes that there are, enough to hold a mark; they are still to be read."""
+        """The first bytes, enough to hold a byte order mark; iteration yields them, too."""
         if self._first is None:
-            self._first = more = self._stream.read1(CHUNK)
-            while more and len(self._first) < LONGEST_MARK:
-                more = self._stream.read1(CHUNK)
-                self._first += more
+            chunk = self._stream.read1(CHUNK)
+            self._first = chunk
+            while chunk and len(self._first) < LONGEST_MARK:
+                chunk = self._stream.read1(CHUNK)
+                self._first += chunk
         return self._first
 
     def __iter__(self) -> Iterator[bytes]:
@@ -59,9 +60,9 @@ class Lines:
     with other line ends belongs to a text. A byte order mark is left out. A line with bytes that do
     not decode holds halves of surrogate pairs in their place; `fault` says why.
 
-    Raises `DataError` for an unknown encoding, for UTF-16 without its mark, and, while or after
-    the lines are read, where more than one line in twenty is spoilt and fewer are in order beyond
-    ASCII: then the encoding is another, and the error names the one to try.
+    Raises `DataError` for an unknown encoding, for UTF-16 without its byte order mark, and, while
+    or after the lines are read, where more than one line in twenty is spoilt and fewer good lines
+    go beyond ASCII: then the encoding is wrong, and the error names the one to try.
 
     >>> import io
     >>> lines = Lines(Bytes(io.BytesIO("caf\u00e9\r\nau lait".encode("utf-16")), "here"))
@@ -89,30 +90,30 @@ class Lines:
 
     @property
     def _errors(self) -> str:
-        """The error handler that puts a half of a surrogate pair where something is wrong."""
+        """The error handler that puts half a surrogate pair in place of undecodable bytes."""
         return "surrogateescape" if self._unit == 1 else "surrogatepass"
 
     def __iter__(self) -> Iterator[str]:
         for line in self._decoded():
             self.count += 1
             if not line.isascii():
-                self._judge(line)
+                self._count(line)
             yield line
-            if self.count % JUDGED_EVERY == 0:
+            if self.count % CHECK_EVERY == 0:
                 self._check()
         self._check()
 
     def fault(self, text: str) -> str | None:
-        """Why a line, or several, cannot be read; None where all of it was decoded."""
-        found = None if text.isascii() else SPOILT.search(text)
-        if found is None:
+        """Why a text of one or more lines cannot be read; None where all of it was decoded."""
+        spoilt = None if text.isascii() else SPOILT.search(text)
+        if spoilt is None:
             return None
         if self._unit == 1:
-            return f"byte 0x{ord(found[0]) & 0xFF:02x} is not {self.encoding}"
+            return f"byte 0x{ord(spoilt[0]) & 0xFF:02x} is not {self.encoding}"
         return f"half a character is not {self.encoding}"
 
     def note(self) -> str | None:
-        """What to try where lines were spoilt and none shows that the encoding is right."""
+        """What to try where lines are spoilt and no other line confirms the encoding."""
         if not self.spoilt or self.beyond_ascii or self._unit > 1:
             return None
         lines = "1 line holds bytes" if self.spoilt == 1 else f"{self.spoilt} lines hold bytes"
@@ -122,38 +123,41 @@ class Lines:
         )
 
     def _decoded(self) -> Iterator[str]:
-        pending = ""
-        first = True
+        """The lines with their ends, each as soon as it is complete."""
+        pending = ""  # the beginning of a line whose end has not arrived
+        at_start = True
         for text in self._texts():
-            if first and text:
-                text, first = text.removeprefix("\ufeff"), False
-            *whole, rest = text.split(self._end)
-            if not whole:
+            if at_start and text:
+                text = text.removeprefix("\ufeff")
+                at_start = False
+            *complete, rest = text.split(self._end)
+            if not complete:
                 pending += rest
                 continue
-            yield pending + whole[0] + self._end
-            for line in whole[1:]:
+            yield pending + complete[0] + self._end
+            for line in complete[1:]:
                 yield line + self._end
             pending = rest
         if pending:
             yield pending
 
     def _texts(self) -> Iterator[str]:
+        """The chunks of the stream, decoded."""
         try:
             for chunk in self._source:
                 yield self._decoder.decode(chunk)
-            yield self._last()
+            yield self._flush()
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{self.place} is not {self.encoding} ({error.reason}); the file is damaged, or "
-                "its encoding is another: write it anew, or name another encoding."
+                "its encoding is another: write it again, or name another encoding."
             ) from None
         except UnicodeError as error:
             raise DataError(
                 f"{self.place} is not {self.encoding} ({error}); name another encoding."
             ) from None
 
-    def _last(self) -> str:
+    def _flush(self) -> str:
         """What the decoder still holds; in UTF-16 and UTF-32 a file may end inside a character."""
         try:
             return self._decoder.decode(b"", final=True)
@@ -162,7 +166,8 @@ class Lines:
                 raise
             return HALF
 
-    def _judge(self, line: str) -> None:
+    def _count(self, line: str) -> None:
+        """Count a line beyond ASCII as spoilt or good, and keep the first spoilt ones."""
         if SPOILT.search(line):
             self.spoilt += 1
             if len(self._sample) < SAMPLE:
@@ -171,9 +176,9 @@ class Lines:
             self.beyond_ascii += 1
 
     def _check(self) -> None:
-        """Raise DataError where so many lines are spoilt that the encoding must be another."""
-        most = max(1, self.beyond_ascii, SPOILT_SHARE * self.count)
-        if self.spoilt > most:
+        """Raise `DataError` where so many lines are spoilt that the encoding must be wrong."""
+        limit = max(1, self.beyond_ascii, SPOILT_SHARE * self.count)
+        if self.spoilt > limit:
             number, line = self._sample[0]
             raise DataError(
                 f"{self.place}: {self.spoilt} of {self.count} lines hold what is not "
@@ -182,17 +187,18 @@ class Lines:
             )
 
     def remedy(self) -> str:
-        """What to try, by the spoilt lines so far."""
+        """What to try, judging by the spoilt lines so far."""
         if self._unit > 1:
-            return "the file is damaged, write it anew"
+            return "the file is damaged, write it again"
         spoilt = "".join(line for _, line in self._sample)
         return to_try(suggest(spoilt.encode(self.encoding, self._errors), self.encoding))
 
 
 def _first_end(source: Bytes, name: str) -> str:
+    """The line end of the first line."""
     try:
         start = codecs.getincrementaldecoder(name)("ignore").decode(source.first)
-    except UnicodeError:  # the first line will say why
+    except UnicodeError:  # reported when the first line is read
         return "\n"
-    found = re.search(r"\r(?=[^\r\n])|\n", start)
-    return found[0] if found else "\n"
+    end = re.search(r"\r(?=[^\r\n])|\n", start)
+    return end[0] if end else "\n"

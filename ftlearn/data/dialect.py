@@ -11,7 +11,7 @@ from ftlearn.data.encodings import to_try
 from ftlearn.data.errors import DataError
 from ftlearn.data.records import storable
 
-DELIMITERS = {  # as Python and a command line name them
+DELIMITERS = {  # as written in Python and on the command line
     ",": "delimiter=',' (--delimiter ',')",
     ";": "delimiter=';' (--delimiter ';')",
     "\t": "delimiter='\\t' (--delimiter $'\\t')",
@@ -21,34 +21,35 @@ STATED = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 
 class Dialect(NamedTuple):
-    """How delimited text is written: its delimiter, its quoting, and whether a caller said that.
+    """How delimited text is written: its delimiter, its quoting, and whether the caller chose it.
 
     `quoting` is "csv", for quotes around fields as in RFC 4180, or "none", for quotes that are
-    characters like others, so that a row ends where its line does.
+    ordinary characters, so that a row ends where its line does. `explicit` says that the caller
+    named the quoting; otherwise it was detected.
     """
 
     delimiter: str
     quoting: str
-    asked: bool = True
+    explicit: bool = True
 
 
 def stated_delimiter(lines: Iterable[str]) -> tuple[str | None, Iterator[str]]:
-    r"""The delimiter that Excel states on a first line, which is left blank, and all lines.
+    r"""The delimiter that Excel states on a first line, and all lines, with that one blank.
 
     >>> delimiter, lines = stated_delimiter(["sep=;\n", "text;label\n"])
     >>> delimiter, list(lines)
     (';', ['\n', 'text;label\n'])
     """
-    rest = iter(lines)
-    first = list(itertools.islice(rest, 1))
-    stated = STATED.fullmatch(first[0]) if first else None
-    if stated:
-        return stated[1], itertools.chain(["\n"], rest)
-    return None, itertools.chain(first, rest)
+    remaining = iter(lines)
+    first = list(itertools.islice(remaining, 1))
+    match = STATED.fullmatch(first[0]) if first else None
+    if match:
+        return match[1], itertools.chain(["\n"], remaining)
+    return None, itertools.chain(first, remaining)
 
 
 def check_header(header: Sequence[str], wanted: Sequence[str], delimiter: str, place: str) -> None:
-    """Raise `DataError` for a header without names, or with one that is asked for and not clear."""
+    """Raise `DataError` for a header without names, or one that repeats a wanted name."""
     if not any(name.strip() for name in header):
         raise DataError(f"{place} is empty; it needs a header or keys, and rows.")
     if not all(map(storable, header)):
@@ -71,5 +72,5 @@ def check_header(header: Sequence[str], wanted: Sequence[str], delimiter: str, p
 
 
 def other_delimiters(text: str, delimiter: str) -> list[str]:
-    """The delimiters that stand in a text besides its own, as arguments to try."""
-    return [shown for mark, shown in DELIMITERS.items() if mark != delimiter and mark in text]
+    """The delimiters that a text holds besides its own, as arguments to try."""
+    return [argument for mark, argument in DELIMITERS.items() if mark != delimiter and mark in text]

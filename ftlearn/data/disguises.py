@@ -1,4 +1,4 @@
-"""Files that are not what their name says: named as what they are, with what to do."""
+"""Files that are not what their name says: what they are, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import NamedTuple
 from ftlearn.data.errors import DataError
 
 START = 2**16
-"""Bytes at the start of a file by which it is known."""
+"""Bytes at the start of a file by which it is recognised."""
 AS_TABLE = "write its rows as .csv, .jsonl or .parquet"
 AS_CSV = "open it in its program and save the sheet as CSV (UTF-8)"
 UNPACK = "unpack it and give the file inside"
 
 
 class Kind(NamedTuple):
-    """A kind of file that is no text: how it begins (a pattern), its name and the remedy."""
+    """A kind of file that is not text: a pattern for its start, its name and the remedy."""
 
     start: bytes
     name: str
     remedy: str
 
 
-BINARY = (  # the more special ones first
+BINARY = (  # the more specific ones first
     Kind(rb"PK\x03\x04.*?xl/", "an Excel workbook (.xlsx)", AS_CSV),
     Kind(rb"PK\x03\x04.*?opendocument\.spreadsheet", "an OpenDocument sheet (.ods)", AS_CSV),
     Kind(rb"PK\x03\x04.*?word/", "a Word document (.docx)", AS_TABLE),
@@ -45,7 +45,7 @@ BINARY = (  # the more special ones first
     Kind(rb"\x93NUMPY", "a NumPy array (.npy)", AS_TABLE),
     Kind(rb"\x80[\x02-\x05][\x95(}\]c]", "a pickled Python object", AS_TABLE),
     Kind(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "a picture", "give a file with texts"),
-    Kind(rb"\x00{16}", "nothing but NUL bytes at its start", "the copy is damaged: get it anew"),
+    Kind(rb"\x00{16}", "nothing but NUL bytes at its start", "the copy is damaged: copy it again"),
 )
 MARKUP = (
     Kind(
@@ -67,7 +67,7 @@ SUFFIXES = {
 
 
 def check_start(start: bytes, place: str, file_format: str) -> None:
-    """Raise DataError where the first bytes are those of another kind of file.
+    """Raise `DataError` where the first bytes are those of another kind of file.
 
     >>> check_start(b"%PDF-1.7", "notes.csv", "csv")
     Traceback (most recent call last):
@@ -77,27 +77,27 @@ def check_start(start: bytes, place: str, file_format: str) -> None:
     start = start.removeprefix(b"\xef\xbb\xbf")
     kinds = BINARY if file_format == "txt" else BINARY + MARKUP  # a text may be HTML
     for kind in kinds:
-        own = file_format == "parquet" and kind.start == b"PAR1"
-        if not own and re.match(kind.start, start[:START], re.DOTALL | re.IGNORECASE):
+        expected = file_format == "parquet" and kind.start == b"PAR1"
+        if not expected and re.match(kind.start, start[:START], re.DOTALL | re.IGNORECASE):
             raise DataError(f"{place} is {kind.name}, whatever its name says; {kind.remedy}.")
 
 
-def check_objects(before: str, line: str, place: str) -> None:
-    """Raise DataError where the first two lines begin JSON that is not one object on each line.
+def check_objects(previous: str, line: str, place: str) -> None:
+    """Raise `DataError` where the first two lines begin JSON that is not one object per line.
 
-    `before` is "" for the first line.
+    `previous` is "" for the first line.
 
     >>> check_objects("", '[{"text": "A new chip"},', "notes.jsonl")
     Traceback (most recent call last):
     ftlearn.data.errors.DataError: notes.jsonl is one JSON array, not one object on each line; write
     each object on a line of its own (jq -c '.[]' OLD > NEW.jsonl, or json.dumps in Python).
     """
-    if not before and ARRAY.match(line):
+    if not previous and ARRAY.match(line):
         raise DataError(
             f"{place} is one JSON array, not one object on each line; write each object on a line "
             "of its own (jq -c '.[]' OLD > NEW.jsonl, or json.dumps in Python)."
         )
-    if OPENED.match(before) and MEMBER.match(line):
+    if OPENED.match(previous) and MEMBER.match(line):
         raise DataError(
             f"{place} spreads a JSON object over several lines; write each object on one line "
             "(jq -c . OLD > NEW.jsonl, or json.dumps in Python)."
@@ -105,7 +105,7 @@ def check_objects(before: str, line: str, place: str) -> None:
 
 
 def check_suffix(path: Path, readable: tuple[str, ...], more: str = "") -> None:
-    """Raise DataError for a suffix that is not readable, with what to do about a known one."""
+    """Raise `DataError` for an unreadable suffix, with a remedy for those of known kinds."""
     suffix = path.suffix.lower()
     if suffix in readable:
         return

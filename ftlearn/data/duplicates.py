@@ -1,4 +1,4 @@
-"""Rows that say the same: exact and near duplicates, and what leaks from one part to another."""
+"""Exact and near duplicates, and what leaks from one part to another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISS = 1e-6
 
 
 class Leak(NamedTuple):
-    """Rows that belong together but stand in different parts, as (part, row) pairs."""
+    """Rows that belong together but are in different parts, as (part, row) pairs."""
 
     reason: str
     rows: tuple[tuple[str, int], ...]
@@ -31,7 +31,7 @@ def exact_duplicates(texts: Sequence[str]) -> list[list[int]]:
     >>> exact_duplicates(["a", "b", "a", "A"])
     [[0, 2]]
     """
-    return _together(texts)
+    return _group_equal(texts)
 
 
 def near_duplicates(
@@ -41,8 +41,8 @@ def near_duplicates(
 
     The similarity of two texts is |A ∩ B| / |A ∪ B| of their sets of character n-grams (case and
     whitespace folded). MinHash with locality-sensitive hashing (Broder 1997; Indyk and Motwani
-    1998) proposes pairs, tuned to overlook one at the threshold with a probability below 1e-6;
-    each proposed pair is then verified exactly, so chance never adds a pair.
+    1998) proposes pairs; it misses a pair at the threshold with a probability below 1e-6. Each
+    proposed pair is then verified exactly, so chance never adds a pair.
 
     >>> near_duplicates(["The match was a draw.", "Sleep well.", "the match was  a draw!"])
     [[0, 2]]
@@ -61,11 +61,14 @@ def near_duplicates(
         return []
     first, second = np.array(pairs).T
     links = coo_array((np.ones(len(pairs)), (first, second)), shape=(len(sets), len(sets)))
-    return _together(connected_components(links, directed=False)[1].tolist())
+    _, components = connected_components(links, directed=False)
+    return _group_equal(components.tolist())
 
 
 def shingles(text: str, ngram: int = 5) -> frozenset[str]:
-    """The set of character n-grams of a text, case and whitespace folded; a short text is one.
+    """The set of character n-grams of a text, case and whitespace folded.
+
+    A text shorter than `ngram` is its own only n-gram.
 
     >>> sorted(shingles("An  Ant", 5))
     ['an an', 'n ant']
@@ -92,7 +95,7 @@ def leaks(
     threshold: float = 0.7,
     seed: int = 0,
 ) -> list[Leak]:
-    """Near-duplicates, and values of the `group` column, that cross the border between parts.
+    """Near-duplicates, and equal values of the `group` column, that are in more than one part.
 
     >>> train = Dataset.from_dict({"text": ["The match ended in a draw.", "Sleep well."]})
     >>> test = Dataset.from_dict({"text": ["The match ended in a draw!"]})
@@ -103,15 +106,15 @@ def leaks(
     for name, part in parts.items():
         need_columns([text, *([group] if group else [])], part.column_names, f"part {name!r}")
     texts = [value for part in parts.values() for value in part[text]]
-    found = [
+    groups = [
         ("near-duplicate", rows) for rows in near_duplicates(texts, threshold=threshold, seed=seed)
     ]
     if group:
         values = [value for part in parts.values() for value in part[group]]
-        shared = _together(values, without=(None, ""))
-        found += [(f"{group}={values[rows[0]]!r}", rows) for rows in shared]
-    located = [Leak(reason, tuple(places[i] for i in rows)) for reason, rows in found]
-    return [leak for leak in located if len({name for name, _ in leak.rows}) > 1]
+        equal = _group_equal(values, without=(None, ""))
+        groups += [(f"{group}={values[rows[0]]!r}", rows) for rows in equal]
+    candidates = [Leak(reason, tuple(places[i] for i in rows)) for reason, rows in groups]
+    return [leak for leak in candidates if len({name for name, _ in leak.rows}) > 1]
 
 
 def _candidates(
@@ -135,9 +138,9 @@ def _bands(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def _together(values: Sequence[Hashable], without: tuple = ()) -> list[list[int]]:
-    """Row numbers of every value that occurs at least twice, in order of first appearance."""
+def _group_equal(values: Sequence[Hashable], without: tuple = ()) -> list[list[int]]:
+    """Row numbers of each value that occurs at least twice, in order of first appearance."""
     rows = defaultdict(list)
     for i, value in enumerate(values):
         rows[value].append(i)
-    return [found for value, found in rows.items() if len(found) > 1 and value not in without]
+    return [group for value, group in rows.items() if len(group) > 1 and value not in without]

@@ -1,4 +1,4 @@
-"""The one error of this room: data that cannot be used as it is, and what to do about it."""
+"""The one error of this package: data that cannot be used as it is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ftlearn.errors import FtlearnError
 
 
 class DataError(FtlearnError, ValueError):
-    """Data that cannot be used as it is; the message holds the offending value and the remedy."""
+    """Data that cannot be used as it is; the message names the offending value and the remedy."""
 
 
 def close_match(value: str, known: Iterable[str]) -> str:
-    """A question that offers the known name nearest to `value`, or nothing.
+    """A question that suggests the known name nearest to `value`, or "" where none is near.
 
     >>> close_match("txet", ["text", "label"])
     " Did you mean 'text'?"
@@ -24,7 +24,7 @@ def close_match(value: str, known: Iterable[str]) -> str:
 
 
 def need_columns(wanted: Iterable[str], columns: Iterable[str], place: str) -> None:
-    """Raise a `DataError` for the first wanted column that `columns` lacks."""
+    """Raise a `DataError` for the first of the `wanted` columns that `columns` lacks."""
     columns = list(columns)
     for name in wanted:
         if name not in columns:

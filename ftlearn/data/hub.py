@@ -1,4 +1,4 @@
-"""Known data sets of the Hugging Face Hub, brought to the names that the course uses."""
+"""Data sets of the Hugging Face Hub, with the columns and splits that the course uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import datasets
 from datasets import DatasetDict
 
 from ftlearn.data.errors import DataError, close_match, need_columns
-from ftlearn.data.parts import renamed
+from ftlearn.data.parts import split_to_part
 from ftlearn.data.splitting import split
 
 VALID_SHARE = 0.1
@@ -16,9 +16,9 @@ VALID_SHARE = 0.1
 
 @dataclass(frozen=True)
 class HubSet:
-    """Where a data set lives and how its columns and splits are called there.
+    """Where a data set is on the Hub, and what its columns and splits are called there.
 
-    `valid=None` means that a tenth of the training rows is set aside for it.
+    `valid=None`: the Hub has no validation split, so a tenth of the training rows is set aside.
     """
 
     path: str
@@ -42,9 +42,9 @@ KNOWN = {
 
 
 def load_hub(name: str, local: tuple[str, ...]) -> DatasetDict:
-    """A Hub data set: a known name with the course's columns and splits, any other as it is.
+    """A Hub data set: a known one with the course's columns and splits, any other unchanged.
 
-    `local` are the names that need no network; an error message offers them.
+    `local` names the data sets that need no network, for the error message.
     """
     known = KNOWN.get(name)
     if known is None:
@@ -53,10 +53,14 @@ def load_hub(name: str, local: tuple[str, ...]) -> DatasetDict:
     parts = DatasetDict({part: _rename(parts[part], known) for part in _sources(known)})
     if known.valid is None:
         stratify = "label" if known.stratify else None
-        carved = split(parts["train"], sizes=(1 - VALID_SHARE, VALID_SHARE, 0.0), stratify=stratify)
-        train, valid = carved["train"], carved["valid"]
+        held_out = split(
+            parts["train"], sizes=(1 - VALID_SHARE, VALID_SHARE, 0.0), stratify=stratify
+        )
+        train = held_out["train"]
+        valid = held_out["valid"]
     else:
-        train, valid = parts["train"], parts[known.valid]
+        train = parts["train"]
+        valid = parts[known.valid]
     return DatasetDict({"train": train, "valid": valid, "test": parts[known.test]})
 
 
@@ -65,9 +69,9 @@ def _sources(known: HubSet) -> list[str]:
 
 
 def _fetch(name: str, known: HubSet, local: tuple[str, ...]) -> DatasetDict:
-    where = (known.path,) if known.config is None else (known.path, known.config)
+    arguments = (known.path,) if known.config is None else (known.path, known.config)
     try:
-        return datasets.load_dataset(*where)
+        return datasets.load_dataset(*arguments)
     except OSError as error:
         raise DataError(
             f"cannot load {name!r} from the Hub (data set {known.path!r}: {error})."
@@ -78,12 +82,12 @@ def _fetch(name: str, known: HubSet, local: tuple[str, ...]) -> DatasetDict:
 
 
 def _rename(part: datasets.Dataset, known: HubSet) -> datasets.Dataset:
-    """The columns text (and text_pair) and label, others as they are."""
+    """Rename the columns to text (and text_pair) and label; the others keep their names."""
     names = dict(zip(known.text, ("text", "text_pair"), strict=False)) | {known.label: "label"}
     need_columns(names, part.column_names, f"the Hub data set {known.path!r}")
     return part.rename_columns({old: new for old, new in names.items() if old != new})
 
 
 def _rename_splits(parts: DatasetDict) -> DatasetDict:
-    names = renamed(parts)
+    names = split_to_part(parts)
     return DatasetDict({names[name]: part for name, part in parts.items()})

@@ -30,19 +30,21 @@ def label_errors(probabilities: np.ndarray, labels: Sequence[int]) -> np.ndarray
     [4]
     """
     p, labels = _check(probabilities, labels)
-    rows, classes = np.arange(len(labels)), np.arange(p.shape[1])
+    rows = np.arange(len(labels))
+    classes = np.arange(p.shape[1])
     thresholds = np.array([p[labels == j, j].mean() if j in labels else np.inf for j in classes])
     confident = np.where(p >= thresholds - 1e-6, p, -1.0)
-    counted = (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels)
-    found = rows[counted & (p.argmax(axis=1) != labels)]
+    off_diagonal = (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels)
+    suspects = rows[off_diagonal & (p.argmax(axis=1) != labels)]
     others = p.copy()
     others[rows, labels] = -np.inf
     margin = p[rows, labels] - others.max(axis=1)
-    return found[np.argsort(margin[found], kind="stable")]
+    return suspects[np.argsort(margin[suspects], kind="stable")]
 
 
 def _check(probabilities: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    p, labels = np.asarray(probabilities, dtype=float), np.asarray(labels)
+    p = np.asarray(probabilities, dtype=float)
+    labels = np.asarray(labels)
     if p.ndim != 2 or labels.shape != p.shape[:1] or p.shape[1] < 2 or len(p) == 0:
         raise DataError(
             f"probabilities have shape {p.shape} and labels {labels.shape}; they must be (N, C) "

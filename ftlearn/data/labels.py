@@ -1,4 +1,4 @@
-"""Labels as they stand in a file: their order, and whether they are classes or numbers."""
+"""Labels as written in a file: their order, and whether they are classes or numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LARGEST = 3.4e38  # of a float32
 DIGITS = re.compile(r"([0-9]+)")
 MOSTLY = 0.9
-"""Labels are meant as numbers where at least this share of the rows has one, however written."""
+"""Labels seem to be numbers where at least this share of the rows holds one, in any notation."""
 ENOUGH_ROWS = 10
 SHOWN = 3
 
@@ -35,7 +35,7 @@ def parse_number(value: str) -> float | None:
 
 
 def natural_order(name: str) -> tuple:
-    """Sort key that counts as people do: numbers by value, digits inside names as numbers.
+    """Sort key for natural order: numbers by value, also those inside names.
 
     >>> sorted(["10", "2", "1"], key=natural_order)
     ['1', '2', '10']
@@ -45,8 +45,11 @@ def natural_order(name: str) -> tuple:
     number = parse_number(name)
     if number is not None:
         return 0, number, (), name
-    pieces = [piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(DIGITS.split(name))]
-    return 1, 0.0, tuple((len(p), p) if i % 2 else p for i, p in enumerate(pieces)), name
+    key = []
+    for index, part in enumerate(DIGITS.split(name)):  # words and digits in turn
+        digits = part.lstrip("0")
+        key.append((len(digits), digits) if index % 2 else part)
+    return 1, 0.0, tuple(key), name
 
 
 def label_feature(
@@ -54,11 +57,11 @@ def label_feature(
 ) -> ClassLabel | Value:
     """The feature of a label column: classes in natural order, or a float32 number.
 
-    `kind="auto"` takes numbers only where every value is a number and at least one is not whole:
-    "0", "1", "2" are classes, "0.5", "1", "2" are numbers. `lines` are those of the values, as far
-    as they are known, for the errors. Raises `DataError` for a single class, and under "auto" for
-    labels that seem to be numbers although they do not all read as such, or of which nearly every
-    row has its own.
+    `kind="auto"` means numbers only where every value is a number and at least one is not whole:
+    "0", "1", "2" are classes, "0.5", "1", "2" are numbers. `lines` holds the line of each value, as
+    far as known, for the error messages. Raises `DataError` for a single class, and under "auto"
+    for labels that seem to be numbers although not all of them parse, or that are nearly all
+    different.
 
     >>> label_feature(["2", "10", "1", "2"]).names
     ['1', '2', '10']
@@ -71,11 +74,11 @@ def label_feature(
         _check_no_numbers(values, lines)
     names = sorted(set(values), key=natural_order)
     if len(names) < 2:
-        number = parse_number(names[0]) is not None
-        other = ", or give kind='number' for a regression" if number else ""
+        is_number = parse_number(names[0]) is not None
+        alternative = ", or give kind='number' for a regression" if is_number else ""
         raise DataError(
             f"every row has the same label {names[0]!r}, so there is nothing to tell apart; "
-            f"add rows of another class{other}."
+            f"add rows of another class{alternative}."
         )
     return ClassLabel(names=names)
 
@@ -86,31 +89,35 @@ def _looks_numeric(values: Sequence[str]) -> bool:
 
 
 def _check_no_numbers(values: Sequence[str], lines: Sequence[int]) -> None:
-    """Raise DataError for labels that seem to be numbers, with the rows that stand in the way."""
+    """Raise `DataError` for labels that seem to be numbers, naming the rows that are not."""
     counts = Counter(values)
-    numbers = {value: _meant(value) for value in counts}
+    numbers = {value: _intended_number(value) for value in counts}
     numeric = sum(counts[value] for value, number in numbers.items() if number is not None)
     if len(values) < ENOUGH_ROWS or numeric < MOSTLY * len(values):
         return
-    own, decimals = own_labels(counts), any(number and number % 1 for number in numbers.values())
-    if own or decimals:
-        found = own or f"the {len(counts)} labels of {len(values)} rows seem to be numbers"
+    nearly_all_different = own_labels(counts)
+    decimals = any(number and number % 1 for number in numbers.values())
+    if nearly_all_different or decimals:
+        reason = (
+            nearly_all_different
+            or f"the {len(counts)} labels of {len(values)} rows seem to be numbers"
+        )
         raise DataError(
-            f"{found}: for numbers use kind='number' (--task regression), and where they are "
+            f"{reason}: for numbers use kind='number' (--task regression), and where they are "
             f"classes all the same, kind='class' (--task classification)."
-            + _in_the_way(values, lines)
+            + _list_non_numbers(values, lines)
         )
 
 
-def _meant(value: str) -> float | None:
-    """The number that a value is, in whatever notation; None for a word or where it is missing."""
-    other = notation(value)
-    plain = value if other is None else other.plain.partition(" or ")[0]
+def _intended_number(value: str) -> float | None:
+    """The number that a value stands for, in any notation; None for a word or a missing value."""
+    written = notation(value)
+    plain = value if written is None else written.plain.partition(" or ")[0]
     return parse_number(plain)
 
 
 def own_labels(counts: Mapping[str, int]) -> str | None:
-    """What to say where nearly every row has its own label; None where labels stand for several.
+    """A message where nearly every row has its own label; None where labels are shared by rows.
 
     >>> own_labels({"a1": 1, "a2": 1, "b1": 1, "b2": 1, "c": 2})
     'nearly every row has its own label (5 labels for 6 rows)'
@@ -121,26 +128,28 @@ def own_labels(counts: Mapping[str, int]) -> str | None:
     return f"nearly every row has its own label ({len(counts)} labels for {rows} rows)"
 
 
-def _in_the_way(values: Sequence[str], lines: Sequence[int]) -> str:
-    """The rows whose labels are not written as numbers, and how to write them; "" for none."""
-    odd = [
+def _list_non_numbers(values: Sequence[str], lines: Sequence[int]) -> str:
+    """The rows whose labels are not plain numbers, and how to write them; "" for none."""
+    non_numbers = [
         (line, value)
         for line, value in itertools.zip_longest(lines, values)
         if value is not None and parse_number(value) is None
     ]
-    if not odd:
+    if not non_numbers:
         return ""
-    shown = [_shown(line, value) for line, value in odd[:SHOWN]]
-    more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-    rows = "1 row is" if len(odd) == 1 else f"{len(odd)} rows are"
-    said = f" {rows} refused then as not a number: {', '.join(shown)}{more}."
-    if any(notation(value) and notation(value).what in COMMAS for _, value in odd):
-        said += " pandas.read_csv(..., decimal=',') or (..., thousands=',') reads such numbers."
-    return said
+    shown = [_describe(line, value) for line, value in non_numbers[:SHOWN]]
+    more = f", and {len(non_numbers) - SHOWN} more" if len(non_numbers) > SHOWN else ""
+    rows = "1 row is" if len(non_numbers) == 1 else f"{len(non_numbers)} rows are"
+    message = f" {rows} refused then as not a number: {', '.join(shown)}{more}."
+    if any(notation(value) and notation(value).what in COMMAS for _, value in non_numbers):
+        message += " pandas.read_csv(..., decimal=',') or (..., thousands=',') reads such numbers."
+    return message
 
 
-def _shown(line: int | None, value: str) -> str:
-    where = "" if line is None else f"line {line}: "
-    other = notation(value)
-    how = f" ({other.what}{': write ' if other.plain else ''}{other.plain})" if other else ""
-    return f"{where}{value!r}{how}"
+def _describe(line: int | None, value: str) -> str:
+    place = "" if line is None else f"line {line}: "
+    written = notation(value)
+    if written is None:
+        return f"{place}{value!r}"
+    remedy = f": write {written.plain}" if written.plain else ""
+    return f"{place}{value!r} ({written.what}{remedy})"

@@ -1,4 +1,4 @@
-"""One door to all data: the course's own corpus, your own file or folder, the Hub."""
+"""Load any data set: the course's own corpus, your own file or folder, the Hub."""
 
 from __future__ import annotations
 
@@ -44,18 +44,17 @@ def load(
         the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
         such files named train and, if wanted, valid (or validation, val, dev, eval) and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
-        (for stsb also text_pair) and label, and the parts train, valid, test. Where the Hub has no
-        validation part, a tenth of train becomes valid. The test labels of sst2 and stsb are
-        secret: their validation part is test here; any other Hub id, with its own columns
+        (stsb also text_pair) and label, and parts train, valid, test: a tenth of train where the
+        Hub has no validation part, and the validation part as test where test labels are secret;
+        any other Hub id, with its own columns
     text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
-        keep their names, classes are those of all parts
-
-    A `UserWarning` holds the report of refused rows and notes, and names files that are no part.
+        keep their names, classes are those of all parts. A `UserWarning` reports rejected rows,
+        notes and unused files
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """
-    name, path = str(name_or_path), Path(name_or_path)
-    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
+    name = str(name_or_path)
+    path = Path(name_or_path)
     if name in BUNDLED:
         return DatasetDict({part: _bundled(name, part) for part in BUNDLED[name]})
     if path.is_dir():
@@ -64,7 +63,8 @@ def load(
         files = {"train": path}
     else:
         return load_hub(name, tuple(BUNDLED))
-    return _read_parts(files, Columns.of(text, label, kind), **how)
+    wanted = Columns.of(text, label, kind)
+    return _read_parts(files, wanted, delimiter=delimiter, encoding=encoding, quoting=quoting)
 
 
 def _features(name: str, part: str) -> Features:
@@ -92,18 +92,19 @@ def _bundled(name: str, part: str) -> Dataset:
 
 
 def _part_files(folder: Path) -> dict[str, Path]:
-    """The file of each part in a folder; a warning names those that are none."""
+    """The file of each part in a folder; a warning names the files that are not used."""
     files: dict[str, list[Path]] = {part: [] for part in PART_NAMES}
     others = []
-    for place in sorted(folder.iterdir()):
-        part = part_of(place.stem)
-        if part and place.is_file() and place.suffix.lower() in SUFFIXES:
-            files[part].append(place)
-        elif not place.name.startswith(".") and place.suffix.lower() != ".md":
-            others.append(place.name)
-    for part, found in files.items():
-        if len(found) > 1:
-            raise DataError(f"{folder} has {[f.name for f in found]} for {part}; keep one of them.")
+    for path in sorted(folder.iterdir()):
+        part = part_of(path.stem)
+        if part and path.is_file() and path.suffix.lower() in SUFFIXES:
+            files[part].append(path)
+        elif not path.name.startswith(".") and path.suffix.lower() != ".md":
+            others.append(path.name)
+    for part, paths in files.items():
+        if len(paths) > 1:
+            names = [path.name for path in paths]
+            raise DataError(f"{folder} has {names} for {part}; keep one of them.")
     if not files["train"]:
         raise DataError(
             f"the folder {folder} has no train file; name one train.csv, .tsv, .jsonl or .parquet."
@@ -116,13 +117,13 @@ def _part_files(folder: Path) -> dict[str, Path]:
             f"{', '.join(SUFFIXES)}",
             stacklevel=3,
         )
-    return {part: found[0] for part, found in files.items() if found}
+    return {part: paths[0] for part, paths in files.items() if paths}
 
 
-def _read_parts(files: dict[str, Path], wanted: Columns, **how: str | None) -> DatasetDict:
-    tables = {part: read_table(file, wanted, **how) for part, file in files.items()}
+def _read_parts(files: dict[str, Path], wanted: Columns, **file_format: str | None) -> DatasetDict:
+    tables = {part: read_table(file, wanted, **file_format) for part, file in files.items()}
     for table in tables.values():
-        if table.report.refused or table.report.notes:
+        if table.report.rejected or table.report.notes:
             warnings.warn(str(table.report), UserWarning, stacklevel=3)
     feature = _shared_label(tables, wanted)
     return DatasetDict({part: to_dataset(table, wanted, feature) for part, table in tables.items()})

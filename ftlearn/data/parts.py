@@ -13,21 +13,23 @@ PART_NAMES = {
 
 
 def part_of(name: str) -> str | None:
-    """The part that a file or split of this name is; None for another name.
+    """The part that a file or split of this name holds; None for any other name.
 
     >>> part_of("Validation"), part_of("notes")
     ('valid', None)
     """
-    found = [part for part, names in PART_NAMES.items() if name.casefold() in names]
-    return found[0] if found else None
+    for part, names in PART_NAMES.items():
+        if name.casefold() in names:
+            return part
+    return None
 
 
-def renamed(names: Iterable[str]) -> dict[str, str]:
-    """Splits with the names of their parts; those that are no part, or rivals for one, keep theirs.
+def split_to_part(names: Iterable[str]) -> dict[str, str]:
+    """The part that each split holds; a split that is no part, or not the only one, keeps its name.
 
-    >>> renamed(["train", "val", "unsupervised"])
+    >>> split_to_part(["train", "val", "unsupervised"])
     {'train': 'train', 'val': 'valid', 'unsupervised': 'unsupervised'}
-    >>> renamed(["val", "dev"])
+    >>> split_to_part(["val", "dev"])
     {'val': 'val', 'dev': 'dev'}
     """
     names = list(names)

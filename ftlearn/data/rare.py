@@ -1,4 +1,4 @@
-"""Labels with few rows: told all at once, and left out where that is wanted."""
+"""Labels with few rows: listed together, and left out on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 10
 
 
 def listed(counts: Mapping[str, int]) -> str:
-    """Labels with their numbers of rows, the first ten by name.
+    """Labels with their row counts, the first ten in natural order.
 
     >>> listed({"b": 1, "a": 2})
     "'a' (2), 'b' (1)"
@@ -27,11 +27,11 @@ def listed(counts: Mapping[str, int]) -> str:
 def drop_rare(
     data: Dataset | DatasetDict, *, rows: int, label: str = "label"
 ) -> tuple[Dataset | DatasetDict, dict[str, int]]:
-    """Leave out the classes that have fewer than `rows` rows, of parts those that have in train.
+    """Leave out the classes that have fewer than `rows` rows; of several parts, train is counted.
 
-    Returns the data with the classes that stay, in their order, and how many rows each class had,
-    in all parts, that was left out. Raises `DataError` where `label` is no column of classes, or
-    fewer than two classes would stay.
+    Returns the data with the remaining classes, in their order, and the number of rows, over all
+    parts, of each class that was left out. Raises `DataError` where `label` is not a column of
+    classes, or fewer than two classes would remain.
 
     >>> names = ClassLabel(names=["tea", "tee", "coffee"])
     >>> notes = Dataset.from_dict({"text": list("abcde"), "label": [0, 0, 1, 2, 2]})
@@ -45,28 +45,33 @@ def drop_rare(
     need_columns([label], data["train"].column_names, "the data set")
     feature = data["train"].features[label]
     if not isinstance(feature, ClassLabel):
-        raise DataError(f"{label!r} holds no classes (a ClassLabel), so that none can be left out.")
-    known = Counter(data["train"][label])
-    stay = [number for number in range(len(feature.names)) if known[number] >= rows]
-    if len(stay) < 2:
-        counts = {name: known[number] for number, name in enumerate(feature.names)}
+        raise DataError(f"{label!r} holds no classes (a ClassLabel), so none can be left out.")
+    train_counts = Counter(data["train"][label])
+    common = [class_id for class_id in range(len(feature.names)) if train_counts[class_id] >= rows]
+    if len(common) < 2:
+        counts = {name: train_counts[class_id] for class_id, name in enumerate(feature.names)}
         raise DataError(
-            f"of {len(counts)} labels, {len(stay)} have {rows} rows or more, and a classification "
-            f"needs two: {listed(counts)}. Ask for fewer rows of each label."
+            f"of {len(counts)} labels, {len(common)} have {rows} rows or more, and a "
+            f"classification needs two: {listed(counts)}. Ask for fewer rows of each label."
         )
-    every = Counter(number for part in data.values() for number in part[label])
-    left_out = {name: every[at] for at, name in enumerate(feature.names) if at not in set(stay)}
-    return DatasetDict({name: _only(part, label, stay) for name, part in data.items()}), left_out
+    all_counts = Counter(class_id for part in data.values() for class_id in part[label])
+    left_out = {
+        name: all_counts[class_id]
+        for class_id, name in enumerate(feature.names)
+        if class_id not in common
+    }
+    parts = {name: _select_classes(part, label, common) for name, part in data.items()}
+    return DatasetDict(parts), left_out
 
 
-def _only(part: Dataset, label: str, stay: list[int]) -> Dataset:
-    """The rows of the classes that stay, numbered anew."""
-    places = {old: new for new, old in enumerate(stay)}
-    numbers = part[label][:]
-    kept = part.select([row for row, number in enumerate(numbers) if number in places])
-    names = [part.features[label].names[number] for number in stay]
+def _select_classes(part: Dataset, label: str, classes: list[int]) -> Dataset:
+    """The rows of the given class ids, renumbered from 0."""
+    new_ids = {old: new for new, old in enumerate(classes)}
+    class_ids = part[label][:]
+    selected = part.select([row for row, class_id in enumerate(class_ids) if class_id in new_ids])
+    names = [part.features[label].names[class_id] for class_id in classes]
     features = part.features.copy()
     features[label] = ClassLabel(names=names)
-    columns = kept.to_dict()
-    columns[label] = [places[number] for number in kept[label]]
+    columns = selected.to_dict()
+    columns[label] = [new_ids[class_id] for class_id in selected[label]]
     return Dataset.from_dict(columns, features=features)

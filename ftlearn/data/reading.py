@@ -1,4 +1,4 @@
-"""A strict reader for CSV, TSV, JSONL and Parquet: what it cannot read, it names by line."""
+"""A strict reader for CSV, TSV, JSONL and Parquet: it names by line what it cannot read."""
 
 from __future__ import annotations
 
@@ -21,53 +21,60 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What a read took and what it refused.
+    """What was read from a file, and what was rejected.
 
     Parameters
     ----------
     path : the file
     rows : number of rows read
-    refused : the rows that were not read, each with the line it starts on (from 1) and the reason
+    rejected : the rows that were not read, each with the line it starts on (from 1) and the reason
     encoding, delimiter, quoting : as used; None where the format has none
-    notes : what else one should know of how the file was read
+    notes : further remarks on how the file was read
     """
 
     path: str
     rows: int
-    refused: tuple[Rejected, ...]
+    rejected: tuple[Rejected, ...]
     encoding: str | None
     delimiter: str | None
     quoting: str | None = None
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        how = [self.encoding, self.delimiter and f"delimiter {self.delimiter!r}"]
-        how.append("quoting none" if self.quoting == "none" else None)
-        how = ", ".join(part for part in how if part)
-        head = f"{self.path}: {self.rows} rows read" + (f" ({how})" if how else "")
-        lines = [f"  line {line}: {reason}" for line, reason in self.refused[:SHOWN]]
-        if len(self.refused) > SHOWN:
-            lines.append(f"  ... and {len(self.refused) - SHOWN} more")
+        details = []
+        if self.encoding:
+            details.append(self.encoding)
+        if self.delimiter:
+            details.append(f"delimiter {self.delimiter!r}")
+        if self.quoting == "none":
+            details.append("quoting none")
+        how = f" ({', '.join(details)})" if details else ""
+        lines = [f"{self.path}: {self.rows} rows read{how}, {len(self.rejected)} refused"]
+        lines += [f"  line {line}: {reason}" for line, reason in self.rejected[:SHOWN]]
+        if len(self.rejected) > SHOWN:
+            lines.append(f"  ... and {len(self.rejected) - SHOWN} more")
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join([f"{head}, {len(self.refused)} refused", *lines])
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The good rows of a file as columns of texts, the line of each, and the report."""
+    """The good rows of a file as columns of strings, the line of each row, and the report."""
 
     columns: dict[str, list[str | None]]
     report: ReadReport
     lines: list[int]
 
-    def without(self, refused: Sequence[Rejected]) -> Table:
-        """The table without the rows on some lines, which its report then names as refused."""
-        strange = {row.line for row in refused}
-        kept = [at for at, line in enumerate(self.lines) if line not in strange]
-        columns = {name: [cells[at] for at in kept] for name, cells in self.columns.items()}
-        every = tuple(sorted([*self.report.refused, *refused]))
-        report = replace(self.report, rows=len(kept), refused=every)
-        return Table(columns, report, [self.lines[at] for at in kept])
+    def without(self, rejected: Sequence[Rejected]) -> Table:
+        """The table without the rejected rows, which are added to those of its report."""
+        rejected_lines = {row.line for row in rejected}
+        indices = [index for index, line in enumerate(self.lines) if line not in rejected_lines]
+        columns = {
+            name: [cells[index] for index in indices] for name, cells in self.columns.items()
+        }
+        all_rejected = tuple(sorted([*self.report.rejected, *rejected]))
+        report = replace(self.report, rows=len(indices), rejected=all_rejected)
+        return Table(columns, report, [self.lines[index] for index in indices])
 
 
 def read(
@@ -80,33 +87,32 @@ def read(
     encoding: str | None = None,
     quoting: str = "auto",
 ) -> tuple[Dataset, ReadReport]:
-    """Read a .csv, .tsv, .jsonl or .parquet file into a `Dataset` that keeps every cell as it is.
+    """Read a .csv, .tsv, .jsonl or .parquet file into a `Dataset` that leaves every cell unchanged.
 
     text : the column with the text, or the two columns of a text pair
     label : the label column, or None for texts without labels
     kind : "class" for a `ClassLabel` in natural order (1, 2, 10), "number" for float32, "auto" for
         numbers where all labels are numbers and at least one is not whole, and classes otherwise
-    delimiter : one character; by default what a first line `sep=;` states, else comma and tab
+    delimiter : one character; by default what a first line `sep=;` states, else comma or tab
     encoding : by default UTF-8, or UTF-16 where the file starts with its mark
     quoting : "csv" for quotes around fields (RFC 4180), "none" where they are characters and each
-        line is a row; "auto" is "csv" for CSV and what the file looks like for TSV (see the report)
+        line is a row; "auto" is "csv" for CSV and is detected for TSV (see the report)
 
-    All other columns are strings; `NA`, `null` and `None` stay the text they are; those without a
-    name, or with that of another, are left out. A row that is broken, does not decode, has ten
-    million characters in a cell, or no text or label, is refused and named in the report by its
-    line. Raises `DataError` where the file as a whole cannot be trusted: a quote is not closed, or
-    more than one line in twenty does not decode and fewer prove the encoding right.
+    All other columns are strings, and `NA`, `null` and `None` stay text; columns whose name is
+    empty or repeated are left out. A row that is broken, does not decode, has more than ten
+    million characters in a cell, or lacks a text or a label, is rejected and named in the report
+    by its line. Raises `DataError` where the whole file cannot be trusted: a quote is not closed,
+    or more than one line in twenty does not decode and fewer lines confirm the encoding.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.csv"
     >>> _ = path.write_text("text,label\\nA new chip,10\\n,2\\nNA,2\\n")
     >>> dataset, report = read(path, label="label")
-    >>> dataset["text"][:], dataset.features["label"].names, report.refused[0].line
+    >>> dataset["text"][:], dataset.features["label"].names, report.rejected[0].line
     (['A new chip', 'NA'], ['2', '10'], 3)
     """
     wanted = Columns.of(text, label, kind)
-    how = {"delimiter": delimiter, "encoding": encoding, "quoting": quoting}
-    table = read_table(Path(path), wanted, **how)
+    table = read_table(Path(path), wanted, delimiter=delimiter, encoding=encoding, quoting=quoting)
     feature = label_feature(table.columns[label], kind, table.lines) if label else None
     return to_dataset(table, wanted, feature), table.report
 
@@ -119,14 +125,13 @@ def read_table(
     encoding: str | None = None,
     quoting: str = "auto",
 ) -> Table:
-    """The good rows of a file as texts: `read` up to the features, which parts may share."""
+    """The good rows of a file as strings: `read` without the features, which parts may share."""
     check_suffix(path, SUFFIXES)
     file_format = Format(FORMATS[path.suffix.lower()], delimiter, encoding, quoting)
     with opened(path, wanted, file_format) as source:
         rows = list(source.rows)
     lines = [row.line for row in rows if isinstance(row, Record)]
     good = [row.cells for row in rows if isinstance(row, Record)]
-    lines = [row.line for row in rows if isinstance(row, Record)]
     names = source.names or list(dict.fromkeys(name for cells in good for name in cells))
     _need_rows(rows, source.names, path)
     report = _report(path, rows, source)
@@ -136,11 +141,17 @@ def read_table(
 
 
 def _report(path: Path, rows: Sequence[Row], source: Source) -> ReadReport:
-    refused = tuple(row for row in rows if isinstance(row, Rejected))
+    rejected = tuple(row for row in rows if isinstance(row, Rejected))
     used = source.format
-    quoting = used.quoting if used.delimiter else None
-    how = (used.encoding, used.delimiter, quoting, tuple(source.notes()))
-    return ReadReport(str(path), len(rows) - len(refused), refused, *how)
+    return ReadReport(
+        str(path),
+        rows=len(rows) - len(rejected),
+        rejected=rejected,
+        encoding=used.encoding,
+        delimiter=used.delimiter,
+        quoting=used.quoting if used.delimiter else None,
+        notes=tuple(source.notes()),
+    )
 
 
 def _need_rows(rows: Sequence[Row], names: list[str] | None, path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Three parts from one data set: stratified, with groups kept whole, the same in any row order.
+"""Three parts from one data set: stratified, groups unbroken, independent of the row order.
 
-A row's place is decided by a hash of the seed and the row's content, not by its position: shuffle
-the file, and every row still lands in the same part.
+A hash of the seed and the row's content decides where a row goes, not its position: shuffle the
+file, and every row still lands in the same part.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def split(
     group: str | None = None,
     seed: int = 0,
 ) -> DatasetDict:
-    """Split rows into train, valid and test, the same for any order of the rows.
+    """Split rows into train, valid and test, independently of the order of the rows.
 
     Parameters
     ----------
     sizes : three fractions that sum to 1, or three whole numbers that sum to the number of rows
     stratify : a column whose values are spread over the parts in proportion, to within one row
     group : a column whose rows with equal values stay together; a row without a value (None or
-        empty) is a group of its own. Counts are then met as closely as whole groups allow
+        empty) is a group of its own. Counts are then met as closely as unbroken groups allow
     seed : another seed gives another split
 
-    Raises `DataError` where a class has fewer rows than there are parts, or a group fits nowhere.
+    Raises `DataError` where a class has fewer rows than there are parts, or a group fits no part.
 
     >>> notes = Dataset.from_dict({"text": list("abcdefgh"), "label": [0, 1] * 4})
     >>> parts = split(notes, sizes=(4, 2, 2), stratify="label")
@@ -54,9 +54,12 @@ def split(
     classes = _classes(dataset, stratify)
     quotas = _quotas(classes, totals, stratify)
     groups = _groups(dataset, group, order)
-    home = _assign(groups, classes, quotas, group)
+    assigned = _assign(groups, classes, quotas, group)
     return DatasetDict(
-        {name: dataset.select([i for i in order if home[i] == p]) for p, name in enumerate(PARTS)}
+        {
+            name: dataset.select([i for i in order if assigned[i] == part])
+            for part, name in enumerate(PARTS)
+        }
     )
 
 
@@ -70,19 +73,19 @@ def subset(dataset: Dataset, *, per_class: int, label: str = "label", seed: int 
     """
     need_columns([label], dataset.column_names, "the data set")
     labels = dataset[label][:]
-    ranks: Counter = Counter()
-    places = []
+    counts: Counter = Counter()
+    ranked = []  # (rank of the row within its class, row)
     for i in hash_order(dataset, seed):
-        places.append((ranks[labels[i]], i))
-        ranks[labels[i]] += 1
+        ranked.append((counts[labels[i]], i))
+        counts[labels[i]] += 1
     for value, name in _class_names(dataset, label).items():
-        if not 1 <= per_class <= ranks[value]:
+        if not 1 <= per_class <= counts[value]:
             raise DataError(
                 f"per_class={per_class} rows were asked of class {name!r}, which has "
-                f"{ranks[value]}; ask for between 1 and that many."
+                f"{counts[value]}; ask for between 1 and that many."
             )
-    drawn = [(rank, i) for rank, i in places if rank < per_class]
-    return dataset.select([i for _, i in sorted(drawn, key=lambda place: place[0])])
+    drawn = [(rank, i) for rank, i in ranked if rank < per_class]
+    return dataset.select([i for _, i in sorted(drawn, key=lambda pair: pair[0])])
 
 
 def hash_order(dataset: Dataset, seed: int) -> list[int]:
@@ -112,13 +115,13 @@ def _totals(sizes: Sizes, rows: int) -> list[int]:
         raise DataError(f"sizes={sizes} sum to {sum(sizes):g}; fractions must sum to 1.")
     ideal = np.array(sizes) * rows
     totals = np.floor(ideal + 1e-9).astype(int)
-    most = np.argsort(totals - ideal, kind="stable")[: rows - totals.sum()]
-    totals[most] += 1
+    largest_remainders = np.argsort(totals - ideal, kind="stable")[: rows - totals.sum()]
+    totals[largest_remainders] += 1
     return totals.tolist()
 
 
 def _class_names(dataset: Dataset, column: str) -> dict[Hashable, str]:
-    """The name of each value of a label column; of a `ClassLabel` also where it has no rows."""
+    """The name of each value of a label column; for a `ClassLabel` also of classes without rows."""
     names = getattr(dataset.features[column], "names", None)
     if names:
         return dict(enumerate(names))
@@ -133,11 +136,11 @@ def _classes(dataset: Dataset, stratify: str | None) -> list[str]:
 
 
 def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None) -> dict:
-    """Rows of each class for each part, whole numbers next to the ideal n_c · total_p / N.
+    """Rows per class and part, the ideal n_c · total_p / N rounded up or down.
 
-    Controlled rounding: a transport problem with bounds floor and ceiling always has a whole
-    solution with the right sums over classes and over parts, and the simplex method stops in one.
-    A class that would be missing from a part is rounded up first.
+    Controlled rounding: a transportation problem whose bounds are floor and ceiling always has an
+    integer solution with the right sums over classes and over parts, and the simplex method ends
+    in one. A class that would be missing from a part is rounded up first.
     """
     counts = Counter(classes)
     used = sum(total > 0 for total in totals)
@@ -165,7 +168,7 @@ def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None)
 
 
 def _groups(dataset: Dataset, group: str | None, order: Sequence[int]) -> list[list[int]]:
-    """Rows that stay together, largest group first, equally large ones in hash order."""
+    """Rows that stay together, the largest group first, groups of equal size in hash order."""
     values = dataset[group][:] if group else [None] * len(dataset)
     groups = defaultdict(list)
     for i in order:
@@ -177,24 +180,25 @@ def _groups(dataset: Dataset, group: str | None, order: Sequence[int]) -> list[l
 def _assign(
     groups: Sequence[list[int]], classes: Sequence[str], quotas: dict, group: str | None
 ) -> dict[int, int]:
-    """The part of each row: each group goes where it overflows least and most is missing.
+    """The part of each row: each group goes where it exceeds the quota least and most is missing.
 
-    The last groups go to parts that are still empty, so that no part stays empty.
+    The last groups go to parts that are still empty, so that no part remains empty.
     """
     totals = sum(quotas.values())
-    empty = set(np.flatnonzero(totals).tolist())
     _check_groups(groups, totals, group)
-    left = {name: quota.astype(float) for name, quota in quotas.items()}
-    used, home = sorted(empty), {}
+    used = np.flatnonzero(totals).tolist()
+    empty = set(used)
+    missing = {name: quota.astype(float) for name, quota in quotas.items()}
+    assigned = {}
     for number, rows in enumerate(groups):
         counts = Counter(classes[i] for i in rows)
-        choice = sorted(empty) if len(groups) - number <= len(empty) else used
-        part = min(choice, key=lambda p: _misfit(counts, left, quotas, p))
+        candidates = sorted(empty) if len(groups) - number <= len(empty) else used
+        part = min(candidates, key=lambda p: _misfit(counts, missing, quotas, p))
         empty.discard(part)
         for name, count in counts.items():
-            left[name][part] -= count
-        home.update(dict.fromkeys(rows, part))
-    return home
+            missing[name][part] -= count
+        assigned.update(dict.fromkeys(rows, part))
+    return assigned
 
 
 def _check_groups(groups: Sequence[list[int]], totals: np.ndarray, group: str | None) -> None:
@@ -210,8 +214,10 @@ def _check_groups(groups: Sequence[list[int]], totals: np.ndarray, group: str | 
         )
 
 
-def _misfit(counts: Counter, left: dict, quotas: dict, part: int) -> tuple[float, float]:
+def _misfit(counts: Counter, missing: dict, quotas: dict, part: int) -> tuple[float, float]:
     """How badly a group fits a part: rows above the quota, then how full the part is already."""
-    over = sum(max(0.0, count - left[name][part]) for name, count in counts.items())
-    room = sum(n * left[name][part] / max(quotas[name][part], 1) for name, n in counts.items())
-    return over, -room
+    excess = sum(max(0.0, count - missing[name][part]) for name, count in counts.items())
+    room = sum(
+        count * missing[name][part] / max(quotas[name][part], 1) for name, count in counts.items()
+    )
+    return excess, -room

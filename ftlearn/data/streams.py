@@ -1,4 +1,4 @@
-"""Rows from a file or from standard input, one after the other, in bounded memory."""
+"""Rows from a file or from standard input, one at a time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 @dataclass(frozen=True)
 class Format:
-    """How a source is written; what is None or "auto" is found out.
+    """How a source is written; what is None or "auto" is detected.
 
     Parameters
     ----------
-    name : txt (one text a line), csv, tsv, jsonl or parquet; by default as the suffix says, and
+    name : txt (one text per line), csv, tsv, jsonl or parquet; by default as the suffix says, and
         txt for standard input
     delimiter : one character for csv and tsv; by default what a first line `sep=;` states, as Excel
-        writes it, and else the comma and the tab
+        writes it, and otherwise the comma or the tab
     encoding : by default UTF-8, or UTF-16 where the source starts with its mark
-    quoting : of csv and tsv: "csv" for quotes around fields, as in RFC 4180, "none" for quotes that
-        are characters, so that each line is a row. "auto" is "csv", but with tabs what the whole
-        file looks like (`quoting.choose`), and "none" with tabs on standard input
+    quoting : for csv and tsv: "csv" for quotes around fields, as in RFC 4180, "none" for quotes
+        that are ordinary characters, so that each line is a row. "auto" is "csv"; with tabs it is
+        detected from the whole file (`quoting.choose`), and is "none" on standard input
     """
 
     name: str | None = None
@@ -52,12 +52,12 @@ class Format:
     quoting: str = "auto"
 
     def of(self, source: str | Path) -> Format:
-        """The format of a source, its name settled; raises `DataError`.
+        """The format of a source, with its name filled in; raises `DataError`.
 
         >>> Format().of("notes.tsv")
         Format(name='tsv', delimiter=None, encoding=None, quoting='auto')
         """
-        name = self.name or _name_of(source)
+        name = self.name or _format_of(source)
         if name not in FORMATS.values():
             known = ", ".join(dict.fromkeys(FORMATS.values()))
             raise DataError(
@@ -90,10 +90,10 @@ class Source:
     ----------
     names : its columns, or None for JSON lines, where each row has its own
     rows : its rows in order, checked
-    format : as it is used
-    total, unit, done : how much there is (None: not known) in bytes ("B") or rows, and how much
-        of it was read
-    notes : what one should know of how it was read; complete after the last row
+    format : the format with all defaults filled in
+    total, unit, done : how much there is (None: unknown) in bytes ("B") or rows, and how much of it
+        has been read
+    notes : remarks on how it was read; complete after the last row
     """
 
     names: list[str] | None
@@ -113,12 +113,12 @@ def stream(
     kind: str = "auto",
     file_format: Format | None = None,
 ) -> Iterator[Row]:
-    """Yield the rows of a file, or of standard input ("-"), as `Record` or `Refusal`, in order.
+    """Yield the rows of a file, or of standard input ("-"), as `Record` or `Rejected`, in order.
 
-    Rows are refused as by `ftlearn.data.read`, and the arguments are the same. In a .txt each line
-    is a row with one column, named `text`; a blank one is refused. One row is held at a time (and
-    a few pages of a Parquet file). Raises `DataError` when it comes to a place from which the rest
-    cannot be trusted.
+    Rows are rejected as by `ftlearn.data.read`, and the arguments are the same. In a .txt file each
+    line is a row with one column, named `text`; a blank line is rejected. One row is in memory at a
+    time (and a few pages of a Parquet file). Raises `DataError` on reaching a place after which the
+    rest cannot be trusted.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
@@ -126,11 +126,11 @@ def stream(
     >>> for row in stream(path):
     ...     print(row)
     Record(line=1, cells={'text': 'A new chip'})
-    Refusal(line=2, reason="'text' is empty")
+    Rejected(line=2, reason="'text' is empty")
     Record(line=3, cells={'text': 'A new record'})
     """
-    with opened(source, Columns.of(text, label, kind), file_format or Format()) as found:
-        yield from found.rows
+    with opened(source, Columns.of(text, label, kind), file_format or Format()) as open_source:
+        yield from open_source.rows
 
 
 @contextmanager
@@ -157,45 +157,50 @@ def _start(path: Path) -> bytes:
         return file.read(START)
 
 
-def _text_source(data: Bytes, path: Path | None, wanted: Columns, given: Format) -> Source:
-    check_start(data.first, data.place, given.name)
-    newline = "\n" if given.name == "jsonl" else None  # in JSON a \r is a space
-    lines = Lines(data, given.encoding, newline)
-    names, notes = None, [lines.note]
-    used = replace(given, encoding=lines.encoding)
-    if given.name == "jsonl":
+def _text_source(data: Bytes, path: Path | None, wanted: Columns, file_format: Format) -> Source:
+    check_start(data.first, data.place, file_format.name)
+    newline = "\n" if file_format.name == "jsonl" else None  # in JSON a \r is a space
+    lines = Lines(data, file_format.encoding, newline)
+    names = None
+    note_functions = [lines.note]
+    used = replace(file_format, encoding=lines.encoding)
+    if file_format.name == "jsonl":
         rows = json_rows(lines, wanted.columns)
-    elif given.name == "txt":
-        names, rows = _only_text(wanted, data.place), text_rows(lines, wanted.text[0])
+    elif file_format.name == "txt":
+        names = _only_text(wanted, data.place)
+        rows = text_rows(lines, wanted.text[0])
     else:
-        table, why = _table(lines, path, wanted, given)
-        names, rows = table.names, table.rows()
-        notes += [lambda: why or table.note()]
+        table, quoting_note = _table(lines, path, wanted, file_format)
+        names = table.names
+        rows = table.rows()
+        note_functions.append(lambda: quoting_note or table.note())
         used = replace(used, delimiter=table.dialect.delimiter, quoting=table.dialect.quoting)
         need_columns(wanted.columns, names, data.place)
     size = None if path is None else path.stat().st_size
 
-    def told() -> list[str]:
-        return [note for note in (find() for find in notes) if note]
+    def notes() -> list[str]:
+        return [note for note in (function() for function in note_functions) if note]
 
-    return Source(names, map(wanted.check, rows), used, size, "B", lambda: data.done, told)
+    return Source(names, map(wanted.check, rows), used, size, "B", lambda: data.done, notes)
 
 
 def _table(
-    lines: Lines, path: Path | None, wanted: Columns, given: Format
+    lines: Lines, path: Path | None, wanted: Columns, file_format: Format
 ) -> tuple[Delimited, str | None]:
-    """Delimited text with its header read, and why its quoting is what it is, where in doubt."""
+    """Delimited text with its header read, and a note on its quoting where that is in doubt."""
     stated, content = stated_delimiter(lines)
-    delimiter = given.delimiter or stated or DELIMITERS[given.name]
-    found = Choice(given.quoting)
-    if given.quoting == "auto":
-        found = _quoting(path, delimiter, lines.encoding)
-    dialect = Dialect(delimiter, found.quoting, asked=given.quoting != "auto")
-    return Delimited(lines, content, dialect, wanted.columns), found.note
+    delimiter = file_format.delimiter or stated or DELIMITERS[file_format.name]
+    explicit = file_format.quoting != "auto"
+    if explicit:
+        choice = Choice(file_format.quoting)
+    else:
+        choice = _detect_quoting(path, delimiter, lines.encoding)
+    dialect = Dialect(delimiter, choice.quoting, explicit)
+    return Delimited(lines, content, dialect, wanted.columns), choice.note
 
 
-def _quoting(path: Path | None, delimiter: str, encoding: str) -> Choice:
-    """The quoting of a file by its delimiter, and with tabs by a first reading."""
+def _detect_quoting(path: Path | None, delimiter: str, encoding: str) -> Choice:
+    """The quoting by the delimiter, and with tabs by reading the file once before."""
     if delimiter != "\t":
         return Choice("csv")
     if path is None:
@@ -207,27 +212,28 @@ def _quoting(path: Path | None, delimiter: str, encoding: str) -> Choice:
 def _only_text(wanted: Columns, place: str) -> list[str]:
     if len(wanted.columns) > 1:
         raise DataError(
-            f"{place} is read as one text a line, so it has no columns {list(wanted.columns)}; "
-            "bring them as csv or jsonl, and name that format where the suffix does not."
+            f"{place} is read as one text per line, so it has no columns {list(wanted.columns)}; "
+            "give them as csv or jsonl, and name that format where the suffix does not."
         )
     return list(wanted.text)
 
 
-def _parquet_source(path: Path, wanted: Columns, given: Format) -> Source:
+def _parquet_source(path: Path, wanted: Columns, file_format: Format) -> Source:
     names, rows, total = parquet_rows(path, wanted.columns)
     rows = with_class_names(rows, class_names(path))
     need_columns(wanted.columns, names, str(path))
-    read = [0]
+    rows_read = 0
 
-    def counted() -> Iterator[Row]:
+    def checked_rows() -> Iterator[Row]:
+        nonlocal rows_read
         for row in rows:
-            read[0] += 1
+            rows_read += 1
             yield wanted.check(row)
 
-    return Source(names, counted(), given, total, " rows", lambda: read[0], list)
+    return Source(names, checked_rows(), file_format, total, " rows", lambda: rows_read, list)
 
 
-def _name_of(source: str | Path) -> str:
+def _format_of(source: str | Path) -> str:
     if source == STANDARD_INPUT:
         return "txt"
     check_suffix(Path(source), tuple(FORMATS), ", or any file whose format is named")

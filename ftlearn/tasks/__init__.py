@@ -1,4 +1,4 @@
-"""Tasks: how rows become model inputs, which loss, which metrics, how outputs become answers."""
+"""Tasks: how rows become model inputs, which loss and metrics, how outputs become predictions."""
 
 from ftlearn.tasks.base import Task
 from ftlearn.tasks.classification import Classification, classification

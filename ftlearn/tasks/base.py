@@ -1,4 +1,4 @@
-"""What every task shares: text columns, tokenising, batches."""
+"""What all tasks share: text columns, tokenising, batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 
-from ftlearn.compatibility import window as windows
+from ftlearn.compatibility.window import cut
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.losses import LossSum, count_targets
 from ftlearn.runtime.arguments import whole_number
@@ -27,7 +27,7 @@ class TruncationWarning(UserWarning):
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """One kind of problem. Subclasses say what the targets, the loss and the answers are.
+    """One kind of problem. Subclasses define the targets, the loss and the predictions.
 
     ``text`` is a column name, or a pair of names for tasks about two texts. Texts longer than
     ``max_length`` tokens are cut at the end, counted, and reported by a warning.
@@ -37,26 +37,26 @@ class Task(ABC):
     target: str = "label"
     max_length: int = 128
     head: ClassVar[str]
-    """The transformers head this task needs: sequence classification or causal lm."""
+    """The transformers head that this task needs: sequence classification or causal lm."""
     monitor: ClassVar[str]
     """The metric, lower is better, by which training picks its best weights."""
     columns: ClassVar[int] = 1
-    """Columns K of kept outputs that ``metrics`` needs at least."""
+    """The least number of columns K of the outputs that ``metrics`` needs."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_length", whole_number("max_length", self.max_length, 1))
 
     @abstractmethod
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
-        """Summed loss and count of a batch."""
+        """The summed loss of a batch and the number of targets in it."""
 
     def reduce_logits(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """What prediction keeps of a batch of logits: one row of outputs (B, K) for each text."""
+        """The outputs (B, K) that prediction keeps of a batch of logits, one row per text."""
         return logits
 
     @abstractmethod
     def decode(self, outputs: np.ndarray) -> list[Any]:
-        """Kept outputs (N, K) as answers a person can read, one a row."""
+        """Outputs (N, K) as readable predictions, one per row."""
 
     @abstractmethod
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -67,7 +67,7 @@ class Task(ABC):
         return count_targets(targets)
 
     def metric_names(self) -> tuple[str, ...]:
-        """The names of the scores, for whoever asks before there are any."""
+        """The names of the metrics, also before there are any outputs."""
         return tuple(self.metrics(np.ones((1, self.columns)), np.zeros(1, dtype=int)))
 
     @abstractmethod
@@ -79,59 +79,57 @@ class Task(ABC):
         return {}
 
     def targets(self, dataset: Dataset) -> Sequence[Any]:
-        """The targets of all rows, as the loss wants them."""
+        """The targets of all rows, in the form that the loss takes."""
         require_columns(dataset, [self.target])
         return dataset[self.target]
 
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
-        """Tokenise all rows; no padding yet."""
+        """Tokenise all rows, without padding."""
         inputs, truncated = self._token_ids(dataset, tokenizer)
         return Encoded(inputs, list(self.targets(dataset)), self.window(tokenizer), truncated)
 
     def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
-        """Tokenise bare texts (or pairs of texts) that have no targets."""
+        """Tokenise texts, or pairs of texts, without targets."""
         texts = list(texts)
         if isinstance(self.text, str):
             columns = {self.text: texts}
         else:
-            columns = dict(zip(self.text, map(list, zip(*texts, strict=True)), strict=True))
+            first, second = zip(*texts, strict=True)
+            columns = {self.text[0]: list(first), self.text[1]: list(second)}
         inputs, truncated = self._token_ids(Dataset.from_dict(columns), tokenizer)
         return Encoded(inputs, [0] * len(texts), self.window(tokenizer), truncated)
 
     def batches(self, dataset: Dataset, tokenizer: Any, config: TrainConfig) -> Batches:
-        """The training batches of a data set in the order that ``config.seed`` gives."""
+        """The training batches of a data set in the order that ``config.seed`` determines."""
         encoded = self.encode(dataset, tokenizer)
         return Batches(encoded, tokenizer, config.batch_size, config.micro_batches, config.seed)
 
     def window(self, tokenizer: Any) -> int:
-        """Tokens that are read of each text: what is asked for, as far as the model has them."""
+        """Tokens that are read of each text: ``max_length``, or fewer if the model reads fewer."""
         return min(self.max_length, tokenizer.model_max_length)
 
     def _token_ids(
         self, dataset: Dataset, tokenizer: Any
     ) -> tuple[dict[str, list[list[int]]], int]:
+        """The tokenizer's outputs for all rows, cut to the window, and the number of rows cut."""
         names = [self.text] if isinstance(self.text, str) else list(self.text)
         require_columns(dataset, names)
         if len(dataset) == 0:
             raise ValueError("the data set is empty (0 rows): load one with at least one row")
         window = self.window(tokenizer)
         columns = [check_texts(dataset[name], name) for name in names]
-        whole = tokenizer(*columns, verbose=False)
-        long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > window]
-        if long:
-            longest = max(len(whole["input_ids"][row]) for row in long)
-            allowed = tokenizer.model_max_length
-            warnings.warn(
-                windows.cut(len(long), len(dataset), window, longest, allowed),
-                TruncationWarning,
-                stacklevel=4,
-            )
-            whole = tokenizer(*columns, truncation=True, max_length=window)
-        return {name: list(ids) for name, ids in whole.items()}, len(long)
+        encoding = tokenizer(*columns, verbose=False)
+        lengths = [len(ids) for ids in encoding["input_ids"]]
+        truncated = sum(length > window for length in lengths)
+        if truncated:
+            message = cut(truncated, len(dataset), window, max(lengths), tokenizer.model_max_length)
+            warnings.warn(message, TruncationWarning, stacklevel=4)
+            encoding = tokenizer(*columns, truncation=True, max_length=window)
+        return {name: list(ids) for name, ids in encoding.items()}, truncated
 
 
 def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
-    """Raise KeyError, naming the columns that exist, when one is missing; TypeError for no data."""
+    """Raise KeyError for a missing column, naming those that exist; TypeError for another type."""
     if not hasattr(dataset, "column_names"):
         raise TypeError(
             f"the data is a {type(dataset).__name__}: pass a datasets.Dataset, such as "
@@ -139,12 +137,12 @@ def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
         )
     for name in names:
         if name not in dataset.column_names:
-            have = ", ".join(dataset.column_names)
-            raise KeyError(f"the data set has no column {name!r}; it has: {have}")
+            existing = ", ".join(dataset.column_names)
+            raise KeyError(f"the data set has no column {name!r}; it has: {existing}")
 
 
 def check_texts(texts: Sequence[Any], column: str) -> list[str]:
-    """The texts as a list; raise ValueError at the first that is no text or is blank."""
+    """The texts as a list; raise ValueError at the first that is not a string or is blank."""
     texts = list(texts)
     for row, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
@@ -156,7 +154,7 @@ def check_texts(texts: Sequence[Any], column: str) -> list[str]:
 
 
 def training_part(data: Dataset | DatasetDict) -> Dataset:
-    """The rows a task is defined by: the part named train, or the data set itself."""
+    """The rows that define a task: the part named train, or the data set itself."""
     if isinstance(data, DatasetDict):
         if "train" not in data:
             raise KeyError(f"the data has no part 'train'; it has: {', '.join(data)}")

@@ -1,4 +1,4 @@
-"""One label out of C for each text."""
+"""One label out of C per text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ftlearn.tasks.base import Task, require_columns, training_part
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Task):
-    """Texts into C classes: cross-entropy on logits (B, C)."""
+    """One of C classes per text: cross-entropy on logits (B, C)."""
 
     labels: tuple[str, ...]
     label_smoothing: float = 0.0
@@ -30,7 +30,7 @@ class Classification(Task):
         return losses.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
     def decode(self, outputs: np.ndarray) -> list[str]:
-        return [self.labels[column] for column in outputs.argmax(-1)]
+        return [self.labels[class_id] for class_id in outputs.argmax(-1)]
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return metrics.classification(outputs, targets)
@@ -39,29 +39,27 @@ class Classification(Task):
         return metrics.log_losses(outputs, targets)
 
     def head_arguments(self) -> dict[str, Any]:
-        ids = dict(enumerate(self.labels))
         return {
             "num_labels": len(self.labels),
-            "id2label": ids,
-            "label2id": {label: column for column, label in ids.items()},
+            "id2label": dict(enumerate(self.labels)),
+            "label2id": {label: class_id for class_id, label in enumerate(self.labels)},
             "problem_type": "single_label_classification",
         }
 
     def targets(self, dataset: Dataset) -> list[int]:
-        """Class ids (N,); ids or names that the task does not know raise ValueError."""
+        """Class ids (N,); raises ValueError for ids or names that the task does not know."""
         require_columns(dataset, [self.target])
         feature = dataset.features[self.target]
         values = list(dataset[self.target])
-        names = feature.names if isinstance(feature, ClassLabel) else None
-        if names is not None:
-            self._check_ids(values, len(names))
-            values = [names[value] for value in values]
+        if isinstance(feature, ClassLabel):
+            self._check_ids(values, len(feature.names))
+            values = [feature.names[value] for value in values]
         require_labels(values, self.target)
-        column = {label: at for at, label in enumerate(self.labels)}
-        unknown = {str(value) for value in values} - set(column)
+        class_ids = {label: class_id for class_id, label in enumerate(self.labels)}
+        unknown = {str(value) for value in values} - set(class_ids)
         if unknown:
             raise ValueError(unknown_labels(self.target, unknown, self.labels))
-        return [column[str(value)] for value in values]
+        return [class_ids[str(value)] for value in values]
 
     def _check_ids(self, values: list[int | None], count: int) -> None:
         for row, value in enumerate(values):
@@ -80,9 +78,9 @@ def classification(
     max_length: int = 128,
     label_smoothing: float = 0.0,
 ) -> Classification:
-    """A classification task whose labels are those of the data (its part ``train``).
+    """A classification task with the labels of the data (of its part ``train``).
 
-    Labels that are no ``ClassLabel`` are put in natural order (2 before 10). Raises KeyError for
+    Labels that are not a ``ClassLabel`` are put in natural order (2 before 10). Raises KeyError for
     a missing column and ValueError for a missing label or fewer than two classes.
 
     >>> articles = Dataset.from_dict({"text": ["a", "b"], "label": ["cold", "warm"]})

@@ -19,8 +19,8 @@ from ftlearn.tasks.base import Task
 class LanguageModelling(Task):
     """Causal language modelling: cross-entropy per token on logits (B, T, V).
 
-    The targets of a text are its own token ids; what is kept of the outputs is the loss of
-    each text, its sum over tokens and the number of them, (B, 2).
+    The targets of a text are its own token ids. The outputs (B, 2) are the loss of each text,
+    summed over its tokens, and the number of these tokens.
     """
 
     head: ClassVar[str] = "causal lm"
@@ -34,10 +34,11 @@ class LanguageModelling(Task):
         return losses.count_targets(targets[:, 1:])  # nothing predicts the first token
 
     def reduce_logits(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        rows = [
-            losses.next_token(*row) for row in zip(logits.split(1), targets.split(1), strict=True)
-        ]
-        return torch.tensor([[row.total.item(), row.count] for row in rows])
+        outputs = []
+        for row_logits, row_targets in zip(logits.split(1), targets.split(1), strict=True):
+            loss = losses.next_token(row_logits, row_targets)
+            outputs.append([loss.total.item(), loss.count])
+        return torch.tensor(outputs)
 
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         inputs, truncated = self._token_ids(dataset, tokenizer)

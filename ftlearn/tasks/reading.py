@@ -1,4 +1,4 @@
-"""The rows of a file as a task wants them."""
+"""The rows of a file as a task needs them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from ftlearn.tasks.regression import Regression
 
 
 def read_for(task: Task, path: Path, **reading: str | None) -> tuple[Dataset, ReadReport]:
-    """The rows of a file for a task that is known: class labels as they stand, numbers as numbers.
+    """The rows of a file for an existing task: class labels as strings, numbers as numbers.
 
-    One label in all rows is as good as several here, where nothing is to be learnt. ``reading``
-    holds delimiter, encoding and the like, as ``data.read`` takes them. Raises DataError.
+    All rows may have the same label here, since nothing is trained. ``reading`` holds delimiter,
+    encoding and quoting, as ``data.read`` takes them. Raises DataError.
     """
     table, wanted = table_for(task, path, **reading)
     return as_rows(table, wanted), table.report
 
 
 def table_for(task: Task, path: Path, **reading: str | None) -> tuple[Table, Columns]:
-    """A file's columns that a task reads, with the lines they stand on."""
+    """The columns of a file that a task reads, with the line of each row."""
     label = None if isinstance(task, LanguageModelling) else task.target
-    wanted = Columns.of(task.text, label, "number" if isinstance(task, Regression) else "class")
+    kind = "number" if isinstance(task, Regression) else "class"
+    wanted = Columns.of(task.text, label, kind)
     return read_table(path, wanted, **reading), wanted
 
 
 def as_rows(table: Table, wanted: Columns) -> Dataset:
-    """A table as a data set: class labels as they stand, numbers as numbers."""
-    return to_dataset(table, wanted, Value("float32") if wanted.kind == "number" else None)
+    """A table as a data set: class labels as strings, numbers as numbers."""
+    feature = Value("float32") if wanted.kind == "number" else None
+    return to_dataset(table, wanted, feature)

@@ -1,4 +1,4 @@
-"""One number for each text."""
+"""One number per text."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ftlearn.tasks.base import Task, require_columns, training_part
 
 @dataclass(frozen=True, kw_only=True)
 class Regression(Task):
-    """Texts into a number: squared error on outputs (B, 1).
+    """One number per text: squared error on outputs (B, 1).
 
     The model learns (y − center) / scale, so that an untrained head, whose outputs are near
-    zero, starts at the mean of the data; ``answers`` and ``metrics`` are in the data's units.
+    zero, starts at the mean of the data; ``decode`` and ``metrics`` are in the data's units.
     """
 
     center: float = 0.0
@@ -58,7 +58,7 @@ def regression(
     target: str = "label",
     max_length: int = 128,
 ) -> Regression:
-    """A regression task, centred and scaled by the data (its part ``train``).
+    """A regression task, centred and scaled by the data (by its part ``train``).
 
     Raises ValueError when a target is not a finite number or all targets are equal.
 
@@ -76,7 +76,7 @@ def regression(
 
 
 def numbers(dataset: Dataset, column: str) -> Sequence[float]:
-    """A column as floats; raise ValueError at the first value that is no finite number."""
+    """A column as floats; raise ValueError at the first value that is not a finite number."""
     require_columns(dataset, [column])
     result = []
     for row, value in enumerate(dataset[column]):

@@ -33,7 +33,7 @@ class Scored:
         return {
             "file": self.path.name,
             "rows": self.read.rows,
-            "refused": [{"line": line, "reason": reason} for line, reason in self.read.refused],
+            "refused": [{"line": line, "reason": reason} for line, reason in self.read.rejected],
             "test": scores(self.report),
             "notes": [*self.read.notes, *self.notes],
         }

@@ -152,7 +152,7 @@ def _data(plan: Plan, parts: Parts) -> dict[str, Any]:
         "refused": [
             {"file": given[part].name, "line": line, "reason": reason}
             for part, report in parts.reports.items()
-            for line, reason in report.refused
+            for line, reason in report.rejected
         ],
     }
 

@@ -1,4 +1,4 @@
-"""All checks at one door, and what the functions that train and score make of the findings."""
+"""All checks together, and how the functions that train and score act on the findings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WORDS = {"cold": "snow and ice in winter", "warm": "sun and sand at the beach"}
 
 
 def rows(count: int, labels: tuple[str, ...] = ("cold", "warm"), start: int = 0) -> Dataset:
-    names = [labels[at % len(labels)] for at in range(count)]
-    texts = [f"note {start + at} on {WORDS.get(name, name)}" for at, name in enumerate(names)]
+    names = [labels[i % len(labels)] for i in range(count)]
+    texts = [f"note {start + i} on {WORDS.get(name, name)}" for i, name in enumerate(names)]
     return Dataset.from_dict({"text": texts, "label": names})
 
 
-def said(findings: list[Finding]) -> list[tuple[str, bool]]:
+def summary(findings: list[Finding]) -> list[tuple[str, bool]]:
     return [(finding.about, finding.error) for finding in findings]
 
 
@@ -51,27 +51,30 @@ def test_each_relation_that_does_not_hold_is_one_finding(loaded):
     )
     data = DatasetDict(train=train, valid=rows(8))
     task = classification(data, max_length=1024)
-    found = compatibility.check(data, task, *loaded)
-    about = [finding.about for finding in found if finding.about != "vocabulary"]
+    findings = compatibility.check(data, task, *loaded)
+    about = [finding.about for finding in findings if finding.about != "vocabulary"]
     assert about == ["labels", "texts", "texts", "window"]
-    assert not any(finding.error for finding in found)
-    assert "'Warm' (1), 'warm' (11)" in found[0].message
-    assert "in row 0 of train ('cold') and in row 20 of train ('warm')" in found[1].message
-    assert "8 of 8 texts of valid also stand in train" in found[2].message
+    assert not any(finding.error for finding in findings)
+    assert "'Warm' (1), 'warm' (11)" in findings[0].message
+    assert "in row 0 of train ('cold') and in row 20 of train ('warm')" in findings[1].message
+    assert "8 of 8 texts of valid also stand in train" in findings[2].message
 
 
 def test_notes_are_warned_of_before_the_error_is_raised():
-    found = [Finding("labels", "no label in common", error=True), Finding("texts", "two copies")]
+    findings = [
+        Finding("labels", "no label in common", error=True),
+        Finding("texts", "two copies"),
+    ]
     with (
         pytest.warns(CompatibilityWarning, match="two copies"),
         pytest.raises(DataError, match="no label in common"),
     ):
-        settle(found)
+        settle(findings)
     with pytest.warns(CompatibilityWarning, match="no label in common"):
-        settle(found, error=None)
+        settle(findings, error=None)
 
 
-# Where it is asked
+# The functions that settle findings
 
 
 def test_fit_refuses_labels_that_validation_would_refuse_before_it_trains(loaded):
@@ -91,9 +94,9 @@ def test_a_declared_label_that_train_has_no_row_of_is_a_note(loaded):
     names = ClassLabel(names=["cold", "hot", "warm"])
     data = DatasetDict(train=rows(20), valid=rows(8, ("cold", "hot"), start=50))
     data = DatasetDict({part: d.cast_column("label", names) for part, d in data.items()})
-    found = compatibility.check(data, classification(data))
-    assert said(found) == [("labels", False)]
-    assert "each of these rows counts as an error" in found[0].message
+    findings = compatibility.check(data, classification(data))
+    assert summary(findings) == [("labels", False)]
+    assert "each of these rows counts as an error" in findings[0].message
 
 
 def test_parts_that_training_does_not_use_are_not_refused(loaded):
@@ -112,7 +115,7 @@ def test_fit_and_evaluate_refuse_a_tokenizer_that_the_model_has_no_rows_for(load
         evaluation.evaluate(model, data, task, tokenizer)
 
 
-def test_evaluate_and_predict_tell_of_a_language_that_the_model_cannot_read(loaded):
+def test_evaluate_and_predict_warn_of_a_language_that_the_model_cannot_read(loaded):
     model, tokenizer = loaded
     texts = ["天气很好我们去公园", "the team won", "新的手机电池更耐用", "a cold bath"] * 3
     data = Dataset.from_dict({"text": texts, "label": ["cold", "warm"] * 6})
@@ -129,7 +132,7 @@ def test_a_training_run_warns_once(loaded):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         training.fit(model, data, classification(data), tokenizer, config)
-    leaks = [each for each in caught if "also stand in train" in str(each.message)]
+    leaks = [warning for warning in caught if "also stand in train" in str(warning.message)]
     assert len(leaks) == 1
     assert Path(leaks[0].filename).name == "test_checking.py"
 
@@ -152,4 +155,4 @@ def test_other_tasks_are_checked_as_far_as_they_go(tiny_checkpoints):
     assert compatibility.check(data, task, model, tokenizer) == []
     octets = PreTrainedTokenizerFast(tokenizer_object=byte_tokenizer(["a"], []))
     chinese = Dataset.from_dict({"text": ["新的手机电池更耐用"] * 3})
-    assert said(compatibility.check(chinese, task, None, octets)) == [("vocabulary", False)]
+    assert summary(compatibility.check(chinese, task, None, octets)) == [("vocabulary", False)]

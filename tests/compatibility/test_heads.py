@@ -1,4 +1,4 @@
-"""A trained classifier as the start for labels of its own, of another order, and of others."""
+"""A trained classifier as the start for its own labels, in another order, and for other labels."""
 
 from __future__ import annotations
 
@@ -47,16 +47,18 @@ def test_other_labels_get_a_new_head_on_the_trained_body(trained, labels: tuple[
     with pytest.warns(CompatibilityWarning, match=r"trained for 3 labels \('cold', 'mild', 'warm'"):
         new = load(folder, named(*labels))
     with pytest.warns(CompatibilityWarning):
-        same, other = load(folder, named(*labels)), load(folder, named(*labels), seed=3)
+        same = load(folder, named(*labels))
+    with pytest.warns(CompatibilityWarning):
+        other = load(folder, named(*labels), seed=3)
     assert logits(new, inputs).shape == (1, len(labels))
     assert torch.equal(logits(new, inputs), logits(same, inputs))
-    head = [architecture.last_linear(model).weight for model in (old, new, other)]
-    assert not torch.equal(head[1], head[2])
-    assert head[1].std() < 0.05  # drawn, not the trained one, which has wider weights
+    new_head, other_head = (architecture.last_linear(model).weight for model in (new, other))
+    assert not torch.equal(new_head, other_head)
+    assert new_head.std() < 0.05  # drawn: the trained head has wider weights
     assert tuple(new.config.id2label.values()) == labels
     body = architecture.backbone(old).state_dict()
-    kept = architecture.backbone(new).state_dict()
-    assert all(torch.equal(body[name], kept[name]) for name in body)
+    new_body = architecture.backbone(new).state_dict()
+    assert all(torch.equal(body[name], new_body[name]) for name in body)
 
 
 @pytest.mark.parametrize("labels", [("warm", "cold", "mild"), ("warm", "mild", "cold")])
@@ -71,14 +73,14 @@ def test_the_same_labels_in_another_order_keep_their_answers(trained, labels: tu
 
 
 def test_a_classifier_can_start_a_regression_and_the_other_way_round(tiny_bert, tmp_path):
-    for first, then, said in (
+    for first, then, message in (
         (CLASSES, NUMBERS, "trained for 3 labels .* and the task has a number"),
         (NUMBERS, CLASSES, "trained for a number, and the task has 3 labels"),
     ):
         folder = tmp_path / saving.kind(first)
         model, tokenizer = models.load(tiny_bert, first, device="cpu")
         models.save(model, tokenizer, first, folder)
-        with pytest.warns(CompatibilityWarning, match=said):
+        with pytest.warns(CompatibilityWarning, match=message):
             assert load(folder, then).config.num_labels == (1 if then is NUMBERS else 3)
 
 
@@ -107,7 +109,7 @@ def test_a_note_on_many_labels_is_short(tiny_bert, tmp_path):
     assert len(str(caught[0].message)) < 400
 
 
-def test_labels_without_names_are_taken_in_order_and_it_is_said(tiny_bert, tmp_path):
+def test_labels_without_names_are_taken_in_order_with_a_warning(tiny_bert, tmp_path):
     unnamed = named("LABEL_0", "LABEL_1", "LABEL_2")
     model, tokenizer = models.load(tiny_bert, unnamed, device="cpu")
     models.save(model, tokenizer, unnamed, tmp_path / "model")
@@ -128,7 +130,7 @@ def test_a_head_for_single_words_is_not_taken_for_one_for_texts(tiny_bert, tmp_p
     assert not torch.equal(model.classifier.weight, tagger.classifier.weight)
 
 
-def test_a_note_of_another_model_is_no_reason_for_a_new_head(tiny_bert, tmp_path):
+def test_a_task_file_of_another_model_is_an_error(tiny_bert, tmp_path):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
     models.save(model, tokenizer, CLASSES, tmp_path / "one")
     model, tokenizer = models.load(tiny_bert, named("a", "b", "c"), device="cpu")

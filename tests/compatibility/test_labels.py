@@ -51,7 +51,7 @@ APART = [
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
-def test_the_spelling_of_a_label_does_not_count(one: str, other: str):
+def test_the_spelling_of_a_label_is_ignored(one: str, other: str):
     assert one != other
     assert spelling(one) == spelling(other)
     (note,) = lookalikes({one: 3, other: 2, "kitchen": 5})
@@ -73,7 +73,7 @@ def test_forms_that_look_the_same_are_told_apart_in_the_note():
 
 
 def test_many_groups_are_counted_instead_of_named():
-    counts = {name: 1 for at in range(20) for name in (f"label {at}", f"LABEL {at}")}
+    counts = {name: 1 for i in range(20) for name in (f"label {i}", f"LABEL {i}")}
     (note,) = lookalikes(counts)
     assert note.message.startswith("20 groups")
     assert "and 15 more groups" in note.message
@@ -81,25 +81,25 @@ def test_many_groups_are_counted_instead_of_named():
 
 
 def test_no_label_in_common_is_an_error_that_names_both_sides():
-    (found,) = unseen("test", {"0.0": 9, "1.0": 8}, ["0", "1"], fate="they are left out")
-    assert found.error
+    (finding,) = unseen("test", {"0.0": 9, "1.0": 8}, ["0", "1"], fate="they are left out")
+    assert finding.error
     for part in ("'0.0' (9)", "'1.0' (8)", "'0', '1'", "'0.0' may mean '0'"):
-        assert part in found.message
+        assert part in finding.message
 
 
-def test_some_strange_labels_are_a_note_with_their_rows_and_fate():
-    (found,) = unseen("valid", {"warm": 9, "hot": 2}, ["warm", "cold"], fate="they are left out")
-    assert not found.error
-    assert "2 of 11 rows of valid" in found.message
-    assert "'hot' (2): they are left out" in found.message
+def test_some_unknown_labels_are_a_note_with_their_rows_and_fate():
+    (finding,) = unseen("valid", {"warm": 9, "hot": 2}, ["warm", "cold"], fate="they are left out")
+    assert not finding.error
+    assert "2 of 11 rows of valid" in finding.message
+    assert "'hot' (2): they are left out" in finding.message
     assert unseen("valid", {"warm": 9}, ["warm", "cold"], fate="") == []
 
 
-def test_a_missing_label_is_told_only_where_chance_would_not_leave_it_out():
+def test_a_missing_label_is_reported_only_where_chance_would_not_leave_it_out():
     even = Counter(a=50, b=50)
     assert missing("test", Counter(a=5), even) == []  # one in 32
-    (found,) = missing("test", Counter(a=20), even)  # one in a million
-    assert "no row with 'b' (50 in train)" in found.message
+    (finding,) = missing("test", Counter(a=20), even)  # one in a million
+    assert "no row with 'b' (50 in train)" in finding.message
     assert missing("test", Counter(a=20), Counter(a=99, b=1)) == []
 
 

@@ -1,4 +1,4 @@
-"""Files of a model that are not what their names say: told by name, with a remedy, everywhere."""
+"""Files of a model that are not what their names say are named, with a remedy, everywhere."""
 
 from __future__ import annotations
 
@@ -68,32 +68,32 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spoil", "said"), BROKEN)
+@pytest.mark.parametrize(("name", "damage", "message"), BROKEN)
 def test_a_broken_file_is_named_with_the_remedy(
-    tiny_bert, tmp_path, name: str, spoil: Callable[[Path], None], said: str
+    tiny_bert, tmp_path, name: str, damage: Callable[[Path], None], message: str
 ):
     folder = copied(tiny_bert, tmp_path / "copy")
     assert files_of(folder) == []
-    spoil(folder / name)
-    with pytest.raises(ModelError, match=f"{name} in .*{said}"):
+    damage(folder / name)
+    with pytest.raises(ModelError, match=f"{name} in .*{message}"):
         models.load(folder, CLASSES, device="cpu")
 
 
-@pytest.mark.parametrize(("name", "spoil", "said"), BROKEN)
+@pytest.mark.parametrize(("name", "damage", "message"), BROKEN)
 def test_a_broken_file_of_a_saved_model_is_named(
-    tiny_bert, tmp_path, name: str, spoil: Callable[[Path], None], said: str
+    tiny_bert, tmp_path, name: str, damage: Callable[[Path], None], message: str
 ):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
     models.save(model, tokenizer, CLASSES, tmp_path / "run" / "model")
-    spoil(tmp_path / "run" / "model" / name)
-    with pytest.raises(ModelError, match=f"{name} in .*{said}"):
+    damage(tmp_path / "run" / "model" / name)
+    with pytest.raises(ModelError, match=f"{name} in .*{message}"):
         models.load_finetuned(tmp_path / "run", "cpu")
 
 
-@pytest.mark.parametrize("spoil", [pointer, cut, empty])
-def test_merging_names_a_broken_file(tiny_bert, tmp_path, spoil: Callable[[Path], None]):
+@pytest.mark.parametrize("damage", [pointer, cut, empty])
+def test_merging_names_a_broken_file(tiny_bert, tmp_path, damage: Callable[[Path], None]):
     one, other = (copied(tiny_bert, tmp_path / name) for name in ("one", "other"))
-    spoil(other / "model.safetensors")
+    damage(other / "model.safetensors")
     with pytest.raises(ValueError, match=r"model.safetensors in .*other"):
         on_disk.interpolate(one, other, 0.5, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -103,8 +103,8 @@ def test_a_large_tokenizer_is_read_only_where_reading_it_has_failed(tiny_bert, t
     folder = copied(tiny_bert, tmp_path / "copy")
     (folder / "tokenizer.json").write_text("[" + "1, " * 500_000)
     assert files_of(folder) == []
-    (found,) = files_of(folder, thorough=True)
-    assert "not readable JSON" in found.message
+    (finding,) = files_of(folder, thorough=True)
+    assert "not readable JSON" in finding.message
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def sharded(tiny_bert, tmp_path) -> Path:
     folder = copied(tiny_bert, tmp_path / "sharded", without="*.safetensors")
     AutoModel.from_pretrained(tiny_bert).save_pretrained(folder, max_shard_size="60KB")
     files = sorted(path.name for path in folder.glob("*.safetensors"))
-    for at, name in enumerate(files):  # whatever number of files that made, under two names
-        assert f"{at + 1:05d}-of-{len(files):05d}" in name
+    for number, name in enumerate(files, 1):
+        assert f"{number:05d}-of-{len(files):05d}" in name
     assert len(files) == 2
     assert models.load(folder, CLASSES, device="cpu")
     return folder
@@ -126,20 +126,20 @@ def test_a_missing_shard_is_named(sharded):
         models.load(sharded, CLASSES)
 
 
-def test_shards_without_their_index_are_told(sharded):
+def test_shards_without_their_index_are_an_error(sharded):
     (sharded / INDEX).unlink()
     with pytest.raises(ModelError, match=rf"{SHARD}, but no {INDEX}"):
         models.load(sharded, CLASSES)
 
 
 @pytest.mark.parametrize("content", ['{"weight_map": {}}', "[]", '{"weight_map": 3}', "{}"])
-def test_an_index_that_lists_nothing_is_told(sharded, content: str):
+def test_an_index_that_lists_nothing_is_an_error(sharded, content: str):
     (sharded / INDEX).write_text(content)
     with pytest.raises(ModelError, match=rf"{INDEX} in .* has no list of weights"):
         models.load(sharded, CLASSES)
 
 
-def test_an_index_of_another_model_is_told(sharded):
+def test_an_index_of_another_model_is_an_error(sharded):
     content = json.loads((sharded / INDEX).read_text())
     name = next(key for key, file in content["weight_map"].items() if file == SHARD)
     content["weight_map"][name] = OTHER
@@ -175,7 +175,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_rows_is_refused(tiny_be
         models.load(folder, CLASSES, device="cpu")
 
 
-def test_a_model_type_that_nobody_knows_is_told(tiny_bert, tmp_path):
+def test_an_unknown_model_type_is_an_error(tiny_bert, tmp_path):
     folder = copied(tiny_bert, tmp_path / "copy")
     config = json.loads((folder / "config.json").read_text()) | {"model_type": "sorcery"}
     (folder / "config.json").write_text(json.dumps(config))
@@ -183,7 +183,7 @@ def test_a_model_type_that_nobody_knows_is_told(tiny_bert, tmp_path):
         models.load(folder, CLASSES)
 
 
-def test_a_tokenizer_of_another_form_is_told(tiny_bert, tmp_path):
+def test_a_tokenizer_of_another_format_is_an_error(tiny_bert, tmp_path):
     folder = copied(tiny_bert, tmp_path / "copy")
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match=r"the tokenizer in .* cannot be read"):

@@ -1,4 +1,4 @@
-"""Copies of a text with other labels, and in other parts."""
+"""Copies of a text with different labels, and in different parts."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from ftlearn.compatibility.texts import Rows, contradictions, leaks, same_column
 
 def rows(part: str, *pairs: tuple[str, str]) -> Rows:
     texts, labels = zip(*pairs, strict=True)
-    places = [f"on line {at} of {part}" for at in range(2, 2 + len(pairs))]
+    places = [f"on line {line} of {part}" for line in range(2, 2 + len(pairs))]
     return Rows(same_columns([texts]), labels, places)
 
 
 def test_copies_with_two_labels_are_counted_and_the_first_is_named():
     train = rows("train", ("Fine day", "a"), ("rain", "a"), ("fine  DAY ", "b"), ("RAIN", "c"))
-    (found,) = contradictions({"train": train})
-    assert not found.error
-    assert found.message.startswith("2 texts stand there with two labels or more, first 'fine day'")
-    assert "on line 2 of train ('a') and on line 4 of train ('b')" in found.message
+    (finding,) = contradictions({"train": train})
+    assert not finding.error
+    start = "2 texts stand there with two labels or more, first 'fine day'"
+    assert finding.message.startswith(start)
+    assert "on line 2 of train ('a') and on line 4 of train ('b')" in finding.message
 
 
 def test_copies_are_found_across_parts():
     parts = {"train": rows("train", ("rain", "a")), "test": rows("test", ("Rain", "b"))}
-    (found,) = contradictions(parts)
-    assert "on line 2 of train ('a') and on line 2 of test ('b')" in found.message
+    (finding,) = contradictions(parts)
+    assert "on line 2 of train ('a') and on line 2 of test ('b')" in finding.message
 
 
 def test_copies_that_agree_and_numbers_are_no_contradiction():
@@ -42,8 +43,8 @@ def test_each_part_is_compared_with_those_before_it():
         "valid": rows("valid", ("B", "x"), ("c", "x")),
         "test": rows("test", ("c ", "x"), ("d", "x")),
     }
-    said = [found.message for found in leaks(parts)]
-    assert [line.split(":")[0] for line in said] == [
+    messages = [finding.message for finding in leaks(parts)]
+    assert [message.split(":")[0] for message in messages] == [
         "1 of 2 texts of valid also stand in train",
         "1 of 2 texts of test also stand in valid",
     ]

@@ -24,7 +24,7 @@ def wrapped(tokenizer: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="module")
 def words() -> PreTrainedTokenizerFast:
-    """A word for a token; words of other texts are unknown."""
+    """One token per word; words of other texts are unknown."""
     return wrapped(word_tokenizer(ENGLISH), unk_token="[UNK]")
 
 
@@ -40,7 +40,7 @@ def letters() -> PreTrainedTokenizerFast:
     alphabet = string.ascii_lowercase + "абвгдежзийклмнопрстуфхцчшщъыьэюя"
     known = {word for text in ENGLISH for word in text.lower().split()}
     tokens = ["[PAD]", "[UNK]", *sorted(known | set(alphabet) | {f"##{a}" for a in alphabet})]
-    vocab = {token: at for at, token in enumerate(tokens)}
+    vocab = {token: number for number, token in enumerate(tokens)}
     tokenizer = Tokenizer(WordPiece(vocab, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -53,9 +53,9 @@ def model(rows: int) -> BertModel:
 
 
 def test_a_reading_counts_tokens_unknown_ones_and_characters(words):
-    found = read(["The team lost", "zzz won"], words)
-    assert (found.tokens, found.unknown, found.characters) == (5, 2, 17)
-    assert sorted(found.examples) == ["lost", "zzz"]
+    reading = read(["The team lost", "zzz won"], words)
+    assert (reading.tokens, reading.unknown, reading.characters) == (5, 2, 17)
+    assert sorted(reading.examples) == ["lost", "zzz"]
 
 
 def test_texts_in_the_language_of_the_vocabulary_are_no_finding(words, octets, letters):
@@ -64,21 +64,21 @@ def test_texts_in_the_language_of_the_vocabulary_are_no_finding(words, octets, l
 
 
 def test_many_unknown_tokens_are_a_note_with_share_examples_and_remedy(words):
-    (found,) = tokenizer_and_texts(words, [*ENGLISH, *CHINESE], "the texts of train")
-    assert not found.error
+    (finding,) = tokenizer_and_texts(words, [*ENGLISH, *CHINESE], "the texts of train")
+    assert not finding.error
     share = 25 / (25 + 12 + 5)  # each Chinese character is a word to BERT
-    assert f"{share:.0%} of the tokens of the texts of train are unknown" in found.message
+    assert f"{share:.0%} of the tokens of the texts of train are unknown" in finding.message
     for part in ("新", "multilingual-e5-small", "xlm-roberta-base"):
-        assert part in found.message
+        assert part in finding.message
 
 
 def test_nothing_but_unknown_tokens_is_an_error(words):
-    (found,) = tokenizer_and_texts(words, CHINESE)
-    assert found.error
-    assert "100% of the tokens" in found.message
+    (finding,) = tokenizer_and_texts(words, CHINESE)
+    assert finding.error
+    assert "100% of the tokens" in finding.message
 
 
-def test_a_share_of_a_few_tokens_is_not_told(words):
+def test_a_share_of_a_few_tokens_is_not_reported(words):
     assert tokenizer_and_texts(words, CHINESE[:1]) == []
 
 
@@ -86,10 +86,10 @@ def test_a_share_of_a_few_tokens_is_not_told(words):
     ("name", "texts"), [("octets", CHINESE), ("octets", RUSSIAN), ("letters", RUSSIAN)]
 )
 def test_a_language_that_falls_into_pieces_is_a_note(name: str, texts: list[str], request):
-    (found,) = tokenizer_and_texts(request.getfixturevalue(name), texts)
-    assert not found.error
-    assert "pieces of a character or less" in found.message
-    assert "xlm-roberta-base" in found.message
+    (finding,) = tokenizer_and_texts(request.getfixturevalue(name), texts)
+    assert not finding.error
+    assert "pieces of a character or less" in finding.message
+    assert "xlm-roberta-base" in finding.message
 
 
 def test_a_chinese_vocabulary_of_single_characters_is_no_finding():
@@ -101,12 +101,12 @@ def test_a_tokenizer_without_a_vocabulary_makes_nothing_of_texts():
     empty = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordPiece({}, unk_token="[UNK]")))
     empty.backend_tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     empty.backend_tokenizer.model = byte_tokenizer([""], []).model.__class__()
-    (found,) = tokenizer_and_texts(empty, ENGLISH)
-    assert found.error
-    assert "makes 0 tokens of" in found.message
+    (finding,) = tokenizer_and_texts(empty, ENGLISH)
+    assert finding.error
+    assert "makes 0 tokens of" in finding.message
 
 
-def test_a_sample_is_small_and_from_all_over():
+def test_a_sample_is_small_and_evenly_spaced():
     assert list(sample(5)) == [0, 1, 2, 3, 4]
     rows = sample(10_001)
     assert len(rows) <= 200
@@ -118,9 +118,9 @@ def test_a_sample_is_small_and_from_all_over():
 
 @pytest.mark.parametrize(("spare", "error"), [(0, None), (3, None), (-1, True), (300, False)])
 def test_every_token_needs_a_row_of_the_word_table(words, spare: int, error: bool | None):
-    found = tokenizer_and_model(words, model(len(words) + spare), " in 'there'")
-    assert [finding.error for finding in found] == ([] if error is None else [error])
-    for finding in found:
+    findings = tokenizer_and_model(words, model(len(words) + spare), " in 'there'")
+    assert [finding.error for finding in findings] == ([] if error is None else [error])
+    for finding in findings:
         assert f"{len(words) + spare} rows" in finding.message
         assert str(len(words) - (error is True)) in finding.message
         assert "in 'there'" in finding.message
@@ -129,10 +129,10 @@ def test_every_token_needs_a_row_of_the_word_table(words, spare: int, error: boo
 def test_an_empty_vocabulary_is_an_error_that_names_the_files():
     specials = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "<s>NOTUSED": 3}
     tokenizer = wrapped(Tokenizer(WordPiece(specials, unk_token="[UNK]")), unk_token="[UNK]")
-    (found,) = tokenizer_and_model(tokenizer, model(1000))
-    assert found.error
-    assert "knows 4 tokens and not one word" in found.message
-    assert "tokenizer.json" in found.message
+    (finding,) = tokenizer_and_model(tokenizer, model(1000))
+    assert finding.error
+    assert "knows 4 tokens and not one word" in finding.message
+    assert "tokenizer.json" in finding.message
 
 
 def test_a_vocabulary_may_be_as_small_as_that_of_dna():
@@ -141,7 +141,7 @@ def test_a_vocabulary_may_be_as_small_as_that_of_dna():
     assert tokenizer_and_model(tokenizer, model(6)) == []
 
 
-def test_networks_and_tokenizers_of_ones_own_are_not_looked_into(words):
+def test_custom_networks_and_tokenizers_are_not_examined(words):
     assert tokenizer_and_model(str.split, nn.Linear(2, 2)) == []
     assert tokenizer_and_model(words, nn.Linear(2, 2)) == []
     assert tokenizer_and_texts(str.split, ENGLISH) == []

@@ -1,4 +1,4 @@
-"""The window that is asked for against those of tokenizer and model."""
+"""The window of a task against those of tokenizer and model."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ def test_a_foreign_classifier_is_read_as_its_pipeline_reads(tiny_bert, tmp_path)
 
 def test_more_than_the_positions_is_a_note(tiny_bert):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
-    (found,) = window.task_and_window(task(1024), model, tokenizer)
-    assert not found.error
-    assert "max_length is 1024" in found.message
-    assert f"up to {POSITIONS} tokens, which is all the model has positions for" in found.message
+    (finding,) = window.task_and_window(task(1024), model, tokenizer)
+    assert not finding.error
+    assert "max_length is 1024" in finding.message
+    assert f"up to {POSITIONS} tokens, which is all the model has positions for" in finding.message
 
 
 def test_a_tokenizer_of_ones_own_that_allows_less_is_a_note_with_the_line_to_write(tiny_bert):
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
     tokenizer.model_max_length = 32
-    (found,) = window.task_and_window(task(64), model, tokenizer)
-    assert "set tokenizer.model_max_length = 64" in found.message
-    exec(found.message.split("so set ")[1].split(" to use")[0], {"tokenizer": tokenizer})
+    (finding,) = window.task_and_window(task(64), model, tokenizer)
+    assert "set tokenizer.model_max_length = 64" in finding.message
+    exec(finding.message.split("so set ")[1].split(" to use")[0], {"tokenizer": tokenizer})
     assert window.task_and_window(task(64), model, tokenizer) == []
 
 
-def test_a_model_without_an_end_reads_what_is_asked_for():
+def test_a_model_without_a_limit_reads_any_length():
     model = SimpleNamespace(config=XLNetConfig(), named_modules=list)
     assert window.positions(model) == window.ENDLESS
 

@@ -29,7 +29,7 @@ def names(part: Dataset) -> list[str]:
     return feature.int2str(values) if isinstance(feature, ClassLabel) else list(map(str, values))
 
 
-def test_every_part_stands_in_the_table_once():
+def test_every_part_is_in_the_table_once():
     assert sorted((name, part) for name, part, _, _ in ROWS) == sorted(PARTS)
 
 
@@ -40,9 +40,9 @@ def test_sizes_and_label_counts(name, part, rows, labels):
     if part == "raw":
         return
     counts = Counter(names(dataset))
-    each = re.fullmatch(r"(\d+) of each rating from 1.0 to 5.0", labels)
-    if each:
-        assert counts == {f"{stars}.0": int(each[1]) for stars in range(1, 6)}
+    per_rating = re.fullmatch(r"(\d+) of each rating from 1.0 to 5.0", labels)
+    if per_rating:
+        assert counts == {f"{stars}.0": int(per_rating[1]) for stars in range(1, 6)}
     else:
         assert counts == {label: int(n) for n, label in re.findall(r"(\d+) (\w+)", labels)}
 
@@ -97,6 +97,6 @@ def test_wrong_labels_with_both_annotators_behind_them():
     for verdict in load("topics_raw")["verdicts"]:
         row = typed[verdict["id"]]
         letters = verdict["label"][:4]
-        given = [row[name].strip().lower() for name in ("annotator_a", "annotator_b")]
-        wrong += not row["editor"] and not any(label.startswith(letters) for label in given)
+        labels = [row[name].strip().lower() for name in ("annotator_a", "annotator_b")]
+        wrong += not row["editor"] and not any(label.startswith(letters) for label in labels)
     assert f"On {wrong} articles both annotators agree on a wrong label" in CARD

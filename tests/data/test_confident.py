@@ -37,8 +37,8 @@ def test_the_same_rows_in_the_same_order_as_cleanlab(seed):
 
 def test_most_of_what_is_found_is_wrong():
     probabilities, labels, true = noisy(1)
-    found = label_errors(probabilities, labels)
-    assert (labels[found] != true[found]).mean() > 0.6 > 2 * (labels != true).mean()
+    suspects = label_errors(probabilities, labels)
+    assert (labels[suspects] != true[suspects]).mean() > 0.6 > 2 * (labels != true).mean()
 
 
 def test_a_label_that_the_model_prefers_is_no_error():

@@ -41,7 +41,7 @@ def tarred() -> bytes:
     return file.getvalue()
 
 
-def written(write) -> bytes:
+def saved(write) -> bytes:
     file = io.BytesIO()
     write(file)
     return file.getvalue()
@@ -59,9 +59,9 @@ DISGUISED = {
     "old Office file": bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600),
     "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
     "Rich Text": rb"{\rtf1\ansi a note}",
-    "a Parquet file": written(lambda file: pyarrow.parquet.write_table(TABLE, file)),
-    "Feather": written(lambda file: pyarrow.feather.write_feather(TABLE, file)),
-    "NumPy": written(lambda file: np.save(file, np.arange(9))),
+    "a Parquet file": saved(lambda file: pyarrow.parquet.write_table(TABLE, file)),
+    "Feather": saved(lambda file: pyarrow.feather.write_feather(TABLE, file)),
+    "NumPy": saved(lambda file: np.save(file, np.arange(9))),
     "pickled": pickle.dumps(ROWS),
     "picture": b"\x89PNG\r\n\x1a\n" + bytes(60),
     "NUL bytes": bytes(5000),
@@ -122,7 +122,7 @@ def test_lines_of_an_array_without_its_brackets_are_refused_one_by_one(tmp_path)
     path.write_text('{"text": "a", "label": "x"}\n["text"]\n{\n{"text": "b", "label": "y"}\n')
     dataset, report = read(path, label="label")
     assert dataset["text"][:] == ["a", "b"]
-    assert [line for line, _ in report.refused] == [2, 3]
+    assert [line for line, _ in report.rejected] == [2, 3]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Labels that are numbers in disguise: found, named by line, and told how to be written."""
+"""Labels that are numbers in another notation: found, named by line, with the plain notation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_labels_of_their_own_for_nearly_every_row_may_be_numbers():
         ("good", "line 7: 'good'"),
     ],
 )
-def test_the_rows_that_stand_in_the_way_are_named_by_line(odd, shown):
+def test_the_rows_that_are_no_numbers_are_named_by_line(odd, shown):
     fails([*PLAIN[:5], odd, *PLAIN[6:]], "1 row is refused then as not a number", shown)
 
 
@@ -63,7 +63,7 @@ def test_few_numbers_among_words_and_whole_numbers_are_classes():
 
 
 @given(st.decimals(-(10**7), 10**7, places=2))
-def test_a_number_in_any_notation_is_told_as_it_is(number):
+def test_a_number_in_any_notation_is_recognised(number):
     plain = f"{number:.2f}"
     english = f"{number:,.2f}"
     swapped = english.translate(str.maketrans(",.", ".,"))
@@ -74,12 +74,12 @@ def test_a_number_in_any_notation_is_told_as_it_is(number):
             assert spelt == plain
 
 
-def test_a_refused_number_says_how_to_write_it(tmp_path):
+def test_a_rejected_number_says_how_to_write_it(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("text;score\na;0,5\nb;1.5\nc;N/A\n")
     dataset, report = read(path, label="score", kind="number", delimiter=";")
     assert dataset["score"][:] == [1.5]
-    assert [reason for _, reason in report.refused] == [
+    assert [reason for _, reason in report.rejected] == [
         "'score' is '0,5', not a number (decimal comma): write 0.5",
         "'score' is 'N/A', not a number",
     ]

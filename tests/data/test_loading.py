@@ -1,4 +1,4 @@
-"""The one door: own files and folders, known Hub names in their true shapes, and no network."""
+"""`load`: own files and folders, known Hub names with their real columns, and no network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def part(rows: int, texts: list[str], label: ClassLabel | Value, secret: bool = 
 NEWS = ClassLabel(names=["World", "Sports", "Business", "Sci/Tech"])
 MOOD = ClassLabel(names=["negative", "positive"])
 SCORE = Value("float32")
-# name -> the true place, text columns, label, and parts (rows, secret labels)
+# name -> the real path, text columns, label, and parts (rows, secret labels)
 HUB = {
     "ag_news": (("fancyzhx/ag_news",), ["text"], NEWS, {"train": 80, "test": 8}),
     "imdb": (("stanfordnlp/imdb",), ["text"], MOOD, {"train": 60, "test": 30, "unsupervised": 9}),
@@ -54,21 +54,21 @@ SECRET = {"sst2", "stsb"}
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A Hub of small data sets in their true shapes."""
+    """A Hub of small data sets with the columns and splits of the real ones."""
 
-    def load_dataset(*where: str) -> DatasetDict:
-        for name, (place, texts, label, sizes) in HUB.items():
-            if where == place:
+    def load_dataset(*arguments: str) -> DatasetDict:
+        for name, (path, texts, label, sizes) in HUB.items():
+            if arguments == path:
                 return DatasetDict(
                     {
                         kind: part(rows, texts, label, kind == "test" and name in SECRET)
                         for kind, rows in sizes.items()
                     }
                 )
-        if where == ("someone/notes",):
+        if arguments == ("someone/notes",):
             parts = {"train": part(4, ["line"], MOOD), "validation": part(2, ["line"], MOOD)}
             return DatasetDict(parts)
-        raise ConnectionError(f"Couldn't reach {where[0]!r} on the Hub (OfflineModeIsEnabled)")
+        raise ConnectionError(f"Couldn't reach {arguments[0]!r} on the Hub (OfflineModeIsEnabled)")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
 
@@ -79,12 +79,12 @@ def test_known_hub_names_get_the_names_of_the_course(hub, name):
     parts = load(name)
     assert list(parts) == ["train", "valid", "test"]
     columns = ["text", "text_pair"][: len(texts)]
-    for found in parts.values():
-        assert found.column_names == [*columns, "label"]
-        assert found.features["label"] == label
-        assert min(found["label"]) >= 0
+    for dataset in parts.values():
+        assert dataset.column_names == [*columns, "label"]
+        assert dataset.features["label"] == label
+        assert min(dataset["label"]) >= 0
     if "validation" in sizes and name not in SECRET:
-        assert [len(found) for found in parts.values()] == list(sizes.values())
+        assert [len(dataset) for dataset in parts.values()] == list(sizes.values())
     else:
         tenth = sizes["train"] // 10
         assert [len(parts[kind]) for kind in ("train", "valid")] == [9 * tenth, tenth]
@@ -100,7 +100,7 @@ def test_the_carved_part_is_stratified(hub):
 
 def test_other_hub_names_keep_their_columns(hub):
     parts = load("someone/notes")
-    assert {name: len(found) for name, found in parts.items()} == {"train": 4, "valid": 2}
+    assert {name: len(dataset) for name, dataset in parts.items()} == {"train": 4, "valid": 2}
     assert parts["train"].column_names == ["line", "label"]
 
 
@@ -112,30 +112,30 @@ def test_without_a_network_the_error_names_the_ways_to_data(hub):
     assert all(piece in str(caught.value) for piece in pieces)
 
 
-def test_the_true_library_offline_gives_the_same_error():
+def test_the_real_library_offline_gives_the_same_error():
     code = "from ftlearn.data import load\ntry: load('sst2')\nexcept ValueError as e: print(e)"
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert "cannot load 'sst2' from the Hub" in done.stdout
+    assert "cannot load 'sst2' from the Hub" in result.stdout
 
 
 def test_a_changed_hub_data_set_is_noticed(monkeypatch):
     parts = DatasetDict({"train": part(9, ["review"], MOOD), "test": part(9, ["review"], MOOD)})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *where: parts)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments: parts)
     with pytest.raises(
         DataError, match=r"stanfordnlp/imdb.* no column 'text'.*\['review', 'label'"
     ):
         load("imdb")
 
 
-def test_a_file_is_one_part_and_refused_rows_are_warned_of(tmp_path):
+def test_a_file_is_one_part_and_rejected_rows_are_warned_of(tmp_path):
     path = tmp_path / "notes.tsv"
     path.write_text("headline\ttopic\nA chip\ttech\n\ttech\nA cup\tsports\n")
     with pytest.warns(UserWarning, match="line 3: 'headline' is empty"):
         parts = load(path, text="headline", label="topic")
-    assert {name: found.to_list() for name, found in parts.items()} == {
+    assert {name: dataset.to_list() for name, dataset in parts.items()} == {
         "train": [{"headline": "A chip", "topic": 1}, {"headline": "A cup", "topic": 0}]
     }
 
@@ -147,8 +147,9 @@ def test_the_parts_of_a_folder_share_their_classes(tmp_path):
     (tmp_path / "README.md").write_text("no data")
     parts = load(tmp_path, label="label")
     assert list(parts) == ["train", "valid", "test"]
-    assert {tuple(found.features["label"].names) for found in parts.values()} == {("9", "10")}
-    assert [found["label"][:] for found in parts.values()] == [[1, 0], [1], [0]]
+    names = {tuple(dataset.features["label"].names) for dataset in parts.values()}
+    assert names == {("9", "10")}
+    assert [dataset["label"][:] for dataset in parts.values()] == [[1, 0], [1], [0]]
 
 
 def test_errors_of_paths_name_the_value_and_the_remedy(tmp_path):

@@ -1,4 +1,4 @@
-"""The strict reader: against `csv.DictReader` and `json`, and every refusal with its line."""
+"""The strict reader: against `csv.DictReader` and `json`, and every rejected row with its line."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_written_csv_reads_back_as_dictreader_reads_it(tmp_path, rows, delimit
         expected = list(csv.DictReader(file, delimiter=delimiter))
     dataset, report = read(path, delimiter=delimiter)
     assert dataset.to_list() == expected == [{"text": t, "note": n} for t, n in rows]
-    assert (report.rows, report.refused) == (len(rows), ())
+    assert (report.rows, report.rejected) == (len(rows), ())
 
 
 @QUICK
@@ -75,7 +75,7 @@ def test_jsonl_keeps_every_row_or_names_its_line(tmp_path, rows):
         return
     dataset, report = read(path)
     assert dataset["text"][:] == [row["text"] for row in good]
-    assert [line for line, _ in report.refused] == [
+    assert [line for line, _ in report.rejected] == [
         number for number, row in enumerate(rows, 1) if "text" not in row
     ]
 
@@ -85,7 +85,7 @@ def test_jsonl_keeps_every_row_or_names_its_line(tmp_path, rows):
     content=st.text(st.sampled_from('ab",\n\r;é\0{}:'), max_size=60),
     name=st.sampled_from(["x.csv", "x.tsv", "x.jsonl"]),
 )
-def test_whatever_stands_in_a_file_is_read_refused_or_an_error(tmp_path, content, name):
+def test_whatever_a_file_holds_is_read_rejected_or_an_error(tmp_path, content, name):
     path = write(tmp_path, "text,label\n" + content, name)
     try:
         dataset, report = read(path)
@@ -94,7 +94,7 @@ def test_whatever_stands_in_a_file_is_read_refused_or_an_error(tmp_path, content
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if row][1:]
     assert len(rows) >= report.rows
-    if not report.refused:
+    if not report.rejected:
         assert [[row["text"], row["label"]] for row in dataset] == rows
     assert all(text.strip() for text in dataset["text"])
 
@@ -143,11 +143,11 @@ def test_a_text_pair_needs_both_texts(tmp_path):
     path = write(tmp_path, "first,second\na,b\nc,\n")
     dataset, report = read(path, text=("first", "second"))
     assert dataset.to_list() == [{"first": "a", "second": "b"}]
-    assert report.refused == ((3, "'second' is empty"),)
+    assert report.rejected == ((3, "'second' is empty"),)
 
 
 @pytest.mark.parametrize(
-    ("encoding", "given", "used"),
+    ("encoding", "option", "used"),
     [
         ("utf-8-sig", None, "utf-8"),
         ("utf-16", None, "utf-16"),
@@ -155,13 +155,13 @@ def test_a_text_pair_needs_both_texts(tmp_path):
         ("cp1252", "cp1252", "cp1252"),
     ],
 )
-def test_encodings(tmp_path, encoding, given, used):
+def test_encodings(tmp_path, encoding, option, used):
     path = write(tmp_path, "text\ncafé\n".encode(encoding))
-    dataset, report = read(path, encoding=given)
+    dataset, report = read(path, encoding=option)
     assert (dataset["text"][:], report.encoding) == (["café"], used)
 
 
-def test_refused_rows_are_named_by_the_line_they_start_on(tmp_path):
+def test_rejected_rows_are_named_by_the_line_they_start_on(tmp_path):
     rows = [
         "text,label",
         '"two\nlines",a',  # lines 2 and 3
@@ -175,19 +175,19 @@ def test_refused_rows_are_named_by_the_line_they_start_on(tmp_path):
     ]
     dataset, report = read(write(tmp_path, "\r\n".join(rows)), label="label")
     assert dataset["text"][:] == ["two\nlines", "fine"]
-    reasons = dict(report.refused)
+    reasons = dict(report.rejected)
     assert list(reasons) == [4, 5, 6, 8, 9]
     pieces = ["'text' is empty", "3 fields", "1 fields", "NUL", "'label' is empty"]
     assert all(piece in reason for piece, reason in zip(pieces, reasons.values(), strict=True))
     assert "2 rows read (utf-8, delimiter ','), 5 refused\n  line 4: 'text' is empty" in str(report)
 
 
-def test_refused_json_lines_are_named_with_their_reason(tmp_path):
+def test_rejected_json_lines_are_named_with_their_reason(tmp_path):
     lines = {
         '{"text": "good", "label": 1}': None,
         "{'text': 1}": "invalid JSON",
         '["text"]': "not a JSON object",
-        '{"text": "a", "text": "b"}': "'text' stands twice",
+        '{"text": "a", "text": "b"}': "'text' occurs twice",
         '{"text": NaN}': "NaN is not a JSON value",
         '{"text": 3, "label": 1}': "'text' is 3, not a text",
         '{"text": null, "label": 1}': "'text' is empty",
@@ -201,18 +201,18 @@ def test_refused_json_lines_are_named_with_their_reason(tmp_path):
     dataset, report = read(path, label="label", kind="number")
     assert dataset.to_list() == [{"text": "good", "label": 1}, {"text": "a\u2028b", "label": 2}]
     expected = {number: why for number, why in enumerate(lines.values(), 1) if why}
-    assert [line for line, _ in report.refused] == list(expected)
-    assert all(expected[line] in reason for line, reason in report.refused)
+    assert [line for line, _ in report.rejected] == list(expected)
+    assert all(expected[line] in reason for line, reason in report.rejected)
 
 
-def test_a_row_that_only_looks_whole_is_refused(tmp_path):
+def test_a_row_that_only_looks_complete_is_rejected(tmp_path):
     rows = ["text,label", "Chips are up, 'x'", 'Chips are up, "y"', "one\rtwo,x", 'say "hi",y']
     dataset, report = read(write(tmp_path, "\r\n".join(rows)), label="label")
     assert dataset["text"][:] == ["Chips are up", 'say "hi"']
     assert dataset.features["label"].names == [" 'x'", "y"]
-    assert [line for line, _ in report.refused] == [3, 4]
-    assert "spaces and a quote" in report.refused[0].reason
-    assert "carriage return" in report.refused[1].reason
+    assert [line for line, _ in report.rejected] == [3, 4]
+    assert "spaces and a quote" in report.rejected[0].reason
+    assert "carriage return" in report.rejected[1].reason
 
 
 def test_a_bad_byte_costs_its_row_only(tmp_path):
@@ -221,12 +221,12 @@ def test_a_bad_byte_costs_its_row_only(tmp_path):
     rows[6] = b'"two\nlines, caf\xc3",a'
     dataset, report = read(write(tmp_path, b"\n".join([b"text,label", *rows])))
     assert dataset["text"][:] == [f"café {row}" for row in range(9) if row not in (3, 6)]
-    assert report.refused == ((5, "byte 0xe9 is not utf-8"), (8, "byte 0xc3 is not utf-8"))
+    assert report.rejected == ((5, "byte 0xe9 is not utf-8"), (8, "byte 0xc3 is not utf-8"))
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl"])
-def test_long_fields_are_read_and_endless_ones_refused(tmp_path, name, monkeypatch):
-    def lines(text: str) -> str:
+def test_long_fields_are_read_and_endless_ones_rejected(tmp_path, name, monkeypatch):
+    def content(text: str) -> str:
         pairs = (("text", "n"), ("a", "1"), (text, "2"), ("c", "3"))
         if name == "x.jsonl":
             return "\n".join(json.dumps({"text": t, "n": n}) for t, n in pairs[1:])
@@ -235,30 +235,30 @@ def test_long_fields_are_read_and_endless_ones_refused(tmp_path, name, monkeypat
 
     limit = csv.field_size_limit()
     long = "word " * 60_000
-    dataset, report = read(write(tmp_path, lines(long), name))
-    assert (dataset["text"][:], report.refused) == (["a", long, "c"], ())
+    dataset, report = read(write(tmp_path, content(long), name))
+    assert (dataset["text"][:], report.rejected) == (["a", long, "c"], ())
     assert csv.field_size_limit() == limit
     for module in (delimited, quoting, columns):
         monkeypatch.setattr(module, "LONGEST", 1000)
     for endless in ("x" * 1001, "many\n" * 201):
-        dataset, report = read(write(tmp_path, lines(endless), name))
+        dataset, report = read(write(tmp_path, content(endless), name))
         assert dataset["text"][:] == ["a", "c"]
-        assert "1,00" in report.refused[0].reason
+        assert "1,00" in report.rejected[0].reason
 
 
-def test_only_columns_that_are_asked_for_must_stand_once(tmp_path):
+def test_only_the_requested_columns_must_be_unique(tmp_path):
     path = write(tmp_path, "label,text,,,,note,note\na,one,,,,x,y\nb,two,,,,x,y\n")
     dataset, report = read(path, label="label")
-    assert (dataset.column_names, report.refused) == (["label", "text"], ())
+    assert (dataset.column_names, report.rejected) == (["label", "text"], ())
     fails(path, "'note' 2 times", "columns 6 and 7", label="note")
     lines = '{"text": "one", "n": 1, "n": 2}\n{"text": "two", "text": "2", "n": 3}\n'
     dataset, report = read(write(tmp_path, lines, "x.jsonl"))
     assert dataset.to_list() == [{"text": "one"}]
-    assert report.refused == ((2, "invalid JSON: the key 'text' stands twice"),)
+    assert report.rejected == ((2, "invalid JSON: the key 'text' occurs twice"),)
     table = pyarrow.table([["one"], ["x"], ["y"]], names=["text", "n", "n"])
     pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet")[0].to_list() == [{"text": "one"}]
-    fails(tmp_path / "x.parquet", "the column 'n' stands twice", text="n")
+    fails(tmp_path / "x.parquet", "the column 'n' occurs twice", text="n")
 
 
 def test_a_file_whose_lines_end_in_carriage_returns_is_read(tmp_path):
@@ -267,11 +267,11 @@ def test_a_file_whose_lines_end_in_carriage_returns_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("label", ["1e999", '["a"]', '{"a": 1}', "9" * 5000])
-def test_json_labels_that_are_no_labels_are_refused(tmp_path, label):
+def test_json_labels_that_are_no_labels_are_rejected(tmp_path, label):
     lines = [f'{{"text": "a", "label": {value}}}' for value in ("1", "true", label)]
     dataset, report = read(write(tmp_path, "\n".join(lines), "a.jsonl"), label="label")
     assert dataset.features["label"].names == ["1", "true"]
-    assert [line for line, _ in report.refused] == [3]
+    assert [line for line, _ in report.rejected] == [3]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf"), None])
@@ -279,14 +279,14 @@ def test_missing_numbers_in_parquet_are_no_labels(tmp_path, bad):
     table = pyarrow.table({"text": list("abc"), "label": pyarrow.array([0.5, bad, 1.0])})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     dataset, report = read(tmp_path / "a.parquet", label="label")
-    assert (dataset["label"][:], [line for line, _ in report.refused]) == ([0.5, 1.0], [2])
+    assert (dataset["label"][:], [line for line, _ in report.rejected]) == ([0.5, 1.0], [2])
 
 
-def test_a_parquet_row_that_cannot_be_read_is_refused(tmp_path):
+def test_a_parquet_row_that_cannot_be_read_is_rejected(tmp_path):
     broken = pyarrow.array([b"a", b"\xff", b"c"]).view(pyarrow.string())
     pyarrow.parquet.write_table(pyarrow.table({"text": broken}), tmp_path / "a.parquet")
     dataset, report = read(tmp_path / "a.parquet")
-    assert (dataset["text"][:], report.refused[0].line) == (["a", "c"], 2)
+    assert (dataset["text"][:], report.rejected[0].line) == (["a", "c"], 2)
 
 
 def test_a_flipped_bit_under_a_checksum_is_found(tmp_path):
@@ -294,7 +294,7 @@ def test_a_flipped_bit_under_a_checksum_is_found(tmp_path):
     table = pyarrow.table({"text": ["a sentence", "another"]})
     pyarrow.parquet.write_table(table, path, write_page_checksum=True, compression="none")
     path.write_bytes(path.read_bytes().replace(b"sentence", b"sentance"))
-    fails(path, "not a readable Parquet file", "write it anew")
+    fails(path, "not a readable Parquet file", "write it again")
 
 
 def test_a_long_report_is_cut(tmp_path):
@@ -336,7 +336,7 @@ def test_errors_of_the_call_name_the_value_and_the_remedy(tmp_path):
     path = write(tmp_path, "text,label\nx,a\ny,a\n")
     fails(tmp_path / "gone.csv", "gone.csv", "check the path")
     fails(write(tmp_path, "{}", "notes.xlsx"), "'.xlsx'", ".csv, .tsv, .jsonl")
-    fails(write(tmp_path, "PAR0", "notes.parquet"), "Parquet", "write it anew")
+    fails(write(tmp_path, "PAR0", "notes.parquet"), "Parquet", "write it again")
     fails(path, "same label 'a'", "add rows of another class.", label="label")
     ones = write(tmp_path, "text,label\nx,1\ny,1\n", "ones.csv")
     fails(ones, "same label '1'", "or give kind='number'", label="label")

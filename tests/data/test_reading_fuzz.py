@@ -1,8 +1,8 @@
-"""Files that are damaged in a known way: every good row comes back exactly, or the file is refused.
+"""Files damaged in a known way: every good row is read exactly, or the file is an error.
 
 Each test builds a file from known rows with `csv`, `json` or `pyarrow`, damages it, and knows from
-the damage alone which rows are still good. At least 2,000 files are malformed for a reason that
-holds without the reader; they are counted as they are written. The same files in every run.
+the damage alone which rows are still good. At least 2,000 files are malformed for a reason that is
+independent of the reader; they are counted as they are written. Every run makes the same files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ftlearn.data import DataError, Rejected, read
 from ftlearn.data.records import Record
 from ftlearn.data.streams import stream
 
-FILES = {  # by kind: files made, and of these at least so many malformed ones, all different
+FILES = {  # by kind: the number of files, and how many different ones are malformed at least
     "damaged csv": (600, 570),
     "cut csv": (260, 150),
     "odd csv": (220, 0),
@@ -43,9 +43,9 @@ FILES = {  # by kind: files made, and of these at least so many malformed ones, 
 
 
 def files(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Settings of a test that makes so many files."""
+    """Settings of a test that makes the number of files in `FILES`."""
 
-    def settled(test: Callable[..., None]) -> Callable[..., None]:
+    def with_settings(test: Callable[..., None]) -> Callable[..., None]:
         test.kind = kind
         return settings(
             max_examples=FILES[kind][0],
@@ -55,7 +55,7 @@ def files(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
             suppress_health_check=list(HealthCheck),
         )(test)
 
-    return settled
+    return with_settings
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ HEADER = ("id", "text", "label")
 
 
 def contents(path: Path, **options: object) -> tuple[list[tuple], list[int]] | None:
-    """Rows and lines of refusals as `read` gives them with classes; None for a `DataError`."""
+    """Rows, and lines of rejected rows, as `read` gives them with classes; None for an error."""
     try:
         dataset, report = read(path, label="label", kind="class", **options)
     except DataError:
@@ -93,16 +93,16 @@ def contents(path: Path, **options: object) -> tuple[list[tuple], list[int]] | N
     rows = [tuple(row.values()) for row in dataset]
     place = dataset.column_names.index("label")
     rows = [(*row[:place], label.int2str(row[place]), *row[place + 1 :]) for row in rows]
-    return rows, [line for line, _ in report.refused]
+    return rows, [line for line, _ in report.rejected]
 
 
 def unlabelled(path: Path, **options: object) -> tuple[list[tuple], list[int]] | None:
-    """Rows and lines of refusals as `read` gives them without a label; None for a `DataError`."""
+    """Rows, and lines of rejected rows, as `read` gives them without a label; None for an error."""
     try:
         dataset, report = read(path, **options)
     except DataError:
         return None
-    return [tuple(row.values()) for row in dataset], [line for line, _ in report.refused]
+    return [tuple(row.values()) for row in dataset], [line for line, _ in report.rejected]
 
 
 def written(row: tuple[str, ...], delimiter: str = ",", end: str = "\n", quoting: int = 0) -> str:
@@ -139,18 +139,19 @@ def damaged_csv(draw: st.DrawFn) -> tuple[list[tuple], int, str, list[bytes]]:
 
 @files("damaged csv")
 @given(damaged_csv())
-def test_a_damaged_row_of_a_csv_is_refused_and_the_others_are_kept(tmp_path, malformed, case):
+def test_a_damaged_row_of_a_csv_is_rejected_and_the_others_are_read(tmp_path, malformed, case):
     rows, at, kind, lines = case
     path = tmp_path / "x.csv"
     path.write_bytes(b"".join(lines))
     malformed.add(b"".join(lines))
     result = unlabelled(path)
-    start = 1 + sum(line.count(b"\n") for line in lines[: at + 1])
+    header_and_rows_before, damaged_line = lines[: at + 1], lines[at + 1]
+    start = 1 + sum(line.count(b"\n") for line in header_and_rows_before)
     others = rows[:at] + rows[at + 1 :]
-    if kind.startswith("field") or (kind == "byte" and b'"' not in lines[at]):
+    if kind.startswith("field") or (kind == "byte" and b'"' not in damaged_line):
         assert result == (others, [start])
     elif result is not None:  # None: all after the damage may be in doubt
-        damaged = range(start, start + lines[at].count(b"\n"))
+        damaged = range(start, start + damaged_line.count(b"\n"))
         assert result[0] == others
         assert set(result[1]) <= set(damaged)
         assert result[1]
@@ -158,7 +159,7 @@ def test_a_damaged_row_of_a_csv_is_refused_and_the_others_are_kept(tmp_path, mal
 
 @files("cut csv")
 @given(ROWS, st.data())
-def test_a_csv_that_is_cut_short_keeps_whole_rows_only(tmp_path, malformed, rows, data):
+def test_a_csv_that_is_cut_short_keeps_complete_rows_only(tmp_path, malformed, rows, data):
     lines = [written(row, quoting=csv.QUOTE_ALL).encode() for row in rows]
     last = data.draw(st.integers(1, len(rows) - 1))
     place = data.draw(st.integers(1, len(lines[last]) - 2))  # the last quote is gone at least
@@ -196,16 +197,18 @@ def test_line_ends_marks_and_delimiters_change_no_cell(
 
 
 def slow_rows(text: str) -> list[tuple[int, list[str]]] | None:
-    """The grammar of RFC 4180, a character at a time; None where a row has no certain end.
+    """The grammar of RFC 4180, one character at a time; None where the end of a row is uncertain.
 
     A row that breaks the grammar on its first line ends with it for certain unless one of its
     fields begins with a quote, after spaces or not, and the quotes are odd in number or the field
     is not closed by a quote before a comma. Then it has no cells where a field begins with a
     quote, a carriage return stands in it, or its quotes are odd; else they stand for themselves.
     """
-    rows, lines, at = [], text.split("\n"), 0
+    rows, at = [], 0
+    lines = text.split("\n")
     while at < len(lines):
-        start, cells = at, [""]
+        start = at
+        cells = [""]
         state = slow_line(lines[at], "start", cells)
         while state == "quoted" and at + 1 < len(lines):
             at += 1
@@ -264,12 +267,12 @@ def test_what_the_slow_grammar_accepts_is_read_and_nothing_else(tmp_path, malfor
     path = tmp_path / "x.csv"
     path.write_bytes(("id,text\n" + body).encode())
     expected = slow_rows("id,text\n" + body)
-    found = [] if expected is None else expected[1:]
-    good = [(n, tuple(c)) for n, c in found if len(c) == 2 and c[1].strip()]
-    refused = sorted({n for n, _ in found} - {n for n, _ in good})
-    if expected is None or refused:
+    rows = [] if expected is None else expected[1:]
+    good = [(line, tuple(cells)) for line, cells in rows if len(cells) == 2 and cells[1].strip()]
+    rejected = sorted({line for line, _ in rows} - {line for line, _ in good})
+    if expected is None or rejected:
         malformed.add(body.encode())
-    assert unlabelled(path) == (([cells for _, cells in good], refused) if good else None)
+    assert unlabelled(path) == (([cells for _, cells in good], rejected) if good else None)
 
 
 @files("wrong encoding")
@@ -278,7 +281,7 @@ def test_what_the_slow_grammar_accepts_is_read_and_nothing_else(tmp_path, malfor
     encoding=st.sampled_from(["latin-1", "cp1252", "gb18030", "utf-16-le", "utf-16-be", "utf-16"]),
     suffix=st.sampled_from([".csv", ".tsv", ".jsonl"]),
 )
-def test_a_file_in_another_encoding_than_is_said_is_refused(
+def test_a_file_in_another_encoding_than_the_stated_one_is_an_error(
     tmp_path, malformed, rows, encoding, suffix
 ):
     if suffix == ".jsonl":
@@ -299,7 +302,7 @@ def test_a_file_in_another_encoding_than_is_said_is_refused(
         assert unlabelled(path) is None
 
 
-NOT_ROWS = {  # lines that are no row for an independent reason, by kind
+NOT_ROWS = {  # lines that are not rows, for a reason independent of the reader, by kind
     "cut": '{"text": "a", "la',
     "nan": '{"text": "a", "label": NaN}',
     "infinity": '{"text": "a", "label": -Infinity}',
@@ -338,7 +341,7 @@ JSON_LABELS = st.one_of(
 
 
 def nested(depth: int, kind: str) -> str:
-    """A row that is good but for a value nested so deep."""
+    """A row that is good except for a value nested `depth` levels deep."""
     opening, closing = {"list": ("[", "]"), "object": ('{"a":', "}")}[kind]
     inner = "1" if kind == "object" else ""
     return f'{{"text": "a", "label": "x", "more": {opening * depth}{inner}{closing * depth}}}'
@@ -352,7 +355,7 @@ def nested(depth: int, kind: str) -> str:
     ascii_only=st.booleans(),
     end=st.sampled_from(["\n", "\r\n", "\n\n", "\n \t\n"]),
 )
-def test_a_broken_json_line_is_named_and_every_other_is_kept(
+def test_a_broken_json_line_is_named_and_every_other_is_read(
     tmp_path, malformed, rows, bad, order, ascii_only, end
 ):
     lines: list[tuple[str, tuple | None]] = [(NOT_ROWS[kind], None) for kind in bad]
@@ -368,16 +371,16 @@ def test_a_broken_json_line_is_named_and_every_other_is_kept(
     if lines[0][0].startswith("\ufeff"):  # at the start of a file it is a mark, and left out
         good = [("a", "1"), *good]
         lines[0] = (lines[0][0], ("a", "1"))
-    refused = [1 + step * number for number, (_, row) in enumerate(lines) if row is None]
-    if refused:
+    rejected = [1 + step * number for number, (_, row) in enumerate(lines) if row is None]
+    if rejected:
         malformed.add(path.read_bytes())
-    fine = len({label for _, label in good}) > 1
-    assert contents(path) == ((good, refused) if fine else None)
+    several_classes = len({label for _, label in good}) > 1
+    assert contents(path) == ((good, rejected) if several_classes else None)
 
 
 @files("damaged json")
 @given(ROWS, st.data(), st.sampled_from(["out", "twice", "cut"]), st.booleans())
-def test_a_json_line_without_one_of_its_marks_is_refused(
+def test_a_json_line_without_one_of_its_marks_is_rejected(
     tmp_path, malformed, rows, data, kind, ascii_only
 ):
     lines = [
@@ -385,7 +388,7 @@ def test_a_json_line_without_one_of_its_marks_is_refused(
     ]
     at = data.draw(st.integers(0, len(rows) - 1))
     line = lines[at]
-    ends = [found.span() for found in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}:,]', line)]
+    ends = [token.span() for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}:,]', line)]
     char = data.draw(st.sampled_from('{}:,"'))
     marks = [place for start, end in ends for place in {start, end - 1} if line[place] == char]
     place = data.draw(st.integers(1, len(line) - 1) if kind == "cut" else st.sampled_from(marks))
@@ -398,18 +401,18 @@ def test_a_json_line_without_one_of_its_marks_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["list", "object"])
-def test_nesting_of_any_depth_is_kept_or_refused(tmp_path, kind):
+def test_nesting_of_any_depth_is_read_or_rejected(tmp_path, kind):
     path = tmp_path / "x.jsonl"
     depths = [1, 10, 100, *range(200, 1100, 5), 5000, 100_000]
     good = '{"text": "b", "label": "y", "more": 1}'
     path.write_text("\n".join([good, *(nested(depth, kind) for depth in depths)]))
     dataset, report = read(path, label="label")
     assert dataset[0]["text"] == "b"
-    assert len(dataset) + len(report.refused) == 1 + len(depths)
+    assert len(dataset) + len(report.rejected) == 1 + len(depths)
     assert [json.loads(text) for text in dataset[1:4]["more"]] == [
         json.loads(nested(depth, kind))["more"] for depth in (1, 10, 100)
     ]
-    assert report.refused[-1].line == 1 + len(depths)
+    assert report.rejected[-1].line == 1 + len(depths)
 
 
 PIECES = [
@@ -428,7 +431,7 @@ MARKS = [b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\
 
 
 def table_of(content: bytes, suffix: str, encoding: str | None) -> tuple[list[dict], bool]:
-    """The rows that the standard library finds in a file, and whether that is all there is."""
+    """The rows that the standard library finds in a file, and whether it reads all of the file."""
     width = next((len(mark) for mark in MARKS[:4] if content.startswith(mark)), 1)
     name = encoding or f"utf-{8 * width}"
     try:
@@ -447,7 +450,7 @@ def table_of(content: bytes, suffix: str, encoding: str | None) -> tuple[list[di
         good = [row for row in rows if isinstance(row, dict)]
         return good, sound and good == rows
     delimiter = "\t" if suffix == ".tsv" else ","
-    rows, whole = csv_table(text, delimiter)
+    rows, complete = csv_table(text, delimiter)
     plain = [line.split("\t") for line in text.splitlines()] if suffix == ".tsv" else []
     good = [
         dict(zip(table[0], row, strict=True))
@@ -455,12 +458,13 @@ def table_of(content: bytes, suffix: str, encoding: str | None) -> tuple[list[di
         for row in table[1:]
         if len(row) == len(table[0])
     ]
-    return good, sound and whole and len(good) >= len(rows) - 1
+    return good, sound and complete and len(good) >= len(rows) - 1
 
 
 def csv_table(text: str, delimiter: str) -> tuple[list[list[str]], bool]:
-    """The rows that the `csv` module reads, each broken line left out, and whether none was."""
-    lines, rows, sound = io.StringIO(text, newline="").readlines(), [], True
+    """The rows that the `csv` module reads, without broken lines, and whether there were none."""
+    lines = io.StringIO(text, newline="").readlines()
+    rows, sound = [], True
     while lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         before = 0
@@ -496,17 +500,17 @@ def test_bytes_of_any_kind_end_in_their_rows_or_a_clear_error(
     path.write_bytes(content)
     known = encoding in (None, "utf-8", "utf-16", "cp1252", "gb18030")
     parquet = suffix == ".parquet"
-    found, sound = ([], False) if parquet else table_of(content, suffix, encoding)
+    rows, sound = ([], False) if parquet else table_of(content, suffix, encoding)
     if known and not sound:
         malformed.add(suffix.encode() + content)
     try:
         dataset, _ = read(path, encoding=encoding)
     except DataError:
         return
-    left = iter([row.get("text") for row in found])
+    remaining = iter([row.get("text") for row in rows])
     assert len(dataset)
     assert all(text.strip() and "\0" not in text for text in dataset["text"])
-    assert all(text in left for text in dataset["text"])  # in the same order, and none made up
+    assert all(text in remaining for text in dataset["text"])  # same order, and none invented
 
 
 def spelled(label: object) -> str | None:
@@ -552,22 +556,22 @@ def typed_table(draw: st.DrawFn) -> tuple[list[tuple], pyarrow.Table]:
 
 @files("parquet types")
 @given(typed_table())
-def test_labels_of_every_parquet_type_are_kept_or_refused(tmp_path, case):
+def test_labels_of_every_parquet_type_are_read_or_rejected(tmp_path, case):
     rows, table = case
     path = tmp_path / "x.parquet"
     pyarrow.parquet.write_table(table, path, row_group_size=2)
-    kept = [
+    good = [
         (text, spelled(label))
         for text, label in rows
         if text and text.strip() and spelled(label) is not None and spelled(label).strip()
     ]
-    refused = [
+    rejected = [
         number
         for number, (text, label) in enumerate(rows, 1)
         if not (text and text.strip() and spelled(label) is not None)
     ]
-    fine = len({label for _, label in kept}) > 1
-    assert contents(path) == ((kept, refused) if fine else None)
+    several_classes = len({label for _, label in good}) > 1
+    assert contents(path) == ((good, rejected) if several_classes else None)
 
 
 @files("damaged parquet")
@@ -577,8 +581,8 @@ def test_damage_to_a_parquet_file_never_changes_a_cell(tmp_path, malformed, data
     table = pyarrow.table({"text": [t for t, _ in rows], "label": [y for _, y in rows]})
     path = tmp_path / "x.parquet"
     pyarrow.parquet.write_table(table, path, write_page_checksum=True, compression="none")
-    whole = path.read_bytes()
-    content = bytearray(whole)
+    original = path.read_bytes()
+    content = bytearray(original)
     place = data.draw(st.integers(0, len(content) - 1))
     if kind == "cut":
         content = content[:place]
@@ -589,7 +593,7 @@ def test_damage_to_a_parquet_file_never_changes_a_cell(tmp_path, malformed, data
     else:
         content[place:place] = b"\0"
     path.write_bytes(content)
-    if content != whole:
+    if content != original:
         malformed.add(bytes(content))
     result = contents(path)
     if kind == "cut":
@@ -604,7 +608,7 @@ def test_damage_to_a_parquet_file_never_changes_a_cell(tmp_path, malformed, data
     last=st.booleans(),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
-def test_every_line_of_a_txt_is_a_row_or_refused(tmp_path, lines, end, last, encoding):
+def test_every_line_of_a_txt_is_a_row_or_rejected(tmp_path, lines, end, last, encoding):
     lines = [line.replace("\ufeff", "") for line in lines]
     path = tmp_path / "x.txt"
     text = end.join(lines) + (end if last else "")

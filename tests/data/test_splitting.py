@@ -1,4 +1,4 @@
-"""Laws of the split: a partition, in proportion, with whole groups, the same in any row order."""
+"""Laws of the split: a partition, in proportion, groups unbroken, independent of the row order."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ def test_the_split_does_not_depend_on_row_order_but_on_the_seed(labels, rng, gro
     rows = notes(labels, [str(i // 2) for i in range(len(labels))] if grouped else None)
     order = rng.sample(range(len(labels)), len(labels))
     group = "story" if grouped else None
-    here, there = (split(data, group=group, seed=1) for data in (rows, rows.select(order)))
-    assert {name: part["id"][:] for name, part in here.items()} == {
-        name: part["id"][:] for name, part in there.items()
+    in_order = split(rows, group=group, seed=1)
+    shuffled = split(rows.select(order), group=group, seed=1)
+    assert {name: part["id"][:] for name, part in in_order.items()} == {
+        name: part["id"][:] for name, part in shuffled.items()
     }
-    assert here["train"]["id"][:] != split(rows, group=group, seed=2)["train"]["id"][:]
+    assert in_order["train"]["id"][:] != split(rows, group=group, seed=2)["train"]["id"][:]
 
 
 @QUICK
@@ -62,11 +63,11 @@ def test_groups_stay_whole_and_counts_near(stories):
     parts = split(notes(labels, groups), sizes=(0.6, 0.2, 0.2), stratify="label", group="story")
     ids = sorted(int(i) for part in parts.values() for i in part["id"])
     assert ids == list(range(len(labels)))
-    homes = defaultdict(set)
+    parts_of_story = defaultdict(set)
     for name, part in parts.items():
         for story in part["story"]:
-            homes[story].add(name)
-    assert all(len(found) == 1 for found in homes.values())
+            parts_of_story[story].add(name)
+    assert all(len(names) == 1 for names in parts_of_story.values())
     for part, size in zip(parts.values(), (0.6, 0.2, 0.2), strict=True):
         for name, count in counts.items():
             assert abs(part["label"][:].count(name) - count * size) <= 3
@@ -156,10 +157,10 @@ def test_subset_names_the_class_that_is_too_small():
         subset(rows, per_class=1, label="topic")
 
 
-def test_seeds_and_sizes_of_another_library_cut_as_pythons_do():
+def test_seeds_and_sizes_of_numpy_split_as_pythons_do():
     rows = notes(list("abc") * 10)
-    mine = split(rows, sizes=(20, 5, 5), seed=7)
-    theirs = split(rows, sizes=tuple(np.array([20, 5, 5])), seed=np.int64(7))
-    assert {name: part["id"][:] for name, part in mine.items()} == {
-        name: part["id"][:] for name, part in theirs.items()
+    with_python = split(rows, sizes=(20, 5, 5), seed=7)
+    with_numpy = split(rows, sizes=tuple(np.array([20, 5, 5])), seed=np.int64(7))
+    assert {name: part["id"][:] for name, part in with_python.items()} == {
+        name: part["id"][:] for name, part in with_numpy.items()
     }

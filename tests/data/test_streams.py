@@ -1,4 +1,4 @@
-"""Rows that come one after the other: the same as `read` gives, in bounded memory."""
+"""Rows one at a time: the same as `read` gives, in bounded memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WRITTEN = {
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    """Puts bytes on standard input."""
+    """Put bytes on standard input."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 
 
@@ -38,11 +38,11 @@ def same_as_read(path: Path) -> None:
     rows = list(stream(path))
     dataset, report = read(path)
     assert [row.cells for row in rows if isinstance(row, Record)] == dataset.to_list() != []
-    assert tuple(row for row in rows if isinstance(row, Rejected)) == report.refused != ()
+    assert tuple(row for row in rows if isinstance(row, Rejected)) == report.rejected != ()
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_stream_gives_the_rows_and_refusals_of_read_in_order(tmp_path, monkeypatch, name):
+def test_a_stream_gives_the_rows_and_rejections_of_read_in_order(tmp_path, monkeypatch, name):
     path = tmp_path / name
     path.write_text(WRITTEN[name], encoding="utf-8")
     same_as_read(path)
@@ -60,7 +60,7 @@ def test_a_stream_of_parquet_gives_the_rows_of_read(tmp_path):
     assert [row.line for row in stream(path)] == list(range(1, 2101))
 
 
-def test_a_text_file_has_one_row_a_line_and_needs_one_column(tmp_path, monkeypatch):
+def test_a_text_file_has_one_row_per_line_and_needs_one_column(tmp_path, monkeypatch):
     path = tmp_path / "notes.txt"
     path.write_bytes(b"\xef\xbb\xbfone, two\r\n\r\nthree\rfour\n x")
     rows = list(stream(path, text="body"))
@@ -72,7 +72,7 @@ def test_a_text_file_has_one_row_a_line_and_needs_one_column(tmp_path, monkeypat
     ]
     typed(monkeypatch, path.read_bytes())
     assert list(stream("-", text="body")) == rows
-    with pytest.raises(DataError, match="one text a line, so it has no columns"):
+    with pytest.raises(DataError, match="one text per line, so it has no columns"):
         list(stream(path, text=("a", "b")))
 
 
@@ -88,7 +88,7 @@ def test_no_rows_are_no_error_but_a_missing_header_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("source", "how", "expected"),
+    ("source", "options", "expected"),
     [
         ("x.log", {}, "'.log'; readable are .txt, .csv"),
         ("x.log", {"name": "jsnl"}, "Did you mean 'jsonl'?"),
@@ -99,17 +99,17 @@ def test_no_rows_are_no_error_but_a_missing_header_is(tmp_path, monkeypatch):
         ("-", {"name": "parquet"}, "give the path of the file, not '-'"),
     ],
 )
-def test_errors_of_a_format_name_the_value_and_the_remedy(source, how, expected):
+def test_errors_of_a_format_name_the_value_and_the_remedy(source, options, expected):
     with pytest.raises(DataError) as caught:
-        list(stream(source, file_format=Format(**how)))
+        list(stream(source, file_format=Format(**options)))
     assert expected in str(caught.value)
 
 
 def test_a_format_overrides_the_suffix(tmp_path):
     path = tmp_path / "notes.dat"
     path.write_bytes("text;note\ncafé;1\n".encode("cp1252"))
-    how = Format("csv", delimiter=";", encoding="cp1252")
-    assert list(stream(path, file_format=how)) == [Record(2, {"text": "café", "note": "1"})]
+    file_format = Format("csv", delimiter=";", encoding="cp1252")
+    assert list(stream(path, file_format=file_format)) == [Record(2, {"text": "café", "note": "1"})]
 
 
 TEXT = st.text(st.sampled_from("ab é\n\r插🙂"), max_size=60)
@@ -131,10 +131,10 @@ def test_lines_do_not_depend_on_the_chunks_in_which_bytes_come(monkeypatch, text
 @pytest.mark.parametrize("size", [1, 3, 2**20])
 def test_bad_bytes_spoil_their_line_and_no_other(monkeypatch, size, start, bad, end):
     monkeypatch.setattr(decoding, "CHUNK", size)
-    whole = (
-        start.replace("\r", "").encode() + b"\n=" + bad + b"=\n" + end.replace("\r", "").encode()
-    )
-    lines = Lines(Bytes(io.BytesIO(whole), "here"), newline="\n")
+    before = start.replace("\r", "").encode()
+    after = end.replace("\r", "").encode()
+    content = before + b"\n=" + bad + b"=\n" + after
+    lines = Lines(Bytes(io.BytesIO(content), "here"), newline="\n")
     spoilt = [lines.fault(line) for line in lines]
     place = start.count("\n") + 1
     assert spoilt.pop(place) == f"byte 0x{bad[0]:02x} is not utf-8"
@@ -176,18 +176,18 @@ def test_many_lines_that_do_not_decode_are_of_another_encoding(
         return
     with pytest.raises(DataError) as caught:
         list(stream(path))
-    told = f"{spoilt} of {rows} lines hold what is not utf-8, the first is line 1 (byte 0xe9"
-    assert told in str(caught.value)
+    message = f"{spoilt} of {rows} lines hold what is not utf-8, the first is line 1 (byte 0xe9"
+    assert message in str(caught.value)
     assert "encoding='cp1252' (--encoding cp1252)" in str(caught.value)
 
 
 def test_another_encoding_is_found_before_a_large_file_is_read(tmp_path):
     path = tmp_path / "x.txt"
     path.write_bytes(b"caf\xe9\n" * 5000)
-    taken = []
+    lines = []
     with pytest.raises(DataError, match="1000 of 1000 lines"):
-        taken.extend(row.line for row in stream(path))
-    assert len(taken) <= 1000
+        lines.extend(row.line for row in stream(path))
+    assert len(lines) <= 1000
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, suffix):
         path.write_text("text\n" * (suffix == ".csv") + f"{line}\n" * rows)
         tracemalloc.start()
         count = sum(1 for _ in stream(path))
-        _, most = tracemalloc.get_traced_memory()
+        _, largest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert count == rows
-        return most
+        return largest
 
     few, many = peak(500), peak(3_000)  # 0.1 and 0.6 MB, both more than a chunk
     assert many < few + 50_000

@@ -101,7 +101,7 @@ def _evaluate_folders(
 
 def _rows(file: str | Path, task: Task, reading: Mapping[str, str | None]) -> Dataset:
     rows, report = read_for(task, Path(file), **reading)
-    if report.refused or report.notes:
+    if report.rejected or report.notes:
         warnings.warn(str(report), stacklevel=4)
     return rows
 
