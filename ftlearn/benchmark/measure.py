@@ -10,6 +10,7 @@ from ftlearn.benchmark.part import Part
 from ftlearn.benchmark.settings import Settings
 from ftlearn.benchmark.timing import Tell, caught
 from ftlearn.benchmark.workload import Work
+from ftlearn.errors import ArgumentError
 
 Measure = Callable[[Work, Settings, Tell], Part]
 
@@ -68,7 +69,7 @@ def planned(settings: Settings, *, tell: Tell) -> tuple[str, ...]:
     if "few" not in parts or few_shot.has_setfit():
         return parts
     if settings.only:
-        raise ValueError(few_shot.NEEDED)
+        raise ArgumentError(few_shot.NEEDED)
     tell(f"without the part 'few': {few_shot.NEEDED}")
     return tuple(part for part in parts if part != "few")
 

@@ -16,6 +16,7 @@ from ftlearn.benchmark.part import Part
 from ftlearn.benchmark.throughput import Amount, Entry, compare
 from ftlearn.benchmark.timing import Tell, caught, hushed
 from ftlearn.benchmark.workload import Work
+from ftlearn.errors import ArgumentError
 from ftlearn.fast import autotune
 
 EXACT, ROUGH = 1e-4, 2e-2
@@ -154,7 +155,7 @@ def agreement(theirs: np.ndarray, ours: np.ndarray, *, tolerance: float) -> str:
     equal = theirs.argmax(-1) == ours.argmax(-1)
     low, high = np.sort(theirs, -1)[:, -2:].T
     if largest > tolerance or not equal[high - low > 2 * tolerance].all():
-        raise ValueError(
+        raise ArgumentError(
             f"answers differ: {equal.sum()} of {len(equal)} labels equal, probabilities differ by "
             f"up to {largest:.1e}, more than {tolerance:.0e}"
         )

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from typer import Option
 
+from ftlearn.errors import ArgumentError
+
 PARTS = ("train", "predict", "accuracy", "few", "levers")
 
 
@@ -71,7 +73,7 @@ class Settings:
         names = {name.strip() for name in self.only.split(",") if name.strip()}
         unknown = sorted(names - set(PARTS))
         if unknown:
-            raise ValueError(f"--only has no part {unknown[0]!r}: use {', '.join(PARTS)}")
+            raise ArgumentError(f"--only has no part {unknown[0]!r}: use {', '.join(PARTS)}")
         return tuple(part for part in PARTS if part in (names or PARTS[:-1]))
 
     @property
@@ -79,7 +81,7 @@ class Settings:
         """Labels a class, each at least one; raises ValueError for anything else."""
         given = self.shots.split(",")
         if not all(each.strip().isdecimal() and int(each) for each in given):
-            raise ValueError(f"--shots is {self.shots!r}: give whole numbers, such as 8,32")
+            raise ArgumentError(f"--shots is {self.shots!r}: give whole numbers, such as 8,32")
         return tuple(int(each) for each in given)
 
     @property

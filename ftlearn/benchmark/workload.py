@@ -16,6 +16,7 @@ from ftlearn.benchmark.lengths import like_news
 from ftlearn.benchmark.settings import Settings, Source
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Encoded
+from ftlearn.errors import ArgumentError
 from ftlearn.tasks import classification
 
 
@@ -64,7 +65,7 @@ class Work:
     def accuracy(self, model: torch.nn.Module) -> float:
         """Share of the test texts that a model classifies rightly."""
         if self.test is None:
-            raise ValueError("accuracy needs texts to test on: pass --test FILE beside --train")
+            raise ArgumentError("accuracy needs texts to test on: pass --test FILE beside --train")
         model = model.to(self.device)
         return evaluation.evaluate(model, self.test, self.task, self.tokenizer).scores["accuracy"]
 
@@ -87,7 +88,9 @@ def open_work(source: Source, settings: Settings, scratch: Path) -> Work:
     )
     device = torch.device(settings.device or runtime.best_device())
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device is cuda, and torch finds no CUDA device here: use --device cpu")
+        raise ArgumentError(
+            "--device is cuda, and torch finds no CUDA device here: use --device cpu"
+        )
     _, tokenizer = models.load(settings.checkpoint, task, device="cpu")
     if source.tokens:
         change = partial(like_news, task=task, tokenizer=tokenizer, mean=source.tokens)
@@ -108,7 +111,9 @@ def open_work(source: Source, settings: Settings, scratch: Path) -> Work:
 def _read(source: Source) -> DatasetDict:
     if source.train is None:
         if source.test is not None:
-            raise ValueError("--test goes with --train: the bundled texts have their own test part")
+            raise ArgumentError(
+                "--test goes with --train: the bundled texts have their own test part"
+            )
         return data.load("topics")
     files = {"train": source.train, "test": source.test}
     return DatasetDict(

@@ -21,6 +21,7 @@ from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data.columns import Columns
 from ftlearn.data.records import Record, Row
 from ftlearn.data.streams import Format, opened
+from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import predicting
 from ftlearn.evaluation.prediction_file import check_target, written
 from ftlearn.markup import UNSHOWN
@@ -177,7 +178,7 @@ def _predict(
     kept = predicting.outputs(model, encoded, task, tokenizer)
     bad = ~np.isfinite(kept).all(axis=-1)
     if bad.any():
-        raise ValueError(
+        raise ArgumentError(
             f"the model's outputs for line {rows[bad.argmax()].line} are {kept[bad][0]}, not "
             "finite: its training diverged or its weights are damaged; train or copy it anew"
         )

@@ -14,6 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from ftlearn.compatibility import window as windows
 from ftlearn.data.batching import Batches, Encoded
+from ftlearn.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from ftlearn.losses import LossSum
 from ftlearn.runtime.arguments import whole_number
 
@@ -109,7 +110,7 @@ class Task(ABC):
         names = [self.text] if isinstance(self.text, str) else list(self.text)
         require_columns(dataset, names)
         if len(dataset) == 0:
-            raise ValueError("the data set is empty (0 rows): load one with at least one row")
+            raise ArgumentError("the data set is empty (0 rows): load one with at least one row")
         window = self.window(tokenizer)
         columns = [check_texts(dataset[name], name) for name in names]
         whole = tokenizer(*columns, verbose=False)
@@ -129,14 +130,14 @@ class Task(ABC):
 def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
     """Raise KeyError, naming the columns that exist, when one is missing; TypeError for no data."""
     if not hasattr(dataset, "column_names"):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"the data is a {type(dataset).__name__}: pass a datasets.Dataset, such as "
             "Dataset.from_pandas(frame)"
         )
     for name in names:
         if name not in dataset.column_names:
             have = ", ".join(dataset.column_names)
-            raise KeyError(f"the data set has no column {name!r}; it has: {have}")
+            raise UnknownNameError(f"the data set has no column {name!r}; it has: {have}")
 
 
 def check_texts(texts: Sequence[Any], column: str) -> list[str]:
@@ -144,7 +145,7 @@ def check_texts(texts: Sequence[Any], column: str) -> list[str]:
     texts = list(texts)
     for row, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(
+            raise ArgumentError(
                 f"row {row} of column {column!r} holds {text!r} instead of a text: "
                 "drop the row or fill it in"
             )
@@ -155,6 +156,6 @@ def training_part(data: Dataset | DatasetDict) -> Dataset:
     """The rows a task is defined by: the part named train, or the data set itself."""
     if isinstance(data, DatasetDict):
         if "train" not in data:
-            raise KeyError(f"the data has no part 'train'; it has: {', '.join(data)}")
+            raise UnknownNameError(f"the data has no part 'train'; it has: {', '.join(data)}")
         return data["train"]
     return data

@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from ftlearn import compatibility, evaluation, models
 from ftlearn.data import ReadReport
+from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import Report
 from ftlearn.tasks import Task
 from ftlearn.tasks.reading import as_rows, table_for
@@ -105,7 +106,7 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
     """The task on columns of other names; ValueError for one text where the task reads a pair."""
     wanted = 1 if isinstance(task.text, str) else len(task.text)
     if text and len(text) != wanted:
-        raise ValueError(
+        raise ArgumentError(
             f"the model reads {wanted} text column{'s' * (wanted > 1)}, and {len(text)} were "
             f"named: {', '.join(text)}"
         )

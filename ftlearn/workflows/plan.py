@@ -10,6 +10,7 @@ import torch
 
 from ftlearn.config import TrainConfig
 from ftlearn.data.errors import close_match
+from ftlearn.errors import ArgumentError
 from ftlearn.models.pooling import POOLINGS
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.files import sha256
@@ -30,8 +31,8 @@ class Files:
 
     >>> Files(train="notes.csv", task="clasification")
     Traceback (most recent call last):
-    ValueError: unknown task 'clasification': use auto, classification, regression. Did you mean
-    'classification'?
+    ftlearn.errors.ArgumentError: unknown task 'clasification': use auto, classification,
+    regression. Did you mean 'classification'?
     """
 
     train: str | Path
@@ -49,10 +50,10 @@ class Files:
         text = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         object.__setattr__(self, "text", text)
         if self.drop_rare < 0:
-            raise ValueError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
+            raise ArgumentError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
         if self.task not in KINDS:
             hint = close_match(self.task, KINDS)
-            raise ValueError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
+            raise ArgumentError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
 
     @property
     def given(self) -> dict[str, Path]:
@@ -88,7 +89,7 @@ class Plan:
 
     >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
     Traceback (most recent call last):
-    ValueError: unknown pooling 'max': use pretrained, mean, first
+    ftlearn.errors.ArgumentError: unknown pooling 'max': use pretrained, mean, first
     """
 
     files: Files
@@ -103,7 +104,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.pooling not in ("pretrained", *POOLINGS):
-            raise ValueError(
+            raise ArgumentError(
                 f"unknown pooling {self.pooling!r}: use pretrained, {', '.join(POOLINGS)}"
             )
         for name, least in (("max_length", 8), ("patience", 1)):
@@ -134,14 +135,14 @@ def check_device(name: str | None) -> None:
 
     >>> check_device("gpu")
     Traceback (most recent call last):
-    ValueError: unknown device 'gpu': use cpu, cuda or mps
+    ftlearn.errors.ArgumentError: unknown device 'gpu': use cpu, cuda or mps
     """
     try:
         kind = torch.device(name or "cpu").type
     except RuntimeError:
-        raise ValueError(f"unknown device {name!r}: use cpu, cuda or mps") from None
+        raise ArgumentError(f"unknown device {name!r}: use cpu, cuda or mps") from None
     lacking = (kind == "cuda" and not torch.cuda.is_available()) or (
         kind == "mps" and not torch.backends.mps.is_available()
     )
     if lacking:
-        raise ValueError(f"there is no device {name!r} here: leave it out to take the best one")
+        raise ArgumentError(f"there is no device {name!r} here: leave it out to take the best one")

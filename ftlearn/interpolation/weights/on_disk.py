@@ -20,6 +20,7 @@ from safetensors import safe_open
 
 from ftlearn.compatibility import settle
 from ftlearn.compatibility.model_files import weights_of
+from ftlearn.errors import ArgumentError
 from ftlearn.interpolation.weights.linear import mix, shares
 from ftlearn.interpolation.weights.state_dicts import check_names
 from ftlearn.runtime.disk import explained
@@ -110,7 +111,7 @@ def tensors_in(folder: str | Path) -> dict[str, Stored]:
         for name, entry in read_header(file).entries.items():
             if name in found:
                 both = f"{found[name].file.name} and {file.name}"
-                raise ValueError(f"{name!r} is in both {both} in {str(folder)!r}: remove one")
+                raise ArgumentError(f"{name!r} is in both {both} in {str(folder)!r}: remove one")
             shape, offset = tuple(entry["shape"]), entry["data_offsets"][0]
             found[name] = Stored(file, entry["dtype"], shape, offset)
     return found
@@ -144,7 +145,7 @@ def check_stored(first: Mapping[str, Stored], other: Mapping[str, Stored]) -> No
     for name, mine in first.items():
         kinds = [f"{stored.shape} of {stored.kind}" for stored in (mine, other[name])]
         if kinds[0] != kinds[1]:
-            raise ValueError(f"{name!r} is {kinds[0]} in one model and {kinds[1]} in another")
+            raise ArgumentError(f"{name!r} is {kinds[0]} in one model and {kinds[1]} in another")
 
 
 def check_same_make(first: Path, other: Path) -> None:
@@ -160,7 +161,7 @@ def check_same_make(first: Path, other: Path) -> None:
             mine, theirs = facts_of(first / name), facts_of(other / name)
             differing = [key for key in mine | theirs if mine.get(key) != theirs.get(key)]
             if differing:
-                raise ValueError(
+                raise ArgumentError(
                     f"{name} in {str(first)!r} and {str(other)!r} differ in {differing[0]!r}: "
                     "only models of one make, with the same labels in one order, can be merged"
                 )
@@ -199,7 +200,7 @@ def _write_file(
             tensors = [_load(model[name], name) for model in stored]
             merged = rule(name, tensors)
             if (merged.shape, merged.dtype) != (tensors[0].shape, tensors[0].dtype):
-                raise ValueError(f"the rule made {name!r} a tensor of another shape or format")
+                raise ArgumentError(f"the rule made {name!r} a tensor of another shape or format")
             sink.write(memoryview(merged.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
 
 

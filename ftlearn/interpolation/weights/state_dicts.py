@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ftlearn.errors import ArgumentError
 from ftlearn.losses import at_least_fp32
 
 State = Mapping[str, torch.Tensor]
@@ -85,17 +86,20 @@ def check_same_architecture(states: Sequence[State]) -> None:
 
     >>> check_same_architecture([{"w": torch.ones(2)}, {"w": torch.ones(3)}])
     Traceback (most recent call last):
-    ValueError: 'w' is (2,) of torch.float32 in one model and (3,) of torch.float32 in another
+    ftlearn.errors.ArgumentError: 'w' is (2,) of torch.float32 in one model and (3,) of
+    torch.float32 in another
     """
     if not states:
-        raise ValueError("there is no model to combine: give one at least")
+        raise ArgumentError("there is no model to combine: give one at least")
     first = states[0]
     for other in states[1:]:
         check_names(first, other)
         for name, tensor in first.items():
             kinds = [f"{tuple(t.shape)} of {t.dtype}" for t in (tensor, other[name])]
             if kinds[0] != kinds[1]:
-                raise ValueError(f"{name!r} is {kinds[0]} in one model and {kinds[1]} in another")
+                raise ArgumentError(
+                    f"{name!r} is {kinds[0]} in one model and {kinds[1]} in another"
+                )
 
 
 def check_names(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
@@ -104,7 +108,7 @@ def check_names(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         extra = [name for name in mine if name not in theirs]
         if extra:
             shown = ", ".join(map(repr, extra[:3])) + (", ..." if len(extra) > 3 else "")
-            raise ValueError(
+            raise ArgumentError(
                 f"the models do not have the same tensors: {len(extra)} of {len(mine)} are in one "
                 f"of them only ({shown}); combine models of one architecture with the same head"
             )
@@ -116,7 +120,7 @@ def check_ties(own: State, states: Sequence[State]) -> None:
     for name, tensor in own.items():
         other = first.setdefault(storage_key(tensor), name)
         if other != name and not all(torch.equal(s[other], s[name]) for s in states):
-            raise ValueError(
+            raise ArgumentError(
                 f"the model ties {name!r} to {other!r}, and what is written differs in the two"
             )
 
