@@ -36,12 +36,12 @@ from ftlearn.benchmark import (
     throughput,
     time_to_accuracy,
 )
-from ftlearn.benchmark.lengths import of_length
+from ftlearn.benchmark.lengths import cut_or_extend
 from ftlearn.benchmark.part import RATIOS, Part
 from ftlearn.benchmark.prediction import agreement
 from ftlearn.benchmark.settings import PARTS, Settings, Source
 from ftlearn.benchmark.timing import in_turn, spread, timed
-from ftlearn.benchmark.workload import Work, open_work
+from ftlearn.benchmark.workload import Workload, open_workload
 from ftlearn.cli.commands.bench import bench
 from ftlearn.data import batching
 from ftlearn.data.batching import padding_share, plan
@@ -53,10 +53,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def work(tiny_bert: Path, tmp_path: Path) -> Work:
+def work(tiny_bert: Path, tmp_path: Path) -> Workload:
     """Thirty-two texts and the small BERT."""
     settings = Settings(checkpoint=str(tiny_bert), device="cpu")
-    return open_work(Source(), settings, tmp_path).drawn(32, seed=0)
+    return open_workload(Source(), settings, tmp_path).sample(32, seed=0)
 
 
 @pytest.fixture(scope="session")
@@ -201,9 +201,9 @@ def test_rate_of_matrix_products_is_operations_over_seconds(monkeypatch: pytest.
     assert rate == 4 * 2 * 16**3 / 2.0
 
 
-def test_table_and_ratios_follow_from_the_raw_rounds(work: Work, monkeypatch: pytest.MonkeyPatch):
+def test_table_and_ratios_follow_from_the_raw_rounds(work: Workload, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(throughput, "faster_format", lambda *given: (torch.bfloat16, ""))
-    found = throughput.training_speed(work, examples=32, rounds=2, tell=lambda line: None)
+    found = throughput.training_speed(work, examples=32, rounds=2, log=lambda line: None)
     raw = [run for run in found.rounds if run["round"]]
     seconds = {
         name: np.array([run["seconds"] for run in sorted(raw, key=lambda run: run["round"])
@@ -233,12 +233,12 @@ def test_table_and_ratios_follow_from_the_raw_rounds(work: Work, monkeypatch: py
         assert told[ratio] == pytest.approx(np.median(seconds[other] / seconds["ftlearn"]))
 
 
-def test_padding_is_what_the_batches_hold(work: Work):
+def test_padding_is_what_the_batches_hold(work: Workload):
     short = [row for row, length in enumerate(work.encoded.lengths) if length < 100]
     work = replace(work, train=work.train.select(short))
 
     def share(prepare: Any) -> float:
-        cells = throughput.watched(lambda: prepare(work))()
+        cells = throughput.counting_positions(lambda: prepare(work))()
         return 1 - sum(work.encoded.lengths) / cells
 
     lengths = work.encoded.lengths
@@ -275,7 +275,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_each_loop_starts_from_the_pretrained_weights_and_sees_each_text_once(
-    name: str, work: Work
+    name: str, work: Workload
 ):
     work = replace(work, batch_size=10)  # does not divide 32
     rows: list[int] = []
@@ -296,14 +296,14 @@ def test_each_loop_starts_from_the_pretrained_weights_and_sees_each_text_once(
     assert len(moved) > 20
 
 
-def test_dropout_is_the_checkpoints_own_for_the_others_and_off_for_ftlearn(work: Work):
+def test_dropout_is_the_checkpoints_own_for_the_others_and_off_for_ftlearn(work: Workload):
     def rates(loop: Any) -> set[float]:
         return {m.p for m in loop(work).model.modules() if isinstance(m, nn.Dropout)}
 
     assert [rates(loop) for loop in LOOPS.values()] == [{0.1}, {0.1}, {0.1}, {0.0}]
 
 
-def test_trainer_at_its_best_differs_as_said(work: Work):
+def test_trainer_at_its_best_differs_as_said(work: Workload):
     with patch.object(contenders, "TrainingArguments", side_effect=ValueError) as made:
         for loop in (LOOPS["trainer"], LOOPS["best"]):
             with pytest.raises(ValueError):
@@ -319,7 +319,7 @@ def test_trainer_at_its_best_differs_as_said(work: Work):
 
 
 @pytest.mark.parametrize("breaks", [False, True])
-def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bool):
+def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Workload, breaks: bool):
     log: list[str] = []
 
     @contextmanager
@@ -356,7 +356,7 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Work, breaks: bo
         (ablation.with_autograds_layers, training, "whole_blocks"),
     ],
 )
-def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module: Any, name: str):
+def test_a_lever_reaches_the_loop_and_is_put_back(work: Workload, lever: Any, module: Any, name: str):
     before = getattr(module, name)
     used: list[str] = []
 
@@ -373,7 +373,7 @@ def test_a_lever_reaches_the_loop_and_is_put_back(work: Work, lever: Any, module
     assert getattr(module, name) is before
 
 
-def test_levers_change_what_they_name(work: Work):
+def test_levers_change_what_they_name(work: Workload):
     entries = ablation.levers(work)
     models = {name: entry.prepare().model for name, entry in entries.items()}
     moving = {name: count_parameters(model).trainable for name, model in models.items()}
@@ -394,11 +394,11 @@ def test_levers_change_what_they_name(work: Work):
         assert not optim.optimizer("adamw", groups, 1e-3).defaults["fused"]
 
 
-def test_levers_are_reported_beside_the_default(work: Work, monkeypatch: pytest.MonkeyPatch):
+def test_levers_are_reported_beside_the_default(work: Workload, monkeypatch: pytest.MonkeyPatch):
     entries = ablation.levers(work)
     two = {name: entries[name] for name in ("default", "dropout 0.1")}
     monkeypatch.setattr(ablation, "levers", lambda work: two)
-    found = ablation.lever_speeds(work, examples=32, rounds=2, tell=lambda line: None)
+    found = ablation.lever_speeds(work, examples=32, rounds=2, log=lambda line: None)
     told = report.as_json([found], {})["levers"]
     assert told["default"]["speed over default"] == 1
     rates = {name: np.array(told[name]["rounds"]) for name in told}
@@ -437,7 +437,7 @@ def test_following_notes_the_first_moment_at_the_target(monkeypatch: pytest.Monk
     assert time_to_accuracy.follow(model, learning(), 2.0, score).reached is None
 
 
-def test_a_target_never_reached_counts_as_no_speed(work: Work):
+def test_a_target_never_reached_counts_as_no_speed(work: Workload):
     runs = [
         {"seed": seed, "contender": name, "accuracy": 0.9, "seconds": 30.0, "reached": reached}
         for seed in (0, 1, 2)
@@ -465,10 +465,10 @@ def test_agreement_bites():
 def test_without_setfit_few_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(few_shot, "has_setfit", lambda: False)
     told: list[str] = []
-    assert measure.planned(Settings(), tell=told.append) == ("train", "predict", "accuracy")
+    assert measure.parts_to_measure(Settings(), log=told.append) == ("train", "predict", "accuracy")
     assert "pip install" in told[0]
     with pytest.raises(ValueError, match=r"ftlearn\[bench\]"):
-        measure.planned(Settings(only="few"), tell=told.append)
+        measure.parts_to_measure(Settings(only="few"), log=told.append)
 
 
 # The command
@@ -552,7 +552,7 @@ def test_own_files_give_the_texts_and_the_labels(tiny_bert: Path, files: Path, t
     source = Source(
         train=files / "train.csv", test=files / "test.csv", text="message", label="kind"
     )
-    work = open_work(source, Settings(checkpoint=str(tiny_bert), device="cpu"), tmp_path)
+    work = open_workload(source, Settings(checkpoint=str(tiny_bert), device="cpu"), tmp_path)
     assert (len(work.train), len(work.test)) == (32, 12)
     names = pd.read_csv(files / "test.csv")["kind"]
     assert [work.task.labels[at] for at in work.task.targets(work.test)] == list(names)
@@ -562,8 +562,8 @@ def test_own_files_give_the_texts_and_the_labels(tiny_bert: Path, files: Path, t
 
 
 def test_lengths_are_spread_like_those_of_news(tiny_bert: Path, tmp_path: Path):
-    def opened(tokens: int) -> Work:
-        return open_work(Source(tokens=tokens), Settings(checkpoint=str(tiny_bert)), tmp_path)
+    def opened(tokens: int) -> Workload:
+        return open_workload(Source(tokens=tokens), Settings(checkpoint=str(tiny_bert)), tmp_path)
 
     plain, news = opened(0), opened(54)
     lengths = news.encoded.lengths
@@ -578,9 +578,9 @@ def test_lengths_are_spread_like_those_of_news(tiny_bert: Path, tmp_path: Path):
     assert news.test["text"] != plain.test["text"]
 
 
-def test_a_text_goes_on_until_it_is_long_enough(work: Work):
+def test_a_text_goes_on_until_it_is_long_enough(work: Workload):
     more = iter(["five six", "seven"])
-    text = of_length("one two", 6, more, work.tokenizer)
+    text = cut_or_extend("one two", 6, more, work.tokenizer)
     assert len(work.tokenizer(text)["input_ids"]) == 6
     assert text.startswith("one two ")
 

@@ -26,7 +26,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from waiting import HANG
 
 from ftlearn import cli, doctor, workflows
-from ftlearn.cli.commands.fit import ModelGiven, TrainingGiven
+from ftlearn.cli.commands.fit import ModelOptions, TrainingOptions
 from ftlearn.cli.options import grouped
 from ftlearn.cli.output import evaluation_lines
 from ftlearn.config import TrainConfig
@@ -550,7 +550,7 @@ def test_nothing_of_the_data_steers_the_terminal(tiny_bert, tmp_path, capsys):
 
 def test_only_one_place_speaks_to_the_terminal():
     folder = Path(cli.__file__).parent
-    for path in [*folder.glob("*.py"), folder.parent / "bench" / "command.py"]:
+    for path in folder.rglob("*.py"):
         said = re.findall(
             r"\b(?:typer\.echo|click\.echo|print|tqdm\.write)\((\S+)", path.read_text()
         )
@@ -750,7 +750,7 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(train, tmp_path, monke
     assert "nothing of the training is saved yet" in capsys.readouterr().err
     (tmp_path / "o" / "checkpoints" / "00000004").mkdir(parents=True)
     assert fit(train, tmp_path / "o") == 130
-    assert "the same command with --resume goes on from there" in capsys.readouterr().err
+    assert "the same command with --resume continues from there" in capsys.readouterr().err
     monkeypatch.setattr(evaluating, "scored_one_by_one", interrupted)
     assert cli.main(["evaluate", "a", "b"]) == 130
 
@@ -766,7 +766,7 @@ def test_control_c_in_training_ends_with_130_and_resume_completes(
         assert fit(*given) == 130
     told = capsys.readouterr().err
     assert "stopped after update 9 of 24" in told
-    assert "the same command with --resume goes on from there" in told
+    assert "the same command with --resume continues from there" in told
     assert not (tmp_path / "run" / "model").exists()
     assert fit(*given, "--resume") == 0
     report, whole = (
@@ -837,9 +837,9 @@ def test_every_option_says_what_it_does(capsys):
 
 def test_the_defaults_are_those_of_the_package(tmp_path):
     plan = workflows.Plan(files=workflows.Files(train="a"), out="b")
-    for name, value in vars(ModelGiven()).items():
+    for name, value in vars(ModelOptions()).items():
         assert value == getattr(plan, name), name
-    for name, value in vars(TrainingGiven()).items():
+    for name, value in vars(TrainingOptions()).items():
         assert value == (None if name == "patience" else getattr(TrainConfig(), name)), name
 
 
@@ -847,7 +847,7 @@ def test_groups_become_one_flat_list():
     seen = []
 
     @grouped
-    def command(model: ModelGiven, training: TrainingGiven) -> None:
+    def command(model: ModelOptions, training: TrainingOptions) -> None:
         seen.append((model, training))
 
     command(
@@ -863,8 +863,8 @@ def test_groups_become_one_flat_list():
     )
     assert seen == [
         (
-            ModelGiven(checkpoint="a", pooling="mean", max_length=9),
-            TrainingGiven(epochs=1, learning_rate=0.5, batch_size=2, seed=7),
+            ModelOptions(checkpoint="a", pooling="mean", max_length=9),
+            TrainingOptions(epochs=1, learning_rate=0.5, batch_size=2, seed=7),
         )
     ]
 

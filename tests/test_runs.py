@@ -86,7 +86,7 @@ class Finished:
 def finished(tiny_bert, tmp_path_factory) -> Finished:
     """One run for all tests that only look at it."""
     plan, told = small(tiny_bert, tmp_path_factory.mktemp("finished")), []
-    return Finished(plan, workflows.fit(plan, tell=told.append), told)
+    return Finished(plan, workflows.fit(plan, log=told.append), told)
 
 
 def report(plan: Plan) -> dict:
@@ -445,7 +445,7 @@ def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
     path = tmp_path / "notes.tsv"
     path.write_text("\n".join(["text\tlabel", *rows]))
     told: list[str] = []
-    workflows.fit(replace(plan, files=Files(train=path)), tell=told.append)
+    workflows.fit(replace(plan, files=Files(train=path)), log=told.append)
     assert "quoting none), 0 refused\n  note: quotes were read as characters" in told[0]
     (note,) = [note for note in report(plan)["notes"] if "quotes" in note]
     assert note.startswith("notes.tsv: quotes were read as characters, since line 6 ")
@@ -522,7 +522,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch)
         outcome = workflows.fit(plan)
     assert (outcome.state, len(outcome.history.steps)) == ("interrupted", 5)
     assert not (Path(plan.out) / "report.json").exists()
-    with pytest.raises(RunError, match=r"not finished.* go on with it by resume=True"):
+    with pytest.raises(RunError, match=r"not finished.* continue it with resume=True"):
         workflows.fit(plan)
     assert workflows.fit(plan, resume=True).state == "done"
     assert report(plan)["training"]["resumed"] == 1

@@ -1,4 +1,4 @@
-"""What each choice in ftlearn's loop is worth: each switched by itself, beside the default."""
+"""What each choice in ftlearn's loop gains: each switched by itself, beside the default."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ftlearn import models, optim, runtime
 from ftlearn.benchmark import contenders, peak
 from ftlearn.benchmark.part import Part
 from ftlearn.benchmark.throughput import Amount, Comparison, Entry, compare
-from ftlearn.benchmark.timing import Tell, spread
-from ftlearn.benchmark.workload import Work
+from ftlearn.benchmark.timing import Log, spread
+from ftlearn.benchmark.workload import Workload
 from ftlearn.data import batching
 from ftlearn.fast import autotune, sparse_embeddings, training
 from ftlearn.models import architecture
@@ -25,7 +25,7 @@ DEFAULT = "default"
 
 
 def without_buckets() -> AbstractContextManager:
-    """Batches as the shuffle has them, whatever the lengths of their texts."""
+    """Batches in shuffled order, whatever the lengths of their texts."""
     return patch.object(batching, "plan", partial(batching.plan, bucketed=False))
 
 
@@ -59,12 +59,12 @@ def with_autograds_layers() -> AbstractContextManager:
 
 
 def freeze_embeddings(model: nn.Module) -> None:
-    """Hold the table of token vectors fixed."""
+    """Freeze the table of token vectors."""
     architecture.freeze(model, "embeddings")
 
 
 def freeze_lower_half(model: nn.Module) -> None:
-    """Hold the token vectors and the lower half of the layers fixed: no gradient goes there."""
+    """Freeze the token vectors and the lower half of the layers: no gradient goes there."""
     freeze_embeddings(model)
     stack = architecture.layers(model)
     for layer in stack[: len(stack) // 2]:
@@ -76,8 +76,8 @@ def other_attention(model: nn.Module) -> str:
     return "sdpa" if model.config._attn_implementation == "eager" else "eager"
 
 
-def levers(work: Work) -> dict[str, Entry]:
-    """The default loop, and one for each lever, by a name that says what was changed."""
+def levers(work: Workload) -> dict[str, Entry]:
+    """The default loop, and one loop per lever, by a name that says what is changed."""
     dtype = autotune.training(work.model_config, work.device).dtype
     other = "fp32" if dtype is not torch.float32 else "bf16"
     attention = other_attention(models.load(work.folder, work.task, device=work.device)[0])
@@ -105,27 +105,26 @@ def levers(work: Work) -> dict[str, Entry]:
     }
 
 
-def lever_speeds(work: Work, *, examples: int, rounds: int, tell: Tell) -> Part:
-    """Examples a second of ftlearn's loop with each lever switched, and the ratio to default."""
-    work = work.drawn(examples, seed=work.seed)
+def lever_speeds(work: Workload, *, examples: int, rounds: int, log: Log) -> Part:
+    """Examples per second of ftlearn's loop with each lever switched, over the default's."""
+    work = work.sample(examples, seed=work.seed)
     entries = levers(work)
     amount = Amount.of(work, work.encoded, passes=1 + peak.BACKWARD)
-    found = compare(entries, amount, work.device, rounds, tell)
+    comparison = compare(entries, amount, work.device, rounds, log)
     return Part(
         name="levers",
         title=f"Levers of ftlearn's loop, switched one at a time: {amount.examples} texts, "
         f"{amount.tokens / amount.examples:.0f} tokens on average",
-        rows=[_row(found, row) for row in found.rows()],
-        bars=found.bars(),
-        unit="training examples a second",
-        rounds=found.raw(),
-        failures=found.outcome.failures,
+        rows=[_row(comparison, row) for row in comparison.rows()],
+        bars=comparison.bars(),
+        unit="training examples per second",
+        rounds=comparison.raw(),
+        failures=comparison.outcome.failures,
     )
 
 
-def _row(found: Comparison, row: dict[str, Any]) -> dict[str, Any]:
-    """A row with the speed over that of the default instead of a share: frozen parts do less."""
-    ratios = found.outcome.times_faster(row["contender"], DEFAULT)
-    ratio = spread(ratios).median if ratios else None
-    kept = {name: value for name, value in row.items() if name != "share"}
-    return {**kept, "speed over default": ratio}
+def _row(comparison: Comparison, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the speed over the default's instead of a share: frozen parts do less work."""
+    ratios = comparison.outcome.times_faster(row["contender"], DEFAULT)
+    columns = {name: value for name, value in row.items() if name != "share"}
+    return {**columns, "speed over default": spread(ratios).median if ratios else None}

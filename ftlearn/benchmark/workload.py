@@ -1,9 +1,9 @@
-"""What all contenders work on: the same texts, model, batch size and seed."""
+"""The workload of all contenders: the same texts, model, batch size and seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from ftlearn import data, evaluation, models, runtime
-from ftlearn.benchmark.lengths import like_news
+from ftlearn.benchmark.lengths import with_news_lengths
 from ftlearn.benchmark.settings import Settings, Source
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Encoded
@@ -21,25 +21,25 @@ from ftlearn.tasks import classification
 
 
 @dataclass(frozen=True)
-class Work:
-    """Texts to train on and to test on, the pretrained model, and how it is trained."""
+class Workload:
+    """Texts for training and testing, the pretrained model, and how it is trained."""
 
     folder: Path
-    """Where the pretrained model lies."""
+    """The folder of the pretrained model."""
     task: Any
     tokenizer: Any
     train: Dataset
     test: Dataset | None
     device: torch.device
     scratch: Path
-    """A folder that goes away after the measurement."""
+    """A folder that is deleted after the measurement."""
     batch_size: int = 16
     epochs: int = 1
     seed: int = 0
 
     @property
     def config(self) -> TrainConfig:
-        """ftlearn's default settings, on these epochs, batches and seed."""
+        """ftlearn's default settings with this number of epochs, batch size and seed."""
         return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, seed=self.seed)
 
     @cached_property
@@ -49,7 +49,7 @@ class Work:
 
     @property
     def model_config(self) -> Any:
-        """The model's configuration as the checkpoint has it, with the task's labels."""
+        """The checkpoint's configuration with the task's labels."""
         return AutoConfig.from_pretrained(self.folder, **self.task.head_arguments())
 
     def plain_model(self) -> torch.nn.Module:
@@ -63,25 +63,25 @@ class Work:
         )
 
     def accuracy(self, model: torch.nn.Module) -> float:
-        """Share of the test texts that a model classifies rightly."""
+        """Share of the test texts that a model classifies correctly."""
         if self.test is None:
             raise ArgumentError("accuracy needs texts to test on: pass --test FILE beside --train")
         model = model.to(self.device)
         return evaluation.evaluate(model, self.test, self.task, self.tokenizer).scores["accuracy"]
 
-    def drawn(self, count: int, *, seed: int) -> Work:
-        """The same work on so many training texts, drawn at random; on all if there are fewer."""
+    def sample(self, count: int, *, seed: int) -> Workload:
+        """The same workload on ``count`` random training texts; on all if there are fewer."""
         rows = self.train.shuffle(seed=seed).select(range(min(count, len(self.train))))
         return replace(self, train=rows, seed=seed)
 
-    def few(self, per_class: int, *, seed: int) -> Work:
-        """The same work on so many training texts of each class."""
+    def sample_per_class(self, per_class: int, *, seed: int) -> Workload:
+        """The same workload on ``per_class`` training texts of each class."""
         rows = data.subset(self.train, per_class=per_class, label=self.task.target, seed=seed)
         return replace(self, train=rows, seed=seed)
 
 
-def open_work(source: Source, settings: Settings, scratch: Path) -> Work:
-    """Read the texts and find the model. Raises ValueError where one of them cannot be used."""
+def open_workload(source: Source, settings: Settings, scratch: Path) -> Workload:
+    """Read the texts and find the model. Raises FtlearnError where one of them cannot be used."""
     parts = _read(source)
     task = classification(
         parts, text=source.text, target=source.label, max_length=source.max_length
@@ -93,9 +93,11 @@ def open_work(source: Source, settings: Settings, scratch: Path) -> Work:
         )
     _, tokenizer = models.load(settings.checkpoint, task, device="cpu")
     if source.tokens:
-        change = partial(like_news, task=task, tokenizer=tokenizer, mean=source.tokens)
-        parts = {name: change(rows, seed=at) for at, (name, rows) in enumerate(parts.items())}
-    return Work(
+        parts = {
+            name: with_news_lengths(rows, task, tokenizer, mean=source.tokens, seed=seed)
+            for seed, (name, rows) in enumerate(parts.items())
+        }
+    return Workload(
         folder=models.find(settings.checkpoint),
         task=task,
         tokenizer=tokenizer,

@@ -34,11 +34,11 @@ def bench(source: Source, settings: Settings, outputs: Outputs) -> None:
         check_writable(file, overwrite=outputs.overwrite)
     parts = []
     with tempfile.TemporaryDirectory() as scratch:
-        names = measure.planned(settings, log=_log)
-        work = workload.open_work(source, settings, Path(scratch))
+        names = measure.parts_to_measure(settings, log=_log)
+        work = workload.open_workload(source, settings, Path(scratch))
         for name in names:
             _log(f"measuring {name} ...")
-            parts.append(measure.measured(name, work, settings, _log))
+            parts.append(measure.measure_part(name, work, settings, _log))
             say(report.text(parts[-1]))
             if outputs.output:  # after each part, so that a long run cut short keeps what it has
                 report.write_json(parts, _for_json(source, settings, names), outputs.output)

@@ -70,7 +70,7 @@ def labels(report: Report) -> Markup:
 
 
 def confusion_matrix(counts: pd.DataFrame) -> Markup:
-    """Counts of labels (rows) against predictions (columns); darker is a larger share of its row."""
+    """Counts of labels (rows) by predictions (columns); darker is a larger share of its row."""
     rows = [
         (name, *(_shaded(count, sum(row)) for count in row))
         for name, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)
