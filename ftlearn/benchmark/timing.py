@@ -58,9 +58,8 @@ class Outcome:
     def times_faster(self, name: str, other: str) -> list[float]:
         """How many times faster one was than the other, in each round that both ran."""
         ours, theirs = self.counted(name), self.counted(other)
-        return [
-            theirs[number].seconds / ours[number].seconds for number in ours if number in theirs
-        ]
+        rounds = [number for number in ours if number in theirs]
+        return [theirs[number].seconds / ours[number].seconds for number in rounds]
 
 
 def in_turn(
