@@ -30,20 +30,21 @@ once = functools.cache(MEMORY_NEEDED)
 
 
 @pytest.fixture(autouse=True)
-def worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory that models need is worked out once for all tests, as it takes two seconds."""
+def computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory that models need is computed once for all tests, as it takes two seconds."""
     monkeypatch.setattr(doctor, "memory_needed", once)
 
 
 def finding(subject: str) -> Finding:
-    return {each.subject: each for each in examine()}[subject]
+    return next(finding for finding in examine() if finding.subject == subject)
 
 
 def test_everything_is_fine_here():
     findings = examine()
-    assert [each.subject for each in findings] == SUBJECTS
-    assert [str(each) for each in findings if not each.fine] == []
-    assert all(str(each) == f"ok   {each.subject}: {each.found}" for each in findings)
+    assert [finding.subject for finding in findings] == SUBJECTS
+    assert [str(finding) for finding in findings if not finding.fine] == []
+    for finding in findings:
+        assert str(finding) == f"ok   {finding.subject}: {finding.found}"
 
 
 def test_versions_are_those_installed():
@@ -74,10 +75,10 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
 
 def test_a_missing_library_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):
     leave_out(monkeypatch, "datasets", "ipywidgets")
-    told = str(finding("libraries"))
-    assert told.startswith("FIX  libraries: torch 1.0, ")
-    assert "datasets missing" in told
-    assert told.endswith("→ pip install datasets")
+    line = str(finding("libraries"))
+    assert line.startswith("FIX  libraries: torch 1.0, ")
+    assert "datasets missing" in line
+    assert line.endswith("→ pip install datasets")
 
 
 def test_a_plain_install_without_the_notebooks_is_fine(monkeypatch: pytest.MonkeyPatch):
@@ -92,7 +93,7 @@ def test_a_plain_install_without_the_notebooks_is_fine(monkeypatch: pytest.Monke
 
 
 def needing(monkeypatch: pytest.MonkeyPatch, free: int) -> Finding:
-    """What the doctor says of models that need 1, 3 and 9 GB where this much is free."""
+    """The doctor's finding on models that need 1, 3 and 9 GB where this much is free."""
     needs = dict(zip(doctor.SHAPES.values(), (1e9, 3e9, 9e9), strict=True))
     monkeypatch.setattr(doctor, "memory_needed", needs.get)
     monkeypatch.setattr(runtime, "memory_available", lambda on=None: free)
@@ -126,9 +127,8 @@ def test_the_memory_told_is_that_of_the_real_model(monkeypatch: pytest.MonkeyPat
     two = tasks.Classification(labels=("no", "yes"))
     model, _ = models.load("minilm", two)
     plan = workflows.Plan(files=workflows.Files(train="a"), out="b")
-    given = {"batch_size": plan.config.batch_size, "tokens": plan.max_length}
-    needed = resources.estimate(model, **given).memory
-    assert MEMORY_NEEDED(doctor.SHAPES["minilm"]) == needed
+    estimate = resources.estimate(model, batch_size=plan.config.batch_size, tokens=plan.max_length)
+    assert MEMORY_NEEDED(doctor.SHAPES["minilm"]) == estimate.memory
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,12 @@ def test_shapes_have_as_many_parameters_as_the_models_published(
     monkeypatch.setattr(
         resources,
         "estimate",
-        lambda model, **given: seen.append(model) or SimpleNamespace(memory=0),
+        lambda model, **options: seen.append(model) or SimpleNamespace(memory=0),
     )
     MEMORY_NEEDED(doctor.SHAPES[name])
     (model,) = seen
-    assert sum(each.numel() for each in model.parameters()) / 1e6 == pytest.approx(
-        millions, abs=0.06
-    )
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count / 1e6 == pytest.approx(millions, abs=0.06)
 
 
 # What is short

@@ -24,7 +24,7 @@ from ftlearn.data.streams import Format, opened
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import predicting
 from ftlearn.evaluation.prediction_file import check_target, written
-from ftlearn.markup import UNSHOWN
+from ftlearn.markup import INVISIBLE
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
@@ -32,7 +32,7 @@ WINDOW = 4096
 CHARACTERS = 8_000_000
 """A window ends early at this many, so that long texts take no more memory than short ones."""
 DIGITS = 6
-ESCAPED = {code: f"\\u{code:04x}" for code in UNSHOWN if code >= 0x7F}
+ESCAPED = {code: f"\\u{code:04x}" for code in INVISIBLE if code >= 0x7F}
 """JSON's own way to write what steers a terminal; it escapes the others, below 0x20, by itself."""
 
 
