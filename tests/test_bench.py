@@ -23,7 +23,7 @@ from datasets import DatasetDict
 from torch import nn
 from transformers import BertConfig
 
-from ftlearn import cli, optim, runtime
+from ftlearn import cli, runtime
 from ftlearn.benchmark import (
     ablation,
     contenders,
@@ -41,9 +41,8 @@ from ftlearn.benchmark.prediction import agreement
 from ftlearn.benchmark.settings import PARTS, Settings, Source
 from ftlearn.benchmark.timing import in_turn, spread, timed
 from ftlearn.benchmark.workload import Workload, open_workload
-from ftlearn.data import batching
 from ftlearn.data.batching import padding_share, plan
-from ftlearn.fast import sparse_embeddings, training
+from ftlearn.fast import training
 from ftlearn.models.architecture import backbone, count_parameters
 from ftlearn.training import resources
 
@@ -354,33 +353,45 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Workload, breaks
 
 
 @pytest.mark.parametrize(
-    ("lever", "module", "name"),
+    ("lever", "speed_up"),
     [
-        (ablation.without_buckets, batching, "plan"),
-        (ablation.without_fused_optimizer, optim, "optimizer"),
-        (ablation.with_whole_last_layer, training, "first_token_only"),
-        (ablation.with_whole_table, sparse_embeddings, "sparse"),
-        (ablation.with_wide_stream, training, "narrow_stream"),
-        (ablation.with_autograds_layers, training, "whole_blocks"),
+        ("last layer for all tokens", "cls_only"),
+        ("layers operation by operation", "fused_layers"),
+        ("hidden states in fp32", "bf16_hidden_states"),
+        ("all rows of the word table", "trained_rows"),
     ],
 )
-def test_a_lever_reaches_the_loop_and_is_put_back(
-    work: Workload, lever: Any, module: Any, name: str
+def test_a_lever_leaves_out_one_speed_up(
+    work: Workload, monkeypatch: pytest.MonkeyPatch, lever: str, speed_up: str
 ):
-    before = getattr(module, name)
-    used: list[str] = []
+    calls: list[str] = []
+    real = getattr(training, speed_up)
+    monkeypatch.setattr(training, speed_up, lambda *args: calls.append(lever) or real(*args))
+    entries = ablation.levers(work)
+    entries["default"].prepare().run()
+    assert calls
+    calls.clear()
+    entries[lever].prepare().run()
+    assert calls == []
 
-    @contextmanager
-    def within() -> Iterator[None]:
-        with lever():
-            inner = getattr(module, name)
-            assert inner is not before
-            with patch.object(module, name, lambda *a, **k: used.append(name) or inner(*a, **k)):
-                yield
 
-    contenders.ftlearn_loop(work, within=within).run()
-    assert set(used) == {name}
-    assert getattr(module, name) is before
+def test_without_buckets_batches_are_those_of_the_shuffle(work: Workload):
+    batches = work.task.batches(work.train, work.tokenizer, work.config)
+    rows = [batch.rows for (batch,) in ablation.shuffle(batches).epoch(1, skip=1)]
+    order = plan(work.encoded.lengths, 16, seed=0, epoch=1, bucketed=False)
+    assert rows == order[1:]
+
+
+def test_without_the_fused_optimizer_no_group_is_fused(work: Workload):
+    fused: list[set[bool]] = []
+
+    def record(run: Any) -> None:
+        fused.append({group["fused"] for group in run.optimizer.param_groups})
+
+    contenders.ftlearn_loop(work, change_run=record).run()
+    change_run = ablation.levers(work)["AdamW not fused"].prepare.keywords["change_run"]
+    contenders.ftlearn_loop(work, change_run=lambda run: (change_run(run), record(run))).run()
+    assert fused == [{True}, {False}]
 
 
 def test_levers_change_what_they_name(work: Workload):
@@ -399,9 +410,6 @@ def test_levers_change_what_they_name(work: Workload):
     formats = {name: entry.dtype for name, entry in entries.items()}
     (number,) = [name for name in formats if name.startswith("precision")]
     assert {formats["default"], formats[number]} == {torch.float32, torch.bfloat16}
-    with ablation.without_fused_optimizer():
-        groups = optim.decay_groups(nn.Linear(1, 1).parameters(), 0.0)
-        assert not optim.optimizer("adamw", groups, 1e-3).defaults["fused"]
 
 
 def test_levers_are_reported_beside_the_default(work: Workload, monkeypatch: pytest.MonkeyPatch):

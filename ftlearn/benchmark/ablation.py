@@ -2,60 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import nn
 
-from ftlearn import models, optim, runtime
+from ftlearn import models, runtime
 from ftlearn.benchmark import contenders, peak
 from ftlearn.benchmark.part import Part
 from ftlearn.benchmark.throughput import Amount, Comparison, Entry, compare
 from ftlearn.benchmark.timing import Log, spread
 from ftlearn.benchmark.workload import Workload
-from ftlearn.data import batching
-from ftlearn.fast import autotune, sparse_embeddings, training
+from ftlearn.data.batching import Batch, Batches, collate, plan
+from ftlearn.fast import autotune
 from ftlearn.models import architecture
+from ftlearn.training import Run
 
 DEFAULT = "default"
 
 
-def without_buckets() -> AbstractContextManager:
-    """Batches in shuffled order, whatever the lengths of their texts."""
-    return patch.object(batching, "plan", partial(batching.plan, bucketed=False))
+class ShuffledBatches(Batches):
+    """Batches in shuffled order, whatever the lengths of their texts; each is one micro-batch."""
+
+    def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
+        """The batches of one epoch after the first ``skip``."""
+        lengths, size = self.encoded.lengths, self.batch_size
+        for rows in plan(lengths, size, seed=self.seed, epoch=number, bucketed=False)[skip:]:
+            yield [collate(self.encoded, rows, self.tokenizer)]
 
 
-def without_fused_optimizer() -> AbstractContextManager:
+def shuffle(batches: Batches) -> ShuffledBatches:
+    """The same rows without buckets of similar length."""
+    return ShuffledBatches(
+        batches.encoded, batches.tokenizer, batches.batch_size, seed=batches.seed
+    )
+
+
+def unfuse_optimizer(run: Run) -> None:
     """AdamW in many small operations instead of one pass over memory."""
-
-    def plain(name: str, groups: list[dict], learning_rate: float) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(groups, lr=learning_rate, fused=False)
-
-    return patch.object(optim, "optimizer", plain)
-
-
-def with_whole_last_layer() -> AbstractContextManager:
-    """The last layer for all tokens, also where the head reads the first one only."""
-    return patch.object(training, "first_token_only", lambda model: nullcontext())
-
-
-def with_whole_table() -> AbstractContextManager:
-    """Gradients and moments for all rows of the table of words, also the unused ones."""
-    return patch.object(sparse_embeddings, "trained_rows", lambda model, ids: [])
-
-
-def with_wide_stream() -> AbstractContextManager:
-    """Hidden states in fp32 between the layers, as autocast alone has them."""
-    return patch.object(training, "narrow_stream", lambda model, dtype: nullcontext())
-
-
-def with_autograds_layers() -> AbstractContextManager:
-    """The layers as transformers has them, each operation with a backward pass of its own."""
-    return patch.object(training, "whole_blocks", lambda model, dtype: nullcontext())
+    for group in run.optimizer.param_groups:
+        group["fused"] = False
 
 
 def freeze_embeddings(model: nn.Module) -> None:
@@ -82,26 +70,26 @@ def levers(work: Workload) -> dict[str, Entry]:
     other = "fp32" if dtype is not torch.float32 else "bf16"
     attention = other_attention(models.load(work.folder, work.task, device=work.device)[0])
 
-    def lever(**switched: Any) -> Entry:
-        format_name = switched.get("precision", runtime.name_of(dtype))
-        run: Callable = partial(contenders.ftlearn_loop, work, **switched)
-        return Entry(run, runtime.PRECISIONS[format_name])
+    def lever(**options: Any) -> Entry:
+        format_name = options.get("precision", runtime.name_of(dtype))
+        prepare: Callable = partial(contenders.ftlearn_loop, work, **options)
+        return Entry(prepare, runtime.PRECISIONS[format_name])
 
     return {
         DEFAULT: lever(),
-        "no buckets by length": lever(within=without_buckets),
+        "no buckets by length": lever(change_batches=shuffle),
         "dropout 0.1": lever(dropout=0.1),
-        "AdamW not fused": lever(within=without_fused_optimizer),
-        "last layer for all tokens": lever(within=with_whole_last_layer),
-        "layers operation by operation": lever(within=with_autograds_layers),
-        "all rows of the word table": lever(within=with_whole_table),
-        "hidden states in fp32": lever(within=with_wide_stream),
+        "AdamW not fused": lever(change_run=unfuse_optimizer),
+        "last layer for all tokens": lever(without=("cls_only",)),
+        "layers operation by operation": lever(without=("fused_bert",)),
+        "all rows of the word table": lever(without=("sparse_embeddings",)),
+        "hidden states in fp32": lever(without=("bf16_states",)),
         f"attention {attention}": lever(
-            change=lambda model: model.set_attn_implementation(attention)
+            change_model=lambda model: model.set_attn_implementation(attention)
         ),
         f"precision {other}": lever(precision=other),
-        "embeddings frozen": lever(change=freeze_embeddings),
-        "lower half frozen": lever(change=freeze_lower_half),
+        "embeddings frozen": lever(change_model=freeze_embeddings),
+        "lower half frozen": lever(change_model=freeze_lower_half),
     }
 
 

@@ -5,8 +5,8 @@ All start from the same pretrained weights and see the same texts, tokenised bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
 from ftlearn import models, training
 from ftlearn.benchmark.workload import Workload
+from ftlearn.data.batching import Batches
 from ftlearn.training import linear_probe
 
 FEW_SHOT_EXAMPLES = 144
@@ -104,25 +105,32 @@ def ftlearn_loop(
     *,
     precision: str = "auto",
     dropout: float = 0.0,
-    change: Callable[[nn.Module], Any] = lambda model: None,
-    within: Callable[[], AbstractContextManager] = nullcontext,
+    without: Collection[str] = (),
+    change_model: Callable[[nn.Module], Any] = lambda model: None,
+    change_batches: Callable[[Batches], Batches] = lambda batches: batches,
+    change_run: Callable[[training.Run], Any] = lambda run: None,
 ) -> Prepared:
-    """ftlearn's loop with its defaults; the arguments switch one thing each for the ablation."""
+    """ftlearn's loop with its defaults; the arguments switch one thing each for the ablation.
+
+    ``without`` names speed-ups that are left out, as ``training.steps`` takes them.
+    """
     model, tokenizer = models.load(
         work.folder, work.task, seed=work.seed, dropout=dropout, device=work.device
     )
-    change(model)
-    batches = work.task.batches(work.train, tokenizer, work.config)
+    change_model(model)
+    batches = change_batches(work.task.batches(work.train, tokenizer, work.config))
 
-    def run() -> None:
-        with within():
-            steps = training.steps(model, batches, work.task.loss, work.config, precision=precision)
-            # Closed even after an error: the allocator's setting must not stay on for the others.
-            with closing(steps):
-                for _ in steps:
-                    pass
+    def train() -> None:
+        run = training.steps(
+            model, batches, work.task.loss, work.config, precision=precision, without=without
+        )
+        change_run(run)
+        # Closed even after an error: the allocator's setting must not stay on for the others.
+        with closing(run):
+            for _ in run:
+                pass
 
-    return Prepared(model, run)
+    return Prepared(model, train)
 
 
 def ftlearn_updates(work: Workload) -> tuple[nn.Module, Iterator[Any]]:
