@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class FtlearnError(Exception):
-    """What was asked cannot be done; the message names the value and the remedy."""
+    """The request cannot be carried out; the message names the value and the remedy."""
 
 
 class ArgumentError(FtlearnError, ValueError):

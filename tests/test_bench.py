@@ -330,14 +330,14 @@ def test_the_allocators_setting_is_left_when_ftlearn_ends(work: Workload, breaks
     log: list[str] = []
 
     @contextmanager
-    def kept() -> Iterator[None]:
+    def recording() -> Iterator[None]:
         log.append("on")
         try:
             yield
         finally:
             log.append("off")
 
-    with patch.object(runtime, "retain_freed_memory", kept):
+    with patch.object(runtime, "retain_freed_memory", recording):
         if breaks:
             with (
                 patch.object(type(work.task), "loss", side_effect=OSError),

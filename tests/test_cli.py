@@ -113,8 +113,8 @@ def test_fit_ends_with_two_where_the_model_has_no_tokenizer(tiny_bert, tmp_path,
 def test_fit_ends_with_two_where_test_shares_no_label_with_train(tiny_bert, tmp_path, capsys):
     train = table(tmp_path / "notes.csv", rows(40))
     test = table(tmp_path / "test.csv", [(text, f"{label} ") for text, label in rows(20)])
-    given = ("--checkpoint", str(tiny_bert), "--test", str(test))
-    assert fit(train, tmp_path / "run", *given) == 2
+    arguments = ("--checkpoint", str(tiny_bert), "--test", str(test))
+    assert fit(train, tmp_path / "run", *arguments) == 2
     error = line_of(capsys, "error: ")
     assert "no row of test has a label that train has" in error
     assert "'NA ' may mean 'NA'" in error
@@ -123,8 +123,8 @@ def test_fit_ends_with_two_where_test_shares_no_label_with_train(tiny_bert, tmp_
 def test_notes_of_fit_are_lines_and_each_is_there_once(tiny_bert, tmp_path, capsys):
     strange = [*rows(40), *((f"{text} again", "na") for text, _ in rows(8)), (rows(1)[0][0], "2")]
     train = table(tmp_path / "notes.csv", strange)
-    given = ("--checkpoint", str(tiny_bert), "--epochs", "2", "--device", "cpu")
-    assert fit(train, tmp_path / "run", *given) == 0
+    arguments = ("--checkpoint", str(tiny_bert), "--epochs", "2", "--device", "cpu")
+    assert fit(train, tmp_path / "run", *arguments) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     assert len(notes) == len(set(notes))
     for words in (
@@ -166,7 +166,7 @@ def test_fit_tells_the_score_beside_the_baselines(tiny_bert, tmp_path, capsys):
     train = table(tmp_path / "notes.csv", [*rows(40), ("", "1")])
     more = ("--checkpoint", str(tiny_bert), "--epochs", "2", "--pooling", "mean")
     assert fit(train, tmp_path / "run", *more, "--max-length", "8", "--batch-size", "40") == 0
-    told = capsys.readouterr()
+    captured = capsys.readouterr()
     for part in (
         "line 42: 'Text' is empty",
         "one of 4 labels (1, 2, 10, NA)",
@@ -177,10 +177,10 @@ def test_fit_tells_the_score_beside_the_baselines(tiny_bert, tmp_path, capsys):
         "transformers.pipeline does not",
         f"next: ftlearn predict {tmp_path / 'run'} --input FILE",
     ):
-        assert part in told.out
-    (line,) = (line for line in told.err.splitlines() if "of 4 texts are longer" in line)
+        assert part in captured.out
+    (line,) = (line for line in captured.err.splitlines() if "of 4 texts are longer" in line)
     assert line.startswith("note: ")  # once, although every evaluation warns
-    assert [word for word in ("site-packages", "Casting", "Writing") if word in told.err] == []
+    assert [word for word in ("site-packages", "Casting", "Writing") if word in captured.err] == []
 
 
 def test_predict_and_a_pipeline_agree(fitted, tmp_path):
@@ -379,8 +379,9 @@ def test_fit_leaves_out_rare_labels_when_asked(tiny_bert, tmp_path, capsys):
     train = table(tmp_path / "notes.csv", [*rows(40), ("odd", "rare")])
     more = ("--checkpoint", str(tiny_bert), "--epochs", "1", "--device", "cpu")
     assert fit(train, tmp_path / "run", *more) == 2
-    assert "'rare' (1)" in (told := capsys.readouterr().err)
-    assert "--drop-rare 3" in told
+    error = capsys.readouterr().err
+    assert "'rare' (1)" in error
+    assert "--drop-rare 3" in error
     assert fit(train, tmp_path / "run", *more, "--drop-rare", "3") == 0
     assert "left out: 'rare' (1)" in capsys.readouterr().err
 
@@ -404,8 +405,9 @@ def test_pairs_of_texts(tiny_bert, tmp_path):
     pairs = [(f"a {i}", f"b {i * i}", "even" if i % 2 else "odd") for i in range(30)]
     train = table(tmp_path / "pairs.csv", pairs, ("one", "two", "same"))
     out, target = tmp_path / "run", tmp_path / "answers.jsonl"
-    given = ("--text", "one", "--text", "two", "--label", "same", "--checkpoint", str(tiny_bert))
-    assert cli.main(["fit", str(train), *given, "--epochs", "1", "--out", str(out)]) == 0
+    columns = ("--text", "one", "--text", "two", "--label", "same")
+    more = ("--checkpoint", str(tiny_bert), "--epochs", "1", "--out", str(out))
+    assert cli.main(["fit", str(train), *columns, *more]) == 0
     assert cli.main(["predict", str(out), "--input", str(train), "--output", str(target)]) == 0
     pipe = pipeline("text-classification", str(out / "model"), device="cpu")
     theirs = pipe([{"text": first, "text_pair": second} for first, second, _ in pairs])
@@ -433,29 +435,34 @@ def test_predict_asks_before_it_replaces_a_file(fitted, tmp_path, capsys):
 def test_predict_looks_at_its_output_before_it_loads_a_model(tmp_path, capsys, name: str):
     (tmp_path / "full.jsonl").write_text("of weeks")
     source = table(tmp_path / "new.csv", [("a text",)], ("Text",))
-    given = ["--input", str(source), "--output", str(tmp_path / name)]
-    assert cli.main(["predict", str(tmp_path / "no model"), *given]) == 2
+    arguments = ["--input", str(source), "--output", str(tmp_path / name)]
+    assert cli.main(["predict", str(tmp_path / "no model"), *arguments]) == 2
     assert "no model" not in capsys.readouterr().err
 
 
 def test_evaluate_and_bench_ask_before_they_replace_a_file(fitted, tmp_path, capsys):
-    file, kept = table(tmp_path / "new.csv", rows(8)), tmp_path / "kept.json"
-    kept.write_text("of weeks")
-    evaluate = ["evaluate", str(fitted), str(file), "--json", str(kept)]
-    for arguments in (evaluate, ["bench", "--output", str(kept)], ["bench", "--figure", str(kept)]):
+    file = table(tmp_path / "new.csv", rows(8))
+    existing = tmp_path / "existing.json"
+    existing.write_text("of weeks")
+    evaluate = ["evaluate", str(fitted), str(file), "--json", str(existing)]
+    for arguments in (
+        evaluate,
+        ["bench", "--output", str(existing)],
+        ["bench", "--figure", str(existing)],
+    ):
         assert cli.main(arguments) == 2
         assert "or allow it with --overwrite" in capsys.readouterr().err
-    assert kept.read_text() == "of weeks"
+    assert existing.read_text() == "of weeks"
     assert cli.main([*evaluate, "--overwrite"]) == 0
-    assert json.loads(kept.read_text())["files"][0]["file"] == "new.csv"
+    assert json.loads(existing.read_text())["files"][0]["file"] == "new.csv"
 
 
 def test_evaluate_reads_all_files_before_it_measures_one(fitted, tmp_path, capsys):
     file = table(tmp_path / "new.csv", rows(8))
     assert cli.main(["evaluate", str(fitted), str(file), str(tmp_path / "gone.csv")]) == 2
-    told = capsys.readouterr()
-    assert "there is no file" in told.err
-    assert "accuracy" not in told.out
+    captured = capsys.readouterr()
+    assert "there is no file" in captured.err
+    assert "accuracy" not in captured.out
 
 
 def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
@@ -479,17 +486,17 @@ def test_evaluate_shows_and_keeps_each_score_when_it_is_there(
 
 def test_interpolate_checks_names_and_leaves_nothing_in_the_way(fitted, tmp_path, capsys):
     dev, out = table(tmp_path / "dev.csv", rows(8)), tmp_path / "mixed"
-    given = ["interpolate", str(fitted), str(fitted), "--out", str(out)]
+    arguments = ["interpolate", str(fitted), str(fitted), "--out", str(out)]
     for more, message in (
         (["--valid", str(dev), "--by", "acc"], "no metric 'acc'; there are: accuracy"),
         (["--alpha", "nan"], "--alpha is nan: it must be a number"),
         (["--alpha", "0.5", "--by", "accuracy"], "--by accuracy chooses by a metric"),
         ([], "give --valid, or one --alpha"),
     ):
-        assert cli.main([*given, *more]) == 2
+        assert cli.main([*arguments, *more]) == 2
         assert message in capsys.readouterr().err
         assert not out.exists()
-    assert cli.main([*given, "--alpha", "0.5"]) == 0
+    assert cli.main([*arguments, "--alpha", "0.5"]) == 0
 
 
 def test_a_full_disk_is_one_clear_line(fitted, tmp_path, capsys, monkeypatch):
@@ -511,11 +518,11 @@ def test_a_tab_is_named_as_one_can_type_it(tiny_bert, tmp_path, capsys):
     file = tmp_path / "notes.csv"
     lines = ["Text\tKind", *(f"{text.replace(',', '')}\t{label}" for text, label in rows(40))]
     file.write_text("\n".join(lines), encoding="utf-8")
-    given = (file, tmp_path / "run", "--checkpoint", str(tiny_bert), "--epochs", "1")
-    assert fit(*given) == 2
+    arguments = (file, tmp_path / "run", "--checkpoint", str(tiny_bert), "--epochs", "1")
+    assert fit(*arguments) == 2
     assert "try --delimiter tab" in capsys.readouterr().err
     for number, tab in enumerate(("tab", r"\t", "\t")):
-        assert fit(file, tmp_path / f"run-{number}", *given[2:], "--delimiter", tab) == 0
+        assert fit(file, tmp_path / f"run-{number}", *arguments[2:], "--delimiter", tab) == 0
 
 
 HOSTILE = "\x1b[2J\x1b]0;gone\x07\u202eright\u2066\x9b1A\r over"
@@ -541,12 +548,12 @@ def test_nothing_of_the_data_steers_the_terminal(tiny_bert, tmp_path, capsys):
     assert cli.main(["evaluate", str(run), str(odd)]) == 2
     assert cli.main(["fit", str(train), "--text", "no", "--label", "Kind", "--out", "x"]) == 2
     assert cli.main(["predict", str(run), "--input", str(train), "--output", "-"]) == 0
-    told = capsys.readouterr()
+    captured = capsys.readouterr()
     steering = set(HOSTILE) - set(" overight[2J]0;gn1A")
-    for output in (told.out, told.err):
+    for output in (captured.out, captured.err):
         assert "U+202E" in output or "u202e" in output
         assert steering.isdisjoint(output)
-    lines = [json.loads(line) for line in told.out.splitlines() if line.startswith('{"label"')]
+    lines = [json.loads(line) for line in captured.out.splitlines() if line.startswith('{"label"')]
     assert any(HOSTILE in line["label"] for line in lines)  # a reader of JSON gets what it was
 
 
@@ -589,10 +596,10 @@ def test_bad_input_ends_with_two_and_one_line(
     words = table(tmp_path / "words.csv", [("a text", "a word")])
     more = [str(words) if argument == "{words}" else argument for argument in more]
     assert fit(train, tmp_path / "o", *more) == 2
-    told = capsys.readouterr()
-    assert message in told.err
-    assert told.err.startswith("error: ")
-    assert "Traceback" not in told.err
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert "Traceback" not in captured.err
     assert not (tmp_path / "o").exists()
 
 
@@ -692,20 +699,20 @@ def test_control_c_in_training_ends_with_130_and_resume_completes(
     fitted, tiny_bert, tmp_path, monkeypatch, capsys
 ):
     train = table(tmp_path / "notes.csv", rows(60))
-    given = (train, tmp_path / "run", "--checkpoint", str(tiny_bert), *FITTING)
+    arguments = (train, tmp_path / "run", "--checkpoint", str(tiny_bert), *FITTING)
     with monkeypatch.context() as patched:
         interrupt_after(patched, 9)
-        assert fit(*given) == 130
-    told = capsys.readouterr().err
-    assert "stopped after update 9 of 24" in told
-    assert "the same command with --resume continues from there" in told
+        assert fit(*arguments) == 130
+    captured = capsys.readouterr().err
+    assert "stopped after update 9 of 24" in captured
+    assert "the same command with --resume continues from there" in captured
     assert not (tmp_path / "run" / "model").exists()
-    assert fit(*given, "--resume") == 0
-    report, whole = (
+    assert fit(*arguments, "--resume") == 0
+    report, uninterrupted = (
         json.loads((out / "report.json").read_text()) for out in (tmp_path / "run", fitted)
     )
-    assert (report["training"]["resumed"], whole["training"]["resumed"]) == (1, 0)
-    assert report["test"] == whole["test"]
+    assert (report["training"]["resumed"], uninterrupted["training"]["resumed"]) == (1, 0)
+    assert report["test"] == uninterrupted["test"]
     weights = [out / "model" / "model.safetensors" for out in (tmp_path / "run", fitted)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -716,9 +723,9 @@ def test_control_c_in_training_ends_with_130_and_resume_completes(
 def test_doctor_ends_well_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr(doctor, "memory_needed", functools.cache(doctor.memory_needed))
     assert cli.main(["doctor"]) == 0
-    told = capsys.readouterr().out.splitlines()
+    captured = capsys.readouterr().out.splitlines()
     subjects = [finding.subject for finding in doctor.examine()]
-    assert [line.split(":")[0] for line in told] == [f"ok   {subject}" for subject in subjects]
+    assert [line.split(":")[0] for line in captured] == [f"ok   {subject}" for subject in subjects]
 
 
 def test_doctor_ends_with_one_where_something_is_missing(
@@ -735,8 +742,8 @@ def test_doctor_ends_with_one_where_something_is_missing(
 )
 def test_a_wrong_command_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert cli.main(arguments) == 2
-    told = capsys.readouterr()
-    assert "Usage: ftlearn" in told.err + told.out
+    captured = capsys.readouterr()
+    assert "Usage: ftlearn" in captured.err + captured.out
 
 
 @pytest.mark.parametrize("command", ["doctor", "fit", "evaluate", "predict"])

@@ -108,16 +108,16 @@ def test_models_that_fit_stand_apart_from_those_too_large(monkeypatch: pytest.Mo
 
 
 def test_nothing_is_called_too_large_where_all_fits(monkeypatch: pytest.MonkeyPatch):
-    found = needing(monkeypatch, 10_000_000_000).found
-    assert "bert-large (needs 9.00 GB); in batches" in found
-    assert "too large" not in found
+    line = str(needing(monkeypatch, 10_000_000_000))
+    assert "bert-large (needs 9.00 GB); in batches" in line
+    assert "too large" not in line
 
 
 def test_no_room_even_for_the_smallest_is_told_with_a_remedy(monkeypatch: pytest.MonkeyPatch):
-    found = needing(monkeypatch, 900_000_000)
-    assert not found.fine
-    assert found.found.startswith("none of these; too large here: minilm (needs 1.00 GB), bert-b")
-    assert "smaller --batch-size" in str(found)
+    check = needing(monkeypatch, 900_000_000)
+    assert not check.fine
+    assert check.found.startswith("none of these; too large here: minilm (needs 1.00 GB), bert-b")
+    assert "smaller --batch-size" in str(check)
 
 
 @pytest.mark.parametrize("numbers", ["fp32", "bf16"])
@@ -156,10 +156,10 @@ def test_shapes_have_as_many_parameters_as_the_models_published(
 def test_little_memory_is_told(monkeypatch: pytest.MonkeyPatch, used: float, fine: bool):
     monkeypatch.setattr(runtime, "memory_available", lambda on=None: 300_000_000)
     monkeypatch.setattr(runtime, "memory_used", lambda: used)
-    found = finding("memory")
-    assert found.fine is fine
+    check = finding("memory")
+    assert check.fine is fine
     if not fine:
-        assert str(found) == (
+        assert str(check) == (
             "FIX  memory: 300 MB → close other programs: a notebook takes up to 1.60 GB"
         )
 
@@ -172,6 +172,6 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(("version", "fine"), [((3, 10, 14), False), ((3, 12, 0), True)])
 def test_an_old_python_is_told(monkeypatch: pytest.MonkeyPatch, version: tuple, fine: bool):
     monkeypatch.setattr(doctor.sys, "version_info", version)
-    found = finding("Python")
-    assert found.fine is fine
-    assert ("FIX" in str(found) and "install Python 3.11+" in str(found)) is not fine
+    check = finding("Python")
+    assert check.fine is fine
+    assert ("FIX" in str(check) and "install Python 3.11+" in str(check)) is not fine

@@ -151,12 +151,12 @@ def test_no_message_advises_python_on_a_terminal(path: Path):
 
 def plain_errors(path: Path) -> list[str]:
     """The builtin errors that a module raises, each with its line."""
-    found = []
+    lines = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Raise) and node.exc is not None:
             name = ast.unparse(getattr(node.exc, "func", node.exc))
-            found += [f"line {node.lineno}: {name}"] if name in PLAIN else []
-    return found
+            lines += [f"line {node.lineno}: {name}"] if name in PLAIN else []
+    return lines
 
 
 @pytest.mark.parametrize(

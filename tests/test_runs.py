@@ -113,27 +113,27 @@ def test_a_run_writes_model_report_page_and_history(finished):
 
 
 def test_the_report_holds_what_was_measured(finished):
-    plan, found = finished.plan, report(finished.plan)
+    plan, written = finished.plan, report(finished.plan)
     table = finished.outcome.report.table()
-    for name, score in found["test"].items():
+    for name, score in written["test"].items():
         assert list(score.values()) == pytest.approx(list(table.loc[name]))
-    assert found["data"]["rows"] == {"train": 32, "valid": 4, "test": 4}
+    assert written["data"]["rows"] == {"train": 32, "valid": 4, "test": 4}
     digest = hashlib.sha256(Path(plan.files.train).read_bytes()).hexdigest()
-    assert found["data"]["files"] == [{"part": "train", "name": "notes.jsonl", "sha256": digest}]
-    assert found["labels"] == ["cold", "mild", "warm"]
-    assert found["task"] == "classification"
-    assert found["configuration"]["learning_rate"] == 3e-3
-    assert set(found["baselines"]) == {"most frequent label", "word counts (TF-IDF)"}
-    assert found["training"]["updates"] == 8
-    assert found["training"]["resumed"] == 0
-    assert 0 < found["seconds"]["training"] < found["seconds"]["total"]
-    speed = 2 * 32 / found["seconds"]["training"]
-    assert found["examples_per_second"] == pytest.approx(speed, rel=1e-6)
-    assert found["peak_memory_bytes"] > 1e8
-    assert set(found["versions"]) == {"python", "torch", "transformers", "ftlearn"}
-    assert found["device"] == "cpu"
-    assert found["training_in"] == found["prediction_in"] == "fp32, sdpa attention"
-    assert found["threads"] >= 1
+    assert written["data"]["files"] == [{"part": "train", "name": "notes.jsonl", "sha256": digest}]
+    assert written["labels"] == ["cold", "mild", "warm"]
+    assert written["task"] == "classification"
+    assert written["configuration"]["learning_rate"] == 3e-3
+    assert set(written["baselines"]) == {"most frequent label", "word counts (TF-IDF)"}
+    assert written["training"]["updates"] == 8
+    assert written["training"]["resumed"] == 0
+    assert 0 < written["seconds"]["training"] < written["seconds"]["total"]
+    speed = 2 * 32 / written["seconds"]["training"]
+    assert written["examples_per_second"] == pytest.approx(speed, rel=1e-6)
+    assert written["peak_memory_bytes"] > 1e8
+    assert set(written["versions"]) == {"python", "torch", "transformers", "ftlearn"}
+    assert written["device"] == "cpu"
+    assert written["training_in"] == written["prediction_in"] == "fp32, sdpa attention"
+    assert written["threads"] >= 1
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +148,8 @@ def page(tiny_bert, tmp_path_factory) -> tuple[dict[str, str], Outcome]:
     plan = small(tiny_bert, folder)
     outcome = workflows.fit(replace(plan, files=Files(train=plan.files.train, test=test)))
     html = (folder / "out" / "report.html").read_text(encoding="utf-8")
-    found = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", html, flags=re.DOTALL)
-    return dict(found), outcome
+    sections = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", html, flags=re.DOTALL)
+    return dict(sections), outcome
 
 
 def test_the_page_of_a_run_draws_how_training_went(page):
@@ -163,8 +163,8 @@ def test_the_page_of_a_run_counts_every_confusion(page):
     counts = page[1].report.confusion()
     section = page[0]["Label by label"]
     matrix = section[section.index("Confusion matrix") :]
-    found = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>(.*?)</tr>', matrix)
-    shown = {label: list(map(int, re.findall(r">(\d+)</td>", row))) for label, row in found}
+    matches = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>(.*?)</tr>', matrix)
+    shown = {label: list(map(int, re.findall(r">(\d+)</td>", row))) for label, row in matches}
     assert shown == {label: list(counts.loc[label]) for label in counts.index}
     assert sum(map(sum, shown.values())) == len(page[1].report.targets) > 20
 
@@ -207,12 +207,12 @@ def test_nan_and_infinity_become_null(tmp_path):
 def test_a_regression_is_compared_with_the_mean(plan, tmp_path):
     rows = [(text, 0.5 + 10 * len(text)) for text, _ in notes()]
     workflows.fit(replace(plan, files=Files(train=write(tmp_path / "numbers.jsonl", rows))))
-    found = report(plan)
-    assert (found["task"], found["labels"]) == ("regression", None)
+    written = report(plan)
+    assert (written["task"], written["labels"]) == ("regression", None)
     parts = read_parts(Files(train=tmp_path / "numbers.jsonl"), seed=0).data
     dummy = DummyRegressor().fit(parts["train"]["text"][:], parts["train"]["label"][:])
     error = mean_absolute_error(parts["test"]["label"][:], dummy.predict(parts["test"]["text"][:]))
-    mean = found["baselines"]["mean of the training data"]
+    mean = written["baselines"]["mean of the training data"]
     assert mean["mae"]["value"] == pytest.approx(error)
     assert mean["pearson"] == {"value": None, "low": None, "high": None}
 
@@ -231,8 +231,8 @@ def test_texts_without_words_have_no_word_counts():
     rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
     task = classification(rows)
     with pytest.warns(UserWarning, match="no TF-IDF baseline"):
-        found = baseline_reports({"train": rows, "test": rows}, task)
-    assert set(found) == {"most frequent label"}
+        reports = baseline_reports({"train": rows, "test": rows}, task)
+    assert set(reports) == {"most frequent label"}
 
 
 def test_pairs_of_texts_are_counted_together():
@@ -240,8 +240,8 @@ def test_pairs_of_texts_are_counted_together():
         {"one": ["apple", "apple"], "two": ["green", "red"], "same": ["no", "yes"]}
     )
     task = classification(rows, text=("one", "two"), target="same")
-    found = baseline_reports({"train": rows, "test": rows}, task)
-    assert found["word counts (TF-IDF)"].scores["accuracy"] == 1
+    reports = baseline_reports({"train": rows, "test": rows}, task)
+    assert reports["word counts (TF-IDF)"].scores["accuracy"] == 1
 
 
 # Reading and cutting
@@ -269,13 +269,13 @@ def test_the_cut_is_stratified_and_keeps_equal_texts_together(tmp_path):
 def test_the_cut_of_repeated_texts_is_the_same_for_any_order_of_the_rows(tmp_path):
     rows = notes(90)
     rows += [(text.upper(), label) for text, label in rows[:60]]
-    found = []
+    splits = []
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(len(rows))
         path = write(tmp_path / f"{seed}.jsonl", [rows[row] for row in order])
         parts = read_parts(Files(train=path), seed=0)
-        found.append({name: set(part["text"]) for name, part in parts.data.items()})
-    assert found[0] == found[1] == found[2]
+        splits.append({name: set(part["text"]) for name, part in parts.data.items()})
+    assert splits[0] == splits[1] == splits[2]
 
 
 def test_a_given_test_file_is_the_test_part(tmp_path):
@@ -346,16 +346,16 @@ def test_what_was_found_is_in_the_report_and_its_page(plan, tmp_path):
     rows = [*notes(40), *((f"other {at}", "Warm") for at in range(5))]
     train = write(tmp_path / "train.jsonl", [(f"{text} 新的手机", label) for text, label in rows])
     workflows.fit(replace(plan, files=Files(train=train), max_length=4096))
-    found, page = report(plan), (Path(plan.out) / "report.html").read_text(encoding="utf-8")
+    written, page = report(plan), (Path(plan.out) / "report.html").read_text(encoding="utf-8")
     for message in (
         "1 group of labels differs by spelling alone",
         "tokens of the texts of train are unknown",
         "max_length is 4096, and texts are read up to 128 tokens",
     ):
-        assert any(message in note for note in found["notes"])
+        assert any(message in note for note in written["notes"])
         assert message in page
-    assert (found["window"], found["configuration"]["max_length"]) == (128, 4096)
-    assert len(found["notes"]) == len(set(found["notes"])) == 3
+    assert (written["window"], written["configuration"]["max_length"]) == (128, 4096)
+    assert len(written["notes"]) == len(set(written["notes"])) == 3
 
 
 def test_texts_that_the_model_cannot_read_are_refused_before_anything_is_written(plan, tmp_path):
@@ -384,9 +384,9 @@ def test_texts_without_spaces_between_words_are_compared_by_characters():
     labels = ["good" if at % 2 else "bad" for at in range(60)]
     rows = Dataset.from_dict({"text": texts, "label": labels})
     task = classification(rows)
-    found = baseline_reports({"train": rows, "test": rows}, task)
-    assert found["character counts (TF-IDF)"].scores["accuracy"] > 0.95
-    assert "word counts (TF-IDF)" not in found
+    reports = baseline_reports({"train": rows, "test": rows}, task)
+    assert reports["character counts (TF-IDF)"].scores["accuracy"] > 0.95
+    assert "word counts (TF-IDF)" not in reports
 
 
 def test_texts_in_two_files_are_told(tmp_path):
@@ -428,10 +428,10 @@ def test_rare_labels_are_left_out_of_every_file_and_told(plan, tmp_path):
     assert names == [["cold", "mild", "warm"]] * 3
     with pytest.warns(UserWarning, match="12 labels"):
         workflows.fit(replace(plan, files=files))
-    found = report(plan)
-    assert found["data"]["left_out"] == {f"rare {i}": 2 if i == 3 else 1 for i in range(12)}
-    assert "'rare 0' (1)" in found["notes"][0]
-    assert found["configuration"]["drop_rare"] == 3
+    written = report(plan)
+    assert written["data"]["left_out"] == {f"rare {i}": 2 if i == 3 else 1 for i in range(12)}
+    assert "'rare 0' (1)" in written["notes"][0]
+    assert written["configuration"]["drop_rare"] == 3
     with pytest.raises(data.DataError, match="'label' holds no classes"):
         read_parts(replace(files, task="regression", test=None, train=numbers(tmp_path)), seed=0)
     with pytest.raises(ValueError, match="drop_rare is -1"):
@@ -594,19 +594,19 @@ def full_when(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("save", ["history.csv", "report.html", "report.json"]), ("_write", [])]
+    ("name", "files"), [("save", ["history.csv", "report.html", "report.json"]), ("_write", [])]
 )
 def test_a_full_disk_at_the_end_costs_the_model_and_no_training(
-    plan, finished, monkeypatch, name: str, kept: list[str]
+    plan, finished, monkeypatch, name: str, files: list[str]
 ):
     out = Path(plan.out)
     with monkeypatch.context() as patch:
         full_when(patch, name)
         with pytest.raises(RunError) as error:
             workflows.fit(plan)
-    assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == kept
+    assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == files
     assert not (out / "model").exists()
-    for part in (*kept, "the checkpoint of update 8", "resume=True writes the model without"):
+    for part in (*files, "the checkpoint of update 8", "resume=True writes the model without"):
         assert part in str(error.value)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "backward", None)  # nothing is trained again
@@ -654,11 +654,11 @@ def test_files_and_labels_are_checked_before_anything_is_measured(finished, tmp_
 
 def test_each_score_is_given_as_soon_as_it_is_measured(finished, tmp_path, monkeypatch):
     files = [write(tmp_path / f"{name}.jsonl", notes(9)) for name in "ab"]
-    found = scored_one_by_one(finished.plan.out, files, device="cpu")
-    assert next(found).path == files[0]
+    scores = scored_one_by_one(finished.plan.out, files, device="cpu")
+    assert next(scores).path == files[0]
     monkeypatch.setattr(evaluating.evaluation, "report_on", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        next(found)
+        next(scores)
 
 
 def test_one_file_needs_no_list(finished, tmp_path):
@@ -693,10 +693,10 @@ def test_evaluate_refuses_rows_of_unknown_labels_by_line_and_says_so(finished, t
     path = write(tmp_path / "new.jsonl", rows)
     with pytest.warns(CompatibilityWarning):
         (scored,) = workflows.evaluate(finished.plan.out, [path], device="cpu")
-    found = scored.summary()
-    assert found["rows"] == len(rows) - 1 == len(scored.report.targets)
-    assert found["refused"] == [
+    summary = scored.summary()
+    assert summary["rows"] == len(rows) - 1 == len(scored.report.targets)
+    assert summary["refused"] == [
         {"line": 21, "reason": "'label' is 'hot', a label that the model does not have"}
     ]
     for message in ("1 of 22 rows of new.jsonl have", "on line 1 of new.jsonl ('mild') and on"):
-        assert any(message in note for note in found["notes"])
+        assert any(message in note for note in summary["notes"])

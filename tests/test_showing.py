@@ -208,27 +208,27 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 def unsafe_showing(tree: ast.AST) -> list[str]:
     """What a module does that belongs into markup.py alone."""
-    allowed, found = marked(tree)
+    allowed, problems = marked(tree)
     allowed |= docstrings(tree)
     for node in ast.walk(tree):
         where = f"line {getattr(node, 'lineno', 0)}"
         wrong = {name for name in imported(node) if name in ESCAPERS or _maker(name)}
-        found += [f"{where}: imports {name}" for name in sorted(wrong)]
+        problems += [f"{where}: imports {name}" for name in sorted(wrong)]
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if id(node) not in allowed and MARKUP.search(node.value):
-                found.append(f"{where}: writes markup {node.value!r}")
+                problems.append(f"{where}: writes markup {node.value!r}")
             if node.value in SELF_SHOWN:
-                found.append(f"{where}: names {node.value}")
+                problems.append(f"{where}: names {node.value}")
         if isinstance(node, ast.Attribute) and node.attr in SELF_SHOWN:
-            found.append(f"{where}: calls {node.attr}")
+            problems.append(f"{where}: calls {node.attr}")
         if isinstance(node, ast.FunctionDef) and node.name in SELF_SHOWN:
-            found.append(f"{where}: defines {node.name}")
+            problems.append(f"{where}: defines {node.name}")
         if isinstance(node, ast.Call) and name_of(node.func) in MAKERS and _filled(node):
-            found.append(f"{where}: {name_of(node.func)} with a content of its own")
-        found += [f"{where}: {name} aliased" for name in _aliased(node)]
+            problems.append(f"{where}: {name_of(node.func)} with a content of its own")
+        problems += [f"{where}: {name} aliased" for name in _aliased(node)]
         if isinstance(node, ast.Assign) and _sets_value(node) and _is_composed(node.value):
-            found.append(f"{where}: a widget's value is put together from text")
-    return found
+            problems.append(f"{where}: a widget's value is put together from text")
+    return problems
 
 
 def _maker(name: str) -> bool:
@@ -277,7 +277,7 @@ def test_only_markup_makes_html(path: Path):
         "IPython.display.HTML(text)",
         "ipywidgets.HTML(text)",
         "ipywidgets.HTML(value=f'{text}')",
-        "ipywidgets.HTML(**given)",
+        "ipywidgets.HTML(**options)",
         "display.HTML(data=text)",
         "show = ipywidgets.HTML",
         "f'<b>{text}</b>'",

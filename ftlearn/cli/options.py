@@ -30,7 +30,8 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     def flat(**values: Any) -> None:
         filled = {}
         for name, group in groups.items():
-            filled[name] = group(**{field.name: values[field.name] for field in fields(group)})
+            names = [field.name for field in fields(group) if field.name in values]
+            filled[name] = group(**{name: values[name] for name in names})
         command(**filled)
 
     parameters = [parameter for group in groups.values() for parameter in _parameters(group)]
