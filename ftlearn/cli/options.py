@@ -30,8 +30,8 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     def flat(**values: Any) -> None:
         filled = {}
         for name, group in groups.items():
-            names = [field.name for field in fields(group) if field.name in values]
-            filled[name] = group(**{name: values[name] for name in names})
+            names = {field.name for field in fields(group)}
+            filled[name] = group(**{key: values[key] for key in names & values.keys()})
         command(**filled)
 
     parameters = [parameter for group in groups.values() for parameter in _parameters(group)]
