@@ -519,7 +519,7 @@ def test_whole_bench_writes_all_and_leaves_nothing_behind(
     assert set(PARTS) - set(written["parts"]) == {"levers"}
     assert written["levers"] is None
     assert {"torch", "transformers", "setfit"} <= set(written["versions"])
-    progress = re.compile(r"measuring|  (round|warm-up|seed|\d labels|Trainer)")
+    progress = re.compile(r"note: |measuring|  (round|warm-up|seed|\d labels|Trainer)")
     assert [line for line in result.stderr.splitlines() if not progress.match(line)] == []
     assert "predict_vs_pipeline: " in result.stdout
 

@@ -21,7 +21,7 @@ from ftlearn.markup import visible
 from ftlearn.tasks import Classification, Regression
 from ftlearn.training.history import History, Step
 from ftlearn.workflows import html
-from ftlearn.workflows.html import elements, overview, test_set
+from ftlearn.workflows.html import elements, overview, results
 from ftlearn.workflows.html.style import STYLE
 
 LONG_WORD = "w" * 3000
@@ -223,13 +223,13 @@ def test_scores_of_each_label_are_those_of_scikit_learn():
     every = range(5)
     counts = pd.crosstab(labels, predictions).reindex(index=every, columns=every, fill_value=0)
     expected = precision_recall_fscore_support(labels, predictions, labels=every, zero_division=0)
-    np.testing.assert_allclose(test_set.per_class(counts).to_numpy().T, expected)
+    np.testing.assert_allclose(results.per_class(counts).to_numpy().T, expected)
 
 
 def test_each_label_stands_beside_its_own_scores():
     report = classified(["cold", "mild", "warm"], ["x"])
     right, predictions = report.correct, report.outputs.argmax(-1)
-    section = test_set.labels(report)
+    section = results.labels(report)
     for at, label in enumerate(report.task.labels):
         precision, recall = right[predictions == at].mean(), right[report.targets == at].mean()
         row = re.search(rf"<bdi>{label}</bdi></th>(.*?)</tr>", section)[1]
@@ -240,7 +240,7 @@ def test_each_label_stands_beside_its_own_scores():
 
 def test_the_matrix_holds_every_count_with_labels_in_rows():
     counts = pd.DataFrame([[7, 2], [0, 1234]], index=["cold", "warm"], columns=["cold", "warm"])
-    matrix = test_set.confusion_matrix(counts)
+    matrix = results.confusion_matrix(counts)
     rows = re.findall(
         r'<th scope="row"><bdi>(\w+)</bdi></th><td.*?>(.*?)</td><td.*?>(.*?)</td>', matrix
     )
@@ -250,15 +250,15 @@ def test_the_matrix_holds_every_count_with_labels_in_rows():
 def test_the_most_frequent_confusions_come_first():
     counts = pd.DataFrame(np.diag([5, 5, 5]), index=list("abc"), columns=list("abc"))
     counts.iloc[0, 1], counts.iloc[2, 0] = 2, 9
-    text = Parsed(test_set.confused_pairs(counts)).text
+    text = Parsed(results.confused_pairs(counts)).text
     assert text.endswith("ca9ab2")
-    none = test_set.confused_pairs(pd.DataFrame(np.eye(2, dtype=int)))
+    none = results.confused_pairs(pd.DataFrame(np.eye(2, dtype=int)))
     assert "No label was taken for another" in none
 
 
 def test_worst_errors_are_wrong_rows_by_loss():
     report = classified(["a", "b", "c"], [f"text {row}" for row in range(60)])
-    shown = re.findall(r"text (\d+)", test_set.worst_errors(report))
+    shown = re.findall(r"text (\d+)", results.worst_errors(report))
     wrong = [row for row in np.argsort(-report.example_losses) if not report.correct[row]]
     assert shown == [str(row) for row in wrong[: len(shown)]]
     assert 0 < len(shown) == min(20, len(wrong))
@@ -272,13 +272,13 @@ def test_worst_errors_show_the_text_of_a_column_of_any_name(kind, name: str):
     task = replace(plain.task, text=name, target="target")
     data = plain.dataset.rename_columns({plain.task.target: "target", "text": name})
     odd = Report(task, data, plain.outputs, plain.targets)
-    assert test_set.worst_errors(odd) == test_set.worst_errors(plain)
+    assert results.worst_errors(odd) == results.worst_errors(plain)
 
 
 def test_a_perfect_model_has_no_errors():
     report = classified(["a", "b"], ["x"])
     perfect = Report(report.task, report.dataset, np.eye(2)[report.targets] * 9, report.targets)
-    assert "No test row was answered wrongly." in test_set.worst_errors(perfect)
+    assert "No test row was answered wrongly." in results.worst_errors(perfect)
 
 
 def test_a_long_text_unfolds_to_the_whole():
