@@ -51,6 +51,7 @@ PYTHON_ONLY = (
     "sizes=",  # runs are cut by sizes of their own
     "per_class=",  # no command draws a subset
     "kind=",  # commands name a kind by --task
+    "pass steps(count=)",  # a command's tasks count their targets themselves
     "patience needs validation data",  # fit cuts them off
     "needs the folder of the run",  # fit has one
     "give the task the model's labels",  # a task that was built in Python

@@ -45,21 +45,14 @@ def prediction_speed(work: Workload, *, examples: int, rounds: int, log: Log) ->
     entries = _entries(work, folder, texts, results, best.dtype)
     amount = Amount.of(work, work.task.encode_texts(texts, work.tokenizer), passes=1)
     comparison = compare(entries, amount, work.device, rounds, log)
-    failures = dict(comparison.outcome.failures)
-    notes = [f"ftlearn predicts in {best}"]
-    for name in [name for name in entries if name in results and name != THEIRS]:
-        if THEIRS not in results:
-            continue
-        with catch_errors(failures, f"agreement of {name}"):
-            tolerance = EXACT if entries[name].dtype is torch.float32 else ROUGH
-            sentence = agreement(results[THEIRS], results[name], tolerance=tolerance)
-            notes.append(f"{name}: {sentence}")
+    notes, disagreements = _agreements(entries, results)
+    notes.insert(0, f"ftlearn predicts in {best}")
     if work.device.type == "cpu" and onnx.missing():
         notes.append(f"ONNX Runtime was left out: pip install {' '.join(onnx.missing())}")
     exact = OURS_EXACT if OURS_EXACT in entries else OURS
     pairs = {"predict_vs_pipeline": (OURS, THEIRS), "predict_fp32_vs_onnxruntime": (exact, ONNX)}
     # A speed-up counts only where the predictions are the same.
-    wrong = {name for name in entries if f"agreement of {name}" in failures}
+    wrong = {name for name in entries if _agreement_of(name) in disagreements}
     return Part(
         name="predict",
         title=f"Prediction: {len(texts)} texts, {amount.tokens / len(texts):.0f} tokens on average",
@@ -72,9 +65,30 @@ def prediction_speed(work: Workload, *, examples: int, rounds: int, log: Log) ->
             for ratio, pair in pairs.items()
             if set(pair) <= set(entries)
         },
-        failures=failures,
+        failures=comparison.outcome.failures | disagreements,
         notes=notes,
     )
+
+
+def _agreements(
+    entries: dict[str, Entry], results: dict[str, np.ndarray]
+) -> tuple[list[str], dict[str, str]]:
+    """A sentence on each contender that agrees with the pipeline, and an error on each other."""
+    sentences: list[str] = []
+    disagreements: dict[str, str] = {}
+    if THEIRS not in results:
+        return sentences, disagreements
+    for name in [name for name in entries if name in results and name != THEIRS]:
+        with catch_errors(disagreements, _agreement_of(name)):
+            tolerance = EXACT if entries[name].dtype is torch.float32 else ROUGH
+            sentence = agreement(results[THEIRS], results[name], tolerance=tolerance)
+            sentences.append(f"{name}: {sentence}")
+    return sentences, disagreements
+
+
+def _agreement_of(name: str) -> str:
+    """What is recorded as failed where a contender's predictions differ."""
+    return f"agreement of {name}"
 
 
 def _entries(
