@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ftlearn import optim
+from ftlearn.errors import ArgumentError
 from ftlearn.runtime.arguments import number, whole_number
 
 
@@ -28,7 +29,7 @@ class TrainConfig:
 
     >>> TrainConfig(batch_size=0)
     Traceback (most recent call last):
-    ValueError: batch_size is 0: it must be a whole number of at least 1
+    ftlearn.errors.ArgumentError: batch_size is 0: it must be a whole number of at least 1
     """
 
     epochs: int = 3
@@ -53,7 +54,7 @@ class TrainConfig:
         ):
             self._set(name, number(name, getattr(self, name), low, high))
         if self.micro_batches > self.batch_size:
-            raise ValueError(
+            raise ArgumentError(
                 f"micro_batches is {self.micro_batches}, more than the {self.batch_size} rows of a "
                 "batch"
             )
@@ -62,7 +63,9 @@ class TrainConfig:
             ("schedule", optim.SCHEDULES),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}")
+                raise ArgumentError(
+                    f"unknown {name} {getattr(self, name)!r}: use {', '.join(known)}"
+                )
 
     def _set(self, name: str, value: float) -> None:
         """Store a setting in Python's own type, since configurations are written as JSON."""

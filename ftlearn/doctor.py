@@ -1,4 +1,4 @@
-"""Is this machine ready, and what can it run? Checks in plain words, each with its remedy."""
+"""Is this machine ready, and what can it train? Checks in plain words, each with its remedy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ftlearn.fast import autotune
 from ftlearn.training import resources
 
 NEEDED_MEMORY = 1.6e9
-"""Bytes: what a notebook of the course takes at most."""
+"""Bytes that a notebook of the course takes at most."""
 NEEDED_DISK = 1e9
+"""Bytes for a saved model and its checkpoints."""
 LIBRARIES = ("torch", "transformers", "datasets")
 NOTEBOOKS_ONLY = "ipywidgets"
 TOKENS = 128
@@ -27,7 +28,7 @@ TOKENS = 128
 
 
 class Shape(NamedTuple):
-    """What tells how large a BERT is; all of these have its vocabulary of 30,522 words."""
+    """The size of a BERT; all of these have its vocabulary of 30,522 word pieces."""
 
     layers: int
     width: int
@@ -39,11 +40,11 @@ SHAPES = {
     "bert-base": Shape(12, 768, 12),
     "bert-large": Shape(24, 1024, 16),
 }
-"""Models to measure a machine by, the smallest first."""
+"""Models whose memory is compared with the machine's, the smallest first."""
 
 
 class Finding(NamedTuple):
-    """One check: what was looked at, what was found, whether it is fine, and what helps if not."""
+    """One check: its subject, what was found, whether that is fine, and the remedy if not."""
 
     subject: str
     found: str
@@ -84,8 +85,9 @@ def _libraries() -> Finding:
     found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
     missing = [name for name, version in versions.items() if version is None]
     widgets = _version(NOTEBOOKS_ONLY)
-    told = widgets or f"missing (only notebooks need it: pip install {NOTEBOOKS_ONLY})"
-    found += f", {NOTEBOOKS_ONLY} {told}"
+    if widgets is None:
+        widgets = f"missing (only notebooks need it: pip install {NOTEBOOKS_ONLY})"
+    found += f", {NOTEBOOKS_ONLY} {widgets}"
     return Finding("libraries", found, not missing, f"pip install {' '.join(missing)}")
 
 
@@ -107,8 +109,9 @@ def _arithmetic() -> Finding:
     device, config = runtime.best_device(), _config(SHAPES["minilm"])
     found = f"trains in {autotune.training(config, device)}"
     found += f"; predicts in {autotune.prediction(config, device)}"
-    if told := os.environ.get(autotune.VARIABLE):
-        found += f" ({autotune.VARIABLE} is {told})"
+    setting = os.environ.get(autotune.VARIABLE)
+    if setting:
+        found += f" ({autotune.VARIABLE} is {setting})"
     elif device.type == "cpu":
         found += f" (the fastest for minilm here, kept in {autotune.cache_folder()})"
     return Finding("arithmetic", found, True)
@@ -139,16 +142,14 @@ def _training() -> Finding:
 
 
 def memory_needed(shape: Shape) -> int:
-    """Bytes that ``ftlearn fit`` needs at its defaults for a model of this shape, weights included.
+    """Bytes that ``ftlearn fit`` needs by default for a model of this shape, weights included.
 
-    Worked out from the shape alone: nothing is downloaded or loaded.
+    Computed from the shape alone: nothing is downloaded or loaded.
     """
-    config = _config(shape)
-    chosen = autotune.training(
-        _config(SHAPES["minilm"]), runtime.best_device()
-    )  # not timed for each
-    model, rows = resources.skeleton(config), TrainConfig().batch_size
-    return resources.estimate(model, batch_size=rows, tokens=TOKENS, precision=chosen).memory
+    # The arithmetic is timed for the smallest model only: for each it would take seconds.
+    arithmetic = autotune.training(_config(SHAPES["minilm"]), runtime.best_device())
+    model, rows = resources.skeleton(_config(shape)), TrainConfig().batch_size
+    return resources.estimate(model, batch_size=rows, tokens=TOKENS, precision=arithmetic).memory
 
 
 def _config(shape: Shape) -> BertConfig:

@@ -18,12 +18,12 @@ from PIL import Image  # comes with matplotlib
 from ftlearn.markup import visible
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
+"""Okabe and Ito's colours, which colour-blind readers can tell apart."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 PLAIN = {"parse_math": False}
-"""For names that come from data: a dollar in them is a dollar and begins no formula."""
+"""For names that come from data: a dollar in them starts no formula."""
 
 
 def axes(ax: Axes | None = None, *, width: float = 6.0, height: float = 3.4) -> Axes:
@@ -48,12 +48,18 @@ def lines(
     ``log`` names the axes with a logarithmic scale: "x", "y" or "xy".
     """
     ax = axes(ax)
-    looks = cycle(product(("-", "--", ":"), zip(COLORS, MARKERS, strict=True)))
-    for (name, values), (style, (color, marker)) in zip(curves.items(), looks, strict=False):
+    styles = cycle(product(("-", "--", ":"), zip(COLORS, MARKERS, strict=True)))
+    for (name, values), (style, (color, marker)) in zip(curves.items(), styles, strict=False):
         runs = np.atleast_2d(np.asarray(values, dtype=float))
-        dots = marker if runs.shape[1] <= 20 else None
-        look = {"color": color, "linestyle": style, "marker": dots, "markersize": 4}
-        ax.plot(x, runs.mean(0), label=name, **look)
+        ax.plot(
+            x,
+            runs.mean(0),
+            label=name,
+            color=color,
+            linestyle=style,
+            marker=marker if runs.shape[1] <= 20 else None,
+            markersize=4,
+        )
         if len(runs) > 1:
             ax.fill_between(x, runs.min(0), runs.max(0), color=color, alpha=0.18, linewidth=0)
     if "x" in log:
@@ -77,9 +83,9 @@ def training(history: Any, *, ax: Axes | None = None, window: int = 5) -> Axes:
     smooth = losses.rolling(window, min_periods=1).mean()
     ax.plot(epochs, smooth, color=COLORS[0], label="training batches")
     if history.evaluations:
-        at = [scores["epoch"] for scores in history.evaluations]
+        epochs = [scores["epoch"] for scores in history.evaluations]
         values = [scores[history.monitor] for scores in history.evaluations]
-        ax.plot(at, values, color=COLORS[1], marker="s", label="validation")
+        ax.plot(epochs, values, color=COLORS[1], marker="s", label="validation")
     ax.set_xlabel("passes over the data (epochs)")
     ax.set_ylabel("mean squared error" if history.monitor == "mse" else "mean loss (nats)")
     ax.set_ylim(bottom=0)
@@ -109,7 +115,7 @@ def frame(corner: tuple[float, float]) -> Rectangle:
 
 
 def reliability(table: np.ndarray, *, ax: Axes | None = None) -> Axes:
-    """Accuracy over confidence for bins (bins, 3) of ``metrics.reliability``; dots show size."""
+    """Accuracy over confidence for bins (bins, 3) of ``metrics.reliability``; areas show rows."""
     ax = axes(ax, width=4.2, height=3.6)
     ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="calibrated")
     sizes = 20 + 300 * table[:, 2] / table[:, 2].sum()
@@ -129,7 +135,7 @@ def bars(
     ax: Axes | None = None,
     reference: float | None = None,
 ) -> Axes:
-    """Named values as horizontal bars; an Interval (value, low, high) gets its error bar."""
+    """Named values as horizontal bars; an Interval (value, low, high) gets an error bar."""
     ax = axes(ax, height=0.6 + 0.36 * len(values))
     for row, value in enumerate(values.values()):
         point, low, high = value if isinstance(value, tuple) else (value, value, value)
@@ -146,12 +152,13 @@ def bars(
 
 
 def predicted(predictions: np.ndarray, truths: np.ndarray, *, ax: Axes | None = None) -> Axes:
-    """Predicted against true numbers (N,), in the data's units; the band is the mean error."""
+    """Predicted against true values (N,), in the data's units; the band is the mean error."""
     ax = axes(ax, width=4.2, height=3.6)
     ends = np.array([min(predictions.min(), truths.min()), max(predictions.max(), truths.max())])
     error = np.abs(predictions - truths).mean()
-    band = {"color": "#888888", "alpha": 0.2, "linewidth": 0}
-    ax.fill_between(ends, ends - error, ends + error, label="mean absolute error", **band)
+    low, high = ends - error, ends + error
+    label = "mean absolute error"
+    ax.fill_between(ends, low, high, label=label, color="#888888", alpha=0.2, linewidth=0)
     ax.plot(ends, ends, color="#888888", linestyle="--", linewidth=1, label="without error")
     ax.scatter(truths, predictions, s=14, color=COLORS[0], alpha=0.5, linewidth=0)
     ax.set_xlabel("true value")
@@ -162,18 +169,19 @@ def predicted(predictions: np.ndarray, truths: np.ndarray, *, ax: Axes | None = 
 
 def png(drawing: Axes | Figure, *, dpi: int = 90) -> bytes:
     """A figure as the bytes of a PNG file; it is closed, so that no notebook shows it again."""
-    figure, buffer = drawing.get_figure() or drawing, io.BytesIO()
+    figure = drawing.get_figure() or drawing
+    buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
-    return lighter(buffer.getvalue())
+    return with_palette(buffer.getvalue())
 
 
-def lighter(picture: bytes) -> bytes:
-    """A PNG file with a palette: 256 colours are plenty for a chart, in a third of the room."""
-    small = io.BytesIO()
-    palette = Image.open(io.BytesIO(picture)).convert("RGB")
-    palette.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
+def with_palette(png_file: bytes) -> bytes:
+    """The PNG file with a palette: 256 colours are plenty for a chart, at a third of the size."""
+    buffer = io.BytesIO()
+    image = Image.open(io.BytesIO(png_file)).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _names(values: Iterable[object]) -> list[str]:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DIRECTION = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""Invisible characters that turn the direction of writing, and so can show a text as another."""
+"""Invisible characters that change the writing direction, and so can disguise a text."""
 
 _CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"]
-UNSHOWN = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *DIRECTION, *range(0xD800, 0xE000))}
-"""Characters that nobody sees and that steer what is seen, each with its name in place."""
+INVISIBLE = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *DIRECTION, *range(0xD800, 0xE000))}
+"""Invisible characters that control what is shown, each with its visible replacement."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _CASED = {"viewBox"}  # of SVG, where capitals matter
@@ -27,25 +27,25 @@ _ADDRESSES = ("#", "https://", "data:image/")
 
 
 class Markup(str):
-    """Text that is HTML already. Whatever is made from it by joining or formatting is plain again.
+    """Text that is HTML already. The result of joining or formatting it is plain text again.
 
-    Outside this module it takes only a string written out in the source, never a value.
+    Outside this module it takes only a literal in the source, never a value.
     """
 
     __slots__ = ()
 
 
 def visible(text: str) -> str:
-    """The text with each character that HTML cannot hold, or that turns text round, named.
+    """The text with characters that HTML cannot hold, or that reverse text, replaced by their code.
 
     >>> visible("abc\\u202edef")
     'abc[U+202E]def'
     """
-    return text.translate(UNSHOWN)
+    return text.translate(INVISIBLE)
 
 
 def plain(text: str) -> str:
-    """The text as a terminal may have it: as ``visible``, and without a return to the line's start.
+    """The text for a terminal: as ``visible``, and carriage returns are replaced as well.
 
     >>> plain("12 % wrong\\r 2 % wrong")
     '12 % wrong[U+000D] 2 % wrong'
@@ -56,8 +56,8 @@ def plain(text: str) -> str:
 def escape(value: object) -> Markup:
     """Any value as text that is safe inside an element and inside a quoted attribute.
 
-    Controls that turn the direction of writing, other control characters and halves of
-    surrogate pairs are shown by their code. ``Markup`` passes as it is.
+    Characters that change the writing direction, other control characters and lone surrogates
+    are shown by their code. ``Markup`` stays as it is.
 
     >>> escape('<img src=x onerror="alert(1)">')
     '&lt;img src=x onerror=&quot;alert(1)&quot;&gt;'
@@ -73,7 +73,7 @@ def tag(name: str, /, *content: object, **attributes: object) -> Markup:
     """An element with its content and attributes, all escaped.
 
     A trailing underscore is dropped from a keyword (``class_``) and others become hyphens
-    (``aria_label``); an attribute that is None or False is left out, and True stands without a
+    (``aria_label``); an attribute that is None or False is left out, and True is written without a
     value. Raises ValueError for a script, for an attribute that would run one, for an address
     outside the page that is not https, and for a style sheet that is not Markup.
 
@@ -84,9 +84,9 @@ def tag(name: str, /, *content: object, **attributes: object) -> Markup:
     ValueError: href is 'javascript:alert(1)': it must begin with one of # https:// data:image/
     """
     _check_element(name, content)
-    start = "".join([name, *(_attribute(key, value) for key, value in attributes.items())])
-    inside = "" if name in _VOID else f"{join(*content)}</{name}>"
-    return Markup(f"<{start}>{inside}")
+    start = name + "".join(_attribute(key, value) for key, value in attributes.items())
+    rest = "" if name in _VOID else f"{join(*content)}</{name}>"
+    return Markup(f"<{start}>{rest}")
 
 
 def _check_element(name: str, content: tuple[object, ...]) -> None:
@@ -122,7 +122,7 @@ def join(*parts: object) -> Markup:
 
 
 def image(png: bytes, alt: str) -> Markup:
-    """A picture that the page carries inside itself, and its description for who cannot see it.
+    """An image that is embedded in the page, with its description in words.
 
     >>> image(b"...", "a dot")
     '<img alt="a dot" src="data:image/png;base64,Li4u">'
@@ -131,20 +131,20 @@ def image(png: bytes, alt: str) -> Markup:
 
 
 def frame(table: DataFrame) -> Markup:
-    """A table as pandas shows it, which escapes every cell and name; a Styler would not.
+    """A table as pandas writes it, which escapes every cell and name; a Styler would not.
 
     >>> import pandas as pd
     >>> "<td>&lt;b&gt;</td>" in frame(pd.DataFrame({"text": ["<b>"]}))
     True
     """
-    shown = table.to_html(escape=True, border=0, max_rows=60, max_cols=20)
-    return Markup(visible(shown))
+    written = table.to_html(escape=True, border=0, max_rows=60, max_cols=20)
+    return Markup(visible(written))
 
 
 class AsHtml:
-    """What a notebook shows as HTML: a subclass says in ``as_html`` what is to be seen.
+    """Base class of objects that a notebook shows as HTML; a subclass writes ``as_html``.
 
-    Anything but Markup is escaped; None leaves the showing to Markdown or text.
+    Anything but Markup is escaped; with None the notebook shows Markdown or text instead.
 
     >>> class Bold(AsHtml):
     ...     def as_html(self): return tag("b", "a < b")
@@ -159,5 +159,5 @@ class AsHtml:
         raise NotImplementedError(f"{type(self).__name__} does not say how it is shown as HTML")
 
     def _repr_html_(self) -> Markup | None:
-        made = self.as_html()
-        return None if made is None else escape(made)
+        content = self.as_html()
+        return None if content is None else escape(content)

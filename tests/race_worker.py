@@ -2,8 +2,8 @@
 
     python tests/race_worker.py FOLDER
 
-prints what came of each: its exit code and what it said. One process imports everything and never
-computes; each run is a fork of it.
+prints the exit code and the output of each. One process imports everything and never computes; each
+run is a fork of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ftlearn.workflows import summary
 
 
 class Child:
-    """A fork at work; ``wait`` gives its exit code and what it said."""
+    """A fork at work; ``wait`` gives its exit code and its output."""
 
     def __init__(self, file: Path, do: Callable[[], Any]) -> None:
         self.file, self.process = file, os.fork()
@@ -38,7 +38,7 @@ class Child:
             lives._until_the_end(lambda: self._do(do))
 
     def _do(self, do: Callable[[], Any]) -> None:
-        with self.file.open("w") as said, redirect_stdout(said), redirect_stderr(said):
+        with self.file.open("w") as output, redirect_stdout(output), redirect_stderr(output):
             status = do()
         os._exit(status or 0)
 
@@ -48,7 +48,7 @@ class Child:
 
 
 class Gate:
-    """Where a child stops, and says so, until it is killed."""
+    """A place where a child stops, and reports that, until it is killed."""
 
     def __init__(self) -> None:
         self.arrived, self.arrive = os.pipe()
@@ -58,7 +58,7 @@ class Gate:
         signal.pause()
 
     def reached(self) -> None:
-        """Wait until the child has come; RuntimeError where it does not, such as one that ended."""
+        """Wait until the child has come; RuntimeError where it does not, because it has ended."""
         if not select.select([self.arrived], [], [], HANG)[0]:
             raise RuntimeError(
                 "the child did not come to its gate: is what it stops at still called"
@@ -66,11 +66,15 @@ class Gate:
 
 
 def stopping_at(gate: Gate, owner: Any, name: str, do: Callable[[], Any]) -> Callable[[], Any]:
-    """What stops at a gate before it calls ``owner.name``."""
+    """A version of ``do`` that stops at a gate before it calls ``owner.name``."""
     real = getattr(owner, name)
 
+    def stop_first(*args: Any, **kwargs: Any) -> Any:
+        gate.stop()
+        return real(*args, **kwargs)
+
     def call() -> Any:
-        setattr(owner, name, lambda *rest, **more: (gate.stop(), real(*rest, **more))[1])
+        setattr(owner, name, stop_first)
         return do()
 
     return call
@@ -111,7 +115,7 @@ def contents(folder: Path) -> dict[str, str]:
 def held(root: Path, name: str, first: Callable, second: Callable, gate: Gate) -> dict[str, Any]:
     """A second run while a first one is at work, and whether it changed anything.
 
-    The first one is killed then, with the lock in its hands.
+    The first one is then killed while it holds the lock.
     """
     at_work = Child(root / f"{name}-first.txt", first)
     gate.reached()
@@ -147,9 +151,9 @@ def main(root: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    # What takes longer than these runs, and writes nothing by itself.
+    # These take longer than the runs, and write nothing.
     fitting.check_memory = lambda *_: None
-    whole_runs.pages.report_page = lambda *_, **__: "<html>"
+    whole_runs.html.report_page = lambda *_, **__: "<html>"
     summary.scores = lambda report: {
         name: dict.fromkeys(("value", "low", "high"), value)
         for name, value in report.scores.items()

@@ -30,20 +30,21 @@ once = functools.cache(MEMORY_NEEDED)
 
 
 @pytest.fixture(autouse=True)
-def worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory that models need is worked out once for all tests, as it takes two seconds."""
+def computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory that models need is computed once for all tests, as it takes two seconds."""
     monkeypatch.setattr(doctor, "memory_needed", once)
 
 
 def finding(subject: str) -> Finding:
-    return {each.subject: each for each in examine()}[subject]
+    return next(finding for finding in examine() if finding.subject == subject)
 
 
 def test_everything_is_fine_here():
     findings = examine()
-    assert [each.subject for each in findings] == SUBJECTS
-    assert [str(each) for each in findings if not each.fine] == []
-    assert all(str(each) == f"ok   {each.subject}: {each.found}" for each in findings)
+    assert [finding.subject for finding in findings] == SUBJECTS
+    assert [str(finding) for finding in findings if not finding.fine] == []
+    for finding in findings:
+        assert str(finding) == f"ok   {finding.subject}: {finding.found}"
 
 
 def test_versions_are_those_installed():
@@ -74,10 +75,10 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
 
 def test_a_missing_library_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):
     leave_out(monkeypatch, "datasets", "ipywidgets")
-    told = str(finding("libraries"))
-    assert told.startswith("FIX  libraries: torch 1.0, ")
-    assert "datasets missing" in told
-    assert told.endswith("→ pip install datasets")
+    line = str(finding("libraries"))
+    assert line.startswith("FIX  libraries: torch 1.0, ")
+    assert "datasets missing" in line
+    assert line.endswith("→ pip install datasets")
 
 
 def test_a_plain_install_without_the_notebooks_is_fine(monkeypatch: pytest.MonkeyPatch):
@@ -92,7 +93,7 @@ def test_a_plain_install_without_the_notebooks_is_fine(monkeypatch: pytest.Monke
 
 
 def needing(monkeypatch: pytest.MonkeyPatch, free: int) -> Finding:
-    """What the doctor says of models that need 1, 3 and 9 GB where this much is free."""
+    """The doctor's finding on models that need 1, 3 and 9 GB where this much is free."""
     needs = dict(zip(doctor.SHAPES.values(), (1e9, 3e9, 9e9), strict=True))
     monkeypatch.setattr(doctor, "memory_needed", needs.get)
     monkeypatch.setattr(runtime, "memory_available", lambda on=None: free)
@@ -107,16 +108,16 @@ def test_models_that_fit_stand_apart_from_those_too_large(monkeypatch: pytest.Mo
 
 
 def test_nothing_is_called_too_large_where_all_fits(monkeypatch: pytest.MonkeyPatch):
-    found = needing(monkeypatch, 10_000_000_000).found
-    assert "bert-large (needs 9.00 GB); in batches" in found
-    assert "too large" not in found
+    line = str(needing(monkeypatch, 10_000_000_000))
+    assert "bert-large (needs 9.00 GB); in batches" in line
+    assert "too large" not in line
 
 
 def test_no_room_even_for_the_smallest_is_told_with_a_remedy(monkeypatch: pytest.MonkeyPatch):
-    found = needing(monkeypatch, 900_000_000)
-    assert not found.fine
-    assert found.found.startswith("none of these; too large here: minilm (needs 1.00 GB), bert-b")
-    assert "smaller --batch-size" in str(found)
+    check = needing(monkeypatch, 900_000_000)
+    assert not check.fine
+    assert check.found.startswith("none of these; too large here: minilm (needs 1.00 GB), bert-b")
+    assert "smaller --batch-size" in str(check)
 
 
 @pytest.mark.parametrize("numbers", ["fp32", "bf16"])
@@ -126,9 +127,8 @@ def test_the_memory_told_is_that_of_the_real_model(monkeypatch: pytest.MonkeyPat
     two = tasks.Classification(labels=("no", "yes"))
     model, _ = models.load("minilm", two)
     plan = workflows.Plan(files=workflows.Files(train="a"), out="b")
-    given = {"batch_size": plan.config.batch_size, "tokens": plan.max_length}
-    needed = resources.estimate(model, **given).memory
-    assert MEMORY_NEEDED(doctor.SHAPES["minilm"]) == needed
+    estimate = resources.estimate(model, batch_size=plan.config.batch_size, tokens=plan.max_length)
+    assert MEMORY_NEEDED(doctor.SHAPES["minilm"]) == estimate.memory
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,12 @@ def test_shapes_have_as_many_parameters_as_the_models_published(
     monkeypatch.setattr(
         resources,
         "estimate",
-        lambda model, **given: seen.append(model) or SimpleNamespace(memory=0),
+        lambda model, **options: seen.append(model) or SimpleNamespace(memory=0),
     )
     MEMORY_NEEDED(doctor.SHAPES[name])
     (model,) = seen
-    assert sum(each.numel() for each in model.parameters()) / 1e6 == pytest.approx(
-        millions, abs=0.06
-    )
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count / 1e6 == pytest.approx(millions, abs=0.06)
 
 
 # What is short
@@ -157,10 +156,10 @@ def test_shapes_have_as_many_parameters_as_the_models_published(
 def test_little_memory_is_told(monkeypatch: pytest.MonkeyPatch, used: float, fine: bool):
     monkeypatch.setattr(runtime, "memory_available", lambda on=None: 300_000_000)
     monkeypatch.setattr(runtime, "memory_used", lambda: used)
-    found = finding("memory")
-    assert found.fine is fine
+    check = finding("memory")
+    assert check.fine is fine
     if not fine:
-        assert str(found) == (
+        assert str(check) == (
             "FIX  memory: 300 MB → close other programs: a notebook takes up to 1.60 GB"
         )
 
@@ -173,6 +172,6 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(("version", "fine"), [((3, 10, 14), False), ((3, 12, 0), True)])
 def test_an_old_python_is_told(monkeypatch: pytest.MonkeyPatch, version: tuple, fine: bool):
     monkeypatch.setattr(doctor.sys, "version_info", version)
-    found = finding("Python")
-    assert found.fine is fine
-    assert ("FIX" in str(found) and "install Python 3.11+" in str(found)) is not fine
+    check = finding("Python")
+    assert check.fine is fine
+    assert ("FIX" in str(check) and "install Python 3.11+" in str(check)) is not fine

@@ -21,7 +21,7 @@ from ftlearn.markup import visible
 from ftlearn.tasks import Classification, Regression
 from ftlearn.training.history import History, Step
 from ftlearn.workflows import html
-from ftlearn.workflows.html import elements, overview, test_set
+from ftlearn.workflows.html import elements, overview, results
 from ftlearn.workflows.html.style import STYLE
 
 LONG_WORD = "w" * 3000
@@ -47,7 +47,7 @@ def history(monitor: str) -> History:
 
 
 def classified(labels: list[str], texts: list[str], *, rows: int = 60) -> Report:
-    """A report whose rows hold the texts in turn, answered at random, mostly rightly."""
+    """A report whose rows hold the texts in turn, predicted at random, mostly correctly."""
     random = np.random.default_rng(0)
     targets = np.arange(rows) % len(labels)
     outputs = random.normal(size=(rows, len(labels)))
@@ -72,7 +72,7 @@ def regressed(texts: list[str], *, rows: int = 40) -> Report:
 
 
 def summary(report: Report, strange: str = "plain", **more: Any) -> dict[str, Any]:
-    """What runs.results.summary gives, with a strange text wherever data could put one."""
+    """What workflows.summary gives, with a strange text wherever data could put one."""
     return {
         "title": "ignored",
         "test": measured(report),
@@ -95,15 +95,15 @@ def summary(report: Report, strange: str = "plain", **more: Any) -> dict[str, An
     }
 
 
-def page_of(report: Report, given: dict[str, Any], title: str = "A run") -> str:
-    return html.report_page(given, history(report.task.monitor), report, title=title)
+def page_of(report: Report, content: dict[str, Any], title: str = "A run") -> str:
+    return html.report_page(content, history(report.task.monitor), report, title=title)
 
 
 @pytest.fixture(scope="module")
 def plain() -> tuple[Report, dict[str, Any], str]:
     report = classified(["cold", "mild", "warm"], ["a fine day", "a grey day"])
-    given = summary(report)
-    return report, given, page_of(report, given)
+    content = summary(report)
+    return report, content, page_of(report, content)
 
 
 def check_harmless(page: str) -> Parsed:
@@ -128,8 +128,8 @@ def check_harmless(page: str) -> Parsed:
 @pytest.mark.parametrize("strange", NASTY, ids=range(len(NASTY)))
 def test_hostile_data_stays_text_everywhere(strange: str):
     report = classified([strange, "other"], [strange, "a text"])
-    given = summary(report, strange, **{strange: {strange: strange, "list": [strange, 1, None]}})
-    parsed = check_harmless(page_of(report, given, title=strange))
+    content = summary(report, strange, **{strange: {strange: strange, "list": [strange, 1, None]}})
+    parsed = check_harmless(page_of(report, content, title=strange))
     # title, heading, baseline, label (3), texts, versions, files, rows, refused, configuration...
     assert parsed.text.count(visible(strange)) >= 20
 
@@ -181,8 +181,8 @@ def test_the_page_asks_nothing_of_the_network(plain):
 
 
 def test_the_headline_holds_accuracy_interval_and_baseline(plain):
-    report, given, page = plain
-    accuracy = given["test"]["accuracy"]
+    report, content, page = plain
+    accuracy = content["test"]["accuracy"]
     value, low, high = (f"{100 * accuracy[key]:.1f}\xa0%" for key in ("value", "low", "high"))
     text = Parsed(page.removeprefix("<!DOCTYPE html>")).text
     assert (
@@ -193,7 +193,7 @@ def test_the_headline_holds_accuracy_interval_and_baseline(plain):
 
 
 @pytest.mark.parametrize(
-    ("metric", "other", "said"),
+    ("metric", "other", "doubt"),
     [
         ("accuracy", 0.5, ""),
         ("accuracy", 0.75, "The interval holds the value of “b”: the gain is not certain."),
@@ -203,44 +203,46 @@ def test_the_headline_holds_accuracy_interval_and_baseline(plain):
         ("mae", 0.5, "The model does no better than the baseline “b”."),
     ],
 )
-def test_the_headline_doubts_where_a_baseline_is_near(metric: str, other: float, said: str):
+def test_the_headline_doubts_where_a_baseline_is_near(metric: str, other: float, doubt: str):
     report = SimpleNamespace(scores={metric: 0.8}, targets=[0] * 10)
     test = {metric: {"value": 0.8, "low": 0.7, "high": 0.88}}
-    given = {"test": test, "baselines": {"b": {metric: {"value": other}}}}
-    told = overview.headline(given, report)
-    assert Parsed(told).text.endswith(f". {said}" if said else f"{parts_of(metric, other)}.")
+    content = {"test": test, "baselines": {"b": {metric: {"value": other}}}}
+    text = Parsed(overview.headline(content, report)).text
+    assert text.endswith(f". {doubt}" if doubt else f"{written(metric, other)}.")
 
 
-def parts_of(metric: str, value: float) -> str:
+def written(metric: str, value: float) -> str:
     return elements.percent(value) if metric == "accuracy" else elements.number(value)
 
 
 def test_scores_of_each_label_are_those_of_scikit_learn():
     random = np.random.default_rng(0)
-    truth, answer = random.integers(0, 5, size=(2, 300))
-    truth[truth == 3], answer[answer == 4] = 2, 1  # a label without rows, one never answered
-    counts = pd.crosstab(truth, answer).reindex(index=range(5), columns=range(5), fill_value=0)
-    wanted = precision_recall_fscore_support(truth, answer, labels=range(5), zero_division=0)
-    np.testing.assert_allclose(test_set.per_class(counts).to_numpy().T, wanted)
+    labels, predictions = random.integers(0, 5, size=(2, 300))
+    labels[labels == 3] = 2  # a label without rows
+    predictions[predictions == 4] = 1  # one that is never predicted
+    every = range(5)
+    counts = pd.crosstab(labels, predictions).reindex(index=every, columns=every, fill_value=0)
+    expected = precision_recall_fscore_support(labels, predictions, labels=every, zero_division=0)
+    np.testing.assert_allclose(results.per_class(counts).to_numpy().T, expected)
 
 
 def test_each_label_stands_beside_its_own_scores():
     report = classified(["cold", "mild", "warm"], ["x"])
-    right, answers = report.correct, report.outputs.argmax(-1)
-    made = test_set.labels(report)
+    right, predictions = report.correct, report.outputs.argmax(-1)
+    section = results.labels(report)
     for at, label in enumerate(report.task.labels):
-        precision, recall = right[answers == at].mean(), right[report.targets == at].mean()
-        row = re.search(rf"<bdi>{label}</bdi></th>(.*?)</tr>", made)[1]
+        precision, recall = right[predictions == at].mean(), right[report.targets == at].mean()
+        row = re.search(rf"<bdi>{label}</bdi></th>(.*?)</tr>", section)[1]
         shown = re.findall(r">([^<]+)</td>", row)
         assert shown[:2] == [f"{precision:.3f}", f"{recall:.3f}"]
         assert shown[3] == "20"
 
 
-def test_the_matrix_holds_every_count_with_truth_in_rows():
+def test_the_matrix_holds_every_count_with_labels_in_rows():
     counts = pd.DataFrame([[7, 2], [0, 1234]], index=["cold", "warm"], columns=["cold", "warm"])
-    made = test_set.confusion_matrix(counts)
+    matrix = results.confusion_matrix(counts)
     rows = re.findall(
-        r'<th scope="row"><bdi>(\w+)</bdi></th><td.*?>(.*?)</td><td.*?>(.*?)</td>', made
+        r'<th scope="row"><bdi>(\w+)</bdi></th><td.*?>(.*?)</td><td.*?>(.*?)</td>', matrix
     )
     assert rows == [("cold", "7", "2"), ("warm", "0", "1,234")]
 
@@ -248,15 +250,15 @@ def test_the_matrix_holds_every_count_with_truth_in_rows():
 def test_the_most_frequent_confusions_come_first():
     counts = pd.DataFrame(np.diag([5, 5, 5]), index=list("abc"), columns=list("abc"))
     counts.iloc[0, 1], counts.iloc[2, 0] = 2, 9
-    text = Parsed(test_set.confused_pairs(counts)).text
+    text = Parsed(results.confused_pairs(counts)).text
     assert text.endswith("ca9ab2")
-    none = test_set.confused_pairs(pd.DataFrame(np.eye(2, dtype=int)))
+    none = results.confused_pairs(pd.DataFrame(np.eye(2, dtype=int)))
     assert "No label was taken for another" in none
 
 
 def test_worst_errors_are_wrong_rows_by_loss():
     report = classified(["a", "b", "c"], [f"text {row}" for row in range(60)])
-    shown = re.findall(r"text (\d+)", test_set.worst_errors(report))
+    shown = re.findall(r"text (\d+)", results.worst_errors(report))
     wrong = [row for row in np.argsort(-report.example_losses) if not report.correct[row]]
     assert shown == [str(row) for row in wrong[: len(shown)]]
     assert 0 < len(shown) == min(20, len(wrong))
@@ -270,13 +272,13 @@ def test_worst_errors_show_the_text_of_a_column_of_any_name(kind, name: str):
     task = replace(plain.task, text=name, target="target")
     data = plain.dataset.rename_columns({plain.task.target: "target", "text": name})
     odd = Report(task, data, plain.outputs, plain.targets)
-    assert test_set.worst_errors(odd) == test_set.worst_errors(plain)
+    assert results.worst_errors(odd) == results.worst_errors(plain)
 
 
 def test_a_perfect_model_has_no_errors():
     report = classified(["a", "b"], ["x"])
     perfect = Report(report.task, report.dataset, np.eye(2)[report.targets] * 9, report.targets)
-    assert "No test row was answered wrongly." in test_set.worst_errors(perfect)
+    assert "No test row was answered wrongly." in results.worst_errors(perfect)
 
 
 def test_a_long_text_unfolds_to_the_whole():
@@ -296,11 +298,11 @@ def test_nothing_of_a_summary_is_lost(plain):
     assert "seconds: training12.3" in text
 
 
-@pytest.mark.parametrize("given", [{}, {"test": {"accuracy": 0.5}, "data": {}, "valid": None}])
-def test_a_summary_with_holes_still_gives_a_page(given: dict[str, Any]):
+@pytest.mark.parametrize("content", [{}, {"test": {"accuracy": 0.5}, "data": {}, "valid": None}])
+def test_a_summary_with_holes_still_gives_a_page(content: dict[str, Any]):
     report = classified(["a", "b"], ["x"])
     empty = History(TrainConfig(), "log_loss")
-    page = html.report_page(given, empty, report, title="holes")
+    page = html.report_page(content, empty, report, title="holes")
     assert "No update was recorded." in check_harmless(page).text
 
 
@@ -321,17 +323,17 @@ def test_many_refused_rows_are_counted_and_cut():
 def test_a_regression_is_drawn_in_the_units_of_its_data(monkeypatch: pytest.MonkeyPatch):
     report, drawn = regressed(["x"]), {}
 
-    def keep(name: str):
+    def record(name: str):
         draw = getattr(figures, name)
 
-        def drawing(*given, **more):
-            drawn[name] = given
-            return draw(*given, **more)
+        def drawing(*args, **kwargs):
+            drawn[name] = args
+            return draw(*args, **kwargs)
 
         return drawing
 
     for name in ("training", "predicted"):
-        monkeypatch.setattr(figures, name, keep(name))
+        monkeypatch.setattr(figures, name, record(name))
     text = check_harmless(page_of(report, summary(report))).text
     losses = [step.loss for step in drawn["training"][0].steps]
     np.testing.assert_allclose(losses, [100 / n for n in range(1, 9)])

@@ -1,4 +1,4 @@
-"""A whole run on files: what it reads, cuts, compares, writes, refuses and resumes."""
+"""A run on files: what it reads, splits, compares, writes, refuses and resumes."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ WORDS = {
 
 
 def write(path: Path, rows: list[tuple], header: tuple = ("text", "label")) -> Path:
-    """Rows as JSON lines, so that any text can stand in them."""
+    """Rows as JSON lines, which can hold any text."""
     lines = [json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False) for row in rows]
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 
 def notes(count: int = 40) -> list[tuple[str, str]]:
-    """Short texts with labels, each its own."""
+    """Short texts with labels, all different."""
     names = list(WORDS)
     return [
         (f"note {i} of {WORDS[names[i % 3]]} and {'more ' * (i % 5)}", names[i % 3])
@@ -75,18 +75,18 @@ def plan(tiny_bert, tmp_path) -> Plan:
 
 @dataclass
 class Finished:
-    """A run that is over: its plan, its outcome and what it told."""
+    """A run that has ended: its plan, its outcome and the lines it logged."""
 
     plan: Plan
     outcome: Outcome
-    told: list[str]
+    lines: list[str]
 
 
 @pytest.fixture(scope="module")
 def finished(tiny_bert, tmp_path_factory) -> Finished:
     """One run for all tests that only look at it."""
-    plan, told = small(tiny_bert, tmp_path_factory.mktemp("finished")), []
-    return Finished(plan, workflows.fit(plan, tell=told.append), told)
+    plan, lines = small(tiny_bert, tmp_path_factory.mktemp("finished")), []
+    return Finished(plan, workflows.fit(plan, log=lines.append), lines)
 
 
 def report(plan: Plan) -> dict:
@@ -106,50 +106,50 @@ def test_a_run_writes_model_report_page_and_history(finished):
     assert finished.outcome.state == "done"
     names = {path.name for path in out.iterdir()}
     assert names == {"model", "report.json", "report.html", "history.csv", "run.json"}
-    assert "40 rows read" in finished.told[0]
+    assert "40 rows read" in finished.lines[0]
     history = (out / "history.csv").read_text().splitlines()
     assert len(history) == 1 + 2 * 4
     assert "valid_accuracy" in history[0]
 
 
 def test_the_report_holds_what_was_measured(finished):
-    plan, found = finished.plan, report(finished.plan)
+    plan, written = finished.plan, report(finished.plan)
     table = finished.outcome.report.table()
-    for name, score in found["test"].items():
+    for name, score in written["test"].items():
         assert list(score.values()) == pytest.approx(list(table.loc[name]))
-    assert found["data"]["rows"] == {"train": 32, "valid": 4, "test": 4}
+    assert written["data"]["rows"] == {"train": 32, "valid": 4, "test": 4}
     digest = hashlib.sha256(Path(plan.files.train).read_bytes()).hexdigest()
-    assert found["data"]["files"] == [{"part": "train", "name": "notes.jsonl", "sha256": digest}]
-    assert found["labels"] == ["cold", "mild", "warm"]
-    assert found["task"] == "classification"
-    assert found["configuration"]["learning_rate"] == 3e-3
-    assert set(found["baselines"]) == {"most frequent label", "word counts (TF-IDF)"}
-    assert found["training"]["updates"] == 8
-    assert found["training"]["resumed"] == 0
-    assert 0 < found["seconds"]["training"] < found["seconds"]["total"]
-    speed = 2 * 32 / found["seconds"]["training"]
-    assert found["examples_per_second"] == pytest.approx(speed, rel=1e-6)
-    assert found["peak_memory_bytes"] > 1e8
-    assert set(found["versions"]) == {"python", "torch", "transformers", "ftlearn"}
-    assert found["device"] == "cpu"
-    assert found["training_in"] == found["prediction_in"] == "fp32, sdpa attention"
-    assert found["threads"] >= 1
+    assert written["data"]["files"] == [{"part": "train", "name": "notes.jsonl", "sha256": digest}]
+    assert written["labels"] == ["cold", "mild", "warm"]
+    assert written["task"] == "classification"
+    assert written["configuration"]["learning_rate"] == 3e-3
+    assert set(written["baselines"]) == {"most frequent label", "word counts (TF-IDF)"}
+    assert written["training"]["updates"] == 8
+    assert written["training"]["resumed"] == 0
+    assert 0 < written["seconds"]["training"] < written["seconds"]["total"]
+    speed = 2 * 32 / written["seconds"]["training"]
+    assert written["examples_per_second"] == pytest.approx(speed, rel=1e-6)
+    assert written["peak_memory_bytes"] > 1e8
+    assert set(written["versions"]) == {"python", "torch", "transformers", "ftlearn"}
+    assert written["device"] == "cpu"
+    assert written["training_in"] == written["prediction_in"] == "fp32, sdpa attention"
+    assert written["threads"] >= 1
 
 
 @pytest.fixture(scope="module")
 def page(tiny_bert, tmp_path_factory) -> tuple[dict[str, str], Outcome]:
-    """The sections of the page that a run wrote, by heading, and what it is to show.
+    """The sections of the page that a run wrote, by heading, and the outcome of the run.
 
     The last test rows have labels that nothing could learn, so that there are errors.
     """
     folder = tmp_path_factory.mktemp("page")
     odd = [(text, "warm") for text, label in notes(90)[60:] if label == "cold"]
     test = write(folder / "test.jsonl", [*notes(60)[40:], *odd])
-    asked = small(tiny_bert, folder)
-    outcome = workflows.fit(replace(asked, files=Files(train=asked.files.train, test=test)))
+    plan = small(tiny_bert, folder)
+    outcome = workflows.fit(replace(plan, files=Files(train=plan.files.train, test=test)))
     html = (folder / "out" / "report.html").read_text(encoding="utf-8")
-    found = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", html, flags=re.DOTALL)
-    return dict(found), outcome
+    sections = re.findall(r"<section><h2>(.*?)</h2>(.*?)</section>", html, flags=re.DOTALL)
+    return dict(sections), outcome
 
 
 def test_the_page_of_a_run_draws_how_training_went(page):
@@ -163,8 +163,8 @@ def test_the_page_of_a_run_counts_every_confusion(page):
     counts = page[1].report.confusion()
     section = page[0]["Label by label"]
     matrix = section[section.index("Confusion matrix") :]
-    found = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>(.*?)</tr>', matrix)
-    shown = {label: [int(each) for each in re.findall(r">(\d+)</td>", row)] for label, row in found}
+    matches = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>(.*?)</tr>', matrix)
+    shown = {label: list(map(int, re.findall(r">(\d+)</td>", row))) for label, row in matches}
     assert shown == {label: list(counts.loc[label]) for label in counts.index}
     assert sum(map(sum, shown.values())) == len(page[1].report.targets) > 20
 
@@ -182,8 +182,8 @@ def test_the_page_of_a_run_shows_the_worst_errors_by_their_loss(page):
     texts = [report.dataset["text"][int(row)] for row in wrong[:20]]
     shown = [Parsed(item).text for item in re.findall("<li>(.*?)</li>", section, flags=re.DOTALL)]
     assert len(shown) == len(texts) > 3
-    for said, text in zip(shown, texts, strict=True):
-        assert text.strip() in said
+    for item, text in zip(shown, texts, strict=True):
+        assert text.strip() in item
 
 
 def test_refused_rows_are_named_by_line(plan, tmp_path):
@@ -198,7 +198,7 @@ def test_refused_rows_are_named_by_line(plan, tmp_path):
     ]
 
 
-def test_numbers_that_are_none_become_null(tmp_path):
+def test_nan_and_infinity_become_null(tmp_path):
     write_json(tmp_path / "a.json", {"r2": float("nan"), "most": [np.inf, 1.5]})
     assert json.loads((tmp_path / "a.json").read_text()) == {"r2": None, "most": [None, 1.5]}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
@@ -207,12 +207,12 @@ def test_numbers_that_are_none_become_null(tmp_path):
 def test_a_regression_is_compared_with_the_mean(plan, tmp_path):
     rows = [(text, 0.5 + 10 * len(text)) for text, _ in notes()]
     workflows.fit(replace(plan, files=Files(train=write(tmp_path / "numbers.jsonl", rows))))
-    found = report(plan)
-    assert (found["task"], found["labels"]) == ("regression", None)
+    written = report(plan)
+    assert (written["task"], written["labels"]) == ("regression", None)
     parts = read_parts(Files(train=tmp_path / "numbers.jsonl"), seed=0).data
     dummy = DummyRegressor().fit(parts["train"]["text"][:], parts["train"]["label"][:])
     error = mean_absolute_error(parts["test"]["label"][:], dummy.predict(parts["test"]["text"][:]))
-    mean = found["baselines"]["mean of the training data"]
+    mean = written["baselines"]["mean of the training data"]
     assert mean["mae"]["value"] == pytest.approx(error)
     assert mean["pearson"] == {"value": None, "low": None, "high": None}
 
@@ -231,8 +231,8 @@ def test_texts_without_words_have_no_word_counts():
     rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
     task = classification(rows)
     with pytest.warns(UserWarning, match="no TF-IDF baseline"):
-        found = baseline_reports({"train": rows, "test": rows}, task)
-    assert set(found) == {"most frequent label"}
+        reports = baseline_reports({"train": rows, "test": rows}, task)
+    assert set(reports) == {"most frequent label"}
 
 
 def test_pairs_of_texts_are_counted_together():
@@ -240,8 +240,8 @@ def test_pairs_of_texts_are_counted_together():
         {"one": ["apple", "apple"], "two": ["green", "red"], "same": ["no", "yes"]}
     )
     task = classification(rows, text=("one", "two"), target="same")
-    found = baseline_reports({"train": rows, "test": rows}, task)
-    assert found["word counts (TF-IDF)"].scores["accuracy"] == 1
+    reports = baseline_reports({"train": rows, "test": rows}, task)
+    assert reports["word counts (TF-IDF)"].scores["accuracy"] == 1
 
 
 # Reading and cutting
@@ -269,13 +269,13 @@ def test_the_cut_is_stratified_and_keeps_equal_texts_together(tmp_path):
 def test_the_cut_of_repeated_texts_is_the_same_for_any_order_of_the_rows(tmp_path):
     rows = notes(90)
     rows += [(text.upper(), label) for text, label in rows[:60]]
-    found = []
+    splits = []
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(len(rows))
         path = write(tmp_path / f"{seed}.jsonl", [rows[row] for row in order])
         parts = read_parts(Files(train=path), seed=0)
-        found.append({name: set(part["text"]) for name, part in parts.data.items()})
-    assert found[0] == found[1] == found[2]
+        splits.append({name: set(part["text"]) for name, part in parts.data.items()})
+    assert splits[0] == splits[1] == splits[2]
 
 
 def test_a_given_test_file_is_the_test_part(tmp_path):
@@ -294,9 +294,9 @@ def test_classes_are_those_of_train_and_rows_of_others_are_refused_by_line(tmp_p
     test = write(tmp_path / "test.jsonl", [("one", "cold"), ("two", "hot"), ("three", "Mild")])
     with pytest.warns(CompatibilityWarning) as caught:
         parts = read_parts(Files(train=train, test=test), seed=0)
-    said = [str(warning.message) for warning in caught]
-    assert any("'Mild' may mean 'mild'" in line for line in said)
-    assert any("2 of 3 rows of test have labels that train does not have" in line for line in said)
+    messages = [str(warning.message) for warning in caught]
+    assert any("'Mild' may mean 'mild'" in message for message in messages)
+    assert any("2 of 3 rows of test have labels that train does" in message for message in messages)
     names = [part.features["label"].names for part in parts.data.values()]
     assert names == [["cold", "mild", "warm"]] * 3
     assert parts.data["test"]["text"][:] == ["one"]
@@ -314,9 +314,11 @@ def test_a_file_without_a_label_of_train_is_refused(tmp_path, part: str, change:
     train = write(tmp_path / "train.jsonl", rows[:30])
     other = [(text, change.format(label)) for text, label in rows[30:]]
     files = Files(train=train, **{part: write(tmp_path / f"{part}.jsonl", other)})
-    with pytest.raises(data.DataError, match=f"no row of {part} has a label that train has") as no:
+    with pytest.raises(
+        data.DataError, match=f"no row of {part} has a label that train has"
+    ) as error:
         read_parts(files, seed=0)
-    assert ("may mean" in str(no.value)) == (change != "Group {}")
+    assert ("may mean" in str(error.value)) == (change != "Group {}")
 
 
 def test_the_kind_of_labels_is_that_of_train(tmp_path):
@@ -335,24 +337,25 @@ def test_copies_with_two_labels_are_told_by_line_and_file(tmp_path):
     test = write(tmp_path / "test.jsonl", [(notes(2)[1][0], "cold"), ("new", "mild")])
     with pytest.warns(CompatibilityWarning, match="2 texts stand there with two labels") as caught:
         read_parts(Files(train=train, test=test), seed=0)
-    said = next(str(each.message) for each in caught if "stand there" in str(each.message))
-    assert "on line 1 of train.jsonl ('cold') and on line 31 of train.jsonl ('warm')" in said
+    messages = [str(warning.message) for warning in caught]
+    message = next(message for message in messages if "stand there" in message)
+    assert "on line 1 of train.jsonl ('cold') and on line 31 of train.jsonl ('warm')" in message
 
 
 def test_what_was_found_is_in_the_report_and_its_page(plan, tmp_path):
     rows = [*notes(40), *((f"other {at}", "Warm") for at in range(5))]
     train = write(tmp_path / "train.jsonl", [(f"{text} 新的手机", label) for text, label in rows])
     workflows.fit(replace(plan, files=Files(train=train), max_length=4096))
-    found, page = report(plan), (Path(plan.out) / "report.html").read_text(encoding="utf-8")
-    for said in (
+    written, page = report(plan), (Path(plan.out) / "report.html").read_text(encoding="utf-8")
+    for message in (
         "1 group of labels differs by spelling alone",
         "tokens of the texts of train are unknown",
         "max_length is 4096, and texts are read up to 128 tokens",
     ):
-        assert any(said in note for note in found["notes"])
-        assert said in page
-    assert (found["window"], found["configuration"]["max_length"]) == (128, 4096)
-    assert len(found["notes"]) == len(set(found["notes"])) == 3
+        assert any(message in note for note in written["notes"])
+        assert message in page
+    assert (written["window"], written["configuration"]["max_length"]) == (128, 4096)
+    assert len(written["notes"]) == len(set(written["notes"])) == 3
 
 
 def test_texts_that_the_model_cannot_read_are_refused_before_anything_is_written(plan, tmp_path):
@@ -381,9 +384,9 @@ def test_texts_without_spaces_between_words_are_compared_by_characters():
     labels = ["good" if at % 2 else "bad" for at in range(60)]
     rows = Dataset.from_dict({"text": texts, "label": labels})
     task = classification(rows)
-    found = baseline_reports({"train": rows, "test": rows}, task)
-    assert found["character counts (TF-IDF)"].scores["accuracy"] > 0.95
-    assert "word counts (TF-IDF)" not in found
+    reports = baseline_reports({"train": rows, "test": rows}, task)
+    assert reports["character counts (TF-IDF)"].scores["accuracy"] > 0.95
+    assert "word counts (TF-IDF)" not in reports
 
 
 def test_texts_in_two_files_are_told(tmp_path):
@@ -425,10 +428,10 @@ def test_rare_labels_are_left_out_of_every_file_and_told(plan, tmp_path):
     assert names == [["cold", "mild", "warm"]] * 3
     with pytest.warns(UserWarning, match="12 labels"):
         workflows.fit(replace(plan, files=files))
-    found = report(plan)
-    assert found["data"]["left_out"] == {f"rare {i}": 2 if i == 3 else 1 for i in range(12)}
-    assert "'rare 0' (1)" in found["notes"][0]
-    assert found["configuration"]["drop_rare"] == 3
+    written = report(plan)
+    assert written["data"]["left_out"] == {f"rare {i}": 2 if i == 3 else 1 for i in range(12)}
+    assert "'rare 0' (1)" in written["notes"][0]
+    assert written["configuration"]["drop_rare"] == 3
     with pytest.raises(data.DataError, match="'label' holds no classes"):
         read_parts(replace(files, task="regression", test=None, train=numbers(tmp_path)), seed=0)
     with pytest.raises(ValueError, match="drop_rare is -1"):
@@ -444,9 +447,9 @@ def test_how_a_file_was_read_is_in_the_report(plan, tmp_path):
     rows[4] = rows[4].replace("note", 'a 5" note')
     path = tmp_path / "notes.tsv"
     path.write_text("\n".join(["text\tlabel", *rows]))
-    told: list[str] = []
-    workflows.fit(replace(plan, files=Files(train=path)), tell=told.append)
-    assert "quoting none), 0 refused\n  note: quotes were read as characters" in told[0]
+    lines: list[str] = []
+    workflows.fit(replace(plan, files=Files(train=path)), log=lines.append)
+    assert "quoting none), 0 refused\n  note: quotes were read as characters" in lines[0]
     (note,) = [note for note in report(plan)["notes"] if "quotes" in note]
     assert note.startswith("notes.tsv: quotes were read as characters, since line 6 ")
     (scored,) = workflows.evaluate(Path(plan.out), [path], device="cpu")
@@ -483,15 +486,15 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Ctrl-C after some updates of the next run."""
     steps, done = fitting.steps, []
 
-    def interrupted(*arguments, **options):
-        run = steps(*arguments, **options)
-        accumulate = loop.backward
+    def interrupted(*args, **kwargs):
+        run = steps(*args, **kwargs)
+        backward = loop.backward
 
-        def counting(*given, **more):
+        def counting(*args, **kwargs):
             done.append(1)
             if len(done) == number:
                 signal.raise_signal(signal.SIGINT)
-            return accumulate(*given, **more)
+            return backward(*args, **kwargs)
 
         monkeypatch.setattr(loop, "backward", counting)
         return run
@@ -499,7 +502,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(fitting, "steps", interrupted)
 
 
-def test_a_run_killed_as_it_wrote_its_record_can_begin_anew(plan):
+def test_a_run_killed_as_it_wrote_its_record_can_start_again(plan):
     out = Path(plan.out)
     out.mkdir()
     (out / ".run.json.writing").write_text('{"half')
@@ -515,21 +518,21 @@ def test_checkpoints_that_a_finished_run_left_go_when_it_is_resumed(finished):
 
 
 @pytest.mark.filterwarnings("ignore:training was interrupted")
-def test_an_interrupted_run_goes_on_to_the_same_end(plan, finished, monkeypatch):
-    whole = finished.plan
+def test_an_interrupted_run_resumes_to_the_same_end(plan, finished, monkeypatch):
+    uninterrupted = finished.plan
     with monkeypatch.context() as patched:
         interrupt_after(patched, 5)
         outcome = workflows.fit(plan)
     assert (outcome.state, len(outcome.history.steps)) == ("interrupted", 5)
     assert not (Path(plan.out) / "report.json").exists()
-    with pytest.raises(RunError, match=r"not finished.* go on with it by resume=True"):
+    with pytest.raises(RunError, match=r"not finished.* continue it with resume=True"):
         workflows.fit(plan)
     assert workflows.fit(plan, resume=True).state == "done"
     assert report(plan)["training"]["resumed"] == 1
-    assert report(plan)["test"] == report(whole)["test"]
+    assert report(plan)["test"] == report(uninterrupted)["test"]
     weights = [
-        hashlib.sha256((Path(each.out) / "model" / "model.safetensors").read_bytes()).hexdigest()
-        for each in (plan, whole)
+        hashlib.sha256((Path(run.out) / "model" / "model.safetensors").read_bytes()).hexdigest()
+        for run in (plan, uninterrupted)
     ]
     assert weights[0] == weights[1]
     assert workflows.fit(plan, resume=True).state == "finished before"
@@ -579,43 +582,43 @@ def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_training(plan, mo
 
 
 def full_when(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Files may not grow any more from the moment at which a run calls a function."""
+    """Files can no longer grow once a run calls a function."""
     owner = workflows.fitting
     real = getattr(owner, name)
 
-    def call(*given, **more):
+    def call(*args, **kwargs):
         with small_files(1_000):
-            return real(*given, **more)
+            return real(*args, **kwargs)
 
     monkeypatch.setattr(owner, name, call)
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("save", ["history.csv", "report.html", "report.json"]), ("_write", [])]
+    ("name", "files"), [("save", ["history.csv", "report.html", "report.json"]), ("_write", [])]
 )
 def test_a_full_disk_at_the_end_costs_the_model_and_no_training(
-    plan, finished, monkeypatch, name: str, kept: list[str]
+    plan, finished, monkeypatch, name: str, files: list[str]
 ):
     out = Path(plan.out)
     with monkeypatch.context() as patch:
         full_when(patch, name)
-        with pytest.raises(RunError) as told:
+        with pytest.raises(RunError) as error:
             workflows.fit(plan)
-    assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == kept
+    assert [path.name for path in sorted(out.glob("[hr]*.*")) if path.name != "run.json"] == files
     assert not (out / "model").exists()
-    for part in (*kept, "the checkpoint of update 8", "resume=True writes the model without"):
-        assert part in str(told.value)
+    for part in (*files, "the checkpoint of update 8", "resume=True writes the model without"):
+        assert part in str(error.value)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "backward", None)  # nothing is trained again
         assert workflows.fit(plan, resume=True).state == "done"
-    whole = Path(finished.plan.out)
-    assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
-    weights = [(each / "model" / "model.safetensors").read_bytes() for each in (out, whole)]
+    other = Path(finished.plan.out)
+    assert {path.name for path in out.iterdir()} == {path.name for path in other.iterdir()}
+    weights = [(run / "model" / "model.safetensors").read_bytes() for run in (out, other)]
     assert weights[0] == weights[1]
     assert report(plan)["test"] == report(finished.plan)["test"]
 
 
-def test_a_run_whose_model_was_moved_away_is_finished_still(finished, plan, tmp_path):
+def test_a_run_whose_model_was_moved_away_is_still_finished(finished, plan, tmp_path):
     shutil.copytree(finished.plan.out, plan.out)
     (Path(plan.out) / "model").rename(tmp_path / "in use")
     before = report(plan)
@@ -624,17 +627,17 @@ def test_a_run_whose_model_was_moved_away_is_finished_still(finished, plan, tmp_
 
 
 def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
-    noted = Path(plan.out) / "checkpoints" / "notes.txt"
+    notes = Path(plan.out) / "checkpoints" / "notes.txt"
     real = training.train
 
-    def train(*given, **more):
-        history = real(*given, **more)
-        noted.write_text("update 8 looks best")
+    def train(*args, **kwargs):
+        history = real(*args, **kwargs)
+        notes.write_text("update 8 looks best")
         return history
 
     monkeypatch.setattr(workflows.fitting.training, "train", train)
     assert workflows.fit(plan).state == "done"
-    assert [path.name for path in noted.parent.iterdir()] == ["notes.txt"]
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
 
 
 # Scoring files with the saved model
@@ -649,13 +652,13 @@ def test_files_and_labels_are_checked_before_anything_is_measured(finished, tmp_
             workflows.evaluate(finished.plan.out, [good, second])
 
 
-def test_each_score_is_there_as_soon_as_it_is_measured(finished, tmp_path, monkeypatch):
+def test_each_score_is_given_as_soon_as_it_is_measured(finished, tmp_path, monkeypatch):
     files = [write(tmp_path / f"{name}.jsonl", notes(9)) for name in "ab"]
-    found = scored_one_by_one(finished.plan.out, files, device="cpu")
-    assert next(found).path == files[0]
-    monkeypatch.setattr(evaluating.evaluation, "report_on", lambda *given, **more: 1 / 0)
+    scores = scored_one_by_one(finished.plan.out, files, device="cpu")
+    assert next(scores).path == files[0]
+    monkeypatch.setattr(evaluating.evaluation, "report_on", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        next(found)
+        next(scores)
 
 
 def test_one_file_needs_no_list(finished, tmp_path):
@@ -690,10 +693,10 @@ def test_evaluate_refuses_rows_of_unknown_labels_by_line_and_says_so(finished, t
     path = write(tmp_path / "new.jsonl", rows)
     with pytest.warns(CompatibilityWarning):
         (scored,) = workflows.evaluate(finished.plan.out, [path], device="cpu")
-    found = scored.summary()
-    assert found["rows"] == len(rows) - 1 == len(scored.report.targets)
-    assert found["refused"] == [
+    summary = scored.summary()
+    assert summary["rows"] == len(rows) - 1 == len(scored.report.targets)
+    assert summary["refused"] == [
         {"line": 21, "reason": "'label' is 'hot', a label that the model does not have"}
     ]
-    for said in ("1 of 22 rows of new.jsonl have labels", "on line 1 of new.jsonl ('mild') and on"):
-        assert any(said in note for note in found["notes"])
+    for message in ("1 of 22 rows of new.jsonl have", "on line 1 of new.jsonl ('mild') and on"):
+        assert any(message in note for note in summary["notes"])

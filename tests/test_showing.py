@@ -88,9 +88,9 @@ def test_every_control_of_direction_is_named():
 
 def test_what_is_made_from_markup_is_plain_again():
     mark = tag("b", "x")
-    for made in (mark + "", "" + mark, f"{mark}", mark.upper(), mark[:9], "".join([mark])):
-        assert type(made) is str
-        assert escape(made).startswith("&lt;")
+    for text in (mark + "", "" + mark, f"{mark}", mark.upper(), mark[:9], "".join([mark])):
+        assert type(text) is str
+        assert escape(text).startswith("&lt;")
 
 
 def test_content_is_escaped_once():
@@ -100,13 +100,13 @@ def test_content_is_escaped_once():
 
 
 def test_attributes_say_what_they_mean():
-    made = tag("td", class_="n", aria_label="a b", hidden=True, id_=None, colspan=2, lang=False)
-    assert made == '<td class="n" aria-label="a b" hidden colspan="2"></td>'
+    cell = tag("td", class_="n", aria_label="a b", hidden=True, id_=None, colspan=2, lang=False)
+    assert cell == '<td class="n" aria-label="a b" hidden colspan="2"></td>'
 
 
 def test_a_drawing_has_its_one_attribute_with_a_capital():
-    made = tag("svg", tag("path", d="M0 0", stroke_width=2), viewBox='0 0 1 1"', role="img")
-    assert made == (
+    drawing = tag("svg", tag("path", d="M0 0", stroke_width=2), viewBox='0 0 1 1"', role="img")
+    assert drawing == (
         '<svg viewBox="0 0 1 1&quot;" role="img"><path d="M0 0" stroke-width="2"></path></svg>'
     )
 
@@ -152,12 +152,12 @@ def test_a_table_of_pandas_is_escaped(text: str):
     parsed = Parsed(markup.frame(table))
     names = {name for name, _ in parsed.elements}
     assert names == {"table", "thead", "tbody", "tr", "th", "td"}
-    attributes = {key for _, given in parsed.elements for key in given}
+    attributes = {key for _, attributes in parsed.elements for key in attributes}
     assert attributes <= {"border", "class", "style"}
     assert parsed.text.count(visible(text)) >= 4
 
 
-# The rules below read the source: outside showing.py nobody escapes, and nobody writes markup.
+# The rules below read the source: outside markup.py nobody escapes, and nobody writes markup.
 
 ELEMENTS = (
     "a|abbr|b|bdi|blockquote|body|br|button|canvas|code|details|div|dl|dt|dd|em|embed|figcaption|"
@@ -207,28 +207,28 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 
 def unsafe_showing(tree: ast.AST) -> list[str]:
-    """What a module does that belongs into showing.py alone."""
-    allowed, found = marked(tree)
+    """What a module does that belongs into markup.py alone."""
+    allowed, problems = marked(tree)
     allowed |= docstrings(tree)
     for node in ast.walk(tree):
         where = f"line {getattr(node, 'lineno', 0)}"
         wrong = {name for name in imported(node) if name in ESCAPERS or _maker(name)}
-        found += [f"{where}: imports {name}" for name in sorted(wrong)]
+        problems += [f"{where}: imports {name}" for name in sorted(wrong)]
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if id(node) not in allowed and MARKUP.search(node.value):
-                found.append(f"{where}: writes markup {node.value!r}")
+                problems.append(f"{where}: writes markup {node.value!r}")
             if node.value in SELF_SHOWN:
-                found.append(f"{where}: names {node.value}")
+                problems.append(f"{where}: names {node.value}")
         if isinstance(node, ast.Attribute) and node.attr in SELF_SHOWN:
-            found.append(f"{where}: calls {node.attr}")
+            problems.append(f"{where}: calls {node.attr}")
         if isinstance(node, ast.FunctionDef) and node.name in SELF_SHOWN:
-            found.append(f"{where}: defines {node.name}")
+            problems.append(f"{where}: defines {node.name}")
         if isinstance(node, ast.Call) and name_of(node.func) in MAKERS and _filled(node):
-            found.append(f"{where}: {name_of(node.func)} with a content of its own")
-        found += [f"{where}: {name} aliased" for name in _aliased(node)]
+            problems.append(f"{where}: {name_of(node.func)} with a content of its own")
+        problems += [f"{where}: {name} aliased" for name in _aliased(node)]
         if isinstance(node, ast.Assign) and _sets_value(node) and _is_composed(node.value):
-            found.append(f"{where}: a widget's value is put together from text")
-    return found
+            problems.append(f"{where}: a widget's value is put together from text")
+    return problems
 
 
 def _maker(name: str) -> bool:
@@ -256,12 +256,12 @@ def _sets_value(node: ast.Assign) -> bool:
 
 def _is_composed(value: ast.expr) -> bool:
     joined = isinstance(value, ast.Call) and name_of(value.func) in ("format", "join", "str")
-    own = joined and isinstance(value.func, ast.Name) and value.func.id == "join"  # showing.join
-    return isinstance(value, ast.JoinedStr | ast.BinOp) or (joined and not own)
+    escaping = isinstance(getattr(value, "func", None), ast.Name) and value.func.id == "join"
+    return isinstance(value, ast.JoinedStr | ast.BinOp) or (joined and not escaping)  # markup.join
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_showing_makes_html(path: Path):
+def test_only_markup_makes_html(path: Path):
     assert unsafe_showing(ast.parse(path.read_text(encoding="utf-8"))) == []
 
 
@@ -277,7 +277,7 @@ def test_only_showing_makes_html(path: Path):
         "IPython.display.HTML(text)",
         "ipywidgets.HTML(text)",
         "ipywidgets.HTML(value=f'{text}')",
-        "ipywidgets.HTML(**given)",
+        "ipywidgets.HTML(**options)",
         "display.HTML(data=text)",
         "show = ipywidgets.HTML",
         "f'<b>{text}</b>'",
@@ -292,7 +292,7 @@ def test_only_showing_makes_html(path: Path):
         "Markup(*parts)",
         "from ftlearn.markup import Markup as M",
         "M = Markup",
-        "M = showing.Markup",
+        "M = markup.Markup",
         "table.style.to_html()",
         "value._repr_html_()",
         "getattr(value, '_repr_html_')()",

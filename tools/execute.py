@@ -141,7 +141,7 @@ def lighten(cell: NotebookNode) -> None:
         data = output.get("data", {})
         if "image/png" in data:
             whole = base64.b64decode(data["image/png"])
-            light = figures.lighter(whole)
+            light = figures.with_palette(whole)
             if len(light) < len(whole):
                 data["image/png"] = base64.b64encode(light).decode()
 

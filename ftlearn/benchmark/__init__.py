@@ -1,7 +1,8 @@
-"""How fast is it, and beside whom? The loops one would use instead, measured in turn.
+"""How fast is ftlearn beside the usual tools? They are measured in turn, on the same workload.
 
-``command`` is ``ftlearn bench``; ``contenders`` holds the loops; ``speed``, ``accuracy``, ``few``
-and ``levers`` each measure one part, and ``report`` writes what was found.
+``contenders`` holds the loops; ``throughput``, ``prediction``, ``time_to_accuracy``, ``few_shot``
+and ``ablation`` each measure one part, and ``report`` writes the results. The command is ``ftlearn
+bench``.
 """
 
 from __future__ import annotations

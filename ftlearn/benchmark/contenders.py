@@ -1,14 +1,13 @@
-"""The loops to compare. Each makes ready, and returns its model and the function to time.
+"""The loops to compare. Each prepares its model, and returns it with the function to time.
 
-All start from the same pretrained weights and see the same texts, tokenised before.
+All start from the same pretrained weights and see the same texts, tokenised beforehand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,22 +17,23 @@ from torch.utils.data import DataLoader, TensorDataset
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
 from ftlearn import models, training
-from ftlearn.benchmark.workload import Work
+from ftlearn.benchmark.workload import Workload
+from ftlearn.data.batching import Batches
 from ftlearn.training import linear_probe
 
 FEW_SHOT_EXAMPLES = 144
-"""Rows that the few-shot recipe trains on in all, but no fewer than three passes."""
+"""Rows that the few-shot recipe trains on in total, but at least three passes."""
 
 
 class Prepared(NamedTuple):
-    """A model that is ready to be trained or asked, and the function that does it."""
+    """A model that is ready to train or predict, and the function that does it."""
 
     model: nn.Module
     run: Callable[[], Any]
 
 
-def article_loop(work: Work) -> Prepared:
-    """The source article's loop: everything padded to the full length, AdamW at 2e-5, no more."""
+def article_loop(work: Workload) -> Prepared:
+    """The source article's loop: all padded to the full length, AdamW at 2e-5, nothing else."""
     model = work.plain_model().to(work.device)
     padded = work.tokenizer.pad(
         work.encoded.inputs,
@@ -59,7 +59,7 @@ def article_loop(work: Work) -> Prepared:
     return Prepared(model, run)
 
 
-def trainer(work: Work, **changes: Any) -> Prepared:
+def trainer(work: Workload, **changes: Any) -> Prepared:
     """Hugging Face's Trainer with its defaults and dynamic padding; reports and saves are off."""
     model = work.plain_model()
     arguments = TrainingArguments(
@@ -74,19 +74,23 @@ def trainer(work: Work, **changes: Any) -> Prepared:
         disable_tqdm=True,
         **changes,
     )
-    columns = {**work.encoded.inputs, "labels": work.encoded.targets}
-    made = Trainer(
+    columns = {
+        **work.encoded.inputs,
+        "labels": work.encoded.targets,
+        "length": work.encoded.lengths,
+    }
+    huggingface_trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_dict({**columns, "length": work.encoded.lengths}),
+        train_dataset=Dataset.from_dict(columns),
         data_collator=DataCollatorWithPadding(work.tokenizer),
         processing_class=work.tokenizer,
     )
-    return Prepared(model, made.train)
+    return Prepared(model, huggingface_trainer.train)
 
 
-def trainer_at_its_best(work: Work, dtype: torch.dtype) -> Prepared:
-    """Trainer with texts of like length together, fused AdamW, and the faster number format."""
+def trainer_at_its_best(work: Workload, dtype: torch.dtype) -> Prepared:
+    """Trainer with texts of similar length together, fused AdamW, and the faster number format."""
     return trainer(
         work,
         train_sampling_strategy="group_by_length",
@@ -97,43 +101,51 @@ def trainer_at_its_best(work: Work, dtype: torch.dtype) -> Prepared:
 
 
 def ftlearn_loop(
-    work: Work,
+    work: Workload,
     *,
     precision: str = "auto",
     dropout: float = 0.0,
-    change: Callable[[nn.Module], Any] = lambda model: None,
-    within: Callable[[], AbstractContextManager] = nullcontext,
+    without: Collection[str] = (),
+    change_model: Callable[[nn.Module], Any] = lambda model: None,
+    change_batches: Callable[[Batches], Batches] = lambda batches: batches,
+    change_run: Callable[[training.Run], Any] = lambda run: None,
 ) -> Prepared:
-    """ftlearn's loop as it is by default; the arguments switch single levers for the ablation."""
+    """ftlearn's loop with its defaults; the arguments switch one thing each for the ablation.
+
+    ``without`` names speed-ups that are left out, as ``training.steps`` takes them.
+    """
     model, tokenizer = models.load(
         work.folder, work.task, seed=work.seed, dropout=dropout, device=work.device
     )
-    change(model)
-    batches = work.task.batches(work.train, tokenizer, work.config)
+    change_model(model)
+    batches = change_batches(work.task.batches(work.train, tokenizer, work.config))
 
-    def run() -> None:
-        begin = partial(training.steps, model, batches, work.task.loss, work.config)
+    def train() -> None:
+        run = training.steps(
+            model, batches, work.task.loss, work.config, precision=precision, without=without
+        )
+        change_run(run)
         # Closed even after an error: the allocator's setting must not stay on for the others.
-        with within(), closing(begin(precision=precision)) as steps:
-            for _ in steps:
+        with closing(run):
+            for _ in run:
                 pass
 
-    return Prepared(model, run)
+    return Prepared(model, train)
 
 
-def ftlearn_updates(work: Work) -> tuple[nn.Module, Iterator[Any]]:
-    """ftlearn's loop at the learning rate of Trainer's defaults, one update with each ``next``."""
+def ftlearn_updates(work: Workload) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's loop at the default learning rate of Trainer, one update per ``next``."""
     config = replace(work.config, learning_rate=5e-5)
     model, tokenizer = models.load(work.folder, work.task, seed=work.seed, device=work.device)
     batches = work.task.batches(work.train, tokenizer, config)
     return model, training.steps(model, batches, work.task.loss, config)
 
 
-def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
-    """ftlearn's way with a handful of labels: the head solved, all fine-tuned, solved again.
+def few_shot_recipe(work: Workload) -> tuple[nn.Module, Iterator[Any]]:
+    """ftlearn's recipe for few labels: fit the head, fine-tune everything, fit the head again.
 
-    The vectors of all tokens are averaged. The iterator does a little with each ``next``, the
-    head first and last; all that it does is timed.
+    The vectors of all tokens are averaged. The iterator does one step per ``next``, fitting the
+    head first and last; all of it is timed.
     """
     config = replace(work.config, epochs=max(3, FEW_SHOT_EXAMPLES // len(work.train)))
     model, tokenizer = models.load(
@@ -141,10 +153,10 @@ def few_shot_recipe(work: Work) -> tuple[nn.Module, Iterator[Any]]:
     )
     batches = work.task.batches(work.train, tokenizer, config)
 
-    def learn() -> Iterator[Any]:
+    def stages() -> Iterator[Any]:
         yield linear_probe.initialize_head(model, work.train, work.task, tokenizer)
         yield from training.steps(model, batches, work.task.loss, config)
-        # The features have moved, and the head only a little with them.
+        # The features have changed, and the head has followed only a little.
         yield linear_probe.initialize_head(model, work.train, work.task, tokenizer)
 
-    return model, learn()
+    return model, stages()

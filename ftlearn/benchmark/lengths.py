@@ -1,4 +1,4 @@
-"""Texts whose lengths are spread like those of short news."""
+"""Texts whose lengths are distributed like those of short news."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from datasets import Dataset
 
 SPREAD = 0.34
-"""Standard deviation of the logarithm of the lengths: sixteen such texts, as they come, are 42 %
-padding, as was measured on AG News."""
+"""Standard deviation of the logarithm of the lengths: batches of sixteen such texts, in any order,
+are 42 % padding, as measured on AG News."""
 
 SHORTEST = 8
 """Tokens of the shortest text."""
 
 
-def like_news(rows: Dataset, task: Any, tokenizer: Any, *, mean: int, seed: int) -> Dataset:
+def with_news_lengths(rows: Dataset, task: Any, tokenizer: Any, *, mean: int, seed: int) -> Dataset:
     """The same rows with texts of log-normal length, of ``mean`` tokens on average.
 
-    Each text is cut where it is longer than drawn for it, and goes on with other texts of its
-    label where it is shorter: something to measure speed on, and hardly to read. Lengths count
-    the special tokens and end at the task's window.
+    A length is drawn for each text. A longer text is cut, a shorter one is extended with other
+    texts of its label: good for measuring speed, not for reading. Lengths count the special tokens
+    and end at the task's window.
     """
     random = np.random.default_rng(seed)
     noise = SPREAD * random.standard_normal(len(rows))
@@ -34,18 +34,22 @@ def like_news(rows: Dataset, task: Any, tokenizer: Any, *, mean: int, seed: int)
         while True:
             yield texts[label][random.integers(len(texts[label]))]
 
-    given = zip(rows[task.text], rows[task.target], lengths, strict=True)
-    changed = [of_length(text, round(n), others(label), tokenizer) for text, label, n in given]
+    changed = [
+        cut_or_extend(text, round(length), others(label), tokenizer)
+        for text, label, length in zip(rows[task.text], rows[task.target], lengths, strict=True)
+    ]
     return rows.remove_columns(task.text).add_column(task.text, changed)
 
 
-def of_length(text: str, tokens: int, more: Iterator[str], tokenizer: Any) -> str:
-    """A text of so many tokens, with the special ones: its beginning, or it and ``more``."""
-    wanted = tokens - tokenizer.num_special_tokens_to_add()
+def cut_or_extend(text: str, tokens: int, more: Iterator[str], tokenizer: Any) -> str:
+    """A text of ``tokens`` tokens, special ones included: its beginning, or it and ``more``."""
+    count = tokens - tokenizer.num_special_tokens_to_add()
     while True:
-        places = tokenizer(
+        encoding = tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )["offset_mapping"]
-        if len(places) >= wanted:
-            return text[: places[wanted - 1][1]]
+        )
+        offsets = encoding["offset_mapping"]
+        if len(offsets) >= count:
+            _, end = offsets[count - 1]
+            return text[:end]
         text = f"{text} {next(more)}"

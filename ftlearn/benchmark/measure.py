@@ -1,4 +1,4 @@
-"""From the settings to the parts that are measured."""
+"""Which parts are measured, and on how much."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from ftlearn.benchmark import ablation, few_shot, prediction, throughput
 from ftlearn.benchmark import time_to_accuracy as target
 from ftlearn.benchmark.part import Part
 from ftlearn.benchmark.settings import Settings
-from ftlearn.benchmark.timing import Tell, caught
-from ftlearn.benchmark.workload import Work
+from ftlearn.benchmark.timing import Log, catch_errors
+from ftlearn.benchmark.workload import Workload
+from ftlearn.errors import ArgumentError
 
-Measure = Callable[[Work, Settings, Tell], Part]
+Measure = Callable[[Workload, Settings, Log], Part]
 
 
-def train(work: Work, settings: Settings, tell: Tell) -> Part:
+def train(work: Workload, settings: Settings, log: Log) -> Part:
     """Training speed beside the article's loop and Trainer."""
     return throughput.training_speed(
-        work, examples=settings.examples, rounds=settings.rounds, tell=tell
+        work, examples=settings.examples, rounds=settings.rounds, log=log
     )
 
 
-def predict(work: Work, settings: Settings, tell: Tell) -> Part:
-    """Prediction speed beside transformers.pipeline, on four times as many texts: it is quicker."""
+def predict(work: Workload, settings: Settings, log: Log) -> Part:
+    """Prediction speed beside transformers.pipeline, on four times as many texts."""
     return prediction.prediction_speed(
-        work, examples=4 * settings.examples, rounds=settings.rounds, tell=tell
+        work, examples=4 * settings.examples, rounds=settings.rounds, log=log
     )
 
 
-def time_to_accuracy(work: Work, settings: Settings, tell: Tell) -> Part:
-    """Seconds until Trainer's accuracy, on twice as many texts as a round of the speed has."""
+def time_to_accuracy(work: Workload, settings: Settings, log: Log) -> Part:
+    """Seconds until Trainer's accuracy, on twice as many texts as a round of ``train``."""
     return target.time_to_accuracy(
-        work, examples=2 * settings.examples, seeds=settings.run_seeds, tell=tell
+        work, examples=2 * settings.examples, seeds=settings.run_seeds, log=log
     )
 
 
-def few_labels(work: Work, settings: Settings, tell: Tell) -> Part:
+def few_labels(work: Workload, settings: Settings, log: Log) -> Part:
     """Seconds and accuracy beside SetFit."""
     return few_shot.few_labels(
-        work, per_class=settings.per_class, seeds=settings.run_seeds, tell=tell
+        work, per_class=settings.per_class, seeds=settings.run_seeds, log=log
     )
 
 
-def lever_speeds(work: Work, settings: Settings, tell: Tell) -> Part:
+def lever_speeds(work: Workload, settings: Settings, log: Log) -> Part:
     """The ablation of ftlearn's own loop."""
-    return ablation.lever_speeds(
-        work, examples=settings.examples, rounds=settings.rounds, tell=tell
-    )
+    return ablation.lever_speeds(work, examples=settings.examples, rounds=settings.rounds, log=log)
 
 
 PARTS: dict[str, Measure] = {
@@ -58,24 +57,25 @@ PARTS: dict[str, Measure] = {
 }
 
 
-def planned(settings: Settings, *, tell: Tell) -> tuple[str, ...]:
-    """The parts that will be measured: those asked for, 'few' only where SetFit is installed.
+def parts_to_measure(settings: Settings, *, log: Log) -> tuple[str, ...]:
+    """The parts that the settings name; 'few' only where SetFit is installed.
 
-    Raises ValueError where 'few' was asked for by name and SetFit is not installed, and for an
-    impossible choice.
+    Raises ArgumentError where 'few' is named and SetFit is not installed, and for settings that
+    cannot be read.
     """
-    parts, _ = settings.parts, settings.per_class
+    parts = settings.parts
+    _ = settings.per_class  # raises now, not after an hour
     if "few" not in parts or few_shot.has_setfit():
         return parts
     if settings.only:
-        raise ValueError(few_shot.NEEDED)
-    tell(f"without the part 'few': {few_shot.NEEDED}")
+        raise ArgumentError(few_shot.NEEDED)
+    log(f"without the part 'few': {few_shot.NEEDED}")
     return tuple(part for part in parts if part != "few")
 
 
-def measured(name: str, work: Work, settings: Settings, tell: Tell) -> Part:
-    """One part; where it fails as a whole, an empty one that says why."""
+def measure_part(name: str, work: Workload, settings: Settings, log: Log) -> Part:
+    """One part; where all of it fails, an empty one with the error."""
     failures: dict[str, str] = {}
-    with caught(failures, name):
-        return PARTS[name](work, settings, tell)
+    with catch_errors(failures, name):
+        return PARTS[name](work, settings, log)
     return Part(name, title=name, rows=[], bars={}, unit="", rounds=[], failures=failures)

@@ -1,4 +1,4 @@
-"""ONNX Runtime as a contender in prediction: its fused graph on ftlearn's sorted batches."""
+"""ONNX Runtime as a contender for prediction: its fused graph on ftlearn's sorted batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.special import softmax
 from transformers import AutoModelForSequenceClassification
 
 from ftlearn.benchmark.contenders import Prepared
-from ftlearn.benchmark.workload import Work
+from ftlearn.benchmark.workload import Workload
 from ftlearn.data.batching import Encoded, by_length, collate
 from ftlearn.evaluation import predicting
 
@@ -24,35 +24,37 @@ def missing() -> list[str]:
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
-def onnx_answers(
-    work: Work, folder: Path, texts: list[str], kept: dict[str, np.ndarray], name: str
+def onnx_predictions(
+    work: Workload, folder: Path, texts: list[str], results: dict[str, np.ndarray], name: str
 ) -> Prepared:
-    """Probabilities (N, C) by ONNX Runtime in fp32; texts are tokenised and sorted as ftlearn does.
+    """Predicts with ONNX Runtime in fp32; texts are tokenised and sorted as ftlearn does.
 
-    The graph is the one its optimiser for transformers makes, with fused attention and norms.
+    ``run`` puts the probabilities (N, C) into ``results[name]``. The graph is the one that ONNX
+    Runtime's optimizer for transformers makes, with fused attention and norms.
     """
     import onnxruntime
 
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    file, cpu = exported(model, folder), ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(str(file), options, providers=cpu)
+    session = onnxruntime.InferenceSession(
+        str(export(model, folder)), options, providers=["CPUExecutionProvider"]
+    )
 
     def run() -> None:
         encoded = work.task.encode_texts(texts, work.tokenizer)
-        kept[name] = softmax(_logits(session, encoded, work.tokenizer), -1)
+        results[name] = softmax(_logits(session, encoded, work.tokenizer), -1)
 
     return Prepared(model, run)
 
 
-def exported(model: Any, folder: Path) -> Path:
-    """The model as an optimised ONNX file in its folder; made once."""
+def export(model: Any, folder: Path) -> Path:
+    """The model as an optimised ONNX file in its folder; written once."""
     from onnxruntime.transformers import optimizer
 
-    raw, done = folder / "model.onnx", folder / "optimised.onnx"
-    if done.is_file():
-        return done
+    raw, optimised = folder / "model.onnx", folder / "optimised.onnx"
+    if optimised.is_file():
+        return optimised
     ids = torch.ones(2, 8, dtype=torch.long)
     axes = {0: "batch", 1: "tokens"}
     torch.onnx.export(
@@ -71,14 +73,17 @@ def exported(model: Any, folder: Path) -> Path:
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
     )
-    graph.save_model_to_file(str(done))
-    return done
+    graph.save_model_to_file(str(optimised))
+    return optimised
 
 
 def _logits(session: Any, encoded: Encoded, tokenizer: Any) -> np.ndarray:
     """Logits (N, C) in the order of the rows."""
-    names = [given.name for given in session.get_inputs()]
+    names = [argument.name for argument in session.get_inputs()]
     batches = by_length(encoded.lengths, predicting.POSITIONS["cpu"])
-    inputs = [collate(encoded, rows, tokenizer).inputs for rows in batches]
-    logits = [session.run(None, {name: one[name].numpy() for name in names})[0] for one in inputs]
-    return np.concatenate(logits)[np.argsort([row for rows in batches for row in rows])]
+    logits = []
+    for rows in batches:
+        inputs = collate(encoded, rows, tokenizer).inputs
+        logits += session.run(None, {name: inputs[name].numpy() for name in names})
+    order = [row for rows in batches for row in rows]
+    return np.concatenate(logits)[np.argsort(order)]

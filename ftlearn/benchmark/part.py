@@ -1,4 +1,4 @@
-"""What every part of the bench hands to the report."""
+"""The result of one part of the benchmark, as the report needs it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RATIOS = {
     "predict_vs_pipeline": "predict",
     "predict_fp32_vs_onnxruntime": "predict",
 }
-"""Each ratio, how many times sooner ftlearn is done, and the part that measures it."""
+"""Each ratio, that is how many times faster ftlearn is, and the part that measures it."""
 
 
 @dataclass
 class Part:
-    """One measured part: its table, its bars, its raw values and its ratios round by round."""
+    """One measured part: its table, its bars, its raw values, and its ratios in each round."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""What the machine could do at most, and what a model's arithmetic amounts to."""
+"""The machine's peak rate, and the arithmetic that a model needs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from transformers import PretrainedConfig
 from ftlearn.training import resources
 
 SIZES = {"cpu": 2048, "cuda": 8192}
-"""Side of the square matrices: large enough to reach the device's full rate."""
+"""Side of the square matrices: large enough to reach the device's peak rate."""
 
 BACKWARD = 2
 """Arithmetic of the backward pass over that of the forward pass (PaLM, Chowdhery et al. 2022,
-arXiv 2204.02311, appendix B): what an implementation computes twice is not counted."""
+arXiv 2204.02311, appendix B): what an implementation recomputes is not counted."""
 
 
 def product_rate(
     device: torch.device, dtype: torch.dtype, *, seconds: float = 0.3, size: int | None = None
 ) -> float:
-    """Floating-point operations a second in products of square matrices, measured now.
+    """Floating-point operations per second in products of square matrices, measured now.
 
     >>> product_rate(torch.device("cpu"), torch.float32, seconds=0.001, size=64) > 1e6
     True
@@ -41,11 +41,10 @@ def product_rate(
 
 
 def forward_flops(config: PretrainedConfig, lengths: Sequence[int]) -> float:
-    """Floating-point operations that the logits of texts of so many tokens need, unpadded.
+    """Floating-point operations for the logits of texts of these lengths, without padding.
 
-    What the last layer makes of tokens that the head does not read is not needed. The count of
-    one text is c + aT + bT² (head, matrices, attention); three dry runs of the shapes alone give
-    the three numbers.
+    In the last layer only tokens that the head reads count. The count of one text is c + aT + bT²
+    (head, matrices, attention); three dry runs on shapes alone give the three coefficients.
 
     >>> from transformers import BertConfig
     >>> small = BertConfig(num_hidden_layers=1, hidden_size=96, intermediate_size=128)
@@ -54,6 +53,7 @@ def forward_flops(config: PretrainedConfig, lengths: Sequence[int]) -> float:
     """
     model = resources.skeleton(config).requires_grad_(False)
     points = np.array([8, 16, 32])
-    counts = [resources.estimate(model, batch_size=1, tokens=int(t)).flops for t in points]
-    polynomial = np.linalg.solve(np.vander(points, 3).astype(float), np.array(counts, dtype=float))
-    return float(np.polyval(polynomial, np.array(lengths)).sum())
+    counts = [resources.estimate(model, batch_size=1, tokens=int(T)).flops for T in points]
+    powers = np.vander(points, 3).astype(float)
+    coefficients = np.linalg.solve(powers, np.array(counts, dtype=float))
+    return float(np.polyval(coefficients, np.array(lengths)).sum())

@@ -1,4 +1,4 @@
-"""What was measured as tables, a figure and JSON."""
+"""The measurements as tables, a figure and JSON."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ from ftlearn.fast import autotune
 from ftlearn.runtime.files import write_text
 
 LIBRARIES = (
-    *("ftlearn", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy"),
-    *("scikit-learn", "setfit", "sentence-transformers"),
+    "ftlearn",
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "numpy",
+    "scikit-learn",
+    "setfit",
+    "sentence-transformers",
 )
 
 FORMATS = {
@@ -35,13 +43,13 @@ FORMATS = {
 }
 
 LEGEND = {
-    "train": "median, low and high are examples a second; padding is the share of positions that "
+    "train": "median, low and high are examples per second; padding is the share of positions that "
     "hold no token; share is useful arithmetic (no padding, nothing computed twice) over the rate "
     "of bare matrix products in the same process, round and precision.",
-    "predict": "median, low and high are texts a second, from text to answer.",
+    "predict": "median, low and high are texts per second, from text to prediction.",
     "accuracy": "median, low and high are seconds of training until the target was reached.",
     "few": "median, low and high are seconds of training.",
-    "levers": "median, low and high are examples a second; lower half frozen and embeddings "
+    "levers": "median, low and high are examples per second; lower half frozen and embeddings "
     "frozen train less of the model, all others do the same work.",
 }
 
@@ -59,17 +67,16 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         return "(nothing was measured)"
     names = list(rows[0])
     cells = [names, *([_cell(name, row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
-    left = [any(isinstance(row[name], str) for row in rows) for name in names]
-    lines = [
-        [cell.ljust(width) if is_left else cell.rjust(width) for cell, width, is_left in each]
-        for each in (zip(line, widths, left, strict=True) for line in cells)
-    ]
-    rule = [
-        "-" * (width + 2) if is_left else "-" * (width + 1) + ":"
-        for width, is_left in zip(widths, left, strict=True)
-    ]
-    head, *body = (f"| {' | '.join(line)} |" for line in lines)
+    columns, rule = [], []
+    for name, column in zip(names, zip(*cells, strict=True), strict=True):
+        width = max(map(len, column))
+        if any(isinstance(row[name], str) for row in rows):
+            columns.append([cell.ljust(width) for cell in column])
+            rule.append("-" * (width + 2))
+        else:
+            columns.append([cell.rjust(width) for cell in column])
+            rule.append("-" * (width + 1) + ":")
+    head, *body = (f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
     return "\n".join([head, f"|{'|'.join(rule)}|", *body])
 
 
@@ -80,7 +87,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def text(part: Part) -> str:
-    """A part for the screen: title, table, legend, ratios, notes and what failed."""
+    """A part for the screen: title, table, legend, notes, ratios and failures."""
     lines = [f"\n{part.title}\n", table(part.rows), "", LEGEND[part.name], *part.notes]
     for name, values in part.ratios.items():
         if values:
@@ -91,9 +98,9 @@ def text(part: Part) -> str:
 
 
 def as_json(parts: Sequence[Part], settings: dict[str, Any]) -> dict[str, Any]:
-    """All that was measured, as values that JSON can hold; null where nothing was."""
-    rounds = {name: values for part in parts for name, values in part.ratios.items()}
-    measured = {name: rounds.get(name, []) for name in RATIOS}
+    """All measurements as values that JSON can hold; null where nothing was measured."""
+    ratios = {name: values for part in parts for name, values in part.ratios.items()}
+    measured = {name: ratios.get(name, []) for name in RATIOS}
     by_name = {part.name: part for part in parts}
     return {
         "machine": machine(),
@@ -119,8 +126,8 @@ def as_json(parts: Sequence[Part], settings: dict[str, Any]) -> dict[str, Any]:
 def _reason(part: Part | None) -> str:
     if part is None:
         return "its part was not run"
-    failed = [f"{name}: {error}" for name, error in part.failures.items()]
-    return "; ".join(failed or part.notes)
+    failures = [f"{name}: {error}" for name, error in part.failures.items()]
+    return "; ".join(failures or part.notes)
 
 
 def _levers(part: Part) -> dict[str, dict[str, Any]]:
@@ -139,23 +146,23 @@ def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> N
 
 def write_figure(parts: Sequence[Part], file: Path) -> None:
     """Draw one panel of bars with their ranges for each part."""
-    drawn = [part for part in parts if part.bars]
-    heights = [0.9 + 0.36 * len(part.bars) for part in drawn] or [1.0]
+    parts = [part for part in parts if part.bars]
+    heights = [0.9 + 0.36 * len(part.bars) for part in parts] or [1.0]
     figure, axes = plt.subplots(
-        len(drawn) or 1,
+        len(parts) or 1,
         figsize=(8, sum(heights)),
         height_ratios=heights,
         layout="constrained",
         squeeze=False,
     )
-    for part, ax in zip(drawn, axes[:, 0], strict=False):
+    for part, ax in zip(parts, axes[:, 0], strict=False):
         figures.bars(part.bars, xlabel=part.unit, ax=ax)
     figure.savefig(file, dpi=150)
     plt.close(figure)
 
 
 def machine() -> dict[str, Any]:
-    """The machine, in what speed depends on; it is not named."""
+    """The properties of the machine that speed depends on, without its name."""
     cuda = torch.cuda.is_available()
     return {
         "system": f"{platform.system()} {platform.machine()}",
@@ -169,7 +176,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Python and the libraries that take part; None for one that is not installed."""
+    """Versions of Python and of the libraries used; None for one that is not installed."""
     return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
 
 

@@ -1,4 +1,4 @@
-"""What to measure: the options of ``ftlearn bench`` as small values, without a heavy import."""
+"""What to measure: the options of ``ftlearn bench`` as dataclasses, without a heavy import."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated
 
 from typer import Option
 
+from ftlearn.errors import ArgumentError
+
 PARTS = ("train", "predict", "accuracy", "few", "levers")
 
 
@@ -16,7 +18,7 @@ class Source:
     """Where the texts come from."""
 
     train: Annotated[
-        Path | None, Option(help="File to train on; without it the bundled 'topics'.")
+        Path | None, Option(help="File to train on; by default the bundled 'topics'.")
     ] = None
     test: Annotated[Path | None, Option(help="File to measure accuracy on, with --train.")] = None
     text: Annotated[str, Option(help="Column with the texts.")] = "text"
@@ -26,7 +28,7 @@ class Source:
         int,
         Option(
             min=0,
-            help="Cut and join texts to so many tokens on average, spread as in short news. "
+            help="Cut and join texts to this many tokens on average, distributed as in short news. "
             "0 leaves them as they are.",
         ),
     ] = 0
@@ -34,7 +36,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured, and with what.
+    """How much is measured, and with which model.
 
     >>> Settings(only="train,predict").parts, Settings().per_class
     (('train', 'predict'), (8, 32))
@@ -52,15 +54,15 @@ class Settings:
         int,
         Option(
             min=1,
-            help="Texts a round and contender; 'accuracy' trains on twice as many, and 'predict' "
+            help="Texts per round and contender; 'accuracy' trains on twice as many, and 'predict' "
             "asks for four times as many.",
         ),
     ] = 256
     batch_size: Annotated[int, Option(min=1, help="Texts in one update.")] = 16
-    shots: Annotated[str, Option(help="Labels a class in 'few', with commas.")] = "8,32"
-    seeds: Annotated[int, Option(min=1, help="Runs of 'accuracy' and 'few', each a seed.")] = 3
+    shots: Annotated[str, Option(help="Labels per class in 'few', with commas.")] = "8,32"
+    seeds: Annotated[int, Option(min=1, help="Runs of 'accuracy' and 'few', one per seed.")] = 3
     seed: Annotated[int, Option(min=0, help="The first seed.")] = 0
-    device: Annotated[str, Option(help="cpu or cuda; without it the best one here.")] = ""
+    device: Annotated[str, Option(help="cpu or cuda; by default the best one here.")] = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -71,16 +73,16 @@ class Settings:
         names = {name.strip() for name in self.only.split(",") if name.strip()}
         unknown = sorted(names - set(PARTS))
         if unknown:
-            raise ValueError(f"--only has no part {unknown[0]!r}: use {', '.join(PARTS)}")
+            raise ArgumentError(f"--only has no part {unknown[0]!r}: use {', '.join(PARTS)}")
         return tuple(part for part in PARTS if part in (names or PARTS[:-1]))
 
     @property
     def per_class(self) -> tuple[int, ...]:
-        """Labels a class, each at least one; raises ValueError for anything else."""
-        given = self.shots.split(",")
-        if not all(each.strip().isdecimal() and int(each) for each in given):
-            raise ValueError(f"--shots is {self.shots!r}: give whole numbers, such as 8,32")
-        return tuple(int(each) for each in given)
+        """Labels per class, each at least one; raises ValueError for anything else."""
+        counts = self.shots.split(",")
+        if not all(count.strip().isdecimal() and int(count) for count in counts):
+            raise ArgumentError(f"--shots is {self.shots!r}: give whole numbers, such as 8,32")
+        return tuple(int(count) for count in counts)
 
     @property
     def run_seeds(self) -> range:
@@ -90,7 +92,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the results go beside the screen."""
+    """Where the results go, apart from the screen."""
 
     figure: Annotated[Path | None, Option(help="Picture to write: bars with their ranges.")] = None
     output: Annotated[Path | None, Option(help="JSON file to write: all raw values.")] = None

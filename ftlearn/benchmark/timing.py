@@ -1,4 +1,4 @@
-"""Contenders in turn: A B C, B C A, C A B, so that a drifting machine treats all alike."""
+"""Contenders in turn: A B C, B C A, C A B, so that drift of the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 
 Run = Callable[[], Any]
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class Timing(NamedTuple):
-    """One run. Round 0 is the warm-up; ``result`` is what the run returned."""
+    """One run. Round 0 is the warm-up; ``result`` is the return value."""
 
     round: int
     name: str
@@ -46,31 +46,32 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass
 class Outcome:
-    """All runs in the order in which they ran, and what went wrong with whom."""
+    """All runs in the order in which they ran, and the error of each contender that failed."""
 
     timings: list[Timing] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
     def counted(self, name: str) -> dict[int, Timing]:
         """A contender's runs by round, without the warm-up."""
-        return {each.round: each for each in self.timings if each.name == name and each.round}
+        return {run.round: run for run in self.timings if run.name == name and run.round}
 
     def times_faster(self, name: str, other: str) -> list[float]:
-        """How many times sooner one was done than the other, in each round that both ran."""
-        mine, theirs = self.counted(name), self.counted(other)
-        return [theirs[at].seconds / mine[at].seconds for at in mine if at in theirs]
+        """How many times faster one was than the other, in each round that both ran."""
+        ours, theirs = self.counted(name), self.counted(other)
+        rounds = [number for number in ours if number in theirs]
+        return [theirs[number].seconds / ours[number].seconds for number in rounds]
 
 
 def in_turn(
-    contenders: Mapping[str, Callable[[], Run]], rounds: int, *, tell: Tell = lambda line: None
+    contenders: Mapping[str, Callable[[], Run]], rounds: int, *, log: Log = lambda line: None
 ) -> Outcome:
     """Run the contenders one after the other, ``rounds`` times after a warm-up round.
 
-    A contender is a function that makes ready, untimed, and returns the function that is timed.
-    The order moves by one each round. One that raises is noted and left out from then on.
+    A contender is a function that prepares, untimed, and returns the function that is timed. The
+    order rotates by one each round. One that raises is recorded and left out from then on.
 
     >>> outcome = in_turn({"a": lambda: int, "b": lambda: int}, rounds=2)
-    >>> [(each.round, each.name) for each in outcome.timings]
+    >>> [(run.round, run.name) for run in outcome.timings]
     [(0, 'a'), (0, 'b'), (1, 'b'), (1, 'a'), (2, 'a'), (2, 'b')]
     """
     outcome, names = Outcome(), list(contenders)
@@ -79,31 +80,31 @@ def in_turn(
         for name in names[first:] + names[:first]:
             if name in outcome.failures:
                 continue
-            with caught(outcome.failures, name), hushed():
+            with catch_errors(outcome.failures, name), silenced():
                 seconds, result = timed(contenders[name]())
                 outcome.timings.append(Timing(number, name, seconds, result))
-        tell(f"  {f'round {number} of {rounds}' if number else 'warm-up'} done")
+        log(f"  {f'round {number} of {rounds}' if number else 'warm-up'} done")
     return outcome
 
 
 def timed(run: Run) -> tuple[float, Any]:
-    """Wall seconds of a function and what it returned; a GPU's work is waited for."""
+    """Wall seconds of a function and its result, with the work of a GPU included."""
     gc.collect()
-    _wait()
+    _synchronize()
     start = time.perf_counter()
     result = run()
-    _wait()
+    _synchronize()
     return time.perf_counter() - start, result
 
 
-def _wait() -> None:
+def _synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 @contextmanager
-def caught(failures: dict[str, str], name: str) -> Iterator[None]:
-    """Note an error under a contender's name instead of losing the others' results."""
+def catch_errors(failures: dict[str, str], name: str) -> Iterator[None]:
+    """Record an error under a contender's name, so that the others' results are not lost."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever a library raises, and it is reported
@@ -111,8 +112,8 @@ def caught(failures: dict[str, str], name: str) -> Iterator[None]:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Nothing that libraries print, draw or log below an error reaches the screen."""
+def silenced() -> Iterator[None]:
+    """A context in which libraries print nothing and log only errors."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

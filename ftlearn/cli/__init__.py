@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
-from ftlearn.cli import elsewhere
+from ftlearn.cli.commands.bench import bench
 from ftlearn.cli.commands.doctor import doctor
-from ftlearn.cli.commands.evaluate import evaluate, predict
+from ftlearn.cli.commands.evaluate import evaluate
 from ftlearn.cli.commands.fit import fit
 from ftlearn.cli.commands.interpolate import interpolate
-from ftlearn.cli.errors import UNEXPECTED, explain, notes
+from ftlearn.cli.commands.predict import predict
+from ftlearn.cli.errors import UNEXPECTED, explain, short_notes
 from ftlearn.cli.output import say
 from ftlearn.cli.remedies import in_options, options_of
 
@@ -46,22 +47,20 @@ def about(
     """
 
 
-for command in (doctor, fit, evaluate, predict, interpolate):
+for command in (doctor, fit, evaluate, predict, interpolate, bench):
     app.command(name=command.__name__)(command)
-elsewhere.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    command = next((each for each in given if not each.startswith("-")), "")
-    options = options_of(
-        elsewhere.program(command) if command in elsewhere.COMMANDS else app, command
-    )
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments  # wherever it stands, also behind the command
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    options = options_of(app, command)
     try:
-        with notes(options):
-            app(args=[each for each in given if each != "--debug"], prog_name="ftlearn")
+        with short_notes(options):
+            app(args=arguments, prog_name="ftlearn")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else UNEXPECTED * bool(end.code)
     except BaseException as error:

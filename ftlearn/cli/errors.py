@@ -6,9 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from opcode import opmap
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ftlearn.cli.remedies import Option, in_options
@@ -16,63 +13,52 @@ from ftlearn.errors import FtlearnError
 from ftlearn.markup import plain
 
 DONE, UNEXPECTED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-NO_ROOM = "the disk is full: make room, or write to another place, and run the command again"
-PACKAGE = Path(__file__).resolve().parents[1]
-OURS = (ValueError, KeyError, TypeError, MemoryError, RuntimeError)
-"""Kinds of errors that this package raises itself; they count only where it raised them."""
-RAISE = opmap["RAISE_VARARGS"]
-"""What a ``raise`` is compiled to, however many lines it has; ``None + 1`` fails without one."""
+DISK_FULL = "the disk is full: make room, or write to another place, and run the command again"
 
 
 def explain(error: BaseException) -> tuple[str, int]:
     """One line on an error, and the exit code.
 
+    Bad input is what this package raises on purpose (``FtlearnError``), what the operating system
+    says of files, and memory that is too small. Anything else is a fault of ours or of a library.
+
     >>> explain(FileNotFoundError(2, "No such file or directory", "notes.csv"))
     ('error: No such file or directory (notes.csv)', 2)
+    >>> explain(ValueError("math domain error"))
+    ('unexpected ValueError: math domain error (--debug shows where)', 1)
     """
     if isinstance(error, KeyboardInterrupt):
         return "stopped", INTERRUPTED
     if isinstance(error, FtlearnError):
         return f"error: {error}", BAD_INPUT
+    if isinstance(error, MemoryError):
+        return f"error: {str(error) or 'there is not enough memory'}", BAD_INPUT
     from ftlearn.runtime.disk import is_full
 
     if is_full(error):
-        return f"error: {NO_ROOM} ({error})", BAD_INPUT
+        return f"error: {DISK_FULL} ({error})", BAD_INPUT
     if isinstance(error, OSError):
-        named = f" ({error.filename})" if error.filename else ""
-        return f"error: {error.strerror or error}{named}", BAD_INPUT
-    if isinstance(error, OURS) and raised_here(error.__traceback__):
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        return f"error: {text}", BAD_INPUT
+        file = f" ({error.filename})" if error.filename else ""
+        return f"error: {error.strerror or error}{file}", BAD_INPUT
     return f"unexpected {type(error).__name__}: {error} (--debug shows where)", UNEXPECTED
 
 
-def raised_here(trace: TracebackType | None) -> bool:
-    """Whether a ``raise`` of this package made an error, not a library and not a slip of ours."""
-    if trace is None:
-        return False
-    while trace.tb_next:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    on_purpose = code.co_code[trace.tb_lasti] == RAISE
-    return on_purpose and PACKAGE in Path(code.co_filename).resolve().parents
-
-
 @contextmanager
-def notes(options: Mapping[str, Option]) -> Iterator[None]:
+def short_notes(options: Mapping[str, Option]) -> Iterator[None]:
     """A context in which warnings for the user are short lines on standard error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = _Notes(options)
+        warnings.showwarning = _ShowOnce(options)
         yield
 
 
-class _Notes:
+class _ShowOnce:
     """Shows each message once, above the progress bar if there is one."""
 
     def __init__(self, options: Mapping[str, Option]) -> None:
-        self.options, self.shown = options, set[str]()
+        self.options = options
+        self.shown: set[str] = set()
 
     def __call__(self, message: Warning | str, *place: Any, **more: Any) -> None:
         from tqdm import tqdm

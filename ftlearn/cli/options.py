@@ -1,6 +1,6 @@
-"""Command-line options in groups: a dataclass a group, a field an option.
+"""Command-line options in groups: one dataclass per group, one field per option.
 
-A command takes its groups, ``def fit(files: FilesGiven, run: RunGiven)``, and ``grouped`` shows
+A command takes its groups, ``def fit(files: FileOptions, run: RunOptions)``, and ``grouped`` shows
 typer one flat list of options, so that no command has twenty parameters.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 TAB_NAMES = ("tab", r"\t")
-"""How one types a tab where the key moves the cursor, and few know the shell's own way."""
+"""How to type a tab: the key moves the cursor, and few know the syntax of their shell."""
 
 DATA, MODEL, TRAINING, RUN = "Your data", "The model", "Training", "The run"
 
@@ -25,24 +25,24 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the fields of its groups as parameters, in place of the groups."""
     groups = get_type_hints(command)
     groups.pop("return", None)
-    owners = {field.name: name for name, kind in groups.items() for field in fields(kind)}
 
     @functools.wraps(command)
     def flat(**values: Any) -> None:
-        given: dict[str, dict[str, Any]] = {name: {} for name in groups}
-        for name, value in values.items():
-            given[owners[name]][name] = value
-        command(**{name: kind(**given[name]) for name, kind in groups.items()})
+        filled = {}
+        for name, group in groups.items():
+            names = {field.name for field in fields(group)}
+            filled[name] = group(**{key: values[key] for key in names & values.keys()})
+        command(**filled)
 
-    parameters = [each for kind in groups.values() for each in _parameters(kind)]
+    parameters = [parameter for group in groups.values() for parameter in _parameters(group)]
     flat.__signature__ = inspect.Signature(parameters)
-    flat.__annotations__ = {each.name: each.annotation for each in parameters}
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del flat.__wrapped__  # else typer would look through to the groups
     return flat
 
 
-def _parameters(kind: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(kind, include_extras=True)
+def _parameters(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
     return [
         inspect.Parameter(
             field.name,
@@ -50,7 +50,7 @@ def _parameters(kind: type) -> list[inspect.Parameter]:
             default=_default(field),
             annotation=hints[field.name],
         )
-        for field in fields(kind)
+        for field in fields(group)
     ]
 
 
@@ -61,7 +61,7 @@ def _default(field: Field) -> Any:
 
 
 def option(
-    explained: str,
+    explanation: str,
     panel: str,
     metavar: str | None = None,
     *,
@@ -70,18 +70,18 @@ def option(
 ) -> Any:
     """A typer option with its help, in a panel; a ``flag`` has no opposite ``--no-flag``."""
     names = (flag,) if flag else ()
-    return typer.Option(*names, help=explained, rich_help_panel=panel, metavar=metavar, min=least)
+    return typer.Option(*names, help=explanation, rich_help_panel=panel, metavar=metavar, min=least)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingGiven:
+class ReadingOptions:
     """How text files are read."""
 
     encoding: Annotated[
         str | None,
         option(
-            "How letters are written in the files: utf-8, cp1252, gb18030 and so on. By default "
-            "utf-8, or utf-16 where a file starts with its mark.",
+            "The encoding of the files: utf-8, cp1252, gb18030 and so on. By default utf-8, or "
+            "utf-16 where a file starts with its byte order mark.",
             DATA,
             "NAME",
         ),
@@ -98,9 +98,10 @@ class ReadingGiven:
     quoting: Annotated[
         str,
         option(
-            "What quotes are in .csv and .tsv files: csv (marks around fields, which may then hold "
-            "delimiters and line ends), none (characters, and each line is a row), or auto: csv "
-            "for .csv, and for .tsv what the file looks like (none from standard input).",
+            "What quotation marks mean in .csv and .tsv files: csv (they enclose fields, which may "
+            "then hold delimiters and line ends), none (they are characters, and each line is a "
+            "row), or auto: csv for .csv, and for .tsv what the file looks like (none from "
+            "standard input).",
             DATA,
             "auto|csv|none",
         ),
@@ -112,7 +113,7 @@ class ReadingGiven:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceGiven:
+class DeviceOptions:
     """Where the model runs."""
 
     device: Annotated[
@@ -121,7 +122,7 @@ class DeviceGiven:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedGiven:
+class SavedModelOptions:
     """A fitted model."""
 
     folder: Annotated[
@@ -131,3 +132,13 @@ class SavedGiven:
             help="What `ftlearn fit` wrote (its --out), or any classifier saved by transformers.",
         ),
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumnOptions:
+    """Where the texts stand in a file for a fitted model."""
+
+    text: Annotated[
+        list[str] | None,
+        option("The text column, if it is not called as in training.", DATA, "COLUMN"),
+    ] = None

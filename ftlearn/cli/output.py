@@ -1,4 +1,4 @@
-"""The one place where a command speaks to its terminal: results as lines, and ``say``."""
+"""All that a command prints: ``say``, and results as lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADLINES = ("accuracy", "mae")
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print a line; nothing that comes from the data can move the cursor or turn the text round.
+    """Print a line; nothing in the data can move the cursor or reverse the text.
 
     >>> say("\\x1b[2Jgone")
     [U+001B][2Jgone
@@ -28,7 +28,7 @@ def say(text: object, *, err: bool = False) -> None:
 
 
 def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
-    """What a run has come to: the scores beside the baselines, the cost, the files."""
+    """The results of a run: the scores beside the baselines, the cost, the files."""
     rows = summary["data"]["rows"]
     yield ""
     yield f"on the {rows['test']} test rows, with 95 % intervals:"
@@ -39,7 +39,7 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     seconds = summary["seconds"]
     yield ""
     yield (
-        f"trained for {seconds['training']:.0f} s ({summary['examples_per_second']:.0f} texts a "
+        f"trained for {seconds['training']:.0f} s ({summary['examples_per_second']:.0f} texts per "
         f"second), {seconds['total']:.0f} s in all, "
         f"at most {summary['peak_memory_bytes'] / 1e9:.1f} GB of memory"
     )
@@ -51,16 +51,16 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     yield f"next: ftlearn predict {out} --input FILE --output answers.jsonl"
 
 
-def evaluation_lines(scored: Scored, errors: int) -> Iterator[str]:
+def evaluation_lines(file: Scored, errors: int) -> Iterator[str]:
     """How one file was read, the scores on it, and the worst errors."""
-    yield str(scored.read)
-    yield from score_lines(scored.summary()["test"])
+    yield str(file.read)
+    yield from score_lines(file.summary()["test"])
     if errors:
-        yield from _error_lines(scored.report, errors)
+        yield from _error_lines(file.report, errors)
 
 
 def _error_lines(report: Report, most: int) -> Iterator[str]:
-    """The wrong answers with the highest loss, each with its text."""
+    """The wrong predictions with the highest loss, each with its text."""
     from ftlearn.evaluation import shown_as
 
     rows = report.rows()
@@ -68,12 +68,12 @@ def _error_lines(report: Report, most: int) -> Iterator[str]:
     yield f"worst of {len(wrong)} errors:" if len(wrong) else "no errors"
     names = [report.task.text] if isinstance(report.task.text, str) else list(report.task.text)
     for row in wrong.head(most).to_dict(orient="records"):
-        truth, answer = (_answer(row[name]) for name in ("label", "prediction"))
-        yield f"  {answer} instead of {truth} (loss {row['loss']:.3g})"
+        label, prediction = _shown(row["label"]), _shown(row["prediction"])
+        yield f"  {prediction} instead of {label} (loss {row['loss']:.3g})"
         yield f"    {_shorten(' | '.join(row[shown_as(name)] for name in names))}"
 
 
-def _answer(value: Any) -> str:
+def _shown(value: Any) -> str:
     return value if isinstance(value, str) else _number(value)
 
 

@@ -1,7 +1,7 @@
 """Remedies in the words of the command line: ``resume=True`` is ``--resume`` there.
 
 The package speaks of arguments, as its callers in Python know them: ``name=value``, a name in
-backticks, or one with an underscore. Here they become options of the command that was called.
+backticks, or one with an underscore. Here they become the options of the command that was called.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PHRASES = {
         "shorten the texts with max_length, or choose a smaller model with `checkpoint`"
     ),
 }
-"""What cannot be done on the command line, or goes by another name there."""
+"""What the command line does not offer, or names otherwise."""
 
 CONFIG = re.compile(r"TrainConfig\(([^()]*)\)")
 ASSIGNED = re.compile(
@@ -48,12 +48,12 @@ class Option(NamedTuple):
 def options_of(app: typer.Typer, command: str) -> dict[str, Option]:
     """The options of a command by the names of their arguments; empty for an unknown command."""
     program = typer.main.get_command(app)
-    found = getattr(program, "commands", {command: program}).get(command)
-    parameters = found.params if found else []
+    chosen = program.commands.get(command)
+    parameters = chosen.params if chosen else []
     return {
-        each.name: Option(each.opts[0], not getattr(each, "is_flag", False))
-        for each in parameters
-        if each.opts and each.opts[0].startswith("--")
+        parameter.name: Option(parameter.opts[0], not getattr(parameter, "is_flag", False))
+        for parameter in parameters
+        if parameter.opts and parameter.opts[0].startswith("--")
     }
 
 
@@ -68,13 +68,13 @@ def in_options(text: str, options: Mapping[str, Option]) -> str:
         text = text.replace(phrase, other)
     text = CONFIG.sub(r"\1", text)
 
-    def assigned(found: re.Match) -> str:
-        option = options.get(found["name"])
-        return found[0] if option is None else _typed(option, found["value"])
+    def assigned(match: re.Match) -> str:
+        option = options.get(match["name"])
+        return match[0] if option is None else _typed(option, match["value"])
 
-    def named(found: re.Match) -> str:
-        option = options.get(found["name"])
-        return found[0] if option is None else option.flag
+    def named(match: re.Match) -> str:
+        option = options.get(match["name"])
+        return match[0] if option is None else option.flag
 
     text = ASSIGNED.sub(assigned, text)
     for pattern in (TICKED, BARE, SUBJECT):
@@ -83,7 +83,7 @@ def in_options(text: str, options: Mapping[str, Option]) -> str:
 
 
 def _typed(option: Option, written: str) -> str:
-    """An option with a value as one types it."""
+    """An option with its value as it is typed."""
     if not option.takes_value:
         return option.flag
     try:
@@ -91,7 +91,7 @@ def _typed(option: Option, written: str) -> str:
     except (ValueError, SyntaxError):
         value = written
     values = value if isinstance(value, tuple | list) else [value]
-    return " ".join(f"{option.flag} {_quoted(str(each))}" for each in values)
+    return " ".join(f"{option.flag} {_quoted(str(value))}" for value in values)
 
 
 def _quoted(value: str) -> str:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ftlearn import compatibility, runtime
 from ftlearn.data.batching import Batch, Encoded, by_length, collate
+from ftlearn.errors import ArgumentTypeError
 from ftlearn.fast import autotune
 from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.inference import fp32_head, inference_copy
@@ -113,9 +114,9 @@ def predict(
     TypeError for a single bare string, and for a table of several columns.
     """
     if isinstance(texts, str):
-        raise TypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
+        raise ArgumentTypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
     if isinstance(texts, pd.DataFrame | Mapping | Dataset):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"texts is a {type(texts).__name__}: pass one of its columns, such as table['text']"
         )
     texts = list(texts)

@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ftlearn import compatibility, metrics
+from ftlearn.errors import UnknownNameError
 from ftlearn.evaluation.predicting import outputs
 from ftlearn.metrics import Interval
 
@@ -98,7 +99,7 @@ class Report:
     def interval(self, name: str, *, draws: int = 1000, seed: int = 0) -> Interval:
         """One metric with its 95 % bootstrap interval over rows."""
         if name not in self.scores:
-            raise KeyError(f"no metric {name!r}; there are: {', '.join(self.scores)}")
+            raise UnknownNameError(f"no metric {name!r}; there are: {', '.join(self.scores)}")
         return metrics.bootstrap(
             lambda outputs, targets: self.task.metrics(outputs, targets)[name],
             self.outputs,

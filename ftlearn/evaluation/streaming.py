@@ -21,9 +21,10 @@ from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data.columns import Columns
 from ftlearn.data.records import Record, Row
 from ftlearn.data.streams import Format, opened
+from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import predicting
 from ftlearn.evaluation.prediction_file import check_target, written
-from ftlearn.markup import UNSHOWN
+from ftlearn.markup import INVISIBLE
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
@@ -31,7 +32,7 @@ WINDOW = 4096
 CHARACTERS = 8_000_000
 """A window ends early at this many, so that long texts take no more memory than short ones."""
 DIGITS = 6
-ESCAPED = {code: f"\\u{code:04x}" for code in UNSHOWN if code >= 0x7F}
+ESCAPED = {code: f"\\u{code:04x}" for code in INVISIBLE if code >= 0x7F}
 """JSON's own way to write what steers a terminal; it escapes the others, below 0x20, by itself."""
 
 
@@ -177,7 +178,7 @@ def _predict(
     kept = predicting.outputs(model, encoded, task, tokenizer)
     bad = ~np.isfinite(kept).all(axis=-1)
     if bad.any():
-        raise ValueError(
+        raise ArgumentError(
             f"the model's outputs for line {rows[bad.argmax()].line} are {kept[bad][0]}, not "
             "finite: its training diverged or its weights are damaged; train or copy it anew"
         )

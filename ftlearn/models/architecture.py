@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 from torch import nn
 
+from ftlearn.errors import ArgumentError
 from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_first, pool_mean
 
 __all__ = [
@@ -57,7 +58,7 @@ def backbone(model: nn.Module) -> nn.Module:
     """
     base = getattr(model, "base_model", None)
     if not isinstance(base, nn.Module):
-        raise ValueError(f"{type(model).__name__} has no base_model: pass a transformers model")
+        raise ArgumentError(f"{type(model).__name__} has no base_model: pass a transformers model")
     return base
 
 
@@ -71,10 +72,12 @@ def layers(model: nn.Module) -> nn.ModuleList:
         parts = [part for part in module.children() if isinstance(part, nn.ModuleList)]
         stacks = [part for part in parts if len(part) == depth]
         if len(stacks) > 1:
-            raise ValueError(f"{name} keeps its layers in {len(stacks)} lists of parts, no stack")
+            raise ArgumentError(
+                f"{name} keeps its layers in {len(stacks)} lists of parts, no stack"
+            )
         if stacks:
             return stacks[0]
-    raise ValueError(f"no list of {depth} layers found in {name}")
+    raise ArgumentError(f"no list of {depth} layers found in {name}")
 
 
 def keep_layers(model: nn.Module, count: int) -> nn.Module:
@@ -84,7 +87,7 @@ def keep_layers(model: nn.Module, count: int) -> nn.Module:
     """
     stack = layers(model)
     if not 1 <= count <= len(stack):
-        raise ValueError(f"cannot keep {count} layers of {len(stack)}: choose 1 to {len(stack)}")
+        raise ArgumentError(f"cannot keep {count} layers of {len(stack)}: choose 1 to {len(stack)}")
     del stack[count:]
     model.config.num_hidden_layers = count
     for field in ("layer_types", "mlp_layer_types"):  # ModernBERT and Qwen list them one by one
@@ -107,7 +110,9 @@ def freeze(model: nn.Module, *parts: str) -> nn.Module:
         ]
         if not chosen:
             names = sorted({name.rsplit(".", 1)[0] for name, _ in model.named_parameters()})
-            raise ValueError(f"no parameter name contains {part!r}; there are: {', '.join(names)}")
+            raise ArgumentError(
+                f"no parameter name contains {part!r}; there are: {', '.join(names)}"
+            )
         for parameter in chosen:
             parameter.requires_grad_(False)
     return model
@@ -191,7 +196,7 @@ def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
         for last in ("out_proj", "summary"):
             if isinstance(getattr(head, last, None), nn.Linear):
                 return head, last
-    raise ValueError(f"{type(model).__name__} has no linear classification head to replace")
+    raise ArgumentError(f"{type(model).__name__} has no linear classification head to replace")
 
 
 def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:

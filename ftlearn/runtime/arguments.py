@@ -6,6 +6,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+from ftlearn.errors import ArgumentError
+
 
 def whole_number(name: str, value: Any, least: int) -> int:
     """The value as an int; ValueError where it is no whole number of at least ``least``.
@@ -15,10 +17,10 @@ def whole_number(name: str, value: Any, least: int) -> int:
     3
     >>> whole_number("epochs", True, 1)
     Traceback (most recent call last):
-    ValueError: epochs is True: it must be a whole number of at least 1
+    ftlearn.errors.ArgumentError: epochs is True: it must be a whole number of at least 1
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is {value!r}: it must be a whole number of at least {least}")
+        raise ArgumentError(f"{name} is {value!r}: it must be a whole number of at least {least}")
     return int(value)
 
 
@@ -30,10 +32,10 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     0.5
     >>> number("warmup_ratio", "0.5", 0, 1)
     Traceback (most recent call last):
-    ValueError: warmup_ratio is '0.5': it must be a number
+    ftlearn.errors.ArgumentError: warmup_ratio is '0.5': it must be a number
     """
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}: it must be a number")
+        raise ArgumentError(f"{name} is {value!r}: it must be a number")
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}: it must lie between {low} and {high}")
+        raise ArgumentError(f"{name} is {value!r}: it must lie between {low} and {high}")
     return float(value)

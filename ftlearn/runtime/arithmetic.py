@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ftlearn.errors import ArgumentError
 from ftlearn.runtime import device
 
 
@@ -50,7 +51,7 @@ class Arithmetic:
     def of_record(cls, record: dict[str, Any]) -> Arithmetic:
         """What ``record`` gave; ValueError or KeyError where it is not one."""
         if record["attention"] not in (None, "sdpa", "eager"):
-            raise ValueError(f"unknown attention {record['attention']!r}: use sdpa or eager")
+            raise ArgumentError(f"unknown attention {record['attention']!r}: use sdpa or eager")
         onednn, packed = bool(record["onednn"]), bool(record["packed"])
         return cls(device.PRECISIONS[record["dtype"]], record["attention"], onednn, packed)
 

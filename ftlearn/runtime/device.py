@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ftlearn.errors import ArgumentError
+
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Number formats by name; weights stay fp32, only matrix products run in the format."""
 
@@ -42,9 +44,11 @@ def precision(on: torch.device, name: str = "auto") -> torch.dtype | None:
     if name == "auto":
         return _native(on)
     if name not in PRECISIONS:
-        raise ValueError(f"unknown precision {name!r}: use auto, {', '.join(PRECISIONS)}")
+        raise ArgumentError(f"unknown precision {name!r}: use auto, {', '.join(PRECISIONS)}")
     if name == "fp16" and on.type != "cuda":
-        raise ValueError(f"precision 'fp16' needs a CUDA device, not {on.type!r}: use bf16 or fp32")
+        raise ArgumentError(
+            f"precision 'fp16' needs a CUDA device, not {on.type!r}: use bf16 or fp32"
+        )
     return PRECISIONS[name]
 
 

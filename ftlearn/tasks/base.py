@@ -14,6 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from ftlearn.compatibility.window import cut
 from ftlearn.data.batching import Batches, Encoded
+from ftlearn.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from ftlearn.losses import LossSum, count_targets
 from ftlearn.runtime.arguments import whole_number
 
@@ -115,7 +116,7 @@ class Task(ABC):
         names = [self.text] if isinstance(self.text, str) else list(self.text)
         require_columns(dataset, names)
         if len(dataset) == 0:
-            raise ValueError("the data set is empty (0 rows): load one with at least one row")
+            raise ArgumentError("the data set is empty (0 rows): load one with at least one row")
         window = self.window(tokenizer)
         columns = [check_texts(dataset[name], name) for name in names]
         encoding = tokenizer(*columns, verbose=False)
@@ -131,14 +132,14 @@ class Task(ABC):
 def require_columns(dataset: Dataset, names: Sequence[str]) -> None:
     """Raise KeyError for a missing column, naming those that exist; TypeError for another type."""
     if not hasattr(dataset, "column_names"):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"the data is a {type(dataset).__name__}: pass a datasets.Dataset, such as "
             "Dataset.from_pandas(frame)"
         )
     for name in names:
         if name not in dataset.column_names:
             existing = ", ".join(dataset.column_names)
-            raise KeyError(f"the data set has no column {name!r}; it has: {existing}")
+            raise UnknownNameError(f"the data set has no column {name!r}; it has: {existing}")
 
 
 def check_texts(texts: Sequence[Any], column: str) -> list[str]:
@@ -146,7 +147,7 @@ def check_texts(texts: Sequence[Any], column: str) -> list[str]:
     texts = list(texts)
     for row, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(
+            raise ArgumentError(
                 f"row {row} of column {column!r} holds {text!r} instead of a text: "
                 "drop the row or fill it in"
             )
@@ -157,6 +158,6 @@ def training_part(data: Dataset | DatasetDict) -> Dataset:
     """The rows that define a task: the part named train, or the data set itself."""
     if isinstance(data, DatasetDict):
         if "train" not in data:
-            raise KeyError(f"the data has no part 'train'; it has: {', '.join(data)}")
+            raise UnknownNameError(f"the data has no part 'train'; it has: {', '.join(data)}")
         return data["train"]
     return data

@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from ftlearn import losses, metrics
 from ftlearn.compatibility.labels import unknown_labels
 from ftlearn.data.labels import natural_order
+from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task, require_columns, training_part
 
@@ -58,13 +59,13 @@ class Classification(Task):
         class_ids = {label: class_id for class_id, label in enumerate(self.labels)}
         unknown = {str(value) for value in values} - set(class_ids)
         if unknown:
-            raise ValueError(unknown_labels(self.target, unknown, self.labels))
+            raise ArgumentError(unknown_labels(self.target, unknown, self.labels))
         return [class_ids[str(value)] for value in values]
 
     def _check_ids(self, values: list[int | None], count: int) -> None:
         for row, value in enumerate(values):
             if value is None or not 0 <= value < count:
-                raise ValueError(
+                raise ArgumentError(
                     f"row {row} of column {self.target!r} holds the class id {value!r}, "
                     f"which is not in 0..{count - 1}: drop or relabel the row"
                 )
@@ -97,7 +98,7 @@ def classification(
         labels = tuple(sorted({str(value) for value in rows[target]}, key=natural_order))
     present = set(rows[target])
     if len(present) < 2:
-        raise ValueError(
+        raise ArgumentError(
             f"column {target!r} holds one class only ({', '.join(map(repr, present))}): "
             "a classifier needs examples of at least two"
         )
@@ -114,7 +115,7 @@ def require_labels(values: Sequence[Any], column: str) -> None:
     """Raise ValueError at the first row whose label is missing: None, NaN or blank."""
     for row, value in enumerate(values):
         if value is None or value != value or not str(value).strip():
-            raise ValueError(
+            raise ArgumentError(
                 f"row {row} of column {column!r} holds {value!r} instead of a label: "
                 "drop the row or fill it in"
             )

@@ -11,6 +11,7 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn import losses, metrics
+from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task, require_columns, training_part
 
@@ -69,7 +70,7 @@ def regression(
     values = numbers(training_part(data), target)
     scale = float(np.std(values))
     if scale == 0:
-        raise ValueError(f"all values of column {target!r} are {values[0]}: nothing to learn")
+        raise ArgumentError(f"all values of column {target!r} are {values[0]}: nothing to learn")
     return Regression(
         text=text, target=target, max_length=max_length, center=float(np.mean(values)), scale=scale
     )
@@ -81,7 +82,7 @@ def numbers(dataset: Dataset, column: str) -> Sequence[float]:
     result = []
     for row, value in enumerate(dataset[column]):
         if isinstance(value, bool | str) or value is None or not np.isfinite(value):
-            raise ValueError(
+            raise ArgumentError(
                 f"row {row} of column {column!r} holds {value!r} instead of a finite number"
             )
         result.append(float(value))

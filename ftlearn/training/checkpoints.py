@@ -24,7 +24,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ftlearn.errors import FtlearnError
+from ftlearn.errors import ArgumentError, FtlearnError
 from ftlearn.runtime import disk
 from ftlearn.runtime.files import sha256
 from ftlearn.runtime.locking import locked
@@ -68,7 +68,7 @@ class Store:
 
     def __init__(self, folder: str | Path, *, keep: int = 2, seconds: float = 300.0) -> None:
         if keep < 1:
-            raise ValueError(f"keep is {keep}: at least one checkpoint must be kept")
+            raise ArgumentError(f"keep is {keep}: at least one checkpoint must be kept")
         self.folder, self.keep, self.seconds = Path(folder), keep, seconds
 
     def locked(self) -> AbstractContextManager[None]:

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
+from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows
 from ftlearn.models.architecture import PooledClassifier
@@ -143,7 +144,7 @@ class _Validation:
         self, run: Run, history: History, scores: Scorer | None, patience: int | None
     ) -> None:
         if patience is not None and scores is None:
-            raise ValueError(
+            raise ArgumentError(
                 "patience needs validation data: pass a DatasetDict with a part 'valid'"
             )
         self.model, self.history = run.model, history
@@ -191,7 +192,7 @@ def _keeper(
 ) -> Checkpointer | None:
     if checkpoints is None:
         if resume:
-            raise ValueError("resume=True needs the folder of the run: pass checkpoints=folder")
+            raise ArgumentError("resume=True needs the folder of the run: pass checkpoints=folder")
         return None
     store = checkpoints if isinstance(checkpoints, Store) else Store(checkpoints)
     return Checkpointer(store, run, history)

@@ -1,9 +1,9 @@
-"""From a file of somebody's own texts to a fitted model and an honest report.
+"""From a file of your own texts to a fitted model and an honest report.
 
     OUT/  model/  report.html  report.json  history.csv  run.json
 
 ``fit`` does all of ``ftlearn fit``, and ``evaluate`` all of ``ftlearn evaluate``; the command
-line only asks and tells.
+line only reads options and prints.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows of the files of a run against each other, each named by its line."""
+"""Rows of the files of a run that do not fit together, each named by its line."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ LEFT_OUT = "these rows are left out"
 
 
 def against_train(
-    tables: Mapping[str, Table], wanted: Columns, feature: ClassLabel | Value
+    tables: Mapping[str, Table], columns: Columns, feature: ClassLabel | Value
 ) -> dict[str, Table]:
-    """The tables of a run without the rows whose label is none of train's.
+    """The tables of a run without the rows whose label the training file does not have.
 
-    They are refused as rows that cannot be read are. Warns of what may be meant; raises DataError
-    where no row of a file has a label of train.
+    They are rejected like rows that cannot be read. Warns with the labels that may be meant; raises
+    DataError where no row of a file has a label of the training file.
     """
-    rows = {part: rows_of(table, wanted, feature) for part, table in tables.items()}
+    rows = {part: rows_of(table, columns, feature) for part, table in tables.items()}
     compatibility.settle(compatibility.rows_and_labels(rows, fate=LEFT_OUT), stacklevel=3)
     known = feature.names if isinstance(feature, ClassLabel) else None
     return {
-        part: _answerable(table, wanted.label, known, "train") for part, table in tables.items()
+        part: _with_known_labels(table, columns.label, known, "train")
+        for part, table in tables.items()
     }
 
 
-def against_model(table: Table, wanted: Columns, task: Any) -> Table:
+def against_model(table: Table, columns: Columns, task: Any) -> Table:
     """The table of a labelled file without the rows whose label the task does not know.
 
     Warns and raises as ``against_train`` does.
@@ -45,33 +46,34 @@ def against_model(table: Table, wanted: Columns, task: Any) -> Table:
     if known is None:
         return table
     name = Path(table.report.path).name
-    rows = rows_of(table, wanted, None)
-    found = compatibility.rows_and_labels({name: rows}, fate=LEFT_OUT)
+    rows = rows_of(table, columns, None)
+    findings = compatibility.rows_and_labels({name: rows}, fate=LEFT_OUT)
     counts = Counter(rows.labels)
-    found += labels.unseen(name, counts, known, by="the model", fate=LEFT_OUT)
-    compatibility.settle(found, stacklevel=3)
-    return _answerable(table, wanted.label, known, "the model")
+    findings += labels.unseen(name, counts, known, by="the model", fate=LEFT_OUT)
+    compatibility.settle(findings, stacklevel=3)
+    return _with_known_labels(table, columns.label, known, "the model")
 
 
-def rows_of(table: Table, wanted: Columns, feature: ClassLabel | Value | None) -> Rows:
+def rows_of(table: Table, columns: Columns, feature: ClassLabel | Value | None) -> Rows:
     """The rows of a table for comparison; without labels where these are numbers."""
     name = Path(table.report.path).name
     places = [f"on line {line} of {name}" for line in table.lines]
-    classes = None if isinstance(feature, Value) else table.columns[wanted.label]
-    return Rows(same_columns([table.columns[text] for text in wanted.text]), classes, places)
+    texts = same_columns([table.columns[text] for text in columns.text])
+    classes = None if isinstance(feature, Value) else table.columns[columns.label]
+    return Rows(texts, classes, places)
 
 
-def _answerable(table: Table, label: str, known: list[str] | None, by: str) -> Table:
-    """The table without the rows whose label is not known, or, for None, is no number."""
-    refused = []
+def _with_known_labels(table: Table, label: str, known: list[str] | None, source: str) -> Table:
+    """The table without the rows whose label is not known, or, where that is None, no number."""
+    rejected = []
     for line, value in zip(table.lines, table.columns[label], strict=True):
         if known is None and parse_number(value) is None:
-            refused.append(Rejected(line, f"{label!r} is {value!r}, not a number as in {by}"))
+            rejected.append(Rejected(line, f"{label!r} is {value!r}, not a number as in {source}"))
         elif known is not None and value not in known:
-            refused.append(
-                Rejected(line, f"{label!r} is {value!r}, a label that {by} does not have")
+            rejected.append(
+                Rejected(line, f"{label!r} is {value!r}, a label that {source} does not have")
             )
-    kept = table.without(refused) if refused else table
-    if not kept.lines:
-        raise DataError(f"no row can be used. {kept.report}")
-    return kept
+    accepted = table.without(rejected) if rejected else table
+    if not accepted.lines:
+        raise DataError(f"no row can be used. {accepted.report}")
+    return accepted

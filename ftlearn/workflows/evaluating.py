@@ -11,17 +11,18 @@ from datasets import Dataset
 
 from ftlearn import compatibility, evaluation, models
 from ftlearn.data import ReadReport
+from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import Report
 from ftlearn.tasks import Task
 from ftlearn.tasks.reading import as_rows, table_for
 from ftlearn.workflows.agreeing import against_model
 from ftlearn.workflows.plan import check_device
-from ftlearn.workflows.summary import noted, scores, versions
+from ftlearn.workflows.summary import record_warnings, scores, versions
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A model's report on one file, how the file was read, and what was warned of."""
+    """A model's report on one file, how the file was read, and the warnings on the way."""
 
     path: Path
     read: ReadReport
@@ -29,7 +30,7 @@ class Scored:
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """For JSON: the file's name, rows, what was refused, metrics with intervals, notes."""
+        """For JSON: the file's name, rows, refused rows, metrics with intervals, and notes."""
         return {
             "file": self.path.name,
             "rows": self.read.rows,
@@ -57,8 +58,11 @@ def evaluate(
     warning. Raises ModelError, and DataError for files that cannot be read or have no label that
     the model knows, before anything is measured.
     """
-    given = {"text": text, "label": label, "device": device, "progress": progress}
-    return list(scored_one_by_one(folder, paths, **given, **reading))
+    return list(
+        scored_one_by_one(
+            folder, paths, text=text, label=label, device=device, progress=progress, **reading
+        )
+    )
 
 
 def scored_one_by_one(
@@ -71,11 +75,11 @@ def scored_one_by_one(
     progress: bool = False,
     **reading: str | None,
 ) -> Iterator[Scored]:
-    """What ``evaluate`` gives, each file's report as soon as it is there.
+    """``evaluate`` one file at a time: each report as soon as it is measured.
 
     All files are read, and their labels compared with the model's, before the first is measured:
-    a name that was mistyped must not cost the scores of the others. ``reading`` holds delimiter,
-    encoding and the like, as ``data.read`` takes them.
+    a mistyped name must not cost the scores of the others. ``reading`` holds delimiter, encoding
+    and the like, as ``data.read`` takes them.
     """
     check_device(device)
     model, tokenizer, task = models.load_finetuned(folder, device)
@@ -83,36 +87,38 @@ def scored_one_by_one(
     paths = [paths] if isinstance(paths, str | Path) else paths
     files = [_read(Path(path), task, tokenizer, reading) for path in paths]
     for path, dataset, read, notes in files:
-        with noted() as more:
+        with record_warnings() as later_notes:
             report = evaluation.report_on(model, dataset, task, tokenizer, progress=progress)
-        yield Scored(path, read, report, [*notes, *more])
+        yield Scored(path, read, report, [*notes, *later_notes])
 
 
 def _read(
     path: Path, task: Task, tokenizer: Any, reading: dict[str, str | None]
 ) -> tuple[Path, Dataset, ReadReport, list[str]]:
-    """A labelled file's rows that the model can be scored on, and what was warned of."""
-    with noted() as notes:
-        table, wanted = table_for(task, path, **reading)
-        table = against_model(table, wanted, task)
-        dataset = as_rows(table, wanted)
-        known = compatibility.texts_and_tokenizer({path.name: dataset}, task, tokenizer)
-        compatibility.settle(known)
+    """A labelled file's rows that the model can be scored on, and the warnings on the way."""
+    with record_warnings() as notes:
+        table, columns = table_for(task, path, **reading)
+        table = against_model(table, columns, task)
+        dataset = as_rows(table, columns)
+        findings = compatibility.texts_and_tokenizer({path.name: dataset}, task, tokenizer)
+        compatibility.settle(findings)
     return path, dataset, table.report, notes
 
 
 def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None) -> Task:
     """The task on columns of other names; ValueError for one text where the task reads a pair."""
-    wanted = 1 if isinstance(task.text, str) else len(task.text)
-    if text and len(text) != wanted:
-        raise ValueError(
-            f"the model reads {wanted} text column{'s' * (wanted > 1)}, and {len(text)} were "
+    count = 1 if isinstance(task.text, str) else len(task.text)
+    if text and len(text) != count:
+        raise ArgumentError(
+            f"the model reads {count} text column{'s' * (count > 1)}, and {len(text)} were "
             f"named: {', '.join(text)}"
         )
-    named = (text[0] if wanted == 1 else tuple(text)) if text else task.text
-    return replace(task, text=named, target=label or task.target)
+    columns = task.text
+    if text:
+        columns = text[0] if count == 1 else tuple(text)
+    return replace(task, text=columns, target=label or task.target)
 
 
 def as_json(scored: Sequence[Scored]) -> dict[str, Any]:
     """What ``ftlearn evaluate --json`` writes."""
-    return {"files": [each.summary() for each in scored], "versions": versions()}
+    return {"files": [file.summary() for file in scored], "versions": versions()}

@@ -1,4 +1,4 @@
-"""``fit``: read, cut, train, measure, save; every step restartable, every number written down."""
+"""``fit``: read, split, train, measure, save; every step can be resumed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from ftlearn.training.history import History
 from ftlearn.training.resuming import INTERRUPTED
 from ftlearn.workflows import html
 from ftlearn.workflows.folder import RunFolder, strict, write_json
-from ftlearn.workflows.keeping import alone, check_space, kept_for_later
+from ftlearn.workflows.keeping import check_space, explain_full_disk, locked_by_main
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts, read_parts
-from ftlearn.workflows.summary import Result, history_table, noted, summary
+from ftlearn.workflows.summary import Result, history_table, record_warnings, summary
 
 DONE, FINISHED_BEFORE = "done", "finished before"
-Teller = Callable[[str], None]
+Log = Callable[[str], None]
+"""Takes one line for the person at the terminal."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended (``state``) and what came of it, where it came to its end."""
+    """How a run ended (``state``), and its results where it reached the end."""
 
     state: str
     history: History | None = None
@@ -43,116 +44,135 @@ class Outcome:
     summary: dict[str, Any] | None = None
 
 
-def fit(plan: Plan, *, resume: bool = False, tell: Teller = lambda line: None) -> Outcome:
-    """Carry out a plan; ``tell`` gets each line that a person at a terminal should read.
+def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Outcome:
+    """Carry out a plan; ``log`` gets each line that a person at a terminal should read.
 
-    ``resume=True`` goes on with a run that was interrupted, and does nothing where it is
-    finished. Under ``torchrun`` each process trains its share and the first one writes.
+    ``resume=True`` continues a run that was interrupted, and does nothing where it is finished.
+    Under ``torchrun`` each process trains on its share and the first one writes.
 
     Raises DataError, ModelError, RunError, BusyError, TooLargeError, CheckpointError and
     DivergedError, each with its remedy; before training has begun nothing is written.
     """
     start, folder = time.perf_counter(), RunFolder(Path(plan.out))
-    with distributed.process_group(), alone(folder), noted() as notes:
-        tell = tell if distributed.is_main() else _silent
-        if distributed.is_main():
+    with distributed.process_group(), locked_by_main(folder), record_warnings() as notes:
+        main = distributed.is_main()
+        log = log if main else _silent
+        if main:
             folder.check_free(resume=resume)
-        parts = read_parts(plan.files, seed=plan.config.seed)
-        task = _task(plan, parts)
-        _tell_data(plan, parts, task, tell)
+        parts, task = _read(plan, log)
         if resume and folder.finished:
-            if distributed.is_main():
-                folder.begin(_asked(plan))
+            if main:
+                folder.begin(_request(plan))
             return Outcome(FINISHED_BEFORE)
-        model, tokenizer = _load(plan, task, parts, tell)
+        model, tokenizer = _load(plan, task, parts, log)
         check_space(folder, model, plan.config, rows=len(parts.data["train"]))
-        resumed = folder.begin(_asked(plan)) if distributed.is_main() else 0
-        saving = {"checkpoints": folder.checkpoints, "resume": resume}
-        given = (model, parts.data, task, tokenizer, plan.config)
-        history = training.train(*given, patience=plan.patience, **saving)
+        resumed = folder.begin(_request(plan)) if main else 0
+        history = _train(plan, model, tokenizer, task, parts, resume=resume)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
-        valid, test = (
-            report_on(model, parts.data[part], task, tokenizer, shared=True)
-            for part in ("valid", "test")
-        )
-        whole = sharding.unsharded_copy(model)
-        if not distributed.is_main():
+        valid = report_on(model, parts.data["valid"], task, tokenizer, shared=True)
+        test = report_on(model, parts.data["test"], task, tokenizer, shared=True)
+        unsharded = sharding.unsharded_copy(model)
+        if not main:
             return Outcome(DONE, history, test)
         result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes)
-        facts = summary(result, start=start, resumed=resumed)
-        return _kept(folder, Outcome(DONE, history, test, facts), (whole, tokenizer, task))
+        outcome = Outcome(DONE, history, test, summary(result, start=start, resumed=resumed))
+        _save(folder, outcome, unsharded, tokenizer, task)
+        return outcome
 
 
 def _silent(line: str) -> None:
     """For the processes that are not the first."""
 
 
-def _asked(plan: Plan) -> dict[str, Any]:
+def _request(plan: Plan) -> dict[str, Any]:
     """What must be the same when a run is resumed."""
     return {"configuration": plan.settings(), "data": plan.files.sha256()}
 
 
-def _task(plan: Plan, parts: Parts) -> Task:
+def _read(plan: Plan, log: Log) -> tuple[Parts, Task]:
+    """The rows by part, and the task that the labels of the training file make."""
     files = plan.files
+    parts = read_parts(files, seed=plan.config.seed)
     label = parts.data["train"].features[files.label]
     make = classification if isinstance(label, ClassLabel) else regression
     text = files.text[0] if len(files.text) == 1 else files.text
-    return make(parts.data, text=text, target=files.label, max_length=plan.max_length)
+    task = make(parts.data, text=text, target=files.label, max_length=plan.max_length)
+    _log_data(files.text, parts, task, log)
+    return parts, task
 
 
-def _load(plan: Plan, task: Task, parts: Parts, tell: Teller) -> tuple[nn.Module, Any]:
-    """Model and tokenizer, which read the texts and have the window that the plan asks for."""
-    # A sharded model is loaded beside the devices, whose memory may not hold all of it.
-    place = "cpu" if plan.shard else plan.device
-    model, tokenizer = models.load(
-        plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=place
-    )
-    found = compatibility.task_and_window(task, model, tokenizer)
-    found += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
-    compatibility.settle(found)
-    if plan.shard:
-        sharding.shard(model)
-    device = runtime.device_of(model)
-    numbers = autotune.training(model, device)
-    millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()
-    tell(
-        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type}, "
-        f"{threads} thread{'s' * (threads > 1)}, in {numbers}"
-    )
-    return model, tokenizer
-
-
-def _tell_data(plan: Plan, parts: Parts, task: Task, tell: Teller) -> None:
+def _log_data(texts: tuple[str, ...], parts: Parts, task: Task, log: Log) -> None:
     for report in parts.reports.values():
-        tell(str(report))
+        log(str(report))
     labels = getattr(task, "labels", None)
-    of = f"one of {len(labels)} labels ({_few(labels)})" if labels else "a number"
-    tell(f"task: {' and '.join(plan.files.text)} → {plan.files.label}, {of}")
+    target = f"one of {len(labels)} labels ({_few(labels)})" if labels else "a number"
+    log(f"task: {' and '.join(texts)} → {task.target}, {target}")
     rows = ", ".join(f"{len(part)} {name}" for name, part in parts.data.items())
     cut = f" ({' and '.join(parts.cut)} cut from the training file)" if parts.cut else ""
-    tell(f"rows: {rows}{cut}")
+    log(f"rows: {rows}{cut}")
 
 
 def _few(labels: tuple[str, ...], most: int = 8) -> str:
     return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
 
 
-def _kept(folder: RunFolder, outcome: Outcome, fitted: tuple[nn.Module, Any, Task]) -> Outcome:
-    """Write scores and report, and then the model: a disk may be full, and it is the largest."""
-    with kept_for_later(folder, fitted[0], outcome.history):
-        _write(folder, outcome.summary, outcome.history, outcome.report)
-        save(*fitted, folder.model)
-    folder.end()
-    return outcome
-
-
-def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Report) -> None:
-    """Everything but the model."""
-    write_text(
-        folder.out / "history.csv", history_table(history).to_csv(index=False, lineterminator="\n")
+def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, Any]:
+    """Model and tokenizer, after a check that they can read the texts at the length asked for."""
+    # A sharded model is loaded beside the devices, whose memory may not hold all of it.
+    device = "cpu" if plan.shard else plan.device
+    model, tokenizer = models.load(
+        plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=device
     )
-    facts = strict(facts)
-    page = html.report_page(facts, history, test, title=facts["title"])
+    findings = compatibility.task_and_window(task, model, tokenizer)
+    findings += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
+    compatibility.settle(findings)
+    if plan.shard:
+        sharding.shard(model)
+    _log_model(plan, model, log)
+    return model, tokenizer
+
+
+def _log_model(plan: Plan, model: nn.Module, log: Log) -> None:
+    device = runtime.device_of(model)
+    arithmetic = autotune.training(model, device)
+    millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()
+    log(
+        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type}, "
+        f"{threads} thread{'s' * (threads > 1)}, in {arithmetic}"
+    )
+
+
+def _train(
+    plan: Plan, model: nn.Module, tokenizer: Any, task: Task, parts: Parts, *, resume: bool
+) -> History:
+    return training.train(
+        model,
+        parts.data,
+        task,
+        tokenizer,
+        plan.config,
+        patience=plan.patience,
+        checkpoints=RunFolder(Path(plan.out)).checkpoints,
+        resume=resume,
+    )
+
+
+def _save(
+    folder: RunFolder, outcome: Outcome, model: nn.Module, tokenizer: Any, task: Task
+) -> None:
+    """Write the reports, then the model: it is the largest, and the disk may be full."""
+    with explain_full_disk(folder, model, outcome.history):
+        _write(folder, outcome)
+        save(model, tokenizer, task, folder.model)
+    folder.end()
+
+
+def _write(folder: RunFolder, outcome: Outcome) -> None:
+    """Everything but the model."""
+    history = history_table(outcome.history).to_csv(index=False, lineterminator="\n")
+    write_text(folder.out / "history.csv", history)
+    facts = strict(outcome.summary)
+    page = html.report_page(facts, outcome.history, outcome.report, title=facts["title"])
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)

@@ -1,4 +1,4 @@
-"""The folder of a run: never overwritten, and resumed only by the run that it belongs to."""
+"""The folder of a run: never overwritten, and resumed only with the same settings and data."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ftlearn.runtime.locking import NAME, locked
 from ftlearn.training.checkpoints import Store
 
 ENDED = "ended"
-"""What the record says of a run whose model was written, wherever that is moved to later."""
+"""Key of the record that says that the model was written, wherever it is moved to later."""
 
 REPORT_BYTES = 20_000_000
-"""Room for report, history and tokenizer: far more than most take."""
+"""Space for report, history and tokenizer: far more than most take."""
 
 
 class RunError(FtlearnError, ValueError):
-    """A run that cannot begin or go on as it was asked; the message holds the remedy."""
+    """A run that cannot start or resume as requested; the message holds the remedy."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class RunFolder:
 
     @property
     def record(self) -> Path:
-        """What the run was asked to do, written before training."""
+        """The settings and data of the run, written before training."""
         return self.out / "run.json"
 
     @property
     def report(self) -> Path:
-        """What came of it."""
+        """Scores, cost and settings, written at the end."""
         return self.out / "report.json"
 
     @property
@@ -50,18 +50,18 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where training can go on; removed when the run is finished."""
+        """What training resumes from; removed when the run is finished."""
         return self.out / "checkpoints"
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its end: its report and its model are written."""
+        """Whether the run has ended: its report and its model were written."""
         if not self.report.is_file():
             return False
-        return self.model.is_dir() or bool(self.earlier().get(ENDED))
+        return self.model.is_dir() or bool(self.read_record().get(ENDED))
 
     def locked(self) -> AbstractContextManager[None]:
-        """A context in which no other process may work on this run; BusyError names who does."""
+        """A context in which no other process works on this run; BusyError names one that does."""
         self._check_no_file()
         return locked(self.out)
 
@@ -70,66 +70,69 @@ class RunFolder:
             raise RunError(f"{self.out} is a file: choose the name of a folder for `out`")
 
     def check_free(self, *, resume: bool) -> None:
-        """Raise RunError where ``out`` is taken and not a run to be resumed."""
+        """Raise RunError where ``out`` is not empty and no run to be resumed."""
         self._check_no_file()
-        own = {self.out / NAME, unfinished(self.record)}  # left where a run was killed as it began
-        taken = self.out.is_dir() and any(place not in own for place in self.out.iterdir())
+        leftovers = {self.out / NAME, unfinished(self.record)}  # of a run that was killed at once
+        taken = self.out.is_dir() and any(path not in leftovers for path in self.out.iterdir())
         if taken and not self.record.is_file():
             raise RunError(f"{self.out} holds other files already: choose a new folder for `out`")
         if taken and not resume:
             state = "a finished run" if self.finished else "a run that is not finished"
-            remedy = "" if self.finished else "go on with it by resume=True, or "
+            remedy = "" if self.finished else "continue it with resume=True, or "
             raise RunError(
                 f"{self.out} holds {state}, which is never overwritten: {remedy}choose another "
                 "folder for `out`"
             )
 
     def check_space(self, checkpoints: int, checkpoint: int, model: int) -> None:
-        """Raise RunError where so many checkpoints, and a model, do not fit on the disk."""
+        """Raise RunError where that many checkpoints, and a model, do not fit on the disk.
+
+        ``checkpoint`` and ``model`` are sizes in bytes.
+        """
         total = checkpoints * checkpoint + model + REPORT_BYTES
         taken = Store(self.checkpoints).bytes()
-        largest = max(model, checkpoint * bool(checkpoints))
-        why = disk.shortage(self.out, total, largest, taken=taken)
-        if why:
+        largest = max(model, checkpoint) if checkpoints else model
+        reason = disk.shortage(self.out, total, largest, taken=taken)
+        if reason:
             raise RunError(
                 f"the run does not fit into {self.out}, with checkpoints ({checkpoints} times "
-                f"{disk.megabytes(checkpoint)}) and a model of {disk.megabytes(model)}: {why}. "
+                f"{disk.megabytes(checkpoint)}) and a model of {disk.megabytes(model)}: {reason}. "
                 "Make room, or choose a folder on another disk for `out`"
             )
 
-    def begin(self, asked: Mapping[str, Any]) -> int:
-        """Note what is asked, and return how often the run was resumed until now, this time too.
+    def begin(self, request: Mapping[str, Any]) -> int:
+        """Record settings and data; returns how often the run was resumed, this time included.
 
-        Raises RunError, naming every difference, where the folder was begun with other settings
+        Raises RunError, naming every difference, where the run was started with other settings
         or other data.
         """
         if not self.record.is_file():
             self.out.mkdir(parents=True, exist_ok=True)
-            write_json(self.record, {**asked, "resumed": 0})
+            write_json(self.record, {**request, "resumed": 0})
             return 0
-        before = self.earlier()
+        record = self.read_record()
         differences = [
-            f"{name} was {then!r} and is {now!r}"
-            for section, what in asked.items()
-            for name, then, now in _changes(before.get(section), strict(what), section)
+            f"{name} was {before!r} and is {now!r}"
+            for section, values in request.items()
+            for name, before, now in _changes(record.get(section), strict(values), section)
         ]
         if differences:
             raise RunError(
-                f"resume=True goes on with the run in {self.out}, but it was begun differently: "
+                f"resume=True continues the run in {self.out}, but it was started differently: "
                 f"{'; '.join(differences)}. Give the same settings and data, or another `out`"
             )
         if self.finished:
             Store(self.checkpoints).clear()
-        resumed = before["resumed"] + (not self.finished)
-        write_json(self.record, {**before, **asked, "resumed": resumed})
+        resumed = record["resumed"] + (not self.finished)
+        write_json(self.record, {**record, **request, "resumed": resumed})
         return resumed
 
     def end(self) -> None:
-        """Note that all is written, and remove what only an unfinished run needs."""
-        write_json(self.record, {**self.earlier(), ENDED: True})
+        """Record that everything is written, and remove what only an unfinished run needs."""
+        write_json(self.record, {**self.read_record(), ENDED: True})
         Store(self.checkpoints).clear()
 
-    def earlier(self) -> dict[str, Any]:
+    def read_record(self) -> dict[str, Any]:
         """The record of the run; RunError where it cannot be read."""
         try:
             record = json.loads(self.record.read_text(encoding="utf-8"))
@@ -143,25 +146,25 @@ class RunFolder:
 def _changes(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:
     if isinstance(before, dict) and isinstance(now, dict):
         keys = list(dict.fromkeys([*now, *before]))
-        found = [(key, before.get(key), now.get(key)) for key in keys]
-        return [(_named(name, key), a, b) for key, a, b in found if a != b]
+        pairs = [(key, before.get(key), now.get(key)) for key in keys]
+        return [(_setting(name, key), old, new) for key, old, new in pairs if old != new]
     return [] if before == now else [(name, before, now)]
 
 
-def _named(section: str, key: str) -> str:
+def _setting(section: str, key: str) -> str:
     return f"the {key} data (sha256)" if section == "data" else key
 
 
 def strict(value: Any) -> Any:
-    """The value as strict JSON can hold it: numbers that are none become null.
+    """The value as strict JSON can hold it: NaN and infinity become None.
 
     >>> strict({"r2": float("nan"), "rows": (1, 2)})
     {'r2': None, 'rows': [1, 2]}
     """
     if isinstance(value, Mapping):
-        return {str(key): strict(each) for key, each in value.items()}
+        return {str(key): strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [strict(each) for each in value]
+        return [strict(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

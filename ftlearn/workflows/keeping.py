@@ -1,4 +1,4 @@
-"""That a run is alone in its folder, fits on the disk, and keeps its scores when it is full."""
+"""A run has its folder to itself, fits on the disk, and keeps its scores when the disk is full."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ftlearn.training.resuming import checkpoint_bytes, expected
 from ftlearn.workflows.folder import RunError, RunFolder
 
 
-def alone(folder: RunFolder) -> AbstractContextManager[None]:
+def locked_by_main(folder: RunFolder) -> AbstractContextManager[None]:
     """A context in which no other run works in the folder; of several ranks the main one locks."""
     return folder.locked() if distributed.is_main() else nullcontext()
 
 
 def check_space(folder: RunFolder, model: nn.Module, config: TrainConfig, *, rows: int) -> None:
-    """Raise RunError where what a run on so many rows will write does not fit on the disk."""
+    """Raise RunError where what a run on ``rows`` rows will write does not fit on the disk."""
     if not distributed.is_main():
         return
     updates = -(-rows // config.batch_size)
@@ -30,37 +30,39 @@ def check_space(folder: RunFolder, model: nn.Module, config: TrainConfig, *, row
 
 
 def model_bytes(model: nn.Module) -> int:
-    """What the weights take on the disk, tied ones once.
+    """Bytes that the weights take on the disk; tied ones count once.
 
     >>> model_bytes(nn.Linear(10, 10, bias=False))
     400
     """
-    return sum(each.numel() * each.element_size() for each in model.parameters())
+    return sum(weight.numel() * weight.element_size() for weight in model.parameters())
 
 
 @contextmanager
-def kept_for_later(folder: RunFolder, model: nn.Module, history: History) -> Iterator[None]:
-    """A context in which a full disk becomes a RunError that says what is kept and how to go on."""
+def explain_full_disk(folder: RunFolder, model: nn.Module, history: History) -> Iterator[None]:
+    """A context in which a full disk becomes a RunError: what is kept, and how to resume."""
     try:
         yield
     except Exception as error:
         if not disk.is_full(error):
             raise
         size = model_bytes(model)
-        why = disk.shortage(folder.out, size, size) or str(error)
+        reason = disk.shortage(folder.out, size, size) or str(error)
         raise RunError(
-            f"the model cannot be written into {folder.out}: {why}. {_kept(folder, history)}"
+            f"the model cannot be written into {folder.out}: {reason}. {_kept(folder, history)}"
         ) from error
 
 
 def _kept(folder: RunFolder, history: History) -> str:
     names = ("report.html", "report.json", "history.csv")
-    kept = [name for name in names if (folder.out / name).is_file()]
+    files = [name for name in names if (folder.out / name).is_file()]
     number = Store(folder.checkpoints).last_number()
     if not number:
-        kept = f"Kept: {', '.join(kept) or 'nothing'}"
-        return f"{kept}; no checkpoint: begin again with a folder on another disk for `out`"
-    whole = number == history.steps[-1].number
-    rest = "writes the model without training again" if whole else f"goes on from update {number}"
-    kept = ", ".join([*kept, f"the checkpoint of update {number}"])
-    return f"Kept: {kept}; make room, and the same run with resume=True {rest}"
+        return (
+            f"Kept: {', '.join(files) or 'nothing'}; no checkpoint: start again with a folder on "
+            "another disk for `out`"
+        )
+    trained = number == history.steps[-1].number
+    rest = "writes the model without training again" if trained else f"continues at update {number}"
+    files.append(f"the checkpoint of update {number}")
+    return f"Kept: {', '.join(files)}; make room, and the same run with resume=True {rest}"

@@ -1,4 +1,4 @@
-"""What is to be done: which files, which model, which settings."""
+"""The settings of a run: which files, which model, how it is trained."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from ftlearn.config import TrainConfig
 from ftlearn.data.errors import close_match
+from ftlearn.errors import ArgumentError
 from ftlearn.models.pooling import POOLINGS
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.files import sha256
@@ -22,16 +23,16 @@ KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
 class Files:
     """Where the rows are and how to read them; see ``data.read``.
 
-    text       the text column, or two for a pair of texts
-    valid, test  files of their own, of which rows with a label that ``train`` does not have are
-                refused; where one is missing, a tenth of ``train`` takes its place
-    task       classification, regression, or auto: what the labels look like
-    drop_rare  labels with fewer rows than this in ``train`` are left out, in all files
+    text        the text column, or two for a pair of texts
+    valid, test  files for validation and test; their rows with a label that ``train`` does not
+                have are refused. Where one is missing, a tenth of ``train`` takes its place
+    task        classification, regression, or auto: what the labels look like
+    drop_rare   labels with fewer rows than this in ``train`` are left out, in all files
 
     >>> Files(train="notes.csv", task="clasification")
     Traceback (most recent call last):
-    ValueError: unknown task 'clasification': use auto, classification, regression. Did you mean
-    'classification'?
+    ftlearn.errors.ArgumentError: unknown task 'clasification': use auto, classification,
+    regression. Did you mean 'classification'?
     """
 
     train: str | Path
@@ -49,16 +50,16 @@ class Files:
         text = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         object.__setattr__(self, "text", text)
         if self.drop_rare < 0:
-            raise ValueError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
+            raise ArgumentError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
         if self.task not in KINDS:
             hint = close_match(self.task, KINDS)
-            raise ValueError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
+            raise ArgumentError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
 
     @property
-    def given(self) -> dict[str, Path]:
-        """The files by the part they are."""
-        named = {"train": self.train, "valid": self.valid, "test": self.test}
-        return {part: Path(name) for part, name in named.items() if name is not None}
+    def paths(self) -> dict[str, Path]:
+        """The files by part: train, and valid and test where there are such files."""
+        files = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {part: Path(file) for part, file in files.items() if file is not None}
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -71,24 +72,24 @@ class Files:
 
     def sha256(self) -> dict[str, str]:
         """The fingerprint of each file, by part."""
-        return {part: sha256(path) for part, path in self.given.items()}
+        return {part: sha256(path) for part, path in self.paths.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A whole run of ``fit``.
+    """One run of ``fit``.
 
     out         the folder for everything that is written
     checkpoint  the pretrained model: a name or a folder, as ``models.load`` takes it
     pooling     pretrained, mean or first; only with pretrained can transformers.pipeline open
                 the saved model
-    max_length  tokens that are read of each text
-    patience    evaluations without a better one before training stops early; None never stops
-    shard       under ``torchrun``, spread the weights over the devices instead of copying them
+    max_length  tokens read of each text; the rest is cut
+    patience    evaluations without improvement before training stops early; None never stops
+    shard       under ``torchrun``, shard the weights over the devices instead of copying them
 
     >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
     Traceback (most recent call last):
-    ValueError: unknown pooling 'max': use pretrained, mean, first
+    ftlearn.errors.ArgumentError: unknown pooling 'max': use pretrained, mean, first
     """
 
     files: Files
@@ -103,7 +104,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.pooling not in ("pretrained", *POOLINGS):
-            raise ValueError(
+            raise ArgumentError(
                 f"unknown pooling {self.pooling!r}: use pretrained, {', '.join(POOLINGS)}"
             )
         for name, least in (("max_length", 8), ("patience", 1)):
@@ -130,18 +131,18 @@ class Plan:
 
 
 def check_device(name: str | None) -> None:
-    """Raise ValueError for a device that torch does not know or that is not here.
+    """Raise ValueError for a device that torch does not know or that this machine lacks.
 
     >>> check_device("gpu")
     Traceback (most recent call last):
-    ValueError: unknown device 'gpu': use cpu, cuda or mps
+    ftlearn.errors.ArgumentError: unknown device 'gpu': use cpu, cuda or mps
     """
     try:
         kind = torch.device(name or "cpu").type
     except RuntimeError:
-        raise ValueError(f"unknown device {name!r}: use cpu, cuda or mps") from None
+        raise ArgumentError(f"unknown device {name!r}: use cpu, cuda or mps") from None
     lacking = (kind == "cuda" and not torch.cuda.is_available()) or (
         kind == "mps" and not torch.backends.mps.is_available()
     )
     if lacking:
-        raise ValueError(f"there is no device {name!r} here: leave it out to take the best one")
+        raise ArgumentError(f"there is no device {name!r} here: leave it out to take the best one")

@@ -1,4 +1,4 @@
-"""The three parts of a run: read strictly, cut where a file is missing, checked for leaks."""
+"""Train, valid and test of a run: read strictly, split off where missing, checked for leaks."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from ftlearn.workflows.folder import RunError
 from ftlearn.workflows.plan import KINDS, Files
 
 SHARE = 0.1
-"""Of the training file, for each part that has no file of its own."""
+"""Share of the training file for each part that has no file of its own."""
 GROUP = "ftlearn same text"
+"""Name of the column that holds equal texts together in the split; removed afterwards."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows by part, and what each file gave.
+    """The rows by part, and how each file was read.
 
-    ``cut`` names the parts that were cut from the training file; ``repeated`` counts its rows
-    whose text stands in it more than once; ``left_out`` has the rows of each rare label.
+    ``cut`` names the parts that were split off the training file; ``repeated`` counts its rows
+    whose text stands in it more than once; ``left_out`` counts the rows of each rare label.
     """
 
     data: DatasetDict
@@ -40,32 +41,35 @@ class Parts:
 
 
 def read_parts(files: Files, *, seed: int) -> Parts:
-    """Read the files and cut off what is missing; the classes are those of the training file.
+    """Read the files and split off what is missing; the classes are those of the training file.
 
-    The cut is stratified by class, the same for any order of the rows, and equal texts (case and
-    white space aside) stay in one part. Rows of the other files with a label that the training
-    file does not have are refused. Warns of what may not fit together (``runs.agreeing``). Raises
-    DataError for files that cannot be read or have no label in common, and RunError where there
-    are too few rows.
+    The split is stratified by class, the same for any order of the rows, and equal texts (case
+    and white space aside) stay in one part. Rows of the other files with a label that the training
+    file does not have are refused. Warns of rows that do not fit together
+    (``workflows.agreeing``). Raises DataError for files that cannot be read or have no label in
+    common, and RunError where there are too few rows.
     """
-    wanted = Columns.of(files.text, files.label, KINDS[files.task])
-    tables = {part: read_table(path, wanted, **files.reading) for part, path in files.given.items()}
+    columns = Columns.of(files.text, files.label, KINDS[files.task])
+    tables = {
+        part: read_table(path, columns, **files.reading) for part, path in files.paths.items()
+    }
     train = tables["train"]
-    feature = label_feature(train.columns[files.label], wanted.kind, train.lines)
-    tables = against_train(tables, wanted, feature)
-    data = {part: to_dataset(table, wanted, feature) for part, table in tables.items()}
-    data, left_out = _without_rare(data, files) if files.drop_rare else (data, {})
-    together = _repeated(same_texts(data["train"], files.text))
+    feature = label_feature(train.columns[files.label], columns.kind, train.lines)
+    tables = against_train(tables, columns, feature)
+    data = {part: to_dataset(table, columns, feature) for part, table in tables.items()}
+    left_out: dict[str, int] = {}
+    if files.drop_rare:
+        data, left_out = _without_rare(data, files)
+    groups = _repeated(same_texts(data["train"], files.text))
     cut = tuple(part for part in ("valid", "test") if part not in data)
     if cut:
-        data = {**_cut(data["train"], together, cut, files, seed=seed), **_without(data, "train")}
-    order = [part for part in ("train", "valid", "test") if part in data]
+        data = data | _cut(data["train"], groups, cut, files, seed=seed)
     return Parts(
-        DatasetDict({part: data[part] for part in order}),
-        {part: table.report for part, table in tables.items()},
-        cut,
-        sum(text is not None for text in together),
-        left_out,
+        data=DatasetDict({part: data[part] for part in ("train", "valid", "test")}),
+        reports={part: table.report for part, table in tables.items()},
+        cut=cut,
+        repeated=sum(text is not None for text in groups),
+        left_out=left_out,
     )
 
 
@@ -85,10 +89,10 @@ def _without_rare(
 
 
 def _repeated(texts: list[str]) -> list[str | None]:
-    """The texts that stand there more than once, and None for the others.
+    """Each text that occurs more than once, and None in place of the others.
 
-    A group has the name of its text, not of a row: the cut goes by what a row holds, so with a
-    number it would change with the order of the rows.
+    A group is named by its text, not by a number: the split depends on what a row holds, so with
+    a number it would change with the order of the rows.
 
     >>> _repeated(["a", "b", "a"])
     ['a', None, 'a']
@@ -97,28 +101,26 @@ def _repeated(texts: list[str]) -> list[str | None]:
     return [text if times[text] > 1 else None for text in texts]
 
 
-def _without(data: dict[str, Dataset], name: str) -> dict[str, Dataset]:
-    return {part: rows for part, rows in data.items() if part != name}
-
-
 def _cut(
-    dataset: Dataset, together: list[str | None], cut: tuple[str, ...], files: Files, *, seed: int
+    dataset: Dataset, groups: list[str | None], cut: tuple[str, ...], files: Files, *, seed: int
 ) -> dict[str, Dataset]:
+    """The training file's rows as train and the parts to cut; equal texts stay in one part."""
     stratify = files.label if isinstance(dataset.features[files.label], ClassLabel) else None
     _check_enough(dataset, cut, files, stratify)
-    sizes = [1 - SHARE * len(cut), *(SHARE * (part in cut) for part in ("valid", "test"))]
-    rows, how = dataset.add_column(GROUP, together), {"stratify": stratify, "seed": seed}
+    shares = {part: SHARE if part in cut else 0.0 for part in ("valid", "test")}
+    sizes = (1 - SHARE * len(cut), shares["valid"], shares["test"])
+    rows = dataset.add_column(GROUP, groups)
     try:
-        parts = split(rows, sizes=tuple(sizes), group=GROUP, **how)
+        parts = split(rows, sizes=sizes, group=GROUP, stratify=stratify, seed=seed)
     except DataError as error:
-        if not any(together):
+        if not any(groups):
             raise
-        raise RunError(_copies(together, files)) from error
-    chosen = {part: parts[part].remove_columns(GROUP) for part in ("train", *cut)}
-    empty = [part for part, rows in chosen.items() if len(rows) == 0]
+        raise RunError(_copies(groups, files)) from error
+    data = {part: parts[part].remove_columns(GROUP) for part in ("train", *cut)}
+    empty = [part for part, rows in data.items() if len(rows) == 0]
     if empty:
         raise RunError(_too_few(files, f"the part {empty[0]!r} cut from its rows would be empty"))
-    return chosen
+    return data
 
 
 def _check_enough(
@@ -135,18 +137,20 @@ def _check_enough(
         raise RunError(_too_rare(files, rare, cut, own_labels(counts)))
 
 
-def _too_rare(files: Files, rare: dict[str, int], cut: tuple[str, ...], own: str | None) -> str:
-    """Why labels cannot be cut into parts, all of them, and what to do."""
+def _too_rare(
+    files: Files, rare: dict[str, int], cut: tuple[str, ...], unique_labels: str | None
+) -> str:
+    """Why the rows of some labels cannot be split, naming all such labels, and what to do."""
     least = len(cut) + 1
     labels = "1 label has" if len(rare) == 1 else f"{len(rare)} labels have"
     reason = (
         f"{labels} fewer rows than the {least} parts (train, {', '.join(cut)}), which need one "
         f"each: {listed(rare)}"
     )
-    if own:
+    if unique_labels:
         return _too_few(
             files,
-            f"{own}; {reason}. Is {files.label!r} the right column? For numbers use "
+            f"{unique_labels}; {reason}. Is {files.label!r} the right column? For numbers use "
             "task='regression' (--task regression)",
         )
     return _too_few(
@@ -154,12 +158,12 @@ def _too_rare(files: Files, rare: dict[str, int], cut: tuple[str, ...], own: str
     )
 
 
-def _copies(together: list[str | None], files: Files) -> str:
+def _copies(groups: list[str | None], files: Files) -> str:
     """Why no part can take the copies of one text, which stay together."""
-    text, count = Counter(text for text in together if text is not None).most_common(1)[0]
+    text, count = Counter(text for text in groups if text is not None).most_common(1)[0]
     shown = text if len(text) <= 40 else f"{text[:40]}..."
     return (
-        f"{Path(files.train)} cannot be cut into parts: {count} of its {len(together)} rows hold "
+        f"{Path(files.train)} cannot be cut into parts: {count} of its {len(groups)} rows hold "
         f"the same text, {shown!r}, and copies of a text stay in one part. Remove copies, or "
         f"{_own_files(files)}"
     )
@@ -173,6 +177,6 @@ def _too_few(files: Files, reason: str) -> str:
 
 
 def _own_files(files: Files) -> str:
-    missing = [f"`{part}`" for part in ("valid", "test") if part not in files.given]
+    missing = [f"`{part}`" for part in ("valid", "test") if part not in files.paths]
     kind = "files of their own" if len(missing) > 1 else "a file of its own"
     return f"give {' and '.join(missing)} as {kind}"

@@ -1,4 +1,4 @@
-"""What ``report.json`` and ``history.csv`` hold."""
+"""What ``report.json`` and ``history.csv`` contain."""
 
 from __future__ import annotations
 
@@ -37,37 +37,37 @@ def scores(report: Report) -> Scores:
 
 
 def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
-    """What needs no pretrained model, scored on the test part, by a name that says what it does."""
+    """Baselines without a pretrained model, scored on the test part, by a descriptive name."""
     train, test = data["train"], data["test"]
     if isinstance(task, Regression):
         # The task is centred on the training data: output 0 is their mean.
-        outputs, targets = np.zeros((len(test), 1)), np.asarray(task.targets(test))
+        outputs = np.zeros((len(test), 1))
+        targets = np.asarray(task.targets(test))
         return {"mean of the training data": Report(task, test, outputs, targets)}
-    found = {"most frequent label": baselines.majority(train, test, task)}
+    reports = {"most frequent label": baselines.majority(train, test, task)}
     try:
-        counted = [_one_text(rows, task) for rows in (train, test)]
-        unit = baselines.unit(counted[0]["text"])
-        words = replace(task, text="text", target="label")
-        found[f"{unit} counts (TF-IDF)"] = baselines.tfidf(*counted, words)
+        train_texts, test_texts = _one_text(train, task), _one_text(test, task)
+        unit = baselines.unit(train_texts["text"])
+        one_text = replace(task, text="text", target="label")
+        reports[f"{unit} counts (TF-IDF)"] = baselines.tfidf(train_texts, test_texts, one_text)
     except ValueError as error:
         if "empty vocabulary" not in str(error):
             raise
         warnings.warn("the texts have no words to count: no TF-IDF baseline", stacklevel=2)
-    return found
+    return reports
 
 
 def _one_text(dataset: Dataset, task: Task) -> Dataset:
-    """The data with both texts of a pair in one, in the columns ``text`` and ``label``."""
+    """The data with the texts of a pair joined into one, in the columns ``text`` and ``label``."""
     names = [task.text] if isinstance(task.text, str) else task.text
     rows = zip(*(dataset[name] for name in names), strict=True)
-    texts, label = ["\n".join(row) for row in rows], dataset.features[task.target]
-    features = Features({"text": Value("string"), "label": label})
-    columns = {"text": texts, "label": dataset[task.target][:]}
+    columns = {"text": ["\n".join(row) for row in rows], "label": dataset[task.target][:]}
+    features = Features({"text": Value("string"), "label": dataset.features[task.target]})
     return Dataset.from_dict(columns, features=features)
 
 
 def history_table(history: History) -> pd.DataFrame:
-    """One row an update; where an epoch ended, with the scores on the validation part."""
+    """One row per update; where an epoch ended, with the scores on the validation part."""
     table = history.table()
     if not history.evaluations:
         return table
@@ -79,7 +79,7 @@ def history_table(history: History) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run has come to, before it is written down."""
+    """The results of a run, before they are written down."""
 
     plan: Plan
     parts: Parts
@@ -93,18 +93,20 @@ class Result:
 
 
 def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
-    """Everything for ``report.json``, with no path but the names of the files.
+    """Everything for ``report.json``; of paths only the names of the files.
 
     ``start`` is when this process began the run, by ``time.perf_counter``.
     """
-    plan, history, last = result.plan, result.history, result.history.steps[-1]
-    counted, device = baseline_reports(result.parts.data, result.task), device_of(result.model)
+    plan, history = result.plan, result.history
+    last = history.steps[-1]
+    device = device_of(result.model)
+    compared = baseline_reports(result.parts.data, result.task)
     return {
-        "title": f"{plan.checkpoint} fine-tuned on {plan.files.given['train'].name}",
+        "title": f"{plan.checkpoint} fine-tuned on {plan.files.paths['train'].name}",
         "task": saving.kind(result.task),
         "test": scores(result.test),
         "valid": scores(result.valid),
-        "baselines": {name: scores(report) for name, report in counted.items()},
+        "baselines": {name: scores(report) for name, report in compared.items()},
         "seconds": {"training": last.seconds, "total": time.perf_counter() - start},
         "examples_per_second": last.examples_per_second,
         "peak_memory_bytes": runtime.memory_peak(),
@@ -139,18 +141,18 @@ def versions() -> dict[str, str]:
 
 
 def _data(plan: Plan, parts: Parts) -> dict[str, Any]:
-    given, hashes = plan.files.given, plan.files.sha256()
+    paths, hashes = plan.files.paths, plan.files.sha256()
     return {
         "files": [
             {"part": part, "name": path.name, "sha256": hashes[part]}
-            for part, path in given.items()
+            for part, path in paths.items()
         ],
         "rows": {part: len(rows) for part, rows in parts.data.items()},
         "cut_from_train": list(parts.cut),
         "repeated_texts": parts.repeated,
         "left_out": parts.left_out,
         "refused": [
-            {"file": given[part].name, "line": line, "reason": reason}
+            {"file": paths[part].name, "line": line, "reason": reason}
             for part, report in parts.reports.items()
             for line, reason in report.rejected
         ],
@@ -158,25 +160,25 @@ def _data(plan: Plan, parts: Parts) -> dict[str, Any]:
 
 
 def _reading_notes(plan: Plan, parts: Parts) -> list[str]:
-    """What one should know of how each file was read."""
+    """What the reader should know of how each file was read."""
     return [
-        f"{plan.files.given[part].name}: {note}"
+        f"{plan.files.paths[part].name}: {note}"
         for part, report in parts.reports.items()
         for note in report.notes
     ]
 
 
 @contextmanager
-def noted() -> Iterator[list[str]]:
-    """A context that keeps the text of each warning for the report, and shows it as before."""
+def record_warnings() -> Iterator[list[str]]:
+    """A context that records the text of each UserWarning once, and shows it as before."""
     notes: list[str] = []
     show = warnings.showwarning
 
-    def keep(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    def record(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, UserWarning) and str(message) not in notes:
             notes.append(str(message))
         show(message, category, *place, **more)
 
     with warnings.catch_warnings():
-        warnings.showwarning = keep
+        warnings.showwarning = record
         yield notes

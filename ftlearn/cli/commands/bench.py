@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import typer
 
 from ftlearn.benchmark.settings import Outputs, Settings, Source
-from ftlearn.markup import plain
-from ftlearn.runtime.files import check_writable
-
-GROUPS = (Source, Settings, Outputs)
-
-
-def takes_fields_of(*groups: type) -> Callable[[Callable], Callable]:
-    """Give a command with ``**options`` one option for each field of the dataclasses.
-
-    Their names, types, defaults and help are written once, where the values live.
-    """
-
-    def decorate(command: Callable) -> Callable:
-        hints = {name: hint for group in groups for name, hint in _hints(group).items()}
-        defaults = {each.name: each.default for group in groups for each in fields(group)}
-        command.__signature__ = inspect.Signature(
-            [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default).replace(
-                    annotation=hints[name]
-                )
-                for name, default in defaults.items()
-            ]
-        )
-        command.__annotations__ = hints
-        return command
-
-    return decorate
+from ftlearn.cli.errors import UNEXPECTED
+from ftlearn.cli.options import grouped
+from ftlearn.cli.output import say
 
 
-def _hints(group: type) -> dict[str, Any]:
-    return get_type_hints(group, include_extras=True)
-
-
-@takes_fields_of(*GROUPS)
-def bench(**options: Any) -> None:
+@grouped
+def bench(source: Source, settings: Settings, outputs: Outputs) -> None:
     """Measure training, prediction, time to accuracy and few labels beside the usual tools.
 
     Everything runs in this one process and in turn, on the same texts, model and batch size. At
@@ -57,42 +27,33 @@ def bench(**options: Any) -> None:
 
     `ftlearn bench --train mine.csv --test held_out.csv --text message --label topic`
     """
-    source, settings, outputs = (
-        group(**{each.name: options[each.name] for each in fields(group)}) for group in GROUPS
-    )
-    raise typer.Exit(run(source, settings, outputs))
-
-
-def run(source: Source, settings: Settings, outputs: Outputs) -> int:
-    """Measure, print and write; returns the exit code: 0 done, 1 a failure, 2 bad input."""
     from ftlearn.benchmark import measure, report, workload
+    from ftlearn.runtime.files import check_writable
 
     for file in filter(None, (outputs.output, outputs.figure)):
         check_writable(file, overwrite=outputs.overwrite)
+    parts = []
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            plan = measure.planned(settings, tell=_tell)
-            given = workload.open_work(source, settings, Path(scratch))
-        except (OSError, ValueError) as error:
-            _tell(f"ftlearn bench: {error}")
-            return 2
-        done = []
-        for part in plan:
-            _tell(f"measuring {part} ...")
-            done.append(measure.measured(part, given, settings, _tell))
-            typer.echo(plain(report.text(done[-1])))
+        names = measure.parts_to_measure(settings, log=_log)
+        work = workload.open_workload(source, settings, Path(scratch))
+        for name in names:
+            _log(f"measuring {name} ...")
+            parts.append(measure.measure_part(name, work, settings, _log))
+            say(report.text(parts[-1]))
             if outputs.output:  # after each part, so that a long run cut short keeps what it has
-                report.write_json(done, _as_told(source, settings, plan), outputs.output)
+                report.write_json(parts, _for_json(source, settings, names), outputs.output)
     if outputs.figure:
-        report.write_figure(done, outputs.figure)
-    return 1 if any(part.failures for part in done) else 0
+        report.write_figure(parts, outputs.figure)
+    if any(part.failures for part in parts):
+        raise typer.Exit(UNEXPECTED)
 
 
-def _tell(line: str) -> None:
-    typer.echo(plain(line), err=True)
+def _log(line: str) -> None:
+    say(line, err=True)
 
 
-def _as_told(source: Source, settings: Settings, plan: tuple[str, ...]) -> dict[str, Any]:
-    options = {**asdict(source), **asdict(settings), "parts": list(plan)}
+def _for_json(source: Source, settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
+    """The options of the command, as values that JSON can hold."""
+    options = {**asdict(source), **asdict(settings), "parts": list(names)}
     files = {name: str(value) for name, value in options.items() if isinstance(value, Path)}
     return options | files

@@ -11,7 +11,7 @@ def doctor() -> None:
     """Say in plain words what this machine has and can train, and how to get what is missing.
 
     Looks at Python, the libraries, the processor, memory and which models fit in it, disk, and
-    the model that needs no network. Ends with 1 where something must be mended first.
+    the model that needs no network. Exit code 1 says that something must be fixed first.
 
     Example: `ftlearn doctor`
     """

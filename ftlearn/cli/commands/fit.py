@@ -14,8 +14,8 @@ from ftlearn.cli.options import (
     MODEL,
     RUN,
     TRAINING,
-    DeviceGiven,
-    ReadingGiven,
+    DeviceOptions,
+    ReadingOptions,
     grouped,
     option,
 )
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilesGiven:
+class FileOptions:
     """What to learn from."""
 
     train: Annotated[
         Path,
         typer.Argument(
             metavar="TRAIN",
-            help="Labelled texts: .csv, .tsv, .jsonl or .parquet, one row a text.",
+            help="Labelled texts: .csv, .tsv, .jsonl or .parquet, one row per text.",
         ),
     ]
     text: Annotated[
@@ -71,8 +71,8 @@ class FilesGiven:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelGiven:
-    """What to start from."""
+class ModelOptions:
+    """The model to start from."""
 
     checkpoint: Annotated[
         str,
@@ -86,7 +86,7 @@ class ModelGiven:
     pooling: Annotated[
         str,
         option(
-            "How the vectors of a text become one: pretrained (as the model was made), mean or "
+            "How the vectors of a text become one: pretrained (as the model has it), mean or "
             "first. Only a model with pretrained opens in transformers.pipeline.",
             MODEL,
         ),
@@ -94,8 +94,8 @@ class ModelGiven:
     max_length: Annotated[
         int,
         option(
-            "Tokens (about 3/4 of a word) read of each text, as far as the model has positions; "
-            "the rest is cut.",
+            "Tokens (about 3/4 of a word) read of each text, at most as many as the model has "
+            "positions; the rest is cut.",
             MODEL,
         ),
     ] = 128
@@ -111,7 +111,7 @@ class ModelGiven:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingGiven:
+class TrainingOptions:
     """How to train."""
 
     epochs: Annotated[int, option("Passes over the training rows.", TRAINING)] = 3
@@ -122,7 +122,7 @@ class TrainingGiven:
     micro_batches: Annotated[
         int,
         option(
-            "Cut each update into so many pieces: less memory, the same result, a little slower.",
+            "Cut each batch into this many parts: less memory, the same result, a little slower.",
             TRAINING,
         ),
     ] = 1
@@ -135,12 +135,12 @@ class TrainingGiven:
         ),
     ] = None
     seed: Annotated[
-        int, option("Fixes the cut into parts, the order and the new head.", TRAINING, least=0)
+        int, option("Fixes the split, the order of the rows and the new head.", TRAINING, least=0)
     ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunGiven:
+class RunOptions:
     """Where the results go."""
 
     out: Annotated[
@@ -149,7 +149,7 @@ class RunGiven:
     resume: Annotated[
         bool,
         option(
-            "Go on with an interrupted run in --out; all other options as before.",
+            "Continue an interrupted run in --out; all other options as before.",
             RUN,
             flag="--resume",
         ),
@@ -158,16 +158,16 @@ class RunGiven:
 
 @grouped
 def fit(
-    files: FilesGiven,
-    reading: ReadingGiven,
-    model: ModelGiven,
-    training: TrainingGiven,
-    run: RunGiven,
-    device: DeviceGiven,
+    files: FileOptions,
+    reading: ReadingOptions,
+    model: ModelOptions,
+    training: TrainingOptions,
+    run: RunOptions,
+    device: DeviceOptions,
 ) -> None:
     """Fine-tune a pretrained model on your labelled texts, and report how good it is.
 
-    Cuts off validation and test rows where you give none, trains with checkpoints, compares with
+    Splits off validation and test rows where you give none, trains with checkpoints, compares with
     simple baselines, and writes into --out: `model/` (opens with transformers), `report.html`,
     `report.json` and `history.csv`.
 
@@ -179,27 +179,28 @@ def fit(
     from ftlearn.config import TrainConfig
 
     settings = dict(vars(training))
+    patience = settings.pop("patience")
     plan = workflows.Plan(
-        files=workflows.Files(**{**vars(files), **vars(reading), "text": tuple(files.text)}),
+        files=workflows.Files(**vars(files), **vars(reading)),
         out=run.out,
-        patience=settings.pop("patience"),
+        patience=patience,
         config=TrainConfig(**settings),
         **vars(model),
         **vars(device),
     )
     try:
-        outcome = workflows.fit(plan, resume=run.resume, tell=say)
+        outcome = workflows.fit(plan, resume=run.resume, log=say)
     except KeyboardInterrupt:
-        say(_how_to_go_on(plan), err=True)
+        say(_how_to_resume(plan), err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _tell(plan, outcome)
+    _show(plan, outcome)
 
 
-def _tell(plan: Plan, outcome: Outcome) -> None:
+def _show(plan: Plan, outcome: Outcome) -> None:
     if outcome.state == "interrupted":
         last = outcome.history.steps[-1]
         say(f"stopped after update {last.number} of {last.total}", err=True)
-        say(_how_to_go_on(plan), err=True)
+        say(_how_to_resume(plan), err=True)
         raise typer.Exit(INTERRUPTED)
     if outcome.state == "finished before":
         say(f"this run is finished already: see {Path(plan.out) / 'report.html'}")
@@ -208,10 +209,10 @@ def _tell(plan: Plan, outcome: Outcome) -> None:
             say(line)
 
 
-def _how_to_go_on(plan: Plan) -> str:
+def _how_to_resume(plan: Plan) -> str:
     from ftlearn.training.checkpoints import Store
 
     folder = Path(plan.out) / "checkpoints"
     if Store(folder):
-        return f"saved in {folder}: the same command with --resume goes on from there"
-    return "nothing of the training is saved yet: the same command with --resume begins again"
+        return f"saved in {folder}: the same command with --resume continues from there"
+    return "nothing of the training is saved yet: the same command with --resume starts again"

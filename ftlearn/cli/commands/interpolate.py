@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from ftlearn.cli.options import DATA, RUN, DeviceGiven, ReadingGiven, grouped, option
+from ftlearn.cli.options import DATA, RUN, DeviceOptions, ReadingOptions, grouped, option
 from ftlearn.cli.output import say
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndsGiven:
-    """The two models."""
+class EndpointOptions:
+    """The two models at the ends of the line."""
 
     start: Annotated[
         Path, typer.Argument(metavar="DIR_A", help="The model at α = 0, such as the older one.")
@@ -25,7 +25,7 @@ class EndsGiven:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChoiceGiven:
+class ChoiceOptions:
     """How a point on the line is chosen."""
 
     valid: Annotated[
@@ -46,9 +46,12 @@ class ChoiceGiven:
 
 @grouped
 def interpolate(
-    ends: EndsGiven, choice: ChoiceGiven, reading: ReadingGiven, device: DeviceGiven
+    ends: EndpointOptions,
+    choice: ChoiceOptions,
+    reading: ReadingOptions,
+    device: DeviceOptions,
 ) -> None:
-    """Mix the weights of two models of one make: (1 − α) · A + α · B.
+    """Mix the weights of two models of the same architecture: (1 − α) · A + α · B.
 
     With --valid the whole path is measured, written as a table and a figure, and the best point
     saved as a model. Without it, give one --alpha.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ftlearn import runtime
+from ftlearn.errors import ArgumentError
 from ftlearn.fast import packed_bert
 from ftlearn.fast.autotune.cache import measured
 from ftlearn.fast.autotune.measuring import PREDICTION, TRAINING, Shape
@@ -52,7 +53,7 @@ def _choose(model: Any, on: torch.device, precision: str, purpose: str) -> Arith
 def _told(name: str, dtype: torch.dtype | None, purpose: str) -> Arithmetic:
     """What ``FTLEARN_COMPUTE`` says; an explicit format is stronger."""
     if name not in ("fp32", "bf16"):
-        raise ValueError(f"{VARIABLE} is {name!r}: set it to auto, fp32 or bf16, or unset it")
+        raise ArgumentError(f"{VARIABLE} is {name!r}: set it to auto, fp32 or bf16, or unset it")
     dtype = dtype or runtime.PRECISIONS[name]
     quick = {TRAINING: "eager", PREDICTION: "sdpa"}[purpose]  # of sdpa's backward pass is slow
     return Arithmetic(dtype, quick if dtype is torch.bfloat16 else None)

@@ -15,6 +15,7 @@ from torch import nn
 
 from ftlearn import evaluation, figures
 from ftlearn.data.errors import close_match
+from ftlearn.errors import ArgumentError, UnknownNameError
 from ftlearn.evaluation import Report
 from ftlearn.interpolation import barrier, sweep
 from ftlearn.interpolation.weights.state_dicts import Source
@@ -73,7 +74,9 @@ class Line:
 
     def _name(self, on: str | None) -> str:
         if on is not None and on not in self.reports:
-            raise KeyError(f"no data set {on!r} was evaluated; there are: {list(self.reports)}")
+            raise UnknownNameError(
+                f"no data set {on!r} was evaluated; there are: {list(self.reports)}"
+            )
         return next(iter(self.reports)) if on is None else on
 
     def _metric(self, metric: str | None) -> str:
@@ -86,7 +89,7 @@ def check_metric(metric: str | None, task: Task) -> None:
     """Raise KeyError for a metric that the task does not have; None stands for ``task.monitor``."""
     names = task.metric_names()
     if metric is not None and metric not in names:
-        raise KeyError(
+        raise UnknownNameError(
             f"no metric {metric!r}; there are: {', '.join(names)}.{close_match(metric, names)}"
         )
 
@@ -109,7 +112,7 @@ def evaluate_line(
     results on another.
     """
     if not alphas:
-        raise ValueError("alphas is empty: give the points of the line, such as [0, 0.5, 1]")
+        raise ArgumentError("alphas is empty: give the points of the line, such as [0, 0.5, 1]")
     sets = dataset if isinstance(dataset, Mapping) else {"valid": dataset}
 
     def measure(model: nn.Module) -> list[Report]:

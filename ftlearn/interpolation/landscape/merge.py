@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ftlearn import figures, models
+from ftlearn.errors import ArgumentError
 from ftlearn.interpolation.landscape.line import ALPHAS, Line, check_metric, evaluate_line
 from ftlearn.interpolation.weights import on_disk
 from ftlearn.models import saving
@@ -73,14 +74,14 @@ def interpolate_folders(
 
 def _check_choice(valid: object, alphas: Sequence[float], by: str | None) -> None:
     if valid is None and len(alphas) != 1:
-        raise ValueError(
+        raise ArgumentError(
             f"{len(alphas)} alphas and no data to choose by: give `valid`, or one `alpha`"
         )
     if valid is None and by is not None:
-        raise ValueError(f"by={by!r} chooses by a metric, and there is no data: give `valid`")
+        raise ArgumentError(f"by={by!r} chooses by a metric, and there is no data: give `valid`")
     invalid = [alpha for alpha in alphas if not math.isfinite(alpha)]
     if invalid:
-        raise ValueError(f"`alpha` is {invalid[0]}: it must be a number, such as 0.5")
+        raise ArgumentError(f"`alpha` is {invalid[0]}: it must be a number, such as 0.5")
 
 
 def _evaluate_folders(

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ftlearn.errors import ArgumentError
 from ftlearn.interpolation.weights.state_dicts import (
     Source,
     check_same_architecture,
@@ -72,7 +73,9 @@ def mix(
     equal = all(torch.equal(first, other.to(first.device)) for other in tensors[1:])
     if not first.is_floating_point():
         if not equal:
-            raise ValueError(f"{name!r} ({first.dtype}) differs between the models and has no mean")
+            raise ArgumentError(
+                f"{name!r} ({first.dtype}) differs between the models and has no mean"
+            )
         return result.copy_(first)
     pairs = zip(tensors, weights, strict=True)
     terms = [(tensor, float(weight)) for tensor, weight in pairs if weight != 0]
@@ -81,7 +84,9 @@ def mix(
     if equal and math.isclose(sum(weights), 1):
         return result.copy_(first)
     if first.element_size() < 2:
-        raise ValueError(f"{name!r} is quantised ({first.dtype}): merge models before quantising")
+        raise ArgumentError(
+            f"{name!r} is quantised ({first.dtype}): merge models before quantising"
+        )
     total = at_least_fp32(result).zero_()  # the result itself, unless it is in half precision
     for tensor, weight in terms:
         total.add_(at_least_fp32(tensor.to(total.device)), alpha=weight)
@@ -95,15 +100,17 @@ def weights_or_equal(count: int, weights: Sequence[float] | None = None) -> list
     [0.25, 0.25, 0.25, 0.25]
     """
     if count == 0:
-        raise ValueError("there is no model to combine: give at least one")
+        raise ArgumentError("there is no model to combine: give at least one")
     return [1 / count] * count if weights is None else list(weights)
 
 
 def _check_weights(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> None:
     if len(tensors) != len(weights):
-        raise ValueError(f"{len(tensors)} models cannot have {len(weights)} weights: give one each")
+        raise ArgumentError(
+            f"{len(tensors)} models cannot have {len(weights)} weights: give one each"
+        )
     if not all(math.isfinite(weight) for weight in weights):
-        raise ValueError(f"weights must be finite numbers, not {list(weights)}")
+        raise ArgumentError(f"weights must be finite numbers, not {list(weights)}")
 
 
 @torch.no_grad()
@@ -221,9 +228,9 @@ def scale_adapter(model: nn.Module, factor: float) -> Iterator[nn.Module]:
     """
     layers = [m for m in model.modules() if isinstance(getattr(m, "scaling", None), dict)]
     if not layers:
-        raise ValueError(f"{type(model).__name__} has no LoRA layer: wrap it with peft first")
+        raise ArgumentError(f"{type(model).__name__} has no LoRA layer: wrap it with peft first")
     if any(getattr(layer, "merged", False) for layer in layers):
-        raise ValueError("the LoRA updates are merged into the weights: unmerge_adapter() first")
+        raise ArgumentError("the LoRA updates are merged into the weights: unmerge_adapter() first")
     saved = [dict(layer.scaling) for layer in layers]
     try:
         for layer, scales in zip(layers, saved, strict=True):

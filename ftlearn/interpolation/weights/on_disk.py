@@ -20,6 +20,7 @@ from safetensors import safe_open
 
 from ftlearn.compatibility import settle
 from ftlearn.compatibility.model_files import weights_of
+from ftlearn.errors import ArgumentError
 from ftlearn.interpolation.weights.linear import mix, weights_or_equal
 from ftlearn.interpolation.weights.state_dicts import check_names
 from ftlearn.runtime.disk import explained
@@ -115,7 +116,7 @@ def stored_tensors(folder: str | Path) -> dict[str, StoredTensor]:
         for name, entry in read_header(file).entries.items():
             if name in tensors:
                 both = f"{tensors[name].file.name} and {file.name}"
-                raise ValueError(f"{name!r} is in both {both} in {str(folder)!r}: remove one")
+                raise ArgumentError(f"{name!r} is in both {both} in {str(folder)!r}: remove one")
             shape = tuple(entry["shape"])
             offset = entry["data_offsets"][0]
             tensors[name] = StoredTensor(file, entry["dtype"], shape, offset)
@@ -153,7 +154,7 @@ def check_same_tensors(
         here = f"{tensor.shape} of {tensor.dtype}"
         there = f"{other[name].shape} of {other[name].dtype}"
         if here != there:
-            raise ValueError(f"{name!r} is {here} in one model and {there} in another")
+            raise ArgumentError(f"{name!r} is {here} in one model and {there} in another")
 
 
 def check_same_settings(first: Path, other: Path) -> None:
@@ -170,7 +171,7 @@ def check_same_settings(first: Path, other: Path) -> None:
             there = read_settings(other / name)
             differing = [key for key in here | there if here.get(key) != there.get(key)]
             if differing:
-                raise ValueError(
+                raise ArgumentError(
                     f"{name} in {str(first)!r} and {str(other)!r} differ in {differing[0]!r}: only "
                     "models of the same architecture, with the same labels in the same order, can "
                     "be merged"
@@ -210,7 +211,7 @@ def _write_file(
             tensors = [_load(model[name], name) for model in models]
             merged = rule(name, tensors)
             if (merged.shape, merged.dtype) != (tensors[0].shape, tensors[0].dtype):
-                raise ValueError(f"the rule made {name!r} a tensor of another shape or format")
+                raise ArgumentError(f"the rule made {name!r} a tensor of another shape or format")
             file.write(memoryview(merged.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
 
 

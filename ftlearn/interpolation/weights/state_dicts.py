@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ftlearn.errors import ArgumentError
 from ftlearn.losses import at_least_fp32
 
 State = Mapping[str, torch.Tensor]
@@ -86,10 +87,11 @@ def check_same_architecture(states: Sequence[State]) -> None:
 
     >>> check_same_architecture([{"w": torch.ones(2)}, {"w": torch.ones(3)}])
     Traceback (most recent call last):
-    ValueError: 'w' is (2,) of torch.float32 in one model and (3,) of torch.float32 in another
+    ftlearn.errors.ArgumentError: 'w' is (2,) of torch.float32 in one model and (3,) of
+    torch.float32 in another
     """
     if not states:
-        raise ValueError("there is no model to combine: give at least one")
+        raise ArgumentError("there is no model to combine: give at least one")
     first = states[0]
     for other in states[1:]:
         check_names(first, other)
@@ -97,7 +99,7 @@ def check_same_architecture(states: Sequence[State]) -> None:
             here = f"{tuple(tensor.shape)} of {tensor.dtype}"
             there = f"{tuple(other[name].shape)} of {other[name].dtype}"
             if here != there:
-                raise ValueError(f"{name!r} is {here} in one model and {there} in another")
+                raise ArgumentError(f"{name!r} is {here} in one model and {there} in another")
 
 
 def check_names(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
@@ -106,7 +108,7 @@ def check_names(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         extra = [name for name in here if name not in there]
         if extra:
             names = ", ".join(map(repr, extra[:3])) + (", ..." if len(extra) > 3 else "")
-            raise ValueError(
+            raise ArgumentError(
                 f"the models do not have the same tensors: {len(extra)} of {len(here)} are in one "
                 f"of them only ({names}); combine models of one architecture with the same head"
             )
@@ -118,7 +120,7 @@ def check_ties(target: State, states: Sequence[State]) -> None:
     for name, tensor in target.items():
         other = first.setdefault(storage_key(tensor), name)
         if other != name and not all(torch.equal(s[other], s[name]) for s in states):
-            raise ValueError(
+            raise ArgumentError(
                 f"the model ties {name!r} to {other!r}, but the two differ in the weights to write"
             )
 

@@ -1,4 +1,4 @@
-"""Pages to keep and to send: one HTML file each, which needs no network and runs no script."""
+"""Pages to keep and to send: one HTML file each, without network access and without scripts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from ftlearn.evaluation import Report
 from ftlearn.markup import Markup, join, tag
 from ftlearn.training.history import History
-from ftlearn.workflows.html import overview, test_set
+from ftlearn.workflows.html import overview, results
 from ftlearn.workflows.html.style import STYLE
 
 __all__ = ["page", "report_page"]
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What a browser may load for a page: nothing but what it carries inside."""
+"""What a browser may load for a page: nothing but what the page itself contains."""
 
 
 def report_page(summary: Mapping[str, Any], history: History, report: Report, *, title: str) -> str:
     """The report of a run as one self-contained HTML file.
 
-    ``summary`` is what stands in report.json; keys that are not known here are shown as they
+    ``summary`` is the content of report.json; keys that are not known here are shown as they
     are. ``report`` is the evaluation of the test rows. Every text in them is escaped.
     """
     return page(
@@ -28,7 +28,7 @@ def report_page(summary: Mapping[str, Any], history: History, report: Report, *,
         overview.headline(summary, report),
         overview.notes(summary),
         overview.scores(summary),
-        test_set.test_rows(report, summary.get("test", {})),
+        results.test_rows(report, summary.get("test", {})),
         overview.curves(history, report),
         overview.data(summary),
         overview.settings(summary),

@@ -1,4 +1,4 @@
-"""The parts that pages are made of: numbers, texts, tables and pictures, all escaped."""
+"""Building blocks of pages: numbers, texts, tables and pictures, all escaped."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def interval(measured: Any) -> Interval | None:
-    """A measured value from a report, which is a number or {value, low, high}; None for neither.
+    """A measured value from a report: a number or {value, low, high}. None for anything else.
 
     >>> interval({"value": 0.5, "low": 0.4, "high": 0.6})
     Interval(value=0.5, low=0.4, high=0.6)
@@ -65,37 +65,37 @@ def scored(measured: Any) -> str:
     >>> scored({"value": 0.5, "low": 0.4, "high": 0.6}), scored(3.0), scored({"value": None})
     ('0.500 [0.400, 0.600]', '3.00', 'not defined')
     """
-    found = interval(measured)
-    if found is None:
+    score = interval(measured)
+    if score is None:
         return "not defined"
-    if not found.low < found.high:
-        return number(found.value)
-    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
+    if not score.low < score.high:
+        return number(score.value)
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
 
 
 def text(value: object, limit: int = LONG_NAME) -> Markup:
-    """A text from the data, kept apart from the direction of writing around it.
+    """A text from the data, isolated from the writing direction around it.
 
-    One longer than ``limit`` characters is cut short and unfolds to the whole.
+    One longer than ``limit`` characters is cut short and unfolds to its full length.
 
     >>> text("a<b")
     '<bdi>a&lt;b</bdi>'
     """
-    whole = str(value)
-    if len(whole) <= limit:
-        return tag("bdi", whole)
-    short = tag("summary", tag("bdi", whole[:limit].rstrip() + " …"))
-    return tag("details", short, tag("bdi", whole, class_="full"))
+    full = str(value)
+    if len(full) <= limit:
+        return tag("bdi", full)
+    short = tag("summary", tag("bdi", full[:limit].rstrip() + " …"))
+    return tag("details", short, tag("bdi", full, class_="full"))
 
 
 def table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str | None = None
 ) -> Markup:
-    """A table that scrolls by itself where the screen is narrow; the first cell heads its row."""
+    """A table that scrolls by itself on a narrow screen; the first cell is the head of its row."""
     top = tag("thead", tag("tr", *(tag("th", text(name), scope="col") for name in head)))
     body = tag("tbody", *(tag("tr", _row_head(first), *map(cell, rest)) for first, *rest in rows))
-    whole = tag("table", tag("caption", caption), top, body, class_=kind)
-    return tag("div", whole, class_="scroll", role="region", aria_label=caption, tabindex=0)
+    element = tag("table", tag("caption", caption), top, body, class_=kind)
+    return tag("div", element, class_="scroll", role="region", aria_label=caption, tabindex=0)
 
 
 def _row_head(value: object) -> Markup:
@@ -103,7 +103,7 @@ def _row_head(value: object) -> Markup:
 
 
 def cell(value: object) -> Markup:
-    """A cell: Markup is one already, numbers stand to the right, other values are text."""
+    """A cell: Markup is one already, numbers are aligned to the right, other values are text."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, int | float | Interval) and not isinstance(value, bool):
@@ -115,7 +115,7 @@ def cell(value: object) -> Markup:
 def facts(caption: str, values: Mapping[str, Any], *, exact: bool = False) -> Markup:
     """Named values of any kind and depth as a table; nothing is left out.
 
-    ``exact`` shows settings with all their digits.
+    ``exact`` shows numbers with all their digits, as settings need them.
     """
     rows = [
         (name.replace("_", " "), cell(_plain(name, value, exact))) for name, value in _flat(values)
@@ -151,13 +151,13 @@ def _plain(name: str, value: Any, exact: bool) -> str:
 
 
 def picture(ax: Axes, alt: str, caption: str, *, kind: str) -> Markup:
-    """A figure inside the page, with its description for who cannot see it; it is closed."""
+    """A figure inside the page, with its description in words; the figure is closed."""
     image = markup.image(figures.png(ax, dpi=160), alt)
     return tag("figure", image, tag("figcaption", caption), class_=kind)
 
 
 def section(title: str, *content: object) -> Markup:
-    """A part of the page under its heading; nothing where there is no content."""
+    """A part of the page under its heading; empty where there is no content."""
     inside = join(*content)
     return tag("section", tag("h2", title), inside) if inside else escape("")
 

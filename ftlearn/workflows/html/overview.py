@@ -1,4 +1,4 @@
-"""What a run was: its headline, scores beside the baselines, data, curves and settings."""
+"""The overview of a run: headline, scores beside the baselines, data, curves and settings."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from ftlearn.workflows.html.elements import (
 )
 
 REFUSED = 50
+"""Refused rows that the page shows; report.json has all."""
 SHOWN_ELSEWHERE = {"title", "test", "valid", "baselines", "data", "notes"}
 NAMES = {"f1": "F1", "brier": "Brier score", "mae": "MAE", "mse": "MSE", "r2": "R²"}
 MEANINGS = {
     "accuracy": "share of rows with the right label",
-    "precision": "share of right answers, mean over labels",
-    "recall": "share of rows found, mean over labels",
+    "precision": "share of predictions of a label that are right, mean over labels",
+    "recall": "share of rows of a label that are found, mean over labels",
     "f1": "harmonic mean of precision and recall, mean over labels",
     "log_loss": "mean of −log of the true label's probability; lower is better",
     "brier": "squared error of the probabilities; lower is better",
@@ -46,33 +47,36 @@ MEANINGS = {
 def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     """The test score with its interval beside the baselines, in one or two plain sentences."""
     labels = "accuracy" in report.scores
-    metric, said = ("accuracy", percent) if labels else ("mae", number)
-    test = summary.get("test", {})
-    found = interval(test.get(metric)) or Interval(*[report.scores[metric]] * 3)
     rows = f"{number(len(report.targets))} test rows"
-    start, end = ("The model gives the right label to ", f" of {rows}")
-    if not labels:
-        start, end = ("The model is off by ", f" on average over {rows}")
-    if found.low < found.high:
-        end += f" (95\u00a0% interval {said(found.low)} to {said(found.high)})"
-    others = _others(summary, metric)
-    beside = ", ".join(f"{name} {said(value)}" for name, value in others.items())
-    end += f". For comparison: {beside}." if beside else "."
-    doubt = _doubt(found, others, sign=1 if labels else -1)
-    return paragraph(start, tag("strong", said(found.value)), end, doubt, kind="headline")
+    if labels:
+        metric, written = "accuracy", percent
+        start, end = "The model gives the right label to ", f" of {rows}"
+    else:
+        metric, written = "mae", number
+        start, end = "The model is off by ", f" on average over {rows}"
+    score = interval(summary.get("test", {}).get(metric))
+    if score is None:
+        value = report.scores[metric]
+        score = Interval(value, value, value)
+    if score.low < score.high:
+        end += f" (95\u00a0% interval {written(score.low)} to {written(score.high)})"
+    baselines = _baseline_values(summary, metric)
+    comparison = ", ".join(f"{name} {written(value)}" for name, value in baselines.items())
+    end += f". For comparison: {comparison}." if comparison else "."
+    doubt = _doubt(score, baselines, sign=1 if labels else -1)
+    return paragraph(start, tag("strong", written(score.value)), end, doubt, kind="headline")
 
 
-def _others(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
-    found = {
-        name: interval(scores.get(metric)) for name, scores in summary.get("baselines", {}).items()
-    }
-    return {name: measured.value for name, measured in found.items() if measured}
+def _baseline_values(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
+    baselines = summary.get("baselines", {})
+    scores = {name: interval(values.get(metric)) for name, values in baselines.items()}
+    return {name: score.value for name, score in scores.items() if score}
 
 
-def _doubt(found: Interval, others: Mapping[str, float], *, sign: int) -> str:
+def _doubt(score: Interval, baselines: Mapping[str, float], *, sign: int) -> str:
     """A warning where a baseline is as good; ``sign`` is −1 where less is better."""
-    better = [name for name, value in others.items() if sign * (value - found.value) >= 0]
-    near = [name for name, value in others.items() if found.low <= value <= found.high]
+    better = [name for name, value in baselines.items() if sign * (value - score.value) >= 0]
+    near = [name for name, value in baselines.items() if score.low <= value <= score.high]
     if better:
         return f" The model does no better than the baseline “{better[-1]}”."
     if near:
@@ -94,8 +98,8 @@ def scores(summary: Mapping[str, Any]) -> Markup:
         for metric in metrics
     ]
     caption = "Value and 95 % interval; the model on test and validation rows, then baselines"
-    whole = table(caption, ("metric", *columns), rows, kind="numbers")
-    return section("Scores", whole, _meanings(metrics))
+    values = table(caption, ("metric", *columns), rows, kind="numbers")
+    return section("Scores", values, _meanings(metrics))
 
 
 def _meanings(metrics: Iterable[str]) -> Markup:
@@ -116,31 +120,30 @@ def _score(measured: Mapping[str, Any], metric: str) -> str:
 
 
 def notes(summary: Mapping[str, Any]) -> Markup:
-    """The warnings that were given on the way, so that whoever reads the scores knows them."""
-    said = summary.get("notes") or ()
-    items = [tag("li", text(note, 400)) for note in said]
+    """The warnings of the run, so that whoever reads the scores knows them."""
+    items = [tag("li", text(note, 400)) for note in summary.get("notes") or ()]
     return section("Warnings on the way", tag("ul", *items) if items else "")
 
 
 def data(summary: Mapping[str, Any]) -> Markup:
     """What the model was trained on: files, rows of each part, labels, and refused rows."""
-    known = dict(summary.get("data", {}))
-    files, rows, refused = (known.pop(key, None) for key in ("files", "rows", "refused"))
-    counted = ("part", "rows")
+    rest = dict(summary.get("data", {}))
+    files, rows, refused = (rest.pop(key, None) for key in ("files", "rows", "refused"))
+    head = ("part", "rows")
     parts = [
-        table("Rows of each part", counted, rows.items(), kind="numbers") if rows else "",
+        table("Rows of each part", head, rows.items(), kind="numbers") if rows else "",
         _records("Files and their fingerprints", files) if files else "",
         _refused(refused or []),
-        facts("More about the data", known) if known else "",
+        facts("More about the data", rest) if rest else "",
     ]
     return section("What it was trained on", *parts)
 
 
 def _records(caption: str, records: Sequence[Any]) -> Markup:
     """A table of records with whatever keys they have."""
-    records = [each if isinstance(each, Mapping) else {"value": each} for each in records]
-    keys = list(dict.fromkeys(key for each in records for key in each))
-    rows = [[each.get(key, "–") for key in keys] for each in records]
+    records = [record if isinstance(record, Mapping) else {"value": record} for record in records]
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    rows = [[record.get(key, "–") for key in keys] for record in records]
     return table(caption, keys, rows)
 
 
@@ -148,10 +151,10 @@ def _refused(refused: Sequence[Any]) -> Markup:
     if not refused:
         return paragraph("No row was refused.")
     rows = "1 row was" if len(refused) == 1 else f"{number(len(refused))} rows were"
-    said = f"{rows} refused and took no part."
+    sentence = f"{rows} refused and took no part."
     if len(refused) > REFUSED:
-        said += f" The first {REFUSED} are shown; report.json lists all."
-    return join(paragraph(said), _records("Refused rows", refused[:REFUSED]))
+        sentence += f" The first {REFUSED} are shown; report.json lists all."
+    return join(paragraph(sentence), _records("Refused rows", refused[:REFUSED]))
 
 
 def curves(history: History, report: Report) -> Markup:
@@ -159,10 +162,12 @@ def curves(history: History, report: Report) -> Markup:
     if not history.steps:
         return section("How training went", paragraph("No update was recorded."))
     first, last = history.steps[0], history.steps[-1]
-    ended = f" It ended early: {history.stopped}." if history.stopped else ""
-    best = history.best
-    kept = f" The best validation loss came after {best['epoch']:.3g} passes." if best else ""
-    said = f"{number(last.number)} updates, {last.epoch:.3g} passes over the training rows."
+    sentences = f"{number(last.number)} updates, {last.epoch:.3g} passes over the training rows."
+    if history.best:
+        passes = history.best["epoch"]
+        sentences += f" The best validation loss came after {passes:.3g} passes."
+    if history.stopped:
+        sentences += f" It ended early: {history.stopped}."
     ax = figures.training(_in_units(history, report))
     if "mse" in report.scores:
         ax.set_ylabel("mean squared error")
@@ -171,7 +176,7 @@ def curves(history: History, report: Report) -> Markup:
     caption = "Faint: every update; strong: their running mean; squares: validation rows."
     return section(
         "How training went",
-        paragraph(said + kept + ended),
+        paragraph(sentences),
         picture(ax, alt, caption, kind="wide"),
     )
 
@@ -185,10 +190,10 @@ def _in_units(history: History, report: Report) -> History:
 def settings(summary: Mapping[str, Any]) -> Markup:
     """Configuration, versions, time and memory, and whatever else a summary holds."""
     rest = {key: value for key, value in summary.items() if key not in SHOWN_ELSEWHERE}
-    grouped = {key: rest.pop(key) for key in ("configuration", "versions") if rest.get(key)}
-    names = {"configuration": "Configuration", "versions": "Versions of the software"}
+    captions = {"configuration": "Configuration", "versions": "Versions of the software"}
+    exact = {key: rest.pop(key) for key in captions if rest.get(key)}
     return section(
         "How it was made",
         facts("Time, memory and machine", rest) if rest else "",
-        *(facts(names[key], values, exact=True) for key, values in grouped.items()),
+        *(facts(captions[key], values, exact=True) for key, values in exact.items()),
     )

@@ -1,4 +1,4 @@
-"""What the test rows say of a model: labels, confidence, numbers, and its worst errors."""
+"""A model on the test rows: scores per label, confidence, numbers, and its worst errors."""
 
 from __future__ import annotations
 
@@ -24,56 +24,59 @@ from ftlearn.workflows.html.elements import (
 )
 
 MATRIX_LABELS = 12
-"""Up to so many labels the confusions are shown as a matrix, beyond as a list."""
+"""Up to this many labels the confusions are shown as a matrix, beyond as a list."""
 PAIRS, ERRORS = 30, 20
+"""Confusions and worst errors that are listed."""
 
 
 def per_class(counts: pd.DataFrame) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each label from counts (truth, answer).
+    """Precision, recall, F1 and support of each label from counts (label, prediction).
 
-    A label that is never answered has precision 0, one without rows recall 0.
+    A label that is never predicted has precision 0, one without rows recall 0.
 
     >>> per_class(pd.DataFrame([[3, 1], [0, 4]], index=["a", "b"])).loc["b"].to_dict()
     {'precision': 0.8, 'recall': 1.0, 'f1': 0.8888888888888888, 'support': 4.0}
     """
-    hits, said, true = np.diag(counts), counts.sum(0).to_numpy(), counts.sum(1).to_numpy()
-    shares = {
-        "precision": hits / np.maximum(1, said),
-        "recall": hits / np.maximum(1, true),
-        "f1": 2 * hits / np.maximum(1, said + true),
+    hits = np.diag(counts)
+    predicted, support = counts.sum(0).to_numpy(), counts.sum(1).to_numpy()
+    columns = {
+        "precision": hits / np.maximum(1, predicted),
+        "recall": hits / np.maximum(1, support),
+        "f1": 2 * hits / np.maximum(1, predicted + support),
+        "support": support,
     }
-    return pd.DataFrame(shares | {"support": true}, index=counts.index)
+    return pd.DataFrame(columns, index=counts.index)
 
 
 def labels(report: Report) -> Markup:
-    """Scores of each label, and which labels are taken for which."""
+    """Scores of each label, and which labels are taken for which others."""
     counts = report.confusion()
     rows = [
         (name, *(float(row[key]) for key in ("precision", "recall", "f1")), int(row["support"]))
         for name, row in per_class(counts).iterrows()
     ]
     meaning = (
-        "Precision is the share of right ones among the answers with this label, recall the share "
-        "of its rows that were found, F1 their harmonic mean, support its number of test rows."
+        "Precision is the share of predictions of this label that are right, recall the share of "
+        "its rows that were found, F1 their harmonic mean, support its number of test rows."
     )
     head = ("label", "precision", "recall", "F1", "support")
-    many = len(counts) > MATRIX_LABELS
+    confusions = confused_pairs if len(counts) > MATRIX_LABELS else confusion_matrix
     return section(
         "Label by label",
         table("Scores of each label on the test rows", head, rows, kind="numbers"),
         paragraph(meaning, kind="note"),
-        confused_pairs(counts) if many else confusion_matrix(counts),
+        confusions(counts),
     )
 
 
 def confusion_matrix(counts: pd.DataFrame) -> Markup:
-    """Counts of truth (rows) against answer (columns); darker is a larger share of its row."""
+    """Counts of labels (rows) by predictions (columns); darker is a larger share of its row."""
     rows = [
         (name, *(_shaded(count, sum(row)) for count in row))
         for name, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)
     ]
-    caption = "Confusion matrix: a row for each true label, a column for each answer, in test rows"
-    return table(caption, ("truth ↓ answer →", *counts.columns), rows, kind="counts")
+    caption = "Confusion matrix: test rows by true label (row) and predicted label (column)"
+    return table(caption, ("label ↓ prediction →", *counts.columns), rows, kind="counts")
 
 
 def _shaded(count: int, total: int) -> Markup:
@@ -84,9 +87,9 @@ def _shaded(count: int, total: int) -> Markup:
 def confused_pairs(counts: pd.DataFrame) -> Markup:
     """The pairs of labels that are confused most often, for more labels than a matrix holds."""
     pairs = [
-        (truth, answer, int(counts.iat[row, column]))
-        for row, truth in enumerate(counts.index)
-        for column, answer in enumerate(counts.columns)
+        (label, prediction, int(counts.iat[row, column]))
+        for row, label in enumerate(counts.index)
+        for column, prediction in enumerate(counts.columns)
         if row != column and counts.iat[row, column]
     ]
     if not pairs:
@@ -102,11 +105,11 @@ def calibration(report: Report, measured: Any) -> Markup:
     bins = metrics.reliability(report.outputs, report.targets)
     confidence = float(np.average(bins[:, 0], weights=bins[:, 2]))
     accuracy = float(report.correct.mean())
-    lean = "more" if confidence > accuracy else "less"
+    direction = "more" if confidence > accuracy else "less"
     points = abs(confidence - accuracy) * 100
-    said = (
+    gap = (
         f"On average the model claims {percent(confidence)} certainty and is right on "
-        f"{percent(accuracy)} of the rows: it is {lean} certain than it should be, "
+        f"{percent(accuracy)} of the rows: it is {direction} certain than it should be, "
         f"by {points:.1f} points. "
     )
     meaning = (
@@ -114,16 +117,16 @@ def calibration(report: Report, measured: Any) -> Markup:
         "confidence and accuracy over ten bins of confidence; 0 is ideal."
     )
     alt = "Accuracy over confidence: " + "; ".join(
-        f"{int(rows)} rows with mean confidence {sure:.2f} are right in {percent(right, 0)}"
-        for sure, right, rows in bins
+        f"{int(rows)} rows with mean confidence {mean:.2f} are right in {percent(share, 0)}"
+        for mean, share, rows in bins
     )
     caption = "Dots on the dashed line are well calibrated; below it the model is too certain."
-    drawn = picture(figures.reliability(bins), alt, caption, kind="narrow")
-    return section("Can its confidence be believed?", paragraph(said + meaning), drawn)
+    figure = picture(figures.reliability(bins), alt, caption, kind="narrow")
+    return section("Can its confidence be believed?", paragraph(gap + meaning), figure)
 
 
 def numbers(report: Report) -> Markup:
-    """Predicted against true numbers, and how large the errors are."""
+    """Predicted against true values, and how large the errors are."""
     predictions = np.asarray(report.task.decode(report.outputs))
     truths = np.asarray(report.dataset[report.task.target], dtype=float)
     errors = np.abs(predictions - truths)
@@ -135,7 +138,7 @@ def numbers(report: Report) -> Markup:
         f"{number(truths.min())} and {number(truths.max())}, predictions between "
         f"{number(predictions.min())} and {number(predictions.max())}."
     )
-    caption = "One dot a test row; on the dashed line the prediction is exact."
+    caption = "One dot per test row; on the dashed line the prediction is exact."
     return section(
         "Predicted and true numbers",
         picture(figures.predicted(predictions, truths), alt, caption, kind="narrow"),
@@ -146,39 +149,39 @@ def numbers(report: Report) -> Markup:
 
 
 def worst_errors(report: Report) -> Markup:
-    """The rows on which the model was most certain of a wrong answer, or farthest off."""
+    """The rows with the highest loss: most certain of a wrong label, or farthest off."""
     names = report.task.text
     names = [names] if isinstance(names, str) else list(names)
-    rows, sure = report.rows(), None
+    rows, confidence = report.rows(), None
     if getattr(report.task, "labels", None):
-        rows, sure = rows[~report.correct], softmax(report.outputs, axis=-1).max(-1)
+        rows, confidence = rows[~report.correct], softmax(report.outputs, axis=-1).max(-1)
     rows = rows.sort_values("loss", ascending=False, kind="stable")[:ERRORS]
     if rows.empty:
         return section("Worst errors", paragraph("No test row was answered wrongly."))
     intro = f"The {len(rows)} wrong test rows with the highest loss, worst first."
-    if sure is None:
+    if confidence is None:
         intro = f"The {len(rows)} test rows that are farthest off, worst first."
     items = [
-        _error(row, names, None if sure is None else float(sure[at]))
+        _error(row, names, None if confidence is None else float(confidence[at]))
         for at, row in zip(rows.index, rows.to_dict("records"), strict=True)
     ]
     return section("Worst errors", paragraph(intro), tag("ol", *items, class_="errors"))
 
 
 def _error(row: dict[str, Any], names: list[str], confidence: float | None) -> Markup:
-    shown = [text(row[shown_as(name)], LONG_TEXT) for name in names]
-    if confidence is not None:
-        answer = ("true: ", text(row["label"]), " · answered: ", text(row["prediction"]))
-        verdict = (*answer, f" with {percent(confidence, 0)} certainty")
+    texts = [tag("div", text(row[shown_as(name)], LONG_TEXT), class_="quoted") for name in names]
+    label, prediction = row["label"], row["prediction"]
+    if confidence is None:
+        shown = f"true: {number(label)} · predicted: {number(prediction)}"
+        verdict = tag("p", f"{shown} (off by {number(prediction - label)})")
     else:
-        off = row["prediction"] - row["label"]
-        verdict = (f"true: {number(row['truth'])} · answered: {number(row['answer'])}",)
-        verdict = (*verdict, f" (off by {number(off)})")
-    return tag("li", *(tag("div", part, class_="quoted") for part in shown), tag("p", *verdict))
+        certainty = f" with {percent(confidence, 0)} certainty"
+        verdict = tag("p", "true: ", text(label), " · predicted: ", text(prediction), certainty)
+    return tag("li", *texts, verdict)
 
 
 def test_rows(report: Report, test: dict[str, Any]) -> Markup:
-    """All that the test rows say, for labels or for numbers."""
+    """Everything about the test rows, for labels or for numbers."""
     if getattr(report.task, "labels", None):
         parts = (labels(report), calibration(report, test.get("calibration_error")))
     else:
