@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ftlearn.course import exercises
-from tools import classroom, notebooks, plan, rules
+from tools import classroom, notebooks, rules, teacher_notes
 from tools.classroom import BEGIN, END, ClassroomError
 
 PATHS = notebooks.find()
@@ -88,13 +88,13 @@ def test_the_teachers_solutions_pass_and_nothing_is_missing(lesson: NotebookNode
 def test_the_plan_fills_ninety_minutes_with_every_section(lesson: NotebookNode):
     number, _ = notebooks.title(lesson)
     sheet = exercises.load(number, record=False)
-    table = plan.timetable(lesson, sheet)
+    table = teacher_notes.timetable(lesson, sheet)
     times = [row.split("|")[1].split(" to ") for row in table.splitlines() if " to " in row]
     starts, ends = ([int(time[at]) for time in times if len(time) == 2] for at in (0, 1))
     assert starts[0] == 0
     assert starts[1:] == ends[:-1]
     assert ends[-1] == plan.MINUTES
-    assert all(f"| {name} |" in table for name, _ in plan.sections(lesson))
+    assert all(f"| {name} |" in table for name, _ in teacher_notes.sections(lesson))
 
 
 def sample(*cells: NotebookNode) -> NotebookNode:

@@ -13,7 +13,7 @@ from lesson import ALT, NAME, PROSE, lesson
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tools import badges, execute, notebooks, picture, rules
+from tools import badges, execute, notebooks, readme_figure, rules
 
 LESSONS = notebooks.find()
 
@@ -41,7 +41,7 @@ def test_title_and_file_agree_on_the_number():
 
 
 def test_the_picture_in_the_readme_is_the_one_its_lesson_draws():
-    drawn = picture.pixels(notebooks.find([picture.LESSON])[0], picture.CELL)
+    drawn = readme_figure.pixels(notebooks.find([readme_figure.LESSON])[0], readme_figure.CELL)
     assert picture.PICTURE.read_bytes() == drawn, "run make notebooks"
 
 

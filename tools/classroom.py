@@ -27,8 +27,8 @@ from nbformat.v4 import new_markdown_cell, new_output
 from ftlearn.course import exercises
 from ftlearn.course.exercises import Exercise, ExerciseSheet, Outcome, Question
 from ftlearn.course.exercises.question import LETTERS
-from tools import mistakes, notebooks, plan
-from tools.asking import STARTER, ClassroomError, asked, complain
+from tools import mistakes_table, notebooks, teacher_notes
+from tools.exercise_cells import STARTER, ClassroomError, asked, complain
 
 BUILD = notebooks.ROOT / "build"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -76,7 +76,7 @@ def teacher(notebook: NotebookNode) -> NotebookNode:
     sheet = exercises.load(number, record=False)
     complain(kept, sheet)
     first, *rest = kept.cells
-    kept.cells = [first, marked("teacher-note", plan.note(notebook, sheet))]
+    kept.cells = [first, marked("teacher-note", teacher_notes.note(notebook, sheet))]
     for cell in rest:
         kept.cells += [cell, *told(cell, sheet)]
     return kept
@@ -132,7 +132,7 @@ def about_exercise(name: str, exercise: Exercise) -> str:
     ]
     lines += [f"> Hint {at}: {hint}  " for at, hint in enumerate(exercise.hints, start=1)]
     rows = [
-        f"> | {mistakes.code(answer)} | {mistakes.message(exercise, answer)} |"
+        f"> | {mistakes_table.code(answer)} | {mistakes_table.message(exercise, answer)} |"
         for answer, _ in exercise.mistakes
     ]
     return "\n".join(

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools import asking, badges, execute, notebooks
+from tools import badges, execute, exercise_cells, notebooks
 
 SECONDS, MEMORY_MB, FILE_KB = 90, 1600, 400
 CODE_CELLS = (20, 45)
@@ -244,7 +244,7 @@ def main() -> int:
     for path in notebooks.find(sys.argv[1:]):
         notebook = notebooks.read(path)
         found = [complaint for rule in RULES for complaint in rule(notebook)]
-        found += asking.complaints(notebook) + file_size(path)
+        found += exercise_cells.complaints(notebook) + file_size(path)
         total += len(found)
         print(f"{path.name}: {'keeps every rule' if not found else ''}")
         for complaint in found:

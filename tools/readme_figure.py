@@ -1,6 +1,6 @@
 """Copies the README's figure out of the lesson that draws it.
 
-python -m tools.picture            # write docs/shrinkage.png
+python -m tools.readme_figure            # write docs/shrinkage.png
 """
 
 from __future__ import annotations
