@@ -93,7 +93,7 @@ def test_the_plan_fills_ninety_minutes_with_every_section(lesson: NotebookNode):
     starts, ends = ([int(time[at]) for time in times if len(time) == 2] for at in (0, 1))
     assert starts[0] == 0
     assert starts[1:] == ends[:-1]
-    assert ends[-1] == plan.MINUTES
+    assert ends[-1] == teacher_notes.MINUTES
     assert all(f"| {name} |" in table for name, _ in teacher_notes.sections(lesson))
 
 
