@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 
 from ftlearn import TrainConfig, data, evaluate, fit, models
+from ftlearn import models
 from ftlearn.runtime import device, distributed, sharding
 from ftlearn.tasks import classification
 
