@@ -55,7 +55,7 @@ def test_every_kind_is_answered_with_its_own_control(sheet: ExerciseSheet):
 def test_a_wrong_answer_is_told_why_and_an_empty_one_is_not_judged(sheet: ExerciseSheet):
     told = []
     for question in sheet.questions:
-        question.note = told.append
+        question.on_event = told.append
     box = quiz(sheet)
     radio, button, status, _ = part(box, 0)
     for at in range(4):

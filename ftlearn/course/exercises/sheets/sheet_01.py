@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -104,7 +104,7 @@ def _judge_number(answer: Any, truth: float, known: dict[float, str], praise: st
     """Compare with the truth and with the results of known mistakes."""
     if close(answer, truth, tolerance=2e-3):
         return praise
-    refuse_known(answer, known.items(), tolerance=2e-3)
+    reject_known(answer, known.items(), tolerance=2e-3)
     raise NotYetError(f"{answer!r} is not it: a number is asked for, to three digits")
 
 

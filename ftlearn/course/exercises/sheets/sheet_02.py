@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 from ftlearn.losses import IGNORED
@@ -178,7 +178,7 @@ def _verify_floor(answer: Any) -> str:
         (-math.log(0.85), "this counts only the true class; the other three have 0.05 each"),
         (without_truth, "ε is spread over all four classes, the true one too: 0.8 + 0.2/4"),
     )
-    refuse_known(answer, reasons, tolerance=2e-3)
+    reject_known(answer, reasons, tolerance=2e-3)
     if not isinstance(answer, int | float):
         raise NotYetError(f"the answer is a number of nats, not {answer!r}")
     raise NotYetError("the floor is the entropy of the smoothed target; which distribution is it?")
@@ -257,5 +257,5 @@ def _compare(value: float, logits: torch.Tensor, ids: torch.Tensor, advice: str)
         (-truth, "the sign is turned: a loss is minus the logarithm"),
         (truth * count, "this is the sum; divide by the number of predictions"),
     )
-    refuse_known(value, reasons)
+    reject_known(value, reasons)
     raise NotYetError(f"for random logits the loss is {truth:.4f}, and yours says {value:.4f}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ftlearn.course.exercises.base import Exercise, NotYetError, close, refuse_known
+from ftlearn.course.exercises.base import Exercise, NotYetError, close, reject_known
 
 WIDTH, INNER = 768, 3072
 
@@ -35,7 +35,7 @@ def _verify_count(answer: Any) -> str:
         ),
         12 * truth: "those are all twelve layers: count one",
     }
-    refuse_known(answer, reasons.items(), tolerance=0.5)
+    reject_known(answer, reasons.items(), tolerance=0.5)
     if not close(answer, truth, tolerance=0.5):
         raise NotYetError(
             "not that number: add 4 (D² + D), the two matrices D × F with biases F and D, and "
@@ -199,7 +199,7 @@ def _verify_bytes(answer: Callable) -> str:
         4 * count + 8 * some: "gradient and two moments are three numbers for each that moves",
         2 * count + 6 * some: "fp32 takes 4 bytes a number",
     }
-    refuse_known(found, reasons.items(), tolerance=0.5)
+    reject_known(found, reasons.items(), tolerance=0.5)
     for total, moving in ((count, some), (100, 0), (100, 100), (7_000_000, 50_000)):
         if not close(answer(total, moving), 4 * total + 12 * moving, tolerance=0.5):
             raise NotYetError(

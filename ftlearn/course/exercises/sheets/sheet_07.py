@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -33,7 +33,7 @@ def _verify_draws(answer: Any) -> str:
             "right: 299 draws. Five times as rare takes five times as many draws, whatever the "
             "number of knobs"
         )
-    refuse_known(
+    reject_known(
         answer,
         [
             (math.log(0.05) / math.log(0.95), "that is for the best twentieth; here it is 1 %"),
@@ -236,7 +236,7 @@ def _verify_record(answer: Any) -> str:
             "right: 1/31. The best of 31 equal draws is as likely to be the last as any other, "
             "whatever the objective"
         )
-    refuse_known(
+    reject_known(
         answer,
         [
             (1 / 30, "almost: with the new one there are 31 draws, and each may be the best"),

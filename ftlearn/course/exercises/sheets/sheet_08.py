@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -28,7 +28,7 @@ def exercises() -> list[Exercise]:
 
 
 def _verify_pulled(answer: Any) -> str:
-    refuse_known(
+    reject_known(
         answer,
         (
             (3, "the weights are swapped: h / (h + λ) belongs to the optimum, not to the start"),
@@ -111,7 +111,7 @@ def _judge_width(half: float, plain: np.ndarray, remedy: np.ndarray) -> None:
         (quantile * apart, "that forgets the pairs: first subtract, then take the spread"),
         (stats.t.ppf(0.975, 2 * count - 2) * apart, "that forgets the pairs: first subtract"),
     )
-    refuse_known(half, known, tolerance=1e-6)
+    reject_known(half, known, tolerance=1e-6)
     if not close(half, quantile * error, tolerance=1e-6):
         raise NotYetError(
             f"for {count} draws half the width should be {quantile * error:.4f}, not {half:.4f}: "
@@ -292,7 +292,7 @@ def _stopping() -> Exercise:
 
 
 def _verify_luck(answer: Any) -> str:
-    refuse_known(
+    reject_known(
         answer,
         (
             (0.05, "that is the probability for one remedy; there are twenty"),
@@ -335,7 +335,7 @@ DRAWS = (1.96 * 0.03 / 0.01) ** 2
 
 
 def _verify_draws(answer: Any) -> str:
-    refuse_known(
+    reject_known(
         answer,
         (
             (9, "that makes ±1 standard error; 95 % need 1.96 of them"),

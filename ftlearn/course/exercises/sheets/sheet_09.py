@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -31,7 +31,7 @@ def _verify_weight(answer: Any) -> str:
         left -= 0.5 * 0.2 * left
     if close(answer, 1 - left, tolerance=2e-3):
         return "right: each step leaves nine tenths of the way, ten steps leave 0.349 of it"
-    refuse_known(
+    reject_known(
         answer,
         (
             (left, "that is the weight of the pretrained head: the data have the rest"),

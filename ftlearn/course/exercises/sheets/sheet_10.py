@@ -11,7 +11,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -27,7 +27,7 @@ def exercises() -> list[Exercise]:
 def _verify_compromise(answer: Any) -> str:
     if close(answer, 0.375):
         return "right: the best weight is 3.5, halfway between the optima, and α = (3.5 − 2) / 4"
-    refuse_known(
+    reject_known(
         answer,
         (
             (3.5, "that is the weight itself; α says how far it is from θ_P, as a share of 4"),
@@ -149,7 +149,7 @@ def _barrier() -> Exercise:
 def _verify_swapped(answer: Any) -> str:
     if close(answer, 0):
         return "right: the weights +1 and −1 average to 0, and both units fall silent"
-    refuse_known(
+    reject_known(
         answer,
         (
             (3, "both ends answer 3, but the midpoint of *weights* is another network: average"),
@@ -305,7 +305,7 @@ def _greedy() -> Exercise:
 def _verify_report(answer: Any) -> str:
     if close(answer, 0.69):
         return "right: valid chooses α = 0.25, and test is read once, there"
-    refuse_known(
+    reject_known(
         answer,
         (
             (0.66, "that α was chosen on test, so its score flatters: choose on valid"),

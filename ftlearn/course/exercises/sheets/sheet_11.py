@@ -13,7 +13,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -35,7 +35,7 @@ def _verify_gap(answer: Any) -> str:
     if close(answer, gap, tolerance=2e-3):
         return f"right: {MEAN_LOSS:.3f} − {LOSS_OF_MIXTURE:.3f} = {gap:.3f} nats, as Jensen says"
     swapped = np.log(0.75 * P + 0.25 * Q) - 0.75 * np.log(P) - 0.25 * np.log(Q)
-    refuse_known(
+    reject_known(
         answer,
         (
             (-gap, "the mixture is better, so the difference asked for is positive"),
@@ -104,8 +104,8 @@ def _judge_weight(given: Any, p: np.ndarray, q: np.ndarray) -> None:
     truth, share = _truth(p, q), 0.5 * p / (0.5 * p + 0.5 * q)
     if close(given, truth, tolerance=1.5e-3):
         return
-    refuse_known(given, ((1 - truth, "that is the weight of q"),), tolerance=1.5e-3)
-    refuse_known(  # these are exact: two of them may lie close together by chance
+    reject_known(given, ((1 - truth, "that is the weight of q"),), tolerance=1.5e-3)
+    reject_known(  # these are exact: two of them may lie close together by chance
         given,
         (
             (share.mean(), "that is one step of EM from 0.5: repeat until it stays"),
@@ -245,7 +245,7 @@ def _verify_smallest(answer: Any) -> str:
             f"right: {truth:.3f}, the entropy of the target, reached where p equals it. A loss "
             "that stays there is no failure"
         )
-    refuse_known(
+    reject_known(
         answer,
         (
             (0, "a certain answer is punished: −ln 0 is infinite, and the others have a share"),

@@ -11,7 +11,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -40,7 +40,7 @@ def _verify_turns(answer: Any) -> str:
         (11, "a whole turn is 2π radians, not one"),
         (46, "a head of 128 has 64 pairs: you counted numbers"),
     )
-    refuse_known(answer, known)
+    reject_known(answer, known)
     raise NotYetError("solve 2048 · 10000^(−j/64) = 2π for j, and count the pairs above")
 
 
@@ -101,7 +101,7 @@ def _judge_score(got: float, q: Array, k: Array, m: int, n: int, theta: Array) -
         ((one * other * turn).real.sum(), "the key was not conjugated: its turn goes backwards"),
         ((product * np.exp(1j * (m + n) * theta)).real.sum(), "the *distance* counts: m - n"),
     )
-    refuse_known(got, known, tolerance=1e-9)
+    reject_known(got, known, tolerance=1e-9)
     raise NotYetError(
         f"for {len(theta)} pairs at distance {m - n} the score is "
         f"{(product * turn).real.sum():.4f}, not {got:.4f}: turn q and k, then take the product"
@@ -256,7 +256,7 @@ def _verify_ntk(answer: Any) -> str:
         (8**0.5, "nearly: the exponent of the scale is 2j / (W − 2), not 2j / W"),
         (1 / truth, "that is what θ is multiplied by; asked is how many times slower it gets"),
     )
-    refuse_known(answer, known, tolerance=5e-3)
+    reject_known(answer, known, tolerance=5e-3)
     raise NotYetError("divide θ of the base 10000 by θ of the base 10000 · 8^(128/126), at j = 32")
 
 
