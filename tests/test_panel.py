@@ -116,7 +116,9 @@ def test_the_curve_moves_while_training(board: TrainingPanel):
     assert board.bench.current is run
     board.buttons["stop"].click()
     ended(board)
-    assert panel.SECONDS <= 0.25  # where the machine is quick enough, at least four a second
+    assert (
+        panel.REFRESH_SECONDS <= 0.25
+    )  # where the machine is quick enough, at least four a second
 
 
 def test_pause_resume_and_stop(board: TrainingPanel):
@@ -182,8 +184,8 @@ def test_impossible_settings_and_failing_runs_are_told(board: TrainingPanel):
     assert status(board) == "epochs is 0: it must be a whole number of at least 1"
     assert board.bench.records == {}
     board.form.settings["epochs"].value = 2
-    form.choose(board.form.settings["learning_rate"], 1e30)
-    form.choose(board.form.settings["max_grad_norm"], math.inf)
+    form.set_value(board.form.settings["learning_rate"], 1e30)
+    form.set_value(board.form.settings["max_grad_norm"], math.inf)
     assert board.run_now().status == "failed"
     assert "DivergedError: training diverged" in status(board)
     assert "failed" in board.texts["progress"].value
