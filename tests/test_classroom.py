@@ -41,7 +41,7 @@ def codes(notebook: NotebookNode) -> list[str]:
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_every_exercise_and_question_has_its_cell(lesson: NotebookNode):
     number, _ = notebooks.title(lesson)
-    classroom.complain(lesson, exercises.load(number, record=False))
+    classroom.require_all_cells(lesson, exercises.load(number, record=False))
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

@@ -113,7 +113,7 @@ def test_the_table_shows_result_seconds_and_memory_and_lists_all_failures():
     assert "- 05_finetuning, here: cell a: ValueError: odd" in shown
     assert "- 05_finetuning, here: cell b: no" in shown
     assert "- 10_weight_space, here: took 91 s, at most 90 are allowed" in shown
-    assert "2 lessons at a time; at most 90 s a lesson" in shown
+    assert "2 lessons at a time; at most 90 s per lesson" in shown
     assert "Nothing failed." in machines.table([GOOD], [HERE])
 
 

@@ -42,7 +42,7 @@ def test_title_and_file_agree_on_the_number():
 
 def test_the_picture_in_the_readme_is_the_one_its_lesson_draws():
     drawn = readme_figure.pixels(notebooks.find([readme_figure.LESSON])[0], readme_figure.CELL)
-    assert readme_figure.PICTURE.read_bytes() == drawn, "run make notebooks"
+    assert readme_figure.FIGURE.read_bytes() == drawn, "run make notebooks"
 
 
 def test_badges_colab_cells_and_lesson_table_are_up_to_date():

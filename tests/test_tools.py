@@ -67,7 +67,7 @@ def test_a_picture_takes_less_room_and_looks_the_same():
     figure.savefig(whole, format="png")
     output = new_output("display_data", {"image/png": base64.b64encode(whole.getvalue()).decode()})
     cell = new_code_cell("", outputs=[output])
-    execute.lighten(cell)
+    execute.shrink_images(cell)
     light = base64.b64decode(cell.outputs[0].data["image/png"])
     assert len(light) < len(whole.getvalue())
     first, second = (
@@ -78,7 +78,7 @@ def test_a_picture_takes_less_room_and_looks_the_same():
 
 
 def test_execute_replaces_a_widget_and_drops_a_progress_bar(executed):
-    assert [o.data["text/plain"] for o in executed.cells[4].outputs] == [execute.TOUCH]
+    assert [o.data["text/plain"] for o in executed.cells[4].outputs] == [execute.PLACEHOLDER]
     assert executed.cells[5].outputs == []
 
 
