@@ -15,7 +15,7 @@ MANY_DEVICES = ROOT / "docs" / "many_devices.md"
 
 
 def computed(page: Path) -> dict[str, Any]:
-    """The names that the Python blocks of a page leave behind, run one after the other."""
+    """The variables of a page's Python blocks, run one after the other."""
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         exec(block, names)

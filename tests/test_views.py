@@ -40,7 +40,7 @@ LOGITS = np.array([[2, 0], [0, 3], [1, 0], [1, 0], [0, 0.5], [0, 4]], dtype=np.f
 
 @pytest.fixture
 def report() -> Report:
-    """Six texts; the third and the last one are answered wrongly."""
+    """Six texts; the predictions for the third and the last are wrong."""
     labels = [TASK.labels[target] for target in TARGETS]
     return Report(TASK, Dataset.from_dict({"text": TEXTS, "label": labels}), LOGITS, TARGETS)
 
@@ -78,11 +78,11 @@ def test_what_is_cut_off_is_what_a_longer_window_would_have(tokenizer_of, window
     text = "a team ran to the doctor and back to the match"
     view = tokens(tokenizer_of, text, max_length=window)
     (table,) = view.elements
-    kept = table[table["note"] != "cut off"]["id"].tolist()
-    assert kept == tokenizer_of(text, truncation=True, max_length=window)["input_ids"]
+    window_ids = table[table["note"] != "cut off"]["id"].tolist()
+    assert window_ids == tokenizer_of(text, truncation=True, max_length=window)["input_ids"]
     inner = table[table["note"] != "special"]["id"].tolist()
     assert inner == tokenizer_of(text, add_special_tokens=False)["input_ids"]
-    assert ("nothing is cut off" in view.sentence) == (len(table) == len(kept))
+    assert ("nothing is cut off" in view.sentence) == (len(table) == len(window_ids))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_every_row_has_a_reason_and_records_are_shown_before_and_after():
         report.show("zeal")
 
 
-def test_clean_records_are_said_to_be_clean():
+def test_clean_records_are_reported_as_clean():
     report = CleaningReport(["one", "two"], ["a", "b"], ["a", "b"])
     assert report.counts()["records"].to_dict() == {"nothing to do": 2}
 
@@ -151,9 +151,9 @@ def test_clean_records_are_said_to_be_clean():
 
 def test_threshold_scores_are_those_counted_by_hand(report):
     chance = np.exp(LOGITS[:, 1]) / np.exp(LOGITS).sum(1)
-    answered, truth = chance >= 0.6, TARGETS == 1
-    hits, alarms = (answered & truth).sum(), (answered & ~truth).sum()
-    misses = (~answered & truth).sum()
+    predicted, truth = chance >= 0.6, TARGETS == 1
+    hits, alarms = (predicted & truth).sum(), (predicted & ~truth).sum()
+    misses = (~predicted & truth).sum()
     sentence = thresholds(report, "dog", threshold=0.6, miss=5).sentence
     precision, recall = hits / (hits + alarms), hits / truth.sum()
     assert f"precision {precision:.2f}, recall {recall:.2f}, cost {alarms + 5 * misses}" in sentence
@@ -225,7 +225,7 @@ def test_tables_name_rows_and_columns_and_set_texts_left():
     assert "<img" not in shown
 
 
-def test_a_label_that_is_never_answered_has_no_precision(report):
+def test_a_label_that_is_never_predicted_has_no_precision(report):
     sentence = thresholds(report, "dog", threshold=1.0).sentence
     assert "never predicted, recall 0.00" in sentence
 

@@ -18,7 +18,7 @@ from ftlearn.course.exercises.base import (
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_draws(), _log_uniform(), _median_rule(), _record(), _plan()]
 
 
@@ -181,7 +181,7 @@ def _verify_median_rule(answer: Rule) -> str:
     if answer([[5.0, 2.0], [6.0, 3.0], [9.0]], [7.0, 2.4]):
         raise NotYetError("at step 2 the median of 2.0 and 3.0 is 2.5, and 2.4 is better")
     if answer([[5.0], [6.0]], [9.0, 8.0]):
-        raise NotYetError("no other trial came to step 2: without a comparison, go on")
+        raise NotYetError("no other trial reached step 2: without a comparison, go on")
     random = np.random.default_rng()
     for _ in range(50):
         curves = random.random((5, 4)).tolist()
@@ -241,7 +241,7 @@ def _verify_record(answer: Any) -> str:
         [
             (1 / 30, "almost: with the new one there are 31 draws, and each may be the best"),
             (0.5, "that is for the second trial; the more there were, the harder to beat"),
-            (0.05, "the best 5 % are not asked: the new trial must beat all 30"),
+            (0.05, "the best 5 % is not the question: the new trial must beat all 30"),
             (30 / 31, "that is the chance that it is *not* better"),
             (31, "a chance lies between 0 and 1"),
         ],
