@@ -47,7 +47,7 @@ def test_the_tables_on_many_devices_hold_what_the_code_computes():
     room = [names["room"][name] + [names["shared_traffic"][name]] for name in names["MODELS"]]
     tables = {
         "devices": plans,
-        "sent an update by each of 2": traffic,
+        "sent per update by each of 2": traffic,
         "one device, or each of many under DDP": room,
     }
     for head, expected in tables.items():
