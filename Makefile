@@ -79,7 +79,7 @@ notebooks: $(VENV)/.test  ## execute all lessons (or NOTEBOOKS="a.ipynb b.ipynb"
 	$(BIN)/ruff format notebooks
 	$(OFFLINE) $(BIN)/python -m tools.execute $(NOTEBOOKS)
 	$(BIN)/python -m tools.badges
-	$(BIN)/python -m tools.picture
+	$(BIN)/python -m tools.readme_figure
 
 badges: $(VENV)/.test  ## write badges and the table of lessons from [tool.ftlearn]
 	$(BIN)/python -m tools.badges

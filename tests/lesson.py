@@ -34,7 +34,7 @@ def opening_cell() -> NotebookNode:
 
 
 def parameters_cell() -> NotebookNode:
-    """The cell that names what a reader may change."""
+    """The cell with the parameters that a reader may change."""
     return new_code_cell("seed = 0\nseed", id="parameters", metadata={"tags": ["parameters"]})
 
 

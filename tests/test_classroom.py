@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ftlearn.course import exercises
-from tools import classroom, notebooks, plan, rules
+from tools import classroom, notebooks, rules, teacher_notes
 from tools.classroom import BEGIN, END, ClassroomError
 
 PATHS = notebooks.find()
@@ -41,17 +41,17 @@ def codes(notebook: NotebookNode) -> list[str]:
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_every_exercise_and_question_has_its_cell(lesson: NotebookNode):
     number, _ = notebooks.title(lesson)
-    classroom.complain(lesson, exercises.load(number, record=False))
+    classroom.require_all_cells(lesson, exercises.load(number, record=False))
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_students_get_all_code_and_no_outputs_and_no_solutions(lesson: NotebookNode):
-    handed = classroom.student(lesson)
-    nbformat.validate(copy.deepcopy(handed))
-    assert codes(handed) == codes(lesson)  # so it runs from top to bottom as the lesson does
-    assert not any(cell.get("outputs") for cell in handed.cells)
+    copied = classroom.student(lesson)
+    nbformat.validate(copy.deepcopy(copied))
+    assert codes(copied) == codes(lesson)  # so it runs from top to bottom as the lesson does
+    assert not any(cell.get("outputs") for cell in copied.cells)
     number, _ = notebooks.title(lesson)
-    texts = "\n".join(cell.source for cell in handed.cells)
+    texts = "\n".join(cell.source for cell in copied.cells)
     for exercise in exercises.load(number, record=False).exercises:
         assert exercise.worked.strip() not in texts
         assert not any(hint in texts for hint in exercise.hints)
@@ -78,23 +78,23 @@ def test_the_teachers_solutions_pass_and_nothing_is_missing(lesson: NotebookNode
         assert cell.outputs[0].data["text/plain"].startswith("passed")
     ids = [cell.id for cell in built.cells]
     assert {f"teacher-{name}" for name, _ in sheet.items()} | {"teacher-note"} <= set(ids)
-    kept = {cell.id: cell.get("outputs") for cell in built.cells}
+    outputs = {cell.id: cell.get("outputs") for cell in built.cells}
     for cell in lesson.cells:
         if not notebooks.has_tag(cell, "exercise"):
-            assert kept[cell.id] == cell.get("outputs")
+            assert outputs[cell.id] == cell.get("outputs")
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_plan_fills_ninety_minutes_with_every_section(lesson: NotebookNode):
     number, _ = notebooks.title(lesson)
     sheet = exercises.load(number, record=False)
-    table = plan.timetable(lesson, sheet)
+    table = teacher_notes.timetable(lesson, sheet)
     times = [row.split("|")[1].split(" to ") for row in table.splitlines() if " to " in row]
     starts, ends = ([int(time[at]) for time in times if len(time) == 2] for at in (0, 1))
     assert starts[0] == 0
     assert starts[1:] == ends[:-1]
-    assert ends[-1] == plan.MINUTES
-    assert all(f"| {name} |" in table for name, _ in plan.sections(lesson))
+    assert ends[-1] == teacher_notes.MINUTES
+    assert all(f"| {name} |" in table for name, _ in teacher_notes.sections(lesson))
 
 
 def sample(*cells: NotebookNode) -> NotebookNode:
@@ -113,15 +113,15 @@ def complete() -> list[NotebookNode]:
 
 def test_marked_and_tagged_solutions_are_taken_out():
     source = f"def f(x):\n    {BEGIN}\n    answer = x\n    {END}\n    return answer"
-    handed = classroom.student(
+    copied = classroom.student(
         sample(
             new_code_cell(source, id="inside"),
             new_code_cell("secret", id="one", metadata={"tags": ["solution"]}),
             new_markdown_cell("secret", id="two", metadata={"tags": ["teacher"]}),
         )
     )
-    assert [cell.id for cell in handed.cells] == ["title", "inside"]
-    assert handed.cells[1].source == "def f(x):\n    answer = ...\n    return answer"
+    assert [cell.id for cell in copied.cells] == ["title", "inside"]
+    assert copied.cells[1].source == "def f(x):\n    answer = ...\n    return answer"
 
 
 def test_a_lesson_that_does_not_fit_its_sheet_is_named():
@@ -139,7 +139,7 @@ def test_questions_are_not_counted_as_code_to_read():
     questions = complete()
     for cell in questions:
         cell.metadata["tags"] = ["quiz"]
-    counted = [words for words in rules.code(sample(*cells, *questions)) if "code cells;" in words]
+    counted = [text for text in rules.code(sample(*cells, *questions)) if "code cells;" in text]
     assert counted == []
     questions[0].metadata["tags"] = []
     assert "46 code cells; 20 to 45 are meant" in rules.code(sample(*cells, *questions))
@@ -147,9 +147,13 @@ def test_questions_are_not_counted_as_code_to_read():
 
 def test_a_worked_solution_that_fails_stops_the_build():
     exercise = exercises.load("00", record=False).q1
-    for worked, said in (("answer = 3", "does not pass"), ("ln 4", "does not run"), ("", "pass")):
+    for worked, message in (
+        ("answer = 3", "does not pass"),
+        ("ln 4", "does not run"),
+        ("", "pass"),
+    ):
         exercise.worked = worked
-        with pytest.raises(ClassroomError, match=said):
+        with pytest.raises(ClassroomError, match=message):
             classroom.outcome_of("q1", exercise)
 
 
@@ -178,7 +182,7 @@ def test_a_notebook_that_somebody_changed_is_not_built_over(tmp_path, monkeypatc
     changed = notebooks.read(target)
     changed.cells[-1].source += "\n\nHomework for Tuesday."
     notebooks.write(changed, target)
-    kept = target.read_bytes()
+    edited = target.read_bytes()
     with pytest.raises(ClassroomError, match="was changed since it was built: rename it to keep"):
         classroom.build(kind, lesson)
-    assert target.read_bytes() == kept
+    assert target.read_bytes() == edited

@@ -17,7 +17,7 @@ MANY_DEVICES = ROOT / "docs" / "many_devices.md"
 
 
 def computed(page: Path) -> dict[str, Any]:
-    """The names that the Python blocks of a page leave behind, run one after the other."""
+    """The variables of a page's Python blocks, run one after the other."""
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         exec(block, names)
@@ -49,7 +49,7 @@ def test_the_tables_on_many_devices_hold_what_the_code_computes():
     room = [names["room"][name] + [names["shared_traffic"][name]] for name in names["MODELS"]]
     tables = {
         "devices": plans,
-        "sent an update by each of 2": traffic,
+        "sent per update by each of 2": traffic,
         "one device, or each of many under DDP": room,
     }
     for head, expected in tables.items():

@@ -7,16 +7,16 @@ from ftlearn.course.exercises import Outcome
 from ftlearn.course.exercises.question import LETTERS
 from ftlearn.course.exercises.quiz import Choice, multiple, number, order, single
 
-SHEETS = {each: exercises.load(each) for each in exercises.numbers()}
+SHEETS = {lesson: exercises.load(lesson) for lesson in exercises.numbers()}
 EXERCISES = [
-    pytest.param(exercise, id=f"{each}-q{at}")
-    for each, sheet in SHEETS.items()
-    for at, exercise in enumerate(sheet.exercises, start=1)
+    pytest.param(exercise, id=f"{lesson}-q{number}")
+    for lesson, sheet in SHEETS.items()
+    for number, exercise in enumerate(sheet.exercises, start=1)
 ]
 QUESTIONS = [
-    pytest.param(question, id=f"{each}-quiz{at}")
-    for each, sheet in SHEETS.items()
-    for at, question in enumerate(sheet.questions, start=1)
+    pytest.param(question, id=f"{lesson}-quiz{number}")
+    for lesson, sheet in SHEETS.items()
+    for number, question in enumerate(sheet.questions, start=1)
 ]
 ITEMS = EXERCISES + QUESTIONS
 NONSENSE = [None, "", "seven", [], {}, -1, float("nan"), object(), max, [None], "zz", {1, "a"}]
@@ -78,15 +78,15 @@ def test_hints_come_in_steps_and_the_solution_asks_once_more(exercise):
     assert exercise.solution() == exercise.worked
 
 
-@pytest.mark.parametrize("each", [each for each in SHEETS if SHEETS[each].exercises])
-def test_every_sheet_has_three_to_six_exercises(each):
-    assert 3 <= len(SHEETS[each].exercises) <= 6
+@pytest.mark.parametrize("lesson", [name for name, sheet in SHEETS.items() if sheet.exercises])
+def test_every_sheet_has_three_to_six_exercises(lesson):
+    assert 3 <= len(SHEETS[lesson].exercises) <= 6
 
 
-@pytest.mark.parametrize("each", [each for each in SHEETS if SHEETS[each].questions])
-def test_every_quiz_has_three_to_five_questions_of_three_kinds(each):
-    questions = SHEETS[each].questions
-    if each == "00":  # the way in asks less
+@pytest.mark.parametrize("lesson", [name for name, sheet in SHEETS.items() if sheet.questions])
+def test_every_quiz_has_three_to_five_questions_of_three_kinds(lesson):
+    questions = SHEETS[lesson].questions
+    if lesson == "00":  # the first lesson asks less
         assert 2 <= len(questions) <= 3
     else:
         assert 3 <= len(questions) <= 5
@@ -125,7 +125,7 @@ def test_an_order_is_shown_shuffled_the_same_way_and_says_what_is_inverted():
 
 
 def test_padding_may_be_masked_before_or_after_the_logarithm():
-    # Steps that may change places are one item: whoever swaps them is right as well.
+    # Steps that can be swapped form one item, since either order is right.
     steps = [choice.text for choice in SHEETS["02"].questions[3].choices]
     (masking,) = [step for step in steps if "padding" in step]
     assert "log-probability" in masking

@@ -1,4 +1,4 @@
-"""Explorers run at once, follow their controls, and print code that gives the same."""
+"""Explorers run when made, follow their controls, and print code that gives the same result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RAW = (["<b>a</b>", "b"], ["cat", None], ["cat"])
 
 @pytest.fixture
 def named(tiny_bert) -> dict:
-    """What a lesson has under the names that the printed code uses."""
+    """The objects of a lesson, by the names that the printed code uses."""
     return {
         "explorers": explorers,
         "tokenizer": AutoTokenizer.from_pretrained(tiny_bert),
@@ -51,7 +51,7 @@ MAKE = {
 
 def controls(box) -> list:
     """The controls that hold values, in their order."""
-    return [getattr(each, "children", [each])[0] for each in box.children[0].children]
+    return [getattr(widget, "children", [widget])[0] for widget in box.children[0].children]
 
 
 def other(control):
@@ -90,8 +90,8 @@ def test_the_printed_code_gives_the_same(kind, named):
 def test_the_cell_with_the_most_errors_comes_first(named):
     counts = named["report"].confusion().to_numpy().copy()
     np.fill_diagonal(counts, 0)
-    truth, answer = (control.value for control in controls(MAKE["confusion"](named))[:2])
-    assert counts[TASK.labels.index(truth), TASK.labels.index(answer)] == counts.max()
+    label, prediction = (control.value for control in controls(MAKE["confusion"](named))[:2])
+    assert counts[TASK.labels.index(label), TASK.labels.index(prediction)] == counts.max()
 
 
 def test_a_number_can_be_dragged_and_typed():

@@ -25,7 +25,7 @@ SLOW = replace(GOOD, what="10_weight_space", seconds=91.2)
 
 
 def written(folder: Path, *sources: str) -> Path:
-    """A lesson with these code cells, none of which says anything about torch."""
+    """A lesson with these code cells, none of which uses torch."""
     cells = [new_code_cell(source, id=f"code-{n}") for n, source in enumerate(sources)]
     notebooks.write(new_notebook(cells=[opening_cell(), *cells]), folder / NAME)
     return folder / NAME
@@ -33,7 +33,7 @@ def written(folder: Path, *sources: str) -> Path:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, Outcome]:
-    """A lesson with two failing cells: where it is, what it was, and what came of it."""
+    """A lesson with two failing cells: its path, its content before the run, and the outcome."""
     sources = [
         "import os\nassert os.environ['SHADE'] == 'green'\nassert os.environ['HF_HUB_OFFLINE']",
         "assert 1 + 1 == 3, 'a sum that\\ndoes not add up'",
@@ -56,7 +56,7 @@ def test_every_failing_cell_is_listed_and_the_others_run_in_their_regime(broken)
 def test_a_lesson_runs_on_a_copy(broken):
     path, before, _ = broken
     assert path.read_bytes() == before
-    assert [each.name for each in path.parent.iterdir()] == [NAME]
+    assert [file.name for file in path.parent.iterdir()] == [NAME]
 
 
 def test_a_lesson_has_a_cost(broken):
@@ -66,7 +66,7 @@ def test_a_lesson_has_a_cost(broken):
     assert outcome.limit == 90
 
 
-def test_a_kernel_that_dies_is_told_with_the_cell(tmp_path: Path):
+def test_a_kernel_that_dies_is_reported_with_the_cell(tmp_path: Path):
     path = written(tmp_path, "1 / 0", "import os\nos._exit(3)", "never = 'run'")
     first, last = trials.run_lesson(path, HERE).failures
     assert first == "cell code-0: ZeroDivisionError: division by zero"
@@ -104,8 +104,8 @@ def test_tests_that_could_not_begin_are_a_failure(tmp_path: Path, monkeypatch: p
 
 
 def test_the_table_shows_result_seconds_and_memory_and_lists_all_failures():
-    found = [SLOW, GOOD, FAILED, Outcome("04_model", "never", possible=False)]
-    shown = machines.table(found, [HERE, NEVER])
+    results = [SLOW, GOOD, FAILED, Outcome("04_model", "never", possible=False)]
+    shown = machines.table(results, [HERE, NEVER])
     assert "| lesson | here | seconds | MB | never | seconds | MB |" in shown
     assert "| 04_model | green | 31 | 1,392 | not possible here |  |  |" in shown
     assert "| 05_finetuning | **2 failed** | 31 | 1,392 | … |  |  |" in shown
@@ -113,7 +113,7 @@ def test_the_table_shows_result_seconds_and_memory_and_lists_all_failures():
     assert "- 05_finetuning, here: cell a: ValueError: odd" in shown
     assert "- 05_finetuning, here: cell b: no" in shown
     assert "- 10_weight_space, here: took 91 s, at most 90 are allowed" in shown
-    assert "2 lessons at a time; at most 90 s a lesson" in shown
+    assert "2 lessons at a time; at most 90 s per lesson" in shown
     assert "Nothing failed." in machines.table([GOOD], [HERE])
 
 
@@ -129,7 +129,7 @@ def test_the_exit_status_tells_whether_all_is_green(
     shown = capsys.readouterr().out
     if outcomes:
         results = json.loads((tmp_path / "build" / "machines.json").read_text())["results"]
-        assert [each["green"] for each in results] == [each.green for each in outcomes]
+        assert [result["green"] for result in results] == [outcome.green for outcome in outcomes]
         assert (tmp_path / "build" / "machines.md").read_text(encoding="utf-8") == shown[:-1]
 
 
@@ -147,11 +147,13 @@ def test_the_exit_status_tells_whether_all_is_green(
 def test_regimes_and_lessons_are_chosen(
     monkeypatch: pytest.MonkeyPatch, arguments, names, lessons: int, unit: bool
 ):
-    asked = []
-    monkeypatch.setattr(machines, "outcomes", lambda *given: asked.append(given) or iter(()))
+    calls = []
+    monkeypatch.setattr(
+        machines, "outcomes", lambda *arguments: calls.append(arguments) or iter(())
+    )
     assert machines.main(arguments) == 0
-    assert [regime.name for regime, *_ in asked] == names
-    assert {(len(paths), wanted) for _, paths, wanted in asked} == {(lessons, unit)}
+    assert [regime.name for regime, *_ in calls] == names
+    assert {(len(paths), with_unit) for _, paths, with_unit in calls} == {(lessons, unit)}
 
 
 @pytest.mark.parametrize(
@@ -168,9 +170,9 @@ def test_unknown_names_are_answered_with_the_known(capsys, arguments, message: s
 
 
 def test_what_cannot_run_here_is_said_and_is_no_failure():
-    found = list(machines.outcomes(NEVER, [Path("04_model.ipynb")], True))
-    assert [each.what for each in found] == ["unit", "04_model"]
-    assert all(each.green and not each.possible for each in found)
+    outcomes = list(machines.outcomes(NEVER, [Path("04_model.ipynb")], True))
+    assert [outcome.what for outcome in outcomes] == ["unit", "04_model"]
+    assert all(outcome.green and not outcome.possible for outcome in outcomes)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_instructions_for_bf16_are_known(tmp_path, monkeypatch, text: str, expec
 
 
 def test_no_kernel_above_avx2_is_taken_in_the_small_regime():
-    """Each library says itself what it takes."""
+    """Each library reports the kernels that it uses."""
     small = regimes.all_regimes()["small"]
     if "ATEN_CPU_CAPABILITY" not in small.environment:
         pytest.skip("AVX2 is a word for x86 processors")
@@ -199,21 +201,21 @@ def test_no_kernel_above_avx2_is_taken_in_the_small_regime():
         "a @ b; a.bfloat16() @ b.bfloat16(); torch.conv2d(b[None, None], b[None, None, :3, :3])"
     )
     verbose = {"ONEDNN_VERBOSE": "1", "MKL_VERBOSE": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, **trials.environment(small), **verbose},
         capture_output=True,
         text=True,
         check=True,
     )
-    told = done.stdout.lower()
-    assert "avx2 1\n" in told.replace("\r", "")
-    chosen = [line for line in told.splitlines() if line.startswith(("onednn", "mkl_verbose"))]
-    assert not [line for line in chosen if "avx512" in line or "amx" in line or "avx-512" in line]
+    output = process.stdout.lower()
+    assert "avx2 1\n" in output.replace("\r", "")
+    kernels = [line for line in output.splitlines() if line.startswith(("onednn", "mkl_verbose"))]
+    assert not [line for line in kernels if "avx512" in line or "amx" in line or "avx-512" in line]
 
 
-def test_memory_of_children_counts_and_that_of_the_starter_does_not():
-    """The starter holds 300 MB, the child 100 and the child's child 80."""
+def test_memory_of_children_counts_and_that_of_the_parent_does_not():
+    """The parent holds 300 MB, the child 100 and the child's child 80."""
     held = bytearray(b"x") * (300 * memory.MB)
     grandchild = "import sys; held = bytearray(b'x') * (80 * 2**20); print(1); sys.stdin.read()"
     child = (

@@ -1,6 +1,6 @@
-"""Every lesson keeps every rule of CONTRIBUTING.md, and each rule is known to bite.
+"""Every lesson keeps every rule of CONTRIBUTING.md, and each rule catches its violation.
 
-Whether the lessons run is nbval's affair (`make lessons`); this file only reads them.
+nbval checks that the lessons run (`make lessons`); this file only reads them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lesson import ALT, NAME, PROSE, lesson
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tools import badges, execute, notebooks, picture, rules
+from tools import badges, execute, notebooks, readme_figure, rules
 
 LESSONS = notebooks.find()
 
@@ -40,9 +40,9 @@ def test_title_and_file_agree_on_the_number():
         assert notebooks.title(notebooks.read(path))[0] == path.name[:2]
 
 
-def test_the_picture_in_the_readme_is_the_one_its_lesson_draws():
-    drawn = picture.pixels(notebooks.find([picture.LESSON])[0], picture.CELL)
-    assert picture.PICTURE.read_bytes() == drawn, "run make notebooks"
+def test_the_figure_in_the_readme_is_the_one_its_lesson_draws():
+    pixels = readme_figure.pixels(notebooks.find([readme_figure.LESSON])[0], readme_figure.CELL)
+    assert readme_figure.FIGURE.read_bytes() == pixels, "run make notebooks"
 
 
 def test_badges_colab_cells_and_lesson_table_are_up_to_date():
@@ -212,13 +212,13 @@ def write_short_prose(notebook: NotebookNode) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_rule_bites(rule, breakage, complaint):
+def test_rule_catches_a_violation(rule, breakage, complaint):
     broken = lesson()
     breakage(broken)
     assert complaint in "\n".join(rule(broken))
 
 
-def test_size_rule_bites(tmp_path: Path):
+def test_size_rule_catches_a_large_file(tmp_path: Path):
     notebook = lesson()
     notebook.cells[-1].source += "x" * 1000 * rules.FILE_KB
     notebooks.write(notebook, tmp_path / NAME)

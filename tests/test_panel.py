@@ -1,4 +1,4 @@
-"""The training panel, by its values and clicks: on ipywidgets 8 here, on 7.7.1 by `API_7_7_1`."""
+"""The training panel, driven by values and clicks: on ipywidgets 8, and for 7.7.1 by its API."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_click_on_run_trains_what_the_code_says(board: TrainingPanel):
     assert [step.loss for step in again.steps] == [step.loss for step in run.steps]
 
 
-def test_run_now_waits_for_the_end_and_tells_why_not(board: TrainingPanel):
+def test_run_now_waits_for_the_end_and_reports_why_not(board: TrainingPanel):
     assert board.run_now().status == "finished"
     board.name.value = "run 1"
     with pytest.raises(ValueError, match="the name 'run 1' is taken"):
@@ -116,7 +116,7 @@ def test_the_curve_moves_while_training(board: TrainingPanel):
     assert board.bench.current is run
     board.buttons["stop"].click()
     ended(board)
-    assert panel.SECONDS <= 0.25  # where the machine is quick enough, at least four a second
+    assert panel.REFRESH_SECONDS <= 0.25  # at least four times per second on a fast machine
 
 
 def test_pause_resume_and_stop(board: TrainingPanel):
@@ -125,7 +125,7 @@ def test_pause_resume_and_stop(board: TrainingPanel):
     waited(lambda: "is paused" in status(board))
     assert board.buttons["pause"].description == "Resume"
     count = len(run.steps)
-    time.sleep(0.3)  # in which it would make many
+    time.sleep(0.3)  # enough time for many updates
     assert len(run.steps) <= count + 1
     board.buttons["run"].click()
     assert "run 1 is training: stop it first" in status(board)
@@ -175,15 +175,15 @@ def test_rewind_shows_the_settings_and_branches(board: TrainingPanel):
     assert not board.form.rows.disabled
 
 
-def test_impossible_settings_and_failing_runs_are_told(board: TrainingPanel):
+def test_impossible_settings_and_failing_runs_are_reported(board: TrainingPanel):
     board.form.settings["epochs"].value = 0
     assert "# epochs is 0" in board.texts["call"].value
     board.buttons["run"].click()
     assert status(board) == "epochs is 0: it must be a whole number of at least 1"
     assert board.bench.records == {}
     board.form.settings["epochs"].value = 2
-    form.choose(board.form.settings["learning_rate"], 1e30)
-    form.choose(board.form.settings["max_grad_norm"], math.inf)
+    form.set_value(board.form.settings["learning_rate"], 1e30)
+    form.set_value(board.form.settings["max_grad_norm"], math.inf)
     assert board.run_now().status == "failed"
     assert "DivergedError: training diverged" in status(board)
     assert "failed" in board.texts["progress"].value
@@ -237,13 +237,13 @@ def test_controls_hold_each_value_as_it_is():
         "every": None,
         "choices": {},
     }
-    made = form.Form(**settings)
-    assert made.config() == settings["config"]
-    assert made.settings["learning_rate"].label == "3.3e-05"
+    controls = form.Form(**settings)
+    assert controls.config() == settings["config"]
+    assert controls.settings["learning_rate"].label == "3.3e-05"
     other = TrainConfig(learning_rate=1.2345678e-7, warmup_ratio=0.123, seed=9, epochs=17)
-    made.show(other)
-    assert made.config() == other
-    assert made.every.value == 4
+    controls.show(other)
+    assert controls.config() == other
+    assert controls.every.value == 4
     with pytest.raises(ValueError, match="no choices are made for 'rate'"):
         form.Form(**{**settings, "choices": {"rate": [1]}})
 
@@ -308,10 +308,10 @@ def test_a_long_curve_is_thinned_and_keeps_its_end():
 
 @pytest.mark.parametrize("top", [0.1, 0.93, 1.0, 2.7, 36, 100, 4000])
 def test_ticks_are_few_and_within(top: float):
-    found = curves.ticks(top)
-    assert 2 <= len(found) <= 6
-    assert found[0] == 0
-    assert found[-1] <= top + 1e-9
+    ticks = curves.ticks(top)
+    assert 2 <= len(ticks) <= 6
+    assert ticks[0] == 0
+    assert ticks[-1] <= top + 1e-9
 
 
 def test_regression_shows_another_metric_than_accuracy():
@@ -325,7 +325,11 @@ def test_progress_says_where_it_is_and_how_long_it_takes():
     run.doing = "training"
     text = Parsed(words.progress(run)).text
     assert re.search(r"update 4 of 20 · training · 8 s left · [\d.]+ .B of memory in use", text)
-    bar = next(given for name, given in Parsed(words.progress(run)).elements if name == "progress")
+    bar = next(
+        attributes
+        for name, attributes in Parsed(words.progress(run)).elements
+        if name == "progress"
+    )
     assert (bar["value"], bar["max"], bar["aria-label"]) == ("4", "20", "updates of a")
 
 
@@ -339,7 +343,7 @@ def test_every_control_has_a_name_and_the_status_is_live(board: TrainingPanel):
 def everything(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
     return [
         widget,
-        *(each for child in getattr(widget, "children", ()) for each in everything(child)),
+        *(inner for child in getattr(widget, "children", ()) for inner in everything(child)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Code that a lesson shows in full is the package's own code, to the letter of its syntax tree."""
+"""Code that a lesson shows in full has the same syntax tree as the code of the package."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""The tools execute, store and label notebooks as CONTRIBUTING.md says."""
+"""The tools execute, store and label notebooks as CONTRIBUTING.md describes."""
 
 from __future__ import annotations
 
@@ -63,22 +63,24 @@ def test_execute_gives_images_their_alternative_text(executed):
 def test_a_picture_takes_less_room_and_looks_the_same():
     figure, ax = plt.subplots()
     ax.plot(np.sin(np.linspace(0, 9, 200)), color="#0072B2")
-    whole = io.BytesIO()
-    figure.savefig(whole, format="png")
-    output = new_output("display_data", {"image/png": base64.b64encode(whole.getvalue()).decode()})
+    original = io.BytesIO()
+    figure.savefig(original, format="png")
+    output = new_output(
+        "display_data", {"image/png": base64.b64encode(original.getvalue()).decode()}
+    )
     cell = new_code_cell("", outputs=[output])
-    execute.lighten(cell)
-    light = base64.b64decode(cell.outputs[0].data["image/png"])
-    assert len(light) < len(whole.getvalue())
+    execute.shrink_images(cell)
+    smaller = base64.b64decode(cell.outputs[0].data["image/png"])
+    assert len(smaller) < len(original.getvalue())
     first, second = (
         np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)
-        for png in (whole.getvalue(), light)
+        for png in (original.getvalue(), smaller)
     )
     assert abs(first - second).max() <= 8
 
 
 def test_execute_replaces_a_widget_and_drops_a_progress_bar(executed):
-    assert [o.data["text/plain"] for o in executed.cells[4].outputs] == [execute.TOUCH]
+    assert [o.data["text/plain"] for o in executed.cells[4].outputs] == [execute.PLACEHOLDER]
     assert executed.cells[5].outputs == []
 
 

@@ -40,7 +40,7 @@ LOGITS = np.array([[2, 0], [0, 3], [1, 0], [1, 0], [0, 0.5], [0, 4]], dtype=np.f
 
 @pytest.fixture
 def report() -> Report:
-    """Six texts; the third and the last one are answered wrongly."""
+    """Six texts; the predictions for the third and the last are wrong."""
     labels = [TASK.labels[target] for target in TARGETS]
     return Report(TASK, Dataset.from_dict({"text": TEXTS, "label": labels}), LOGITS, TARGETS)
 
@@ -53,7 +53,7 @@ def tokenizer(tiny_bert):
 def test_a_view_is_a_sentence_and_escaped_tables_and_closed_figures(report):
     view = confusion(report, "dog", "cat")
     shown = view._repr_html_()
-    assert shown.startswith('<p role="status" aria-live="polite">1 of 3 texts on dog were answered')
+    assert shown.startswith('<p role="status" aria-live="polite">1 of 3 texts on dog were')
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
     picture = shown.split("base64,")[1].split('"')[0]
@@ -67,7 +67,7 @@ def test_a_view_is_a_sentence_and_escaped_tables_and_closed_figures(report):
 
 def test_pieces_are_the_tokenizers_own(tokenizer):
     text = "the doctor ran unbelievablyqq fast"
-    (table,) = tokens(tokenizer, text, max_length=64).shows
+    (table,) = tokens(tokenizer, text, max_length=64).elements
     assert table["id"].tolist() == tokenizer(text)["input_ids"]
     assert tokenizer.convert_tokens_to_ids(table["piece"].tolist()) == table["id"].tolist()
     assert table["note"].tolist()[0] == table["note"].tolist()[-1] == "special"
@@ -77,12 +77,12 @@ def test_pieces_are_the_tokenizers_own(tokenizer):
 def test_what_is_cut_off_is_what_a_longer_window_would_have(tokenizer_of, window):
     text = "a team ran to the doctor and back to the match"
     view = tokens(tokenizer_of, text, max_length=window)
-    (table,) = view.shows
-    kept = table[table["note"] != "cut off"]["id"].tolist()
-    assert kept == tokenizer_of(text, truncation=True, max_length=window)["input_ids"]
+    (table,) = view.elements
+    window_ids = table[table["note"] != "cut off"]["id"].tolist()
+    assert window_ids == tokenizer_of(text, truncation=True, max_length=window)["input_ids"]
     inner = table[table["note"] != "special"]["id"].tolist()
     assert inner == tokenizer_of(text, add_special_tokens=False)["input_ids"]
-    assert ("nothing is cut off" in view.says) == (len(table) == len(kept))
+    assert ("nothing is cut off" in view.sentence) == (len(table) == len(window_ids))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_window_without_room_is_refused(tokenizer):
 
 
 def test_unknown_pieces_are_named(tokenizer):
-    (table,) = tokens(tokenizer, "☃").shows
+    (table,) = tokens(tokenizer, "☃").elements
     assert table["note"].tolist() == ["special", "unknown", "special"]
 
 
@@ -109,9 +109,9 @@ def test_loss_and_gradient_are_autograds(logits, truth):
     loss = F.cross_entropy(leaf, torch.tensor([truth]))
     loss.backward()
     view = softmax(*logits, truth=("first", "second", "third")[truth])
-    table, _ = view.shows
+    table, _ = view.elements
     np.testing.assert_allclose(table["gradient p − y"], leaf.grad[0], atol=5.1e-5)
-    assert f"Loss {loss.item():.3f} nats" in view.says
+    assert f"Loss {loss.item():.3f} nats" in view.sentence
     plt.close("all")
 
 
@@ -132,16 +132,16 @@ def test_every_row_has_a_reason_and_records_are_shown_before_and_after():
     assert report.reasons["label unknown"] == [3]
     assert report.reasons["label missing"] == [4]
     view = report.show("html", 2)
-    counts, table = view.shows
+    counts, table = view.elements
     assert table.loc["text"].tolist() == [HOSTILE + "three", "three"]
     assert counts.loc["html", "records"] == 2
-    assert report.show("html", 4).says == view.says  # begins anew
+    assert report.show("html", 4).sentence == view.sentence  # wraps around
     assert "<img" not in view._repr_html_()
     with pytest.raises(ValueError, match=r"no record has the reason 'zeal': use \['html'"):
         report.show("zeal")
 
 
-def test_clean_records_are_said_to_be_clean():
+def test_clean_records_are_reported_as_clean():
     report = CleaningReport(["one", "two"], ["a", "b"], ["a", "b"])
     assert report.counts()["records"].to_dict() == {"nothing to do": 2}
 
@@ -151,21 +151,21 @@ def test_clean_records_are_said_to_be_clean():
 
 def test_threshold_scores_are_those_counted_by_hand(report):
     chance = np.exp(LOGITS[:, 1]) / np.exp(LOGITS).sum(1)
-    answered, truth = chance >= 0.6, TARGETS == 1
-    hits, alarms = (answered & truth).sum(), (answered & ~truth).sum()
-    misses = (~answered & truth).sum()
-    says = thresholds(report, "dog", threshold=0.6, miss=5).says
+    predicted, truth = chance >= 0.6, TARGETS == 1
+    hits, alarms = (predicted & truth).sum(), (predicted & ~truth).sum()
+    misses = (~predicted & truth).sum()
+    sentence = thresholds(report, "dog", threshold=0.6, miss=5).sentence
     precision, recall = hits / (hits + alarms), hits / truth.sum()
-    assert f"precision {precision:.2f}, recall {recall:.2f}, cost {alarms + 5 * misses}" in says
+    assert f"precision {precision:.2f}, recall {recall:.2f}, cost {alarms + 5 * misses}" in sentence
     with pytest.raises(ValueError, match="no label 'cow': use cat, dog"):
         thresholds(report, "cow")
 
 
 def test_texts_behind_a_cell_are_the_confused_ones(report):
-    _, table = confusion(report, "cat", "dog").shows
+    _, table = confusion(report, "cat", "dog").elements
     assert table["text"].tolist() == ["no cat"]
-    assert confusion(report, "cat", "cat", count=1).shows[1]["text"].tolist() == ["two cats"]
-    (figure,) = confusion(report, "dog", "dog", count=5).shows[:1]
+    assert confusion(report, "cat", "cat", count=1).elements[1]["text"].tolist() == ["two cats"]
+    (figure,) = confusion(report, "dog", "dog", count=5).elements[:1]
     assert figure.patches[0].get_xy() == (0.5, 0.5)
     with pytest.raises(ValueError, match="no label 'cow'"):
         confusion(report, "cow", "cat")
@@ -174,7 +174,7 @@ def test_texts_behind_a_cell_are_the_confused_ones(report):
 def test_texts_in_a_column_called_probability_are_shown_beside_it():
     data = Dataset.from_dict({"probability": TEXTS, "label": [TASK.labels[t] for t in TARGETS]})
     task = tasks.Classification(labels=TASK.labels, text="probability")
-    _, table = confusion(Report(task, data, LOGITS, TARGETS), "cat", "dog").shows
+    _, table = confusion(Report(task, data, LOGITS, TARGETS), "cat", "dog").elements
     assert table["probability (data)"].tolist() == ["no cat"]
     assert table["probability"].tolist() == pytest.approx([0.98])  # of logits 0 and 4
 
@@ -193,8 +193,8 @@ def test_descent_is_autograds():
         (slope,) = torch.autograd.grad(loss, weight)
         weight = (weight - 0.7 * slope).detach().requires_grad_()
     np.testing.assert_allclose(descend(features, targets, 0.7, 5), curve, rtol=1e-12)
-    assert "falls" in rates(features, targets, 0.1).says
-    assert "does not fall" in rates(features, targets, 1e4, steps=5).says
+    assert "falls" in rates(features, targets, 0.1).sentence
+    assert "does not fall" in rates(features, targets, 1e4, steps=5).sentence
 
 
 # batches
@@ -205,7 +205,7 @@ def test_padding_is_that_of_the_plan(lengths, size, bucketed):
     order = batching.plan(lengths, size, seed=0, epoch=0, bucketed=bucketed)
     cells = sum(max(lengths[row] for row in rows) * len(rows) for rows in order)
     view = batches(lengths, size, bucketed=bucketed)
-    assert f"{1 - sum(lengths) / cells:.0%}".replace("%", " %") in view.says
+    assert f"{1 - sum(lengths) / cells:.0%}".replace("%", " %") in view.sentence
     plt.close("all")
 
 
@@ -225,10 +225,10 @@ def test_tables_name_rows_and_columns_and_set_texts_left():
     assert "<img" not in shown
 
 
-def test_a_label_that_is_never_answered_has_no_precision(report):
-    says = thresholds(report, "dog", threshold=1.0).says
-    assert "never answered, recall 0.00" in says
+def test_a_label_that_is_never_predicted_has_no_precision(report):
+    sentence = thresholds(report, "dog", threshold=1.0).sentence
+    assert "never predicted, recall 0.00" in sentence
 
 
 def test_one_is_singular(report):
-    assert confusion(report, "cat", "cat", count=1).says.endswith("; the worst is shown.")
+    assert confusion(report, "cat", "cat", count=1).sentence.endswith("; the worst is shown.")

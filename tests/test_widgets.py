@@ -1,4 +1,4 @@
-"""Widgets run at once, follow their controls, escape what they show, and are old enough."""
+"""Widgets run once when made, follow their controls, escape texts, and work on ipywidgets 7."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def result(box: ipywidgets.VBox) -> str:
     return box.children[2].value
 
 
-def test_a_function_runs_once_at_once_with_the_first_values():
+def test_a_function_runs_once_at_the_start_with_the_first_values():
     calls = []
-    box = explore(lambda **given: calls.append(given), rate=[0.1, 0.2], text="hello")
+    box = explore(lambda **arguments: calls.append(arguments), rate=[0.1, 0.2], text="hello")
     assert calls == [{"rate": 0.1, "text": "hello"}]
     assert result(box) == "<pre>None</pre>"
 
@@ -94,14 +94,14 @@ def test_a_changed_control_runs_the_function_again():
 
 
 def test_controls_are_named_and_of_a_fitting_kind():
-    box = explore(lambda **given: 0, learning_rate=[1e-4, 3e-5], my_text="hello")
+    box = explore(lambda **arguments: 0, learning_rate=[1e-4, 3e-5], my_text="hello")
     rate, text = controls(box)
     assert isinstance(rate, ipywidgets.Dropdown)
     assert isinstance(text, ipywidgets.Text)
     assert (rate.description, text.description) == ("learning rate", "my text")
     assert rate.value == 1e-4
     assert dict(rate.options) == {"0.0001": 1e-4, "3e-05": 3e-5}
-    assert text.continuous_update is False  # not a forward pass for every key
+    assert text.continuous_update is False  # not one forward pass per keystroke
 
 
 def test_pairs_are_values_and_not_a_name_with_a_value():
@@ -164,28 +164,28 @@ def test_a_figure_becomes_one_picture_and_is_closed(what: str):
 
 
 def test_the_shown_call_is_code_that_gives_the_same():
-    def given(**arguments):
+    def echo(**arguments):
         return arguments
 
     arguments = {"text": 'it\'s "quoted"\n', "rate": 3e-5, "layers": None, "pair": ("a", 1)}
-    assert eval(call_text(given, arguments), {"given": given}) == arguments
+    assert eval(call_text(echo, arguments), {"echo": echo}) == arguments
 
 
 def test_only_widgets_and_arguments_of_ipywidgets_7_are_used(monkeypatch: pytest.MonkeyPatch):
-    """Stands old constructors in for the new ones: they take no other arguments."""
+    """Replaces the constructors by ones that accept only the arguments of 7.7.1."""
 
     def old(name: str):
-        def construct(*given, **arguments):
+        def construct(*positional, **arguments):
             assert set(arguments) <= API_7_7_1[name], name
             assert set(arguments.get("style", ())) <= STYLES
             assert set(arguments.get("layout", ())) <= LAYOUT
-            return getattr(ipywidgets, name)(*given, **arguments)
+            return getattr(ipywidgets, name)(*positional, **arguments)
 
         return construct
 
     namespace = SimpleNamespace(**{name: old(name) for name in API_7_7_1})
     monkeypatch.setattr(explorer, "ipywidgets", namespace)
-    box = explore(lambda **given: given, rate=[1, 2], text="hello")
+    box = explore(lambda **arguments: arguments, rate=[1, 2], text="hello")
     controls(box)[0].value = 2
     assert "2" in result(box)
 

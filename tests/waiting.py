@@ -1,4 +1,4 @@
-"""Tests wait for a state, however busy the machine is; only a hang ends them by the clock."""
+"""Tests wait for a state, however busy the machine is; the time limit only ends a hang."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 HANG = 600
-"""Seconds after which something that takes seconds has certainly stopped moving."""
+"""Seconds after which something that normally takes seconds certainly hangs."""
 
 
 def waited(condition: Callable[[], object]) -> None:
@@ -17,7 +17,7 @@ def waited(condition: Callable[[], object]) -> None:
     """
     end = time.monotonic() + HANG
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.01)
 
 

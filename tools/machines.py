@@ -1,4 +1,4 @@
-"""Runs the unit tests and every lesson as on several kinds of machine, and writes a table.
+"""Runs the unit tests and every lesson as on different kinds of machine, and writes a table.
 
     python -m tools.machines                                # all regimes, tests and lessons
     python -m tools.machines --regimes "small bf16" 04 10   # two lessons in two regimes
@@ -6,9 +6,9 @@
 
 The regimes are those of `tools/regimes.py`. Each lesson runs to its end in a fresh kernel, on a
 copy, and every cell that fails is listed; the files in `notebooks/` stay as they are. The table
-goes to the standard output and, with the results as JSON, to `build/machines.md` and
-`build/machines.json`, after each result anew. The exit status is 1 where something is not green:
-a cell or a test that fails, or a lesson above its limit of seconds.
+goes to standard output and to `build/machines.md`, the results also to `build/machines.json`;
+both files are rewritten after every result. The exit status is 1 if a cell or a test fails, or if
+a lesson takes longer than its limit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tools.trials import BUILD, UNIT, Outcome
 
 
 def outcomes(regime: Regime, paths: Sequence[Path], unit: bool) -> Iterator[Outcome]:
-    """Results of one regime as they come: first the unit tests, then the lessons."""
+    """The outcomes of one regime as they arrive: first the unit tests, then the lessons."""
     if not regime.possible:
         names = [UNIT] * unit + [path.stem for path in paths]
         yield from (Outcome(name, regime.name, possible=False) for name in names)
@@ -39,40 +39,46 @@ def outcomes(regime: Regime, paths: Sequence[Path], unit: bool) -> Iterator[Outc
         yield trials.run_tests(regime)
     with ThreadPoolExecutor(regime.at_once) as workers:
         running = [workers.submit(trials.run_lesson, path, regime) for path in paths]
-        yield from (done.result() for done in as_completed(running))
+        for future in as_completed(running):
+            yield future.result()
 
 
 # The table
 
 
-def table(found: Sequence[Outcome], chosen: Sequence[Regime]) -> str:
-    """Machine, one row for each lesson with result, seconds and memory by regime, and failures."""
-    names = sorted({each.what for each in found}, key=lambda name: (name != UNIT, name))
-    cells = {(each.what, each.regime): each for each in found}
-    head = ["lesson", *(h for regime in chosen for h in (regime.name, "seconds", "MB"))]
-    rows = [
-        [name, *(text for regime in chosen for text in row(cells.get((name, regime.name))))]
-        for name in names
-    ]
+def table(results: Sequence[Outcome], chosen: Sequence[Regime]) -> str:
+    """The machine, one row per lesson with result, seconds and memory by regime, and failures."""
+    names = sorted({outcome.what for outcome in results}, key=lambda name: (name != UNIT, name))
+    by_name = {(outcome.what, outcome.regime): outcome for outcome in results}
+    head = ["lesson"]
+    for regime in chosen:
+        head += [regime.name, "seconds", "MB"]
+    rows = []
+    for name in names:
+        cells = [name]
+        for regime in chosen:
+            cells += row(by_name.get((name, regime.name)))
+        rows.append(cells)
     rule = ["---", *["---", "---:", "---:"] * len(chosen)]
     lines = [f"| {' | '.join(line)} |" for line in (head, rule, *rows)]
-    return "\n".join([*heading(chosen), "", *lines, "", *listed(found), ""])
+    return "\n".join([*heading(chosen), "", *lines, "", *failure_lines(results), ""])
 
 
 def heading(chosen: Sequence[Regime]) -> list[str]:
-    """What ran where, and the limits."""
-    here, libraries = machine(), versions()
+    """The machine, the versions, and the limits of each regime."""
+    hardware, libraries = machine(), versions()
     lines = [
-        f"{here['processor']}, {notebooks.cpu_cores()} cores, {here['system']}, "
+        f"{hardware['processor']}, {notebooks.cpu_cores()} cores, {hardware['system']}, "
         f"Python {libraries['python']}, torch {libraries['torch']}.",
         "",
     ]
     for regime in chosen:
-        beside = "" if regime.at_once == 1 else f", {regime.at_once} lessons at a time"
+        if not regime.possible:
+            lines.append(f"- **{regime.name}**: not possible on this processor.")
+            continue
+        parallel = "" if regime.at_once == 1 else f", {regime.at_once} lessons at a time"
         lines.append(
-            f"- **{regime.name}**: {regime.what}{beside}; at most {regime.seconds} s a lesson."
-            if regime.possible
-            else f"- **{regime.name}**: not possible on this processor."
+            f"- **{regime.name}**: {regime.what}{parallel}; at most {regime.seconds} s per lesson."
         )
     return lines
 
@@ -92,56 +98,65 @@ def row(outcome: Outcome | None) -> list[str]:
     return [result, seconds, f"{outcome.memory_mb:,.0f}" if outcome.memory_mb else "–"]
 
 
-def listed(found: Sequence[Outcome]) -> list[str]:
-    """Every failure, one line each, or the sentence that there is none."""
-    lines = [f"- {each.what}, {each.regime}: {text}" for each in found for text in each.failures]
+def failure_lines(results: Sequence[Outcome]) -> list[str]:
+    """One line per failure, or the sentence that there is none."""
+    lines = [
+        f"- {outcome.what}, {outcome.regime}: {failure}"
+        for outcome in results
+        for failure in outcome.failures
+    ]
     lines += [
-        f"- {each.what}, {each.regime}: took {each.seconds:.0f} s, at most {each.limit} are allowed"
-        for each in found
-        if each.slow
+        f"- {outcome.what}, {outcome.regime}: took {outcome.seconds:.0f} s, "
+        f"at most {outcome.limit} are allowed"
+        for outcome in results
+        if outcome.slow
     ]
     return ["Not green:", "", *lines] if lines else ["Nothing failed."]
 
 
-def write(found: Sequence[Outcome], chosen: Sequence[Regime]) -> None:
-    """Stores the table and the results as they are now."""
+def write(results: Sequence[Outcome], chosen: Sequence[Regime]) -> None:
+    """Writes the table and the results so far."""
     BUILD.mkdir(exist_ok=True)
-    results = [asdict(each) | {"green": each.green} for each in found]
-    text = json.dumps({"machine": machine(), "versions": versions(), "results": results}, indent=1)
+    content = {
+        "machine": machine(),
+        "versions": versions(),
+        "results": [asdict(outcome) | {"green": outcome.green} for outcome in results],
+    }
+    text = json.dumps(content, indent=1)
     (BUILD / "machines.json").write_text(text + "\n", encoding="utf-8")
-    (BUILD / "machines.md").write_text(table(found, chosen), encoding="utf-8")
+    (BUILD / "machines.md").write_text(table(results, chosen), encoding="utf-8")
 
 
-def words(text: str) -> list[str]:
-    """Names between spaces or commas, as the Makefile's variables hold them.
+def split_names(text: str) -> list[str]:
+    """Names separated by spaces or commas, as in the Makefile's variables.
 
-    >>> words("small, bf16"), words("")
+    >>> split_names("small, bf16"), split_names("")
     (['small', 'bf16'], [])
     """
-    return [word for word in re.split(r"[\s,]+", text) if word]
+    return [name for name in re.split(r"[\s,]+", text) if name]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs what is asked for and prints the table; 1 where something is not green."""
+    """Runs the named lessons and tests and prints the table; returns 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"lessons by number, or '{UNIT}'; all if none")
     parser.add_argument("--regimes", default="", help="plain, small, bf16; all if none")
     options = parser.parse_args(arguments)
-    names = words(" ".join(options.names))
+    names = split_names(" ".join(options.names))
     try:
-        chosen = regimes.choose(words(options.regimes))
+        chosen = regimes.choose(split_names(options.regimes))
         lessons = [name for name in names if name != UNIT]
         paths = notebooks.find(lessons) if lessons or not names else []
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
-    found: list[Outcome] = []
+    results: list[Outcome] = []
     unit = not names or UNIT in names
     for outcome in chain.from_iterable(outcomes(regime, paths, unit) for regime in chosen):
-        found.append(outcome)
-        write(found, chosen)
+        results.append(outcome)
+        write(results, chosen)
         print(f"{outcome.regime}: {outcome.what}: {', '.join(row(outcome))}", file=sys.stderr)
-    print(table(found, chosen))
-    return int(not all(outcome.green for outcome in found))
+    print(table(results, chosen))
+    return int(not all(outcome.green for outcome in results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The most memory that a process and what it starts hold together, looked at from outside."""
+"""The peak memory of a process and its children together, measured from outside."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from types import TracebackType
 import psutil
 
 MB = 2**20
-PAUSE = 0.2  # seconds between two looks: a look at all children takes some milliseconds
+INTERVAL = 0.2  # seconds between two samples; a sample of all children takes milliseconds
 
 
 class PeakMemory:
     """Watches a running process and its children until the `with` block ends.
 
-    Between two looks the system's own mark of the process, where it keeps one (Linux, Windows),
-    still sees what the process alone held. Unlike `getrusage`, that mark does not begin at the
-    memory of the process that started it.
+    Between two samples, the system's own peak for the process (on Linux and Windows) still
+    records what the process alone held. Unlike `getrusage`, that peak does not start at the
+    memory of the parent process.
     """
 
     def __init__(self, pid: int) -> None:
-        self.process, self.bytes, self.own_bytes = psutil.Process(pid), 0, 0
-        self._ended, self._watcher = threading.Event(), threading.Thread(target=self._watch)
+        self.process = psutil.Process(pid)
+        self.bytes = 0
+        self.process_bytes = 0
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
 
     @property
     def mb(self) -> float:
-        """The peak of all together up to now, in MB of 2^20 bytes."""
+        """The peak of the process and its children up to now, in MB of 2^20 bytes."""
         return self.bytes / MB
 
     @property
-    def own_mb(self) -> float:
+    def process_mb(self) -> float:
         """The peak of the process without its children, in MB."""
-        return self.own_bytes / MB
+        return self.process_bytes / MB
 
     def __enter__(self) -> PeakMemory:
         self._watcher.start()
@@ -45,47 +48,47 @@ class PeakMemory:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._look()
+        self._sample()
         self._ended.set()
         self._watcher.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(PAUSE):
-            self._look()
+        while not self._ended.wait(INTERVAL):
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         try:
-            own = max(high_water(self.process), self.process.memory_info().rss)
-            found = together(self.process)
-        except psutil.Error:  # it has ended
+            process_bytes = max(peak_bytes(self.process), self.process.memory_info().rss)
+            all_bytes = total_bytes(self.process)
+        except psutil.Error:  # the process has ended
             return
-        self.own_bytes = max(self.own_bytes, own)
-        self.bytes = max(self.bytes, own, found)
+        self.process_bytes = max(self.process_bytes, process_bytes)
+        self.bytes = max(self.bytes, process_bytes, all_bytes)
 
 
-def together(process: psutil.Process) -> int:
-    """Bytes that a process and all below it hold now.
+def total_bytes(process: psutil.Process) -> int:
+    """The memory of a process and all its descendants now, in bytes.
 
-    What they share, such as the libraries' code, is counted once where the system tells it apart
-    (Linux), and once for each process elsewhere.
+    Shared memory, such as the code of libraries, is counted once if the system reports it
+    (Linux), and otherwise once per process.
     """
-    own, shared = [], []
+    private, shared = [], []
     for member in [process, *process.children(recursive=True)]:
         try:
             memory = member.memory_info()
-        except psutil.Error:  # it ended between the list and the look
+        except psutil.Error:  # it ended between the list and the sample
             continue
         shared.append(getattr(memory, "shared", 0))
-        own.append(memory.rss - shared[-1])
-    return sum(own) + max(shared, default=0)
+        private.append(memory.rss - shared[-1])
+    return sum(private) + max(shared, default=0)
 
 
-def high_water(process: psutil.Process) -> int:
-    """Bytes that a process alone has held at most; 0 where the system keeps no such mark."""
+def peak_bytes(process: psutil.Process) -> int:
+    """The peak memory of a process alone, in bytes; 0 if the system does not record it."""
     memory = process.memory_info()
     if hasattr(memory, "peak_wset"):
         return memory.peak_wset  # Windows
     status = Path(f"/proc/{process.pid}/status")
     text = status.read_text(encoding="utf-8") if status.exists() else ""
-    mark = re.search(r"VmHWM:\s*(\d+) kB", text)
-    return int(mark[1]) * 1024 if mark else 0
+    match = re.search(r"VmHWM:\s*(\d+) kB", text)
+    return int(match[1]) * 1024 if match else 0

@@ -1,7 +1,7 @@
 """Notebooks as files: where they are, how they are read, written and fingerprinted.
 
 The other tools and the tests share these few functions, so that "code cell", "skipped" and
-"the hash of the code" mean the same thing everywhere.
+"the hash of the code" mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ def settings() -> dict[str, str]:
 
 
 def find(names: Iterable[str] = ()) -> list[Path]:
-    """Paths of the named notebooks, in order; of all lessons where none is named.
+    """The paths of the named notebooks, in order; of all lessons if no name is given.
 
-    A name is a path, a file name or how a file name begins: `00` finds `00_start_here.ipynb`.
-    Raises FileNotFoundError for a name that fits no notebook.
+    A name is a path, a file name or the beginning of one: `00` finds `00_start_here.ipynb`.
+    Raises FileNotFoundError for a name without a notebook.
     """
-    found = []
+    paths = []
     for name in names:
-        begins = f"{name.removesuffix('.ipynb')}*.ipynb"
-        matches = [Path(name)] if Path(name).is_file() else sorted(FOLDER.glob(begins))
+        pattern = f"{name.removesuffix('.ipynb')}*.ipynb"
+        matches = [Path(name)] if Path(name).is_file() else sorted(FOLDER.glob(pattern))
         if not matches:
             raise FileNotFoundError(f"no notebook {name!r}; there are {lesson_names()}")
-        found += [path.resolve() for path in matches]
-    return found or sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+        paths += [path.resolve() for path in matches]
+    return paths or sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
 def lesson_names() -> str:
@@ -60,7 +60,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Validates a notebook and stores it."""
+    """Validates a notebook and writes it to `path`."""
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
@@ -72,11 +72,13 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
 
 def executed_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells that run everywhere: all but those tagged `skip-execution`."""
-    return [c for c in notebook.cells if c.cell_type == "code" and not has_tag(c, SKIPPED)]
+    return [
+        cell for cell in notebook.cells if cell.cell_type == "code" and not has_tag(cell, SKIPPED)
+    ]
 
 
 def source_sha256(notebook: NotebookNode) -> str:
-    """Fingerprint of the executed code; stored outputs are stale when it has changed."""
+    """A hash of the executed code; if it has changed, the stored outputs are stale."""
     sources = [cell.source for cell in executed_cells(notebook)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
@@ -84,7 +86,7 @@ def source_sha256(notebook: NotebookNode) -> str:
 def title(notebook: NotebookNode) -> tuple[str, str]:
     """Number and question of a lesson, from its first line `# 00 · Question?`.
 
-    Raises ValueError where the first cell does not begin so.
+    Raises ValueError if the first cell begins otherwise.
     """
     line = notebook.cells[0].source.partition("\n")[0] if notebook.cells else ""
     match = re.fullmatch(r"# (\d\d) · (\S.*)", line)
@@ -94,7 +96,7 @@ def title(notebook: NotebookNode) -> tuple[str, str]:
 
 
 def output_texts(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
-    """Every textual output as (cell id, text); pixels are left out."""
+    """Every textual output as (cell id, text); images are left out."""
     for cell in executed_cells(notebook):
         for output in cell.outputs:
             yield cell.id, "\n".join(_texts(output))
@@ -112,26 +114,31 @@ def _texts(output: Any) -> Iterator[str]:
 
 
 def leaked_paths(notebook: NotebookNode) -> list[str]:
-    """Machine paths in outputs, one complaint each: they differ for every reader."""
-    here = [re.escape(str(folder)) + r"(?![\w-])" for folder in (ROOT, Path.home())]
-    local = re.compile("|".join([*here, _MACHINE_PATH.pattern]))
-    hits = ((cell_id, local.search(text)) for cell_id, text in output_texts(notebook))
-    return [f"cell {cell_id}: an output names the path {hit[0]!r}" for cell_id, hit in hits if hit]
+    """Paths of this machine in outputs, one message per path: they differ for every reader."""
+    local_folders = [re.escape(str(folder)) + r"(?![\w-])" for folder in (ROOT, Path.home())]
+    pattern = re.compile("|".join([*local_folders, _MACHINE_PATH.pattern]))
+    matches = ((cell_id, pattern.search(text)) for cell_id, text in output_texts(notebook))
+    return [
+        f"cell {cell_id}: an output names the path {match[0]!r}"
+        for cell_id, match in matches
+        if match
+    ]
 
 
 def normalise(notebook: NotebookNode) -> None:
-    """Drops what differs from machine to machine: widget state, timings, kernel versions."""
+    """Removes what differs between machines: widget state, timings, kernel versions."""
     measured = notebook.metadata.get("ftlearn", {})
     notebook.metadata = NotebookNode(
         kernelspec=NotebookNode(KERNEL), language_info=NotebookNode(LANGUAGE), ftlearn=measured
     )
     for cell in notebook.cells:
-        kept = {k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA}
-        cell.metadata = NotebookNode(kept)
+        cell.metadata = NotebookNode(
+            {key: value for key, value in cell.metadata.items() if key in KEPT_CELL_METADATA}
+        )
 
 
 def cpu_cores() -> int:
-    """The CPU cores this process may use."""
+    """The number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

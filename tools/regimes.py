@@ -1,4 +1,4 @@
-"""The kinds of machine that lessons and tests must be green on, as this machine can play them."""
+"""The kinds of machine that lessons and tests must pass on, as this machine can imitate them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools import notebooks
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "FTLEARN_PROGRESS": ""}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-AVX2 = {  # each library chooses its kernels by itself
+AVX2 = {  # one variable per library: each chooses its own kernels
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
@@ -27,14 +27,14 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is Arm's
 
 @dataclass(frozen=True)
 class Regime:
-    """One kind of machine: what it is, and how processes are started to be on it."""
+    """One kind of machine, and the environment in which processes imitate it."""
 
     name: str
     what: str
     at_once: int
-    """Lessons that run side by side."""
+    """The number of lessons that run in parallel."""
     seconds: int
-    """The limit of a lesson."""
+    """The time limit per lesson."""
     environment: dict[str, str] = field(default_factory=dict)
     possible: bool = True
 
@@ -48,7 +48,7 @@ def all_regimes() -> dict[str, Regime]:
     cores = notebooks.cpu_cores()
     seconds = 90 if cores > 1 else 180
     small = ONE_THREAD | (AVX2 if platform.machine() in X86 else {})
-    found = [
+    regimes = [
         Regime("plain", f"this machine as it is ({cores} cores)", 1, seconds),
         Regime("small", "an old laptop or Binder: one thread, no kernel above AVX2", 2, 180, small),
         Regime(
@@ -60,16 +60,17 @@ def all_regimes() -> dict[str, Regime]:
             multiplies_bf16(),
         ),
     ]
-    return {regime.name: regime for regime in found}
+    return {regime.name: regime for regime in regimes}
 
 
 def choose(names: Iterable[str]) -> list[Regime]:
-    """The named regimes, all where none is named; ValueError for an unknown name.
+    """The named regimes, or all if no name is given. Raises ValueError for an unknown name.
 
     >>> [regime.name for regime in choose(["small"])]
     ['small']
     """
-    known, names = all_regimes(), list(names)
+    known = all_regimes()
+    names = list(names)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"no regime {unknown[0]!r}; there are {', '.join(known)}")
@@ -81,6 +82,8 @@ def multiplies_bf16() -> bool:
     if CPUINFO.exists():
         return not BF16_FLAGS.isdisjoint(CPUINFO.read_text(encoding="utf-8").split())
     if platform.system() == "Darwin":
-        ask = ["/usr/sbin/sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
-        return subprocess.run(ask, capture_output=True, text=True, check=False).stdout[:1] == "1"
+        command = ["/usr/sbin/sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
+        return (
+            subprocess.run(command, capture_output=True, text=True, check=False).stdout[:1] == "1"
+        )
     return torch.cpu._is_avx512_bf16_supported()

@@ -1,9 +1,9 @@
-"""The rules every lesson keeps, each a function from a notebook to a list of complaints.
+"""The rules for lessons, each a function from a notebook to a list of complaints.
 
     python -m tools.rules             # all lessons
     python -m tools.rules 00          # one
 
-The numbers are those of CONTRIBUTING.md. An empty list means that the rule is kept.
+The limits are those of CONTRIBUTING.md. An empty list means that the lesson keeps the rule.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools import asking, badges, execute, notebooks
+from tools import badges, execute, exercise_cells, notebooks
 
 SECONDS, MEMORY_MB, FILE_KB = 90, 1600, 400
 CODE_CELLS = (20, 45)
@@ -35,7 +35,7 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
 def file_format(notebook: NotebookNode) -> list[str]:
-    """Valid nbformat 4.5, no widget state, and only metadata that means something."""
+    """Valid nbformat 4.5, no widget state, and no metadata beyond ours."""
     ids = [cell.id for cell in notebook.cells]
     repeated = {cell_id for cell_id in ids if ids.count(cell_id) > 1}
     complaints = [f"cell id {cell_id} is used twice" for cell_id in sorted(repeated)]
@@ -81,7 +81,7 @@ def clean_outputs(notebook: NotebookNode) -> list[str]:
 
 
 def cost(notebook: NotebookNode) -> list[str]:
-    """Measured time and memory are within what a small machine and a patient reader have."""
+    """Measured time and memory are within the limits of a small machine and a patient reader."""
     measured = notebook.metadata.get("ftlearn", {})
     if not {"seconds", "memory_mb"} <= set(measured):
         return ["time and memory were never measured; run make notebooks"]
@@ -114,23 +114,23 @@ def opening(notebook: NotebookNode) -> list[str]:
 
 
 def sections(notebook: NotebookNode) -> list[str]:
-    """The closing sections are there, and a heading comes every few cells."""
+    """The closing sections exist, and there is a heading every few cells."""
     names = [name for cell in notebook.cells for name in headings(cell)]
     complaints = [f"no section '## {name}'" for name in SECTIONS if name not in names]
-    places = [place for place, cell in enumerate(notebook.cells) if headings(cell)]
-    for place, following in zip(places, [*places[1:], len(notebook.cells)], strict=True):
-        if following - place > CELLS_PER_HEADING:
-            name = headings(notebook.cells[place])[-1]
+    starts = [index for index, cell in enumerate(notebook.cells) if headings(cell)]
+    for start, end in zip(starts, [*starts[1:], len(notebook.cells)], strict=True):
+        if end - start > CELLS_PER_HEADING:
+            name = headings(notebook.cells[start])[-1]
             complaints.append(
-                f"section {name!r} has {following - place} cells; at most {CELLS_PER_HEADING}"
+                f"section {name!r} has {end - start} cells; at most {CELLS_PER_HEADING}"
             )
     return complaints
 
 
 def code(notebook: NotebookNode) -> list[str]:
-    """As many code cells as one sitting holds, short, never many in a row, with assertions.
+    """The right number of short code cells, not many in a row, with assertions.
 
-    A quiz question is no code to read and is not counted.
+    Quiz questions are not counted.
     """
     cells = notebooks.executed_cells(notebook)
     lines = [code_lines(cell) for cell in cells]
@@ -139,9 +139,9 @@ def code(notebook: NotebookNode) -> list[str]:
         for cell, count in zip(cells, lines, strict=True)
         if count > CODE_LINES
     ]
-    read = sum(not notebooks.has_tag(cell, "quiz") for cell in cells)
-    if not CODE_CELLS[0] <= read <= CODE_CELLS[1]:
-        complaints.append(f"{read} code cells; {CODE_CELLS[0]} to {CODE_CELLS[1]} are meant")
+    count = sum(not notebooks.has_tag(cell, "quiz") for cell in cells)
+    if not CODE_CELLS[0] <= count <= CODE_CELLS[1]:
+        complaints.append(f"{count} code cells; {CODE_CELLS[0]} to {CODE_CELLS[1]} are meant")
     if lines and statistics.median(lines) > CODE_LINES_MEDIAN:
         complaints.append(
             f"the median code cell has {statistics.median(lines)} lines; at most "
@@ -156,7 +156,7 @@ def code(notebook: NotebookNode) -> list[str]:
 
 
 def code_runs(notebook: NotebookNode) -> list[str]:
-    """Complaints about code cells that follow each other without a word between them."""
+    """Complaints about many code cells in a row without prose between them."""
     complaints, run = [], 0
     for cell in notebook.cells[2:]:
         run = run + 1 if cell.cell_type == "code" else 0
@@ -166,7 +166,7 @@ def code_runs(notebook: NotebookNode) -> list[str]:
 
 
 def prose(notebook: NotebookNode) -> list[str]:
-    """Markdown cells say something, and not too much at once."""
+    """Markdown cells are long enough to say something, and not too long."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     counts = [words(cell) for cell in cells]
     complaints = [
@@ -184,7 +184,7 @@ def prose(notebook: NotebookNode) -> list[str]:
 
 
 def alternative_texts(notebook: NotebookNode) -> list[str]:
-    """Every cell that shows an image says in its metadata, under `alt`, what is to be seen."""
+    """Every cell that shows an image describes it in its metadata, under `alt`."""
     complaints = []
     for cell in notebooks.executed_cells(notebook):
         alt = cell.metadata.get("alt", "")
@@ -200,7 +200,7 @@ def alternative_texts(notebook: NotebookNode) -> list[str]:
 
 
 def headings(cell: NotebookNode) -> list[str]:
-    """The headings in a Markdown cell; a `#` inside a code block is none."""
+    """The headings in a Markdown cell; a `#` inside a code block does not count."""
     if cell.cell_type != "markdown":
         return []
     return _HEADING.findall(re.sub(r"^```.*?^```", "", cell.source, flags=re.MULTILINE | re.DOTALL))
@@ -212,7 +212,7 @@ def code_lines(cell: NotebookNode) -> int:
 
 
 def words(cell: NotebookNode) -> int:
-    """Words a reader reads: without link targets, comments, tables, code blocks and formulas."""
+    """The number of words to read, without link targets, comments, tables, code and formulas."""
     text = re.sub(r"^```.*?^```|\$\$.*?\$\$|<!--.*?-->", "", cell.source, flags=re.M | re.S)
     text = re.sub(r"^\|.*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\]\([^)]*\)", "]", text)
@@ -233,21 +233,21 @@ RULES: tuple[Callable[[NotebookNode], list[str]], ...] = (
 
 
 def file_size(path: Path) -> list[str]:
-    """A lesson with its outputs stays small enough for GitHub to show."""
+    """A lesson with its outputs is small enough for GitHub to show."""
     kilobytes = path.stat().st_size / 1000
     return [] if kilobytes <= FILE_KB else [f"{kilobytes:.0f} kB; at most {FILE_KB} are allowed"]
 
 
 def main() -> int:
-    """Prints every complaint about the named lessons; the number of complaints."""
+    """Prints every complaint about the named lessons; returns 1 if there are any."""
     total = 0
     for path in notebooks.find(sys.argv[1:]):
         notebook = notebooks.read(path)
-        found = [complaint for rule in RULES for complaint in rule(notebook)]
-        found += asking.complaints(notebook) + file_size(path)
-        total += len(found)
-        print(f"{path.name}: {'keeps every rule' if not found else ''}")
-        for complaint in found:
+        complaints = [complaint for rule in RULES for complaint in rule(notebook)]
+        complaints += exercise_cells.complaints(notebook) + file_size(path)
+        total += len(complaints)
+        print(f"{path.name}: {'keeps every rule' if not complaints else ''}")
+        for complaint in complaints:
             print(f"  {complaint}")
     return min(total, 1)
 

@@ -1,4 +1,4 @@
-"""One lesson, or the unit tests, in one regime: what failed, the seconds and the memory."""
+"""One lesson, or the unit tests, in one regime: failures, seconds and memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tools.regimes import Regime
 
 UNIT = "unit"
 BUILD = notebooks.ROOT / "build"
-LINE = 200  # characters of a failure that are shown
+MAX_CHARACTERS = 200  # of a failure message
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one lesson, or of the unit tests, in one regime."""
+    """The result of one lesson, or of the unit tests, in one regime."""
 
     what: str
     regime: str
@@ -38,36 +38,37 @@ class Outcome:
 
     @property
     def slow(self) -> bool:
-        """Whether it took longer than its limit."""
+        """Whether it took longer than the limit."""
         return self.limit is not None and self.seconds > self.limit
 
     @property
     def green(self) -> bool:
-        """Whether nothing speaks against it; what cannot run here does not."""
+        """Whether it had no failures and met its limit; true also for what cannot run here."""
         return not (self.failures or self.slow)
 
 
 def run_lesson(path: Path, regime: Regime) -> Outcome:
-    """Executes a copy of one lesson in one regime, all its cells."""
-    ended = []
+    """Executes all cells of a copy of one lesson in one regime."""
+    kernel_errors = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(shutil.copy(path, folder))
         notebook = notebooks.read(copy)
         execute.clear(notebook)
-        start, memory_mb = time.perf_counter(), 0.0
+        memory_mb = 0.0
+        start = time.perf_counter()
         try:
             _, memory_mb = execute.run(notebook, copy, True, environment(regime))
         except execute.LessonError as error:
-            ended = [one_line(str(error).removeprefix(f"{path.name}, "))]
+            kernel_errors = [one_line(str(error).removeprefix(f"{path.name}, "))]
         seconds = time.perf_counter() - start
-    failures = failed_cells(notebook) + ended
+    failures = failed_cells(notebook) + kernel_errors
     return Outcome(path.stem, regime.name, seconds, memory_mb, regime.seconds, failures)
 
 
 def failed_cells(notebook: NotebookNode) -> list[str]:
-    """One line for each error in the outputs of an executed notebook."""
+    """One line per error in the outputs of an executed notebook."""
     return [
-        one_line(f"cell {cell.id}: {output.ename}: {execute.plain(output.evalue)}")
+        one_line(f"cell {cell.id}: {output.ename}: {execute.without_colors(output.evalue)}")
         for cell in notebooks.executed_cells(notebook)
         for output in cell.outputs
         if output.output_type == "error"
@@ -75,9 +76,10 @@ def failed_cells(notebook: NotebookNode) -> list[str]:
 
 
 def run_tests(regime: Regime, arguments: Sequence[str] = ("-m", "not browser")) -> Outcome:
-    """Runs pytest in one regime; what it prints goes to a log in `build/`."""
+    """Runs pytest in one regime; its output goes to a log in `build/`."""
     BUILD.mkdir(exist_ok=True)
-    log, results = BUILD / f"unit-{regime.name}.log", BUILD / f"unit-{regime.name}.xml"
+    log = BUILD / f"unit-{regime.name}.log"
+    results = BUILD / f"unit-{regime.name}.xml"
     results.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", f"--junitxml={results}", *arguments]
     start = time.perf_counter()
@@ -99,7 +101,7 @@ def run_tests(regime: Regime, arguments: Sequence[str] = ("-m", "not browser")) 
 
 
 def failed_tests(results: Path) -> list[str]:
-    """One line for each failure in pytest's results as XML of JUnit."""
+    """One line per failure in pytest's results in JUnit's XML format."""
     cases = ElementTree.parse(results).getroot().iter("testcase")  # noqa: S314 - pytest's own file
     return [
         one_line(f"{case.get('classname')}::{case.get('name')}: {problem.get('message')}")
@@ -109,11 +111,11 @@ def failed_tests(results: Path) -> list[str]:
 
 
 def environment(regime: Regime) -> dict[str, str]:
-    """The variables that a process gets in a regime: no network, no progress of the learner."""
+    """The environment variables of a regime: no network, no record of the learner's progress."""
     return regimes.OFFLINE | regime.environment
 
 
 def one_line(text: str) -> str:
     """The beginning of a message, on one line."""
     line = " ".join(text.split())
-    return line if len(line) <= LINE else line[: LINE - 1] + "…"
+    return line if len(line) <= MAX_CHARACTERS else line[: MAX_CHARACTERS - 1] + "…"

@@ -23,7 +23,7 @@ from tools import execute, notebooks
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-expect.set_options(timeout=1000 * HANG)  # tests wait for what is to be seen, however late
+expect.set_options(timeout=1000 * HANG)  # tests wait until something is visible, however late
 SCREENSHOTS = notebooks.ROOT / "artifacts"
 # Draw all cells, not only those in view, and do not ask about news.
 SETTINGS = {
@@ -49,7 +49,7 @@ READY = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady
 
 
 class Lab:
-    """JupyterLab in a browser: open a notebook, run all of it, and see what came of it."""
+    """JupyterLab in a browser: open a notebook, run all cells, and inspect the result."""
 
     def __init__(self, page: Page, address: str, token: str, folder: Path) -> None:
         self.page, self.address, self.token, self.folder = page, address, token, folder
@@ -68,13 +68,15 @@ class Lab:
         """Error outputs and broken widgets on the page, and code cells that did not run."""
         state = self.page.evaluate(STATE)
         counts = state["counts"]
-        found = [f"code cell {n} did not run" for n, count in enumerate(counts) if not count]
-        found += state["errors"]
+        problems = [f"code cell {n} did not run" for n, count in enumerate(counts) if not count]
+        problems += state["errors"]
         text = self.page.locator(".jp-Notebook").inner_text()
-        return found + re.findall(r"Error (?:displaying|creating) widget.*|Loading widget.*", text)
+        return problems + re.findall(
+            r"Error (?:displaying|creating) widget.*|Loading widget.*", text
+        )
 
     def screenshot(self, name: str) -> Path:
-        """The whole notebook as a picture in artifacts/."""
+        """A picture of the whole notebook in artifacts/."""
         height = self.page.evaluate(
             "() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight"
         )
@@ -91,10 +93,10 @@ class Lab:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser: `$CHROMIUM`, else the first one on the path."""
-    named = [os.environ.get("CHROMIUM"), *BROWSERS]
-    found = next((shutil.which(name) for name in named if name and shutil.which(name)), None)
-    assert found, f"no browser found; install Chromium or set CHROMIUM (tried {BROWSERS})"
-    return found
+    names = [os.environ.get("CHROMIUM"), *BROWSERS]
+    path = next((shutil.which(name) for name in names if name and shutil.which(name)), None)
+    assert path, f"no browser found; install Chromium or set CHROMIUM (tried {BROWSERS})"
+    return path
 
 
 @pytest.fixture
@@ -107,8 +109,8 @@ def lab(chromium: str, tmp_path: Path) -> Iterator[Lab]:
         address = f"http://127.0.0.1:{port}"
         wait_for(server, f"{address}/api/status?token={token}", tmp_path / "server.log")
         with sync_playwright() as playwright:
-            root = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
-            browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *root])
+            sandbox = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
+            browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *sandbox])
             page = browser.new_page(viewport={"width": 1200, "height": 1000})
             page.set_default_timeout(1000 * HANG)
             yield Lab(page, address, token, folder)
@@ -128,7 +130,7 @@ def start_server(tmp_path: Path, folder: Path, token: str, port: int) -> subproc
         file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values))
-    own = {
+    environment = {
         "HF_HUB_OFFLINE": "1",
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
@@ -142,7 +144,11 @@ def start_server(tmp_path: Path, folder: Path, token: str, port: int) -> subproc
     command += [f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"]
     with (tmp_path / "server.log").open("w") as log:
         return subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
 
 
@@ -160,7 +166,7 @@ def wait_for(server: subprocess.Popen, address: str, log: Path) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

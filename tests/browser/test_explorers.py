@@ -1,4 +1,4 @@
-"""The explorers in JupyterLab: each appears, has named controls, and answers to the keyboard."""
+"""The explorers in JupyterLab: each appears, has labelled controls, and works by keyboard."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAKE = {
     "rates": "widgets.rates(random.normal(size=(60, 8)), targets[:60])",
     "batches": 'widgets.batches([len(text.split()) for text in rows["text"]])',
 }
-# What a learner does in each: role, name, and what is typed; every control of the explorer.
+# The actions of a learner in each explorer, one per control: role, name, and the keys typed.
 DO = {
     "tokens": [("textbox", "text", "the nurse ran"), ("combobox", "max length", "16")],
     "softmax": [
@@ -69,12 +69,12 @@ OPEN = "list => list.matches(':open')"
 def by_keyboard(page: Page, control: Locator, role: str, typed: str) -> None:
     """Reach a control with Tab, from the one before it, and change it with keys alone."""
     for _ in range(3):  # a slider may stand between
-        if not control.evaluate("each => each === document.activeElement"):
+        if not control.evaluate("element => element === document.activeElement"):
             page.keyboard.press("Tab")
     expect(control).to_be_focused()
     if role == "checkbox":
         page.keyboard.press("Space")
-    elif role == "combobox":  # closed, a list would leave its keys to JupyterLab's shortcuts
+    elif role == "combobox":  # JupyterLab would take the keys of a closed list as shortcuts
         page.keyboard.press("Space")
         page.wait_for_function(OPEN, arg=control.element_handle())
         page.keyboard.type(typed)
@@ -86,15 +86,15 @@ def by_keyboard(page: Page, control: Locator, role: str, typed: str) -> None:
 
 
 def unnamed(output: Locator) -> list[str]:
-    """Controls that a key can reach and that have no name.
+    """Controls that Tab can reach and that have no name.
 
     ipywidgets cannot name the handle of a slider; the number beside it has the name.
     """
     return output.evaluate(
         """output => [...output.querySelectorAll("input, select, textarea, [tabindex='0']")]
-          .filter(each => each.getAttribute("role") !== "slider")
-          .filter(each => !each.labels?.length && !each.ariaLabel)
-          .map(each => each.outerHTML.slice(0, 200))"""
+          .filter(control => control.getAttribute("role") !== "slider")
+          .filter(control => !control.labels?.length && !control.ariaLabel)
+          .map(control => control.outerHTML.slice(0, 200))"""
     )
 
 
@@ -114,10 +114,10 @@ def test_every_explorer_is_named_and_answers_to_the_keyboard(lab, tmp_path: Path
         code = output.locator("code")
         output.get_by_role(moves[0][0], name=moves[0][1], exact=True).focus()
         for role, name, typed in moves:
-            said, called = status.inner_text(), code.inner_text()
+            old_status, old_code = status.inner_text(), code.inner_text()
             by_keyboard(page, output.get_by_role(role, name=name, exact=True), role, typed)
-            expect(code, f"{kind}: {name}").not_to_have_text(called)
-            expect(status, f"{kind}: {name}").not_to_have_text(said)
+            expect(code, f"{kind}: {name}").not_to_have_text(old_code)
+            expect(status, f"{kind}: {name}").not_to_have_text(old_status)
         output.screenshot(path=pictures / f"{kind}_changed.png")
-    expect(page.locator(".jp-Cell")).to_have_count(len(sources))  # no shortcut went off
+    expect(page.locator(".jp-Cell")).to_have_count(len(sources))  # no key triggered a shortcut
     assert errors == []

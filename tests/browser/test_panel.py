@@ -36,8 +36,8 @@ config = TrainConfig(epochs=10**6, batch_size=8, learning_rate=1e-3, schedule="c
 panel = widgets.training_panel(bench, config, rows=[40], every=100)
 panel
 """
-# Run for the second time, there are runs in the folder: then one trains while this cell blocks,
-# until the test has seen enough.
+# The second time, the folder has runs: then one trains while this cell blocks,
+# until the test creates the file "seen".
 BUSY = """
 if bench.records:
     panel.start()
@@ -56,11 +56,13 @@ def lesson(folder: Path, checkpoint: Path) -> Path:
 
 
 def errors_of(page: Page) -> list[str]:
-    """A list that fills with what the page complains of."""
-    found: list[str] = []
-    page.on("console", lambda said: found.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
+    """A list that collects the error messages of the page."""
+    errors: list[str] = []
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return errors
 
 
 REDRAWN = """before => {

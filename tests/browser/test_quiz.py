@@ -1,4 +1,4 @@
-"""Questions and exercises in JupyterLab: formulas render, errors are short, keys suffice."""
+"""Questions and exercises in JupyterLab: formulas render, errors are short, keys are enough."""
 
 from __future__ import annotations
 

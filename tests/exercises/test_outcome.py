@@ -26,7 +26,7 @@ def learner_divides(values):
 
 
 def bundle(shown) -> dict[str, str]:
-    """What IPython's formatter asks an object for; a None means that it has no such form."""
+    """The forms that IPython's formatter requests from an object; None means no such form."""
     forms = {
         "text/html": getattr(shown, "_repr_html_", lambda: None)(),
         "text/markdown": getattr(shown, "_repr_markdown_", lambda: None)(),
@@ -36,16 +36,16 @@ def bundle(shown) -> dict[str, str]:
 
 
 def test_an_outcome_is_text_and_html_with_its_status_as_a_word():
-    found = bundle(Outcome("not yet", "1 < 2"))
-    assert found["text/plain"] == "not yet: 1 < 2"
-    assert found["text/html"] == ('<div role="status"><strong>✎ not yet</strong>: 1 &lt; 2</div>')
-    assert "text/markdown" not in found
+    forms = bundle(Outcome("not yet", "1 < 2"))
+    assert forms["text/plain"] == "not yet: 1 < 2"
+    assert forms["text/html"] == '<div role="status"><strong>✎ not yet</strong>: 1 &lt; 2</div>'
+    assert "text/markdown" not in forms
 
 
 def test_an_unanswered_question_is_markdown_with_letters_and_formulas():
-    found = bundle(QUESTION.check(...))
-    assert "text/html" not in found  # JupyterLab would prefer it to the Markdown
-    assert found["text/markdown"].splitlines() == [
+    forms = bundle(QUESTION.check(...))
+    assert "text/html" not in forms  # JupyterLab would prefer it to the Markdown
+    assert forms["text/markdown"].splitlines() == [
         "○ **not attempted**:",
         "",
         "What is $\\ln e$?",

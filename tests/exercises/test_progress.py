@@ -1,4 +1,4 @@
-"""Progress is kept on the machine, whole or not at all, and never lost or in the way."""
+"""Progress is kept on the machine, written completely or not at all, and never lost."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_a_broken_file_is_set_aside_and_said(file: Path):
     file.write_text('{"version": 1, "items": {"00/q1": ', encoding="utf-8")
     with pytest.warns(ProgressWarning, match="it is kept as progress.json.broken-"):
         exercises.load("00").q2.check(36)
-    kept = list(file.parent.glob("progress.json.broken-*"))
-    assert [path.read_text() for path in kept] == ['{"version": 1, "items": {"00/q1": ']
+    backups = list(file.parent.glob("progress.json.broken-*"))
+    assert [path.read_text() for path in backups] == ['{"version": 1, "items": {"00/q1": ']
     assert set(items(file)) == {"00/q2"}
 
 
@@ -108,7 +108,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
     exercises.load("00").q2.check(36)
     before = file.read_text()
 
-    def full(*given):
+    def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)

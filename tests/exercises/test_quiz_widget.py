@@ -1,4 +1,4 @@
-"""The form over a quiz: every kind can be answered, is named, and is told what was found."""
+"""The quiz form: every kind of question can be answered, has a label and shows its outcome."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def sheet() -> ExerciseSheet:
     )
 
 
-def part(box: ipywidgets.VBox, at: int):
-    text, control, button, status = box.children[at].children
+def part(box: ipywidgets.VBox, index: int):
+    text, control, button, status = box.children[index].children
     return control, button, status, text
 
 
@@ -52,20 +52,20 @@ def test_every_kind_is_answered_with_its_own_control(sheet: ExerciseSheet):
         assert "passed" in part(box, at)[2].value
 
 
-def test_a_wrong_answer_is_told_why_and_an_empty_one_is_not_judged(sheet: ExerciseSheet):
-    told = []
+def test_a_wrong_answer_gets_its_reason_and_an_empty_one_is_not_checked(sheet: ExerciseSheet):
+    events = []
     for question in sheet.questions:
-        question.note = told.append
+        question.on_event = events.append
     box = quiz(sheet)
     radio, button, status, _ = part(box, 0)
     for at in range(4):
         part(box, at)[1].click()
     assert "choose or type first" in status.value
-    assert told == []
+    assert events == []
     radio.value = "a"
     button.click()
     assert "not yet</strong>: <strong>not</strong> $x$" in status.value
-    assert told == ["not yet"]
+    assert events == ["not yet"]
 
 
 def test_controls_are_named_and_the_status_is_spoken(sheet: ExerciseSheet):
@@ -76,7 +76,7 @@ def test_controls_are_named_and_the_status_is_spoken(sheet: ExerciseSheet):
     assert button.description == "Check answer 1"
     assert 'role="status" aria-live="polite"' in status.value
     boxes, _, _, text = part(box, 1)
-    assert [each.description for each in boxes.children] == ["a", "b", "c"]
+    assert [checkbox.description for checkbox in boxes.children] == ["a", "b", "c"]
     assert "<code>three</code>" in text.value
     assert "<li><strong>b</strong> · $b$</li>" in text.value  # a label shows no formula
 
@@ -93,21 +93,21 @@ def test_hostile_answers_and_questions_are_escaped():
     radio, button, status, text = part(box, 0)
     radio.value = "a"
     button.click()
-    field, enter, said, _ = part(box, 1)
+    field, second_button, second_status, _ = part(box, 1)
     field.value = HOSTILE
-    enter.click()
-    assert "<img" not in status.value + text.value + said.value
+    second_button.click()
+    assert "<img" not in status.value + text.value + second_status.value
 
 
 def test_only_arguments_of_ipywidgets_7_are_used(
     sheet: ExerciseSheet, monkeypatch: pytest.MonkeyPatch
 ):
     def old(name: str):
-        def construct(*given, **arguments):
+        def construct(*positional, **arguments):
             assert set(arguments) <= API_7_7_1[name], name
             assert set(arguments.get("style", ())) <= STYLES
             assert set(arguments.get("layout", ())) <= LAYOUT
-            return getattr(ipywidgets, name)(*given, **arguments)
+            return getattr(ipywidgets, name)(*positional, **arguments)
 
         return construct
 

@@ -1,4 +1,4 @@
-"""What an exercise is: a question, a check by properties, hints in steps, a solution."""
+"""An exercise: a task, a check of the answer's properties, hints in steps, and a solution."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from ftlearn.course.exercises.journal import HINT, SOLUTION
 from ftlearn.course.exercises.outcome import Outcome, Shown
 
 NOT_ATTEMPTED = Ellipsis
-"""What a starter cell holds: ``answer = ...``."""
+"""The answer in a starter cell: ``answer = ...``."""
 
 ASK_AGAIN = "sure? One more try teaches more. Call solution() again to see it."
 
 
 class NotYetError(AssertionError):
-    """Raised by a check: the answer is not right yet, and this is probably why."""
+    """Raised by a check: the answer is not right yet; the message says what probably went wrong."""
 
 
-def forget(event: str) -> None:
-    """Keep no note of an event: what an exercise does that belongs to no sheet."""
+def ignore_event(event: str) -> None:
+    """Record nothing: the default of an exercise that belongs to no sheet."""
 
 
 @dataclass
 class Exercise:
     """One exercise. ``check``, ``hint`` and ``solution`` are for the learner.
 
-    difficulty is 1 to 3, minutes a guess. ``verify`` takes the answer, returns a sentence of
-    praise that says what was shown, and raises NotYetError with the likely misconception.
-    ``worked`` is code that runs by itself and leaves ``answer``, its reasons in comments.
-    ``example`` is an answer that passes; ``mistakes`` are wrong answers learners give, each with
-    a fragment of the message it must get. All three hold the check to its word in the tests.
-    ``note`` is told what happens: passed, not yet, error, hint or solution.
+    ``difficulty`` is 1 to 3, ``minutes`` a guess. ``verify`` takes the answer and returns a
+    sentence of praise that says what the answer has shown, or raises NotYetError with the likely
+    misconception. ``worked`` is code that runs by itself and assigns ``answer``; comments give the
+    reasons. ``example`` is an answer that passes; ``mistakes`` are typical wrong answers, each
+    with a fragment of the message it must get. Tests check ``verify`` against these three.
+    ``on_event`` is called with what happens: passed, not yet, error, hint or solution.
     """
 
     name: str
@@ -44,31 +44,31 @@ class Exercise:
     worked: str
     example: Any = field(repr=False)
     mistakes: tuple[tuple[Any, str], ...] = field(repr=False)
-    given: int = field(default=0, repr=False)
-    asked: bool = field(default=False, repr=False)
-    note: Callable[[str], None] = field(default=forget, repr=False)
+    hints_shown: int = field(default=0, repr=False)
+    solution_requested: bool = field(default=False, repr=False)
+    on_event: Callable[[str], None] = field(default=ignore_event, repr=False)
 
     def check(self, answer: Any = NOT_ATTEMPTED) -> Outcome:
-        """Judge an answer; never raises because of it."""
+        """Check an answer; an answer never makes this raise."""
         if answer is NOT_ATTEMPTED:
             return Outcome(outcome.NOT_ATTEMPTED, f"put your answer in place of ... ({self.name})")
-        found = judged(self.verify, answer)
-        self.note(found.status)
-        return found
+        result = run_check(self.verify, answer)
+        self.on_event(result.status)
+        return result
 
     def hint(self) -> Shown:
         """The next hint; the last one again when there are no more."""
-        at = min(self.given, len(self.hints) - 1)
-        self.given += 1
-        self.note(HINT)
-        return Shown(f"hint {at + 1} of {len(self.hints)}: {self.hints[at]}")
+        index = min(self.hints_shown, len(self.hints) - 1)
+        self.hints_shown += 1
+        self.on_event(HINT)
+        return Shown(f"hint {index + 1} of {len(self.hints)}: {self.hints[index]}")
 
     def solution(self) -> Shown:
-        """Asks once more, then shows the worked solution."""
-        if not self.asked:
-            self.asked = True
+        """The worked solution; the first call only asks whether to show it."""
+        if not self.solution_requested:
+            self.solution_requested = True
             return Shown(ASK_AGAIN)
-        self.note(SOLUTION)
+        self.on_event(SOLUTION)
         return Shown(self.worked)
 
     def __repr__(self) -> str:
@@ -76,18 +76,18 @@ class Exercise:
         return f"{self.name} {stars} about {self.minutes} min"
 
 
-def judged(verify: Callable[[Any], str], answer: Any) -> Outcome:
-    """What a check says of an answer; an answer that raises, or that leaves, is an error."""
+def run_check(verify: Callable[[Any], str], answer: Any) -> Outcome:
+    """The outcome of a check; an answer that raises or calls ``exit`` is an error."""
     try:
         return Outcome(outcome.PASSED, verify(answer))
     except NotYetError as reason:
         return Outcome(outcome.NOT_YET, str(reason))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner's function may raise anything
-        return outcome.failed(error)
+        return outcome.from_error(error)
 
 
 def close(answer: Any, truth: float, *, tolerance: float = 1e-3) -> bool:
-    """Whether an answer is a number within a tolerance of the truth.
+    """Whether an answer is a number within ``tolerance`` of the truth.
 
     >>> close(0.50004, 0.5), close("half", 0.5)
     (True, False)
@@ -113,12 +113,12 @@ def require_function(answer: Any, arguments: str) -> None:
         )
 
 
-def refuse_known(
+def reject_known(
     answer: Any, mistakes: Iterable[tuple[float, str]], *, tolerance: float = 1e-3
 ) -> None:
-    """Raise NotYetError with the reason of the first known mistake that the answer equals.
+    """Raise NotYetError if the answer equals a known mistake, with the reason for that mistake.
 
-    >>> refuse_known(3, [(2, "that is the square root")])
+    >>> reject_known(3, [(2, "that is the square root")])
     """
     for value, reason in mistakes:
         if close(answer, value, tolerance=tolerance):

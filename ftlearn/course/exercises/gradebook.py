@@ -1,4 +1,4 @@
-"""Progress as a table for the learner, a file for the teacher, and a table of a class."""
+"""Progress: a table for the learner, a file to hand in, and a table of a whole class."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from ftlearn.errors import ExistsError
 
 
 def progress() -> pd.DataFrame:
-    """What you have passed in each lesson, out of how much, after how many tries and hints."""
-    items = own_items()
+    """A table of your progress: per lesson, exercises passed, tries, hints and solutions."""
+    items = saved_items()
     rows = {number: _lesson(number, items) for number in numbers()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("lesson")
 
 
-def own_items() -> Items:
-    """What this machine's progress file holds; nothing where there is none."""
+def saved_items() -> Items:
+    """The items of this machine's progress file; empty if there is none."""
     path = journal.progress_file()
     return {} if path is None else journal.read(path)
 
 
 def export(path: str | Path, *, name: str = "") -> Path:
-    """Write your progress into a JSON file that you can hand to a teacher; its path.
+    """Write your progress to a JSON file to hand in, and return its path.
 
-    It holds the name you give, counts and times, and no answers. An earlier export is replaced,
-    no other file: then ExistsError. Raises OSError where the file cannot be written.
+    It holds the name you give, counts and times, and no answers. Replaces an earlier export;
+    raises ExistsError for any other existing file, OSError if the file cannot be written.
     """
     path = Path(path).expanduser()
     if path.exists() and not _is_export(path):
         raise ExistsError(
             f"{path} exists already and is no export of progress: choose another name"
         )
-    journal.write(path, {"version": 1, "name": name, "items": own_items()})
+    journal.write(path, {"version": 1, "name": name, "items": saved_items()})
     return path
 
 
 def collect(folder: str | Path) -> pd.DataFrame:
-    """A class as a table: a row for each exported file in a folder, a column for each lesson.
+    """A class as a table: one row per exported file in a folder, one column per lesson.
 
-    Columns of lessons count the exercises and questions passed. A file that cannot be understood
+    The columns of lessons count the exercises and questions passed. A file that cannot be read
     is left out with a ProgressWarning. Raises FileNotFoundError for a folder without JSON files.
     """
     files = sorted(Path(folder).expanduser().glob("*.json"))
@@ -65,7 +65,7 @@ def collect(folder: str | Path) -> pd.DataFrame:
 
 def _is_export(path: Path) -> bool:
     try:
-        journal.checked(json.loads(path.read_text(encoding="utf-8")))
+        journal.parse_items(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
         return False
     return True
@@ -74,7 +74,7 @@ def _is_export(path: Path) -> bool:
 def _learner(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        items = journal.checked(content)
+        items = journal.parse_items(content)
     except (OSError, ValueError) as error:
         text = f"{path.name} is left out: {error}"
         warnings.warn(text, journal.ProgressWarning, stacklevel=3)
@@ -88,8 +88,8 @@ def _learner(path: Path) -> dict[str, Any] | None:
 
 def _lesson(number: str, items: Items) -> dict[str, Any]:
     names = [f"{number}/{name}" for name, _ in load(number).items()]
-    mine = {name: items[name] for name in names if name in items}
-    return {"passed": 0, "of": len(names)} | _totals(mine)
+    attempted = {name: items[name] for name in names if name in items}
+    return {"passed": 0, "of": len(names)} | _totals(attempted)
 
 
 def _totals(items: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

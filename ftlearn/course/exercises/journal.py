@@ -1,8 +1,8 @@
-"""How far a learner has come, in a file on the learner's own machine; nothing leaves it.
+"""A learner's progress, kept in a file on the learner's own machine and sent nowhere.
 
 The file is ``~/.ftlearn/progress.json``; the environment variable ``FTLEARN_PROGRESS`` names
-another, and keeps nothing where it is set to nothing. It holds what was attempted, how often and
-how it ended, never an answer.
+another, and an empty value turns the record off. The file holds what was attempted, how often and
+with which outcome, never an answer.
 """
 
 from __future__ import annotations
@@ -23,26 +23,31 @@ from ftlearn.runtime.locking import locked
 
 VARIABLE = "FTLEARN_PROGRESS"
 HINT, SOLUTION = "hint", "solution"
-COUNTS = {PASSED: "passed", NOT_YET: "not_yet", ERROR: "errors", HINT: "hints"}
-COUNTS |= {SOLUTION: "solutions"}
-"""What can happen to an exercise, and the name of its count in the file."""
+COUNTS = {
+    PASSED: "passed",
+    NOT_YET: "not_yet",
+    ERROR: "errors",
+    HINT: "hints",
+    SOLUTION: "solutions",
+}
+"""The events of an exercise, and the name of each count in the file."""
 
-PATIENCE = 10.0
-"""Seconds to wait for another notebook that is writing; it takes milliseconds."""
+LOCK_SECONDS = 10.0
+"""How long to wait for another notebook that is writing; a write takes milliseconds."""
 
 Items = dict[str, dict[str, Any]]
-"""What happened to each exercise, by names such as ``05/q1``."""
+"""The counts and times of each exercise, by names such as ``05/q1``."""
 
 
 class ProgressWarning(UserWarning):
-    """Progress could not be kept, or not be read; the exercises work all the same."""
+    """Progress could not be saved or read; the exercises work all the same."""
 
 
 @dataclass
 class Journal:
-    """Writes down what happens to the exercises of a sheet; says only once that it cannot."""
+    """Records what happens to the exercises of a sheet; warns only once if it cannot."""
 
-    told: bool = field(default=False)
+    warned: bool = field(default=False)
 
     def record(self, name: str, event: str) -> None:
         """Count an event of an exercise (passed, not yet, error, hint or solution)."""
@@ -50,64 +55,65 @@ class Journal:
         if path is None:
             return
         try:
-            # Another notebook may count at the same time: what it has written must be read first.
-            with locked(path.parent, f".{path.name}.lock", wait=PATIENCE):
+            # Another notebook may write at the same time, so read what it has written first.
+            with locked(path.parent, f".{path.name}.lock", wait=LOCK_SECONDS):
                 items = read(path)
-                items[name] = counted(items.get(name, {}), event)
+                items[name] = count_event(items.get(name, {}), event)
                 write(path, {"version": 1, "items": items})
         except (OSError, BusyError) as error:
-            self._tell(f"your progress is not kept: {error}. The exercises work all the same.")
+            self._warn_once(f"your progress is not kept: {error}. The exercises work all the same.")
 
-    def _tell(self, sentence: str) -> None:
-        if not self.told:
-            self.told = True
-            warnings.warn(sentence, ProgressWarning, stacklevel=4)
+    def _warn_once(self, message: str) -> None:
+        if not self.warned:
+            self.warned = True
+            warnings.warn(message, ProgressWarning, stacklevel=4)
 
 
 def progress_file() -> Path | None:
-    """Where progress is kept; None where nobody wants it kept."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen is None:
+    """The file that holds progress; None if recording is turned off."""
+    setting = os.environ.get(VARIABLE)
+    if setting is None:
         return Path.home() / ".ftlearn" / "progress.json"
-    return Path(chosen).expanduser() if chosen.strip() else None
+    return Path(setting).expanduser() if setting.strip() else None
 
 
-def counted(item: Mapping[str, Any], event: str) -> dict[str, Any]:
-    """What is known of an exercise, with one more event.
+def count_event(item: Mapping[str, Any], event: str) -> dict[str, Any]:
+    """The record of an exercise with one more event.
 
-    >>> counted({"hints": 1, "last": "..."}, "hint")["hints"]
+    >>> count_event({"hints": 1, "last": "..."}, "hint")["hints"]
     2
     """
-    now, name = datetime.now(UTC).isoformat(timespec="seconds"), COUNTS[event]
-    fresh = {"first": now} | dict(item) | {name: item.get(name, 0) + 1, "last": now}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    name = COUNTS[event]
+    updated = {"first": now} | dict(item) | {name: item.get(name, 0) + 1, "last": now}
     if event == PASSED:
-        fresh.setdefault("passed_at", now)
-    return fresh
+        updated.setdefault("passed_at", now)
+    return updated
 
 
 def read(path: Path) -> Items:
-    """What the file holds; nothing where there is none.
+    """The items of a progress file; empty if there is none.
 
-    A file that cannot be understood is renamed, not lost, and a ProgressWarning says so.
-    Raises OSError where the file cannot be read.
+    A file with other content is renamed, not lost, with a ProgressWarning.
+    Raises OSError if the file cannot be read.
     """
     if not path.exists():
         return {}
     try:
-        return checked(json.loads(path.read_text(encoding="utf-8")))
+        return parse_items(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        aside = set_aside(path)
-        text = f"{path.name} could not be understood ({error}); it is kept as {aside.name}"
-        warnings.warn(text, ProgressWarning, stacklevel=2)
+        backup = set_aside(path)
+        message = f"{path.name} could not be understood ({error}); it is kept as {backup.name}"
+        warnings.warn(message, ProgressWarning, stacklevel=2)
         return {}
 
 
-def checked(content: Any) -> Items:
-    """The items of a file's content; ValueError where it has another form.
+def parse_items(content: Any) -> Items:
+    """The items in a file's content. Raises ValueError if it has another form.
 
-    >>> checked({"version": 1, "items": {"05/q1": {"passed": 1}}})
+    >>> parse_items({"version": 1, "items": {"05/q1": {"passed": 1}}})
     {'05/q1': {'passed': 1}}
-    >>> checked([])
+    >>> parse_items([])
     Traceback (most recent call last):
     ValueError: no version 1 of ftlearn's progress
     """
@@ -126,12 +132,12 @@ def _is_item(item: Any) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file so that a new one can take its place; the new name."""
+    """Rename a file so that a new one can take its place, and return the new path."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     return path.rename(path.with_name(f"{path.name}.broken-{stamp}"))
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file as a whole or not at all. Raises OSError where that cannot be done."""
+    """Write the file completely or not at all. Raises OSError if it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(content, indent=1, sort_keys=True))

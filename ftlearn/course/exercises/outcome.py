@@ -1,4 +1,4 @@
-"""What a check found, as text, as HTML and, for quiz questions, as Markdown with formulas."""
+"""The outcome of a check: as text, as HTML and, for quiz questions, as Markdown with formulas."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ftlearn.markup import AsHtml, Markup
 PASSED, NOT_YET, ERROR = "passed", "not yet", "error"
 NOT_ATTEMPTED = "not attempted"
 SIGNS = {PASSED: "✔", NOT_YET: "✎", ERROR: "⚠", NOT_ATTEMPTED: "○"}
-"""A sign for each status, always beside its word."""
-LINES = 8
-"""So many lines of the learner's code are shown of an error at most."""
+"""A sign for each status, always shown beside the word."""
+MAX_LINES = 8
+"""At most this many lines of the learner's code are shown for an error."""
 
 _INSTALLED = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "purelib", "platlib")
@@ -25,7 +25,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[2])
 
 @dataclass(frozen=True)
 class Outcome(AsHtml):
-    """What a check found: a status, a sentence about it, and details such as a traceback.
+    """The result of a check: a status, a sentence about it, and details such as a traceback.
 
     status is passed, not yet, error or not attempted. ``markdown`` says that the message is
     Markdown with formulas, as a quiz question is.
@@ -44,7 +44,7 @@ class Outcome(AsHtml):
         return f"{self.status}:{gap}{self.message}" + (self.details and f"\n{self.details}")
 
     def as_html(self) -> Markup | None:
-        """A line with the status as a sign and a word; None where Markdown shows it."""
+        """One line with the status as a sign and a word; None if Markdown shows it."""
         if self.markdown:
             return None
         head = markup.tag("strong", f"{SIGNS[self.status]} {self.status}")
@@ -59,7 +59,7 @@ class Outcome(AsHtml):
 
 
 class Shown(AsHtml, str):
-    """Text that a notebook shows as it stands, line by line and without quotation marks.
+    """Text that a notebook shows as it is, line by line and without quotation marks.
 
     >>> Shown("first line\\nsecond")
     first line
@@ -89,35 +89,37 @@ class ShownMarkdown(Shown):
         return str(self)
 
 
-def failed(error: BaseException) -> Outcome:
+def from_error(error: BaseException) -> Outcome:
     """The outcome of an answer that raised, with the lines of the learner's own code."""
-    lines = own_lines(error)
+    lines = learner_lines(error)
     name = f"{type(error).__name__}: {error}".removesuffix(": ")
     if lines:
         return Outcome(ERROR, f"your answer raised {name}", "\n".join(lines))
     return Outcome(ERROR, f"the check could not use your answer: it raised {name}")
 
 
-def own_lines(error: BaseException) -> list[str]:
-    """Where an error passed through code that is neither ftlearn's nor an installed library's.
+def learner_lines(error: BaseException) -> list[str]:
+    """The frames of a traceback that belong neither to ftlearn nor to an installed library.
 
     >>> def divide(a): return a / 0
     >>> try: divide(1)
-    ... except ZeroDivisionError as error: own_lines(error)[-1].strip()
+    ... except ZeroDivisionError as error: learner_lines(error)[-1].strip()
     'line 1, in divide: def divide(a): return a / 0'
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [
+    lines = [
         f"  line {frame.lineno}, in {frame.name}" + (frame.line and f": {frame.line}")
         for frame in frames
         if not _installed(frame.filename)
     ]
-    return own if len(own) <= LINES else [*own[: LINES // 2], "  ...", *own[-LINES // 2 :]]
+    if len(lines) <= MAX_LINES:
+        return lines
+    return [*lines[: MAX_LINES // 2], "  ...", *lines[-MAX_LINES // 2 :]]
 
 
 def _installed(filename: str) -> bool:
     """Whether a file belongs to ftlearn, to the standard library or to an installed package."""
     if filename.startswith("<frozen"):
         return True
-    place = str(Path(filename).resolve()) if Path(filename).is_absolute() else filename
-    return place.startswith((_PACKAGE, *_INSTALLED))
+    path = str(Path(filename).resolve()) if Path(filename).is_absolute() else filename
+    return path.startswith((_PACKAGE, *_INSTALLED))

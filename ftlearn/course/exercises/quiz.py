@@ -13,7 +13,7 @@ __all__ = ["Choice", "Question", "multiple", "number", "order", "single"]
 
 
 def single(text: str, *choices: Choice) -> Question:
-    """A question with one right choice; each wrong one says which misconception it is.
+    """A question with one right choice; each wrong one names a misconception.
 
     Raises ValueError unless there are at least two choices, exactly one right, all with a reason.
     """
@@ -24,7 +24,7 @@ def single(text: str, *choices: Choice) -> Question:
 
     def verify(letters: str) -> str:
         if len(letters) > 1:
-            raise NotYetError("one letter is wanted: the best choice")
+            raise NotYetError("give one letter: the best choice")
         chosen = choices[LETTERS.index(letters)]
         if not chosen.right:
             raise NotYetError(chosen.why)
@@ -45,12 +45,12 @@ def multiple(text: str, *choices: Choice) -> Question:
     )
     if not right:
         raise ValueError(f"no choice of {text!r} is right: mark at least one")
-    why = " ".join(f"**{each}**: {choices[LETTERS.index(each)].why}" for each in right)
+    why = " ".join(f"**{letter}**: {choices[LETTERS.index(letter)].why}" for letter in right)
 
     def verify(letters: str) -> str:
-        wrong = [each for each in sorted(letters) if each not in right]
+        wrong = [letter for letter in sorted(letters) if letter not in right]
         if wrong:
-            reasons = (f"{each}: {choices[LETTERS.index(each)].why}" for each in wrong)
+            reasons = (f"{letter}: {choices[LETTERS.index(letter)].why}" for letter in wrong)
             raise NotYetError("; ".join(reasons))
         missing = len(right) - len(letters)
         if missing:
@@ -81,21 +81,22 @@ def number(
         if close(value, truth, tolerance=tolerance):
             raise ValueError(f"the mistake {value} of {text!r} is within {tolerance} of the truth")
 
-    def verify(given: float) -> str:
-        if close(given, truth, tolerance=tolerance):
+    def verify(answer: float) -> str:
+        if close(answer, truth, tolerance=tolerance):
             return why
         for value, reason in mistakes:
-            if close(given, value, tolerance=tolerance):
+            if close(answer, value, tolerance=tolerance):
                 raise NotYetError(reason)
-        raise NotYetError(f"too {'small' if given < truth else 'large'}")
+        raise NotYetError(f"too {'small' if answer < truth else 'large'}")
 
     return Question("number", text, (), truth, why, verify, mistakes)
 
 
 def order(text: str, *, items: tuple[str, ...], why: str) -> Question:
-    """A question answered by putting items in order; given in the right order, shown shuffled.
+    """A question answered by putting items in order; ``items`` come in the right order.
 
-    The shuffle depends only on the text and the items, so that letters stay the same.
+    They are shown shuffled. The shuffle depends only on the text and the items, so that the
+    letters stay the same.
     Raises ValueError unless there are at least three different items and a reason.
 
     >>> order("Count.", items=("one", "two", "three"), why="1, 2, 3").kind
@@ -120,15 +121,16 @@ def order(text: str, *, items: tuple[str, ...], why: str) -> Question:
 
 def _shuffled(text: str, items: tuple[str, ...]) -> list[str]:
     seed = hashlib.sha256("\n".join([text, *items]).encode()).digest()
-    draw, shown = random.Random(seed), list(items)
-    while shown == list(items):
-        draw.shuffle(shown)
-    return shown
+    generator = random.Random(seed)
+    shuffled = list(items)
+    while shuffled == list(items):
+        generator.shuffle(shuffled)
+    return shuffled
 
 
 def _check_choices(text: str, choices: tuple[Choice, ...]) -> None:
     if not 2 <= len(choices) <= len(LETTERS):
         raise ValueError(f"{text!r} has {len(choices)} choices: give 2 to {len(LETTERS)}")
-    silent = [choice.text for choice in choices if not choice.why]
-    if silent:
-        raise ValueError(f"the choice {silent[0]!r} of {text!r} says no why")
+    unexplained = [choice.text for choice in choices if not choice.why]
+    if unexplained:
+        raise ValueError(f"the choice {unexplained[0]!r} of {text!r} gives no reason: set `why`")

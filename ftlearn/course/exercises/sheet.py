@@ -1,4 +1,4 @@
-"""A lesson's exercises and quiz questions, found by its number."""
+"""A lesson's exercises and quiz questions, loaded by the number of the lesson."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class ExerciseSheet:
             setattr(self, name, item)
 
     def items(self) -> Iterator[tuple[str, Exercise | Question]]:
-        """Names and what they name, exercises first."""
+        """Pairs of a name and its exercise or question, exercises first."""
         for number, exercise in enumerate(self.exercises, start=1):
             yield f"q{number}", exercise
         for number, question in enumerate(self.questions, start=1):
             yield f"quiz{number}", question
 
     def __repr__(self) -> str:
-        lines = [f"q{at}: {exercise!r}" for at, exercise in enumerate(self.exercises, start=1)]
+        exercises = enumerate(self.exercises, start=1)
+        lines = [f"q{number}: {exercise!r}" for number, exercise in exercises]
         if self.questions:
             lines.append(f"quiz1 to quiz{len(self.questions)}: questions in between")
         return "\n".join(lines)
@@ -45,31 +46,33 @@ def numbers() -> list[str]:
     ['00', '01', '02']
     """
     names = (module.name for module in pkgutil.iter_modules(sheets.__path__))
-    found = (re.fullmatch(r"(?:sheet|quiz)_(\d\d)", name) for name in names)
-    return sorted({match[1] for match in found if match})
+    matches = (re.fullmatch(r"(?:sheet|quiz)_(\d\d)", name) for name in names)
+    return sorted({match[1] for match in matches if match})
 
 
 def load(number: str, *, record: bool = True) -> ExerciseSheet:
-    """The exercises and questions of a notebook by its number, freshly made.
+    """A new sheet with the exercises and questions of the notebook with this number.
 
-    What the learner does with them is written into the progress file, unless ``record`` is off.
-    Raises ValueError for a number that has none.
+    Attempts are written to the progress file, unless ``record`` is False. Raises ValueError for a
+    notebook without exercises.
 
     >>> load("02").q1
     prediction minus truth ★☆☆ about 4 min
     """
     if number not in numbers():
         raise ValueError(f"no exercises for notebook {number!r}: there are {', '.join(numbers())}")
-    sheet = ExerciseSheet(_made("sheet", number, "exercises"), _made("quiz", number, "quiz"))
+    sheet = ExerciseSheet(
+        _load_items("sheet", number, "exercises"), _load_items("quiz", number, "quiz")
+    )
     journal = Journal()
     for name, item in sheet.items() if record else ():
-        item.note = partial(journal.record, f"{number}/{name}")
+        item.on_event = partial(journal.record, f"{number}/{name}")
     return sheet
 
 
-def _made(kind: str, number: str, maker: str) -> list:
-    """What a lesson's module of a kind makes; nothing where there is no such module."""
+def _load_items(kind: str, number: str, function: str) -> list:
+    """The items that a lesson's module of this kind builds; empty if there is no such module."""
     name = f"{sheets.__name__}.{kind}_{number}"
     if importlib.util.find_spec(name) is None:
         return []
-    return getattr(importlib.import_module(name), maker)()
+    return getattr(importlib.import_module(name), function)()

@@ -1,6 +1,6 @@
-"""What an explorer shows, as plain functions of plain values: a sentence, tables and figures.
+"""Explorers as plain functions: arguments in, a sentence with tables and figures out.
 
-``ftlearn.course.widgets`` puts controls over them; without hands they show the same.
+``ftlearn.course.widgets`` adds controls; called by code, they show the same.
 """
 
 from ftlearn.course.explorers.batches import batches

@@ -16,9 +16,10 @@ UNCHANGED = "nothing to do"
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """Raw texts and labels beside what the repairs of ``ftlearn.data`` make of them.
+    """Raw texts and labels, and what the repairs of ``ftlearn.data`` turn them into.
 
-    names are the labels of the task, aliases their other spellings (see ``normalise_label``).
+    ``names`` are the labels of the task, ``aliases`` their other spellings (see
+    ``normalise_label``).
 
     >>> report = CleaningReport(["<b>a</b>", "b", "b"], ["Tech", "tech", None], ["tech"])
     >>> report.reasons
@@ -38,46 +39,49 @@ class CleaningReport:
 
     @cached_property
     def known(self) -> list[str | None]:
-        """Every label in its canonical spelling; None where it names no class."""
-        return [normalise_label(each, self.names, aliases=self.aliases) for each in self.labels]
+        """Every label in its canonical spelling; None if it names no class."""
+        return [normalise_label(label, self.names, aliases=self.aliases) for label in self.labels]
 
     @cached_property
     def reasons(self) -> dict[str, list[int]]:
-        """The rows that each reason touches; a row may have several."""
-        found: dict[str, list[int]] = {}
+        """The rows that each reason applies to; a row may have several reasons."""
+        reasons: dict[str, list[int]] = {}
         for row, repair in enumerate(self.repairs):
-            for reason in (*repair.changes, *self._label(row)):
-                found.setdefault(reason, []).append(row)
+            for reason in (*repair.changes, *self._label_reasons(row)):
+                reasons.setdefault(reason, []).append(row)
         groups = exact_duplicates([repair.text for repair in self.repairs])
         copies = [row for group in groups for row in sorted(group)[1:]]
         if copies:
-            found["copy of an earlier record"] = sorted(copies)
-        touched = {row for rows in found.values() for row in rows}
+            reasons["copy of an earlier record"] = sorted(copies)
+        touched = {row for rows in reasons.values() for row in rows}
         untouched = [row for row in range(len(self.texts)) if row not in touched]
-        return found | ({UNCHANGED: untouched} if untouched else {})
+        if untouched:
+            reasons[UNCHANGED] = untouched
+        return reasons
 
-    def _label(self, row: int) -> list[str]:
-        given, known = self.labels[row], self.known[row]
-        if known is None:
-            return ["label unknown" if (given or "").strip() else "label missing"]
-        return [] if given == known else ["label respelled"]
+    def _label_reasons(self, row: int) -> list[str]:
+        label = self.labels[row]
+        canonical = self.known[row]
+        if canonical is None:
+            return ["label unknown" if (label or "").strip() else "label missing"]
+        return [] if label == canonical else ["label respelled"]
 
     def counts(self) -> pd.DataFrame:
-        """How many records each reason touches."""
+        """The number of records per reason."""
         counts = {reason: len(rows) for reason, rows in self.reasons.items()}
         return pd.DataFrame({"records": counts}).rename_axis("reason")
 
     def show(self, reason: str | None = None, number: int = 1) -> View:
-        """One record behind a reason, before and after; the first reason unless named.
+        """One record of a reason, before and after; of the first reason by default.
 
-        Numbers run from 1 and begin anew after the last record.
+        Numbers start at 1 and wrap around after the last record.
         """
         reason = next(iter(self.reasons)) if reason is None else reason
         if reason not in self.reasons:
             raise ValueError(f"no record has the reason {reason!r}: use {list(self.reasons)}")
         rows = self.reasons[reason]
-        at = (number - 1) % len(rows)
-        row = rows[at]
+        index = (number - 1) % len(rows)
+        row = rows[index]
         label = self.labels[row]
         table = pd.DataFrame(
             {
@@ -86,5 +90,5 @@ class CleaningReport:
             },
             index=["text", "label"],
         )
-        says = f"{reason}: record {at + 1} of {len(rows)}, row {row} of {len(self.texts)}."
-        return View(says, (self.counts(), table))
+        sentence = f"{reason}: record {index + 1} of {len(rows)}, row {row} of {len(self.texts)}."
+        return View(sentence, (self.counts(), table))

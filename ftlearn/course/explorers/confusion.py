@@ -10,7 +10,7 @@ from ftlearn.evaluation import Report
 
 
 def confusion(report: Report, label: str, prediction: str, *, count: int = 5) -> View:
-    """How often ``label`` was predicted as ``prediction``, and the worst of those texts.
+    """How often ``label`` was predicted as ``prediction``, and the texts with the largest loss.
 
     Raises ValueError for a label that the task does not have.
     """
@@ -23,11 +23,15 @@ def confusion(report: Report, label: str, prediction: str, *, count: int = 5) ->
     chosen = rows[(rows["label"] == label) & (rows["prediction"] == prediction)]
     worst = chosen.sort_values("loss", ascending=False, kind="stable").head(count)
     number, total = len(chosen), int(counts.loc[label].sum())
-    says = f"{number} of {total} texts on {label} were predicted as {prediction}"
-    shown = f"the {len(worst)} with the largest loss are" if len(worst) > 1 else "the worst is"
-    says += f"; {shown} shown." if number else "."
+    sentence = f"{number} of {total} texts on {label} were predicted as {prediction}"
+    if number == 0:
+        sentence += "."
+    elif len(worst) == 1:
+        sentence += "; the worst is shown."
+    else:
+        sentence += f"; the {len(worst)} with the largest loss are shown."
     ax = figures.confusion(counts)
-    at = labels.index(prediction) - 0.5, labels.index(label) - 0.5
-    ax.add_patch(figures.frame(at))
+    corner = (labels.index(prediction) - 0.5, labels.index(label) - 0.5)
+    ax.add_patch(figures.frame(corner))
     texts = worst.drop(columns=["label", "prediction"]).round({"loss": 2, "probability": 2})
-    return View(says, (ax, texts) if number else (ax,))
+    return View(sentence, (ax, texts) if number else (ax,))

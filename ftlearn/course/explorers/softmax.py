@@ -15,9 +15,9 @@ CLASSES = ("first", "second", "third")
 def softmax(
     first: float = 0.0, second: float = 0.0, third: float = 0.0, truth: str = "second"
 ) -> View:
-    """Probabilities p, loss −ln p_truth and gradient p − y of three logits, the last one drawn.
+    """Probabilities p, loss −ln p_truth and gradient p − y of three logits, with a figure.
 
-    >>> softmax(0, 0, 0, "first").says
+    >>> softmax(0, 0, 0, "first").sentence
     'Loss 1.099 nats. The gradient p − y is -0.667, 0.333, 0.333; a step against it raises first.'
     """
     if truth not in CLASSES:
@@ -33,8 +33,8 @@ def softmax(
     ax = figures.bars(dict(zip(CLASSES, gradient, strict=True)), xlabel="gradient p − y")
     ax.axvline(0, color="black", linewidth=1)
     ax.set_xlim(-1.25, 1.25)
-    says = (
+    sentence = (
         f"Loss {-logs[CLASSES.index(truth)]:.3f} nats. The gradient p − y is "
         f"{', '.join(f'{value:.3f}' for value in gradient)}; a step against it raises {truth}."
     )
-    return View(says, (table.round(4), ax))
+    return View(sentence, (table.round(4), ax))

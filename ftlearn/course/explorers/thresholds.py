@@ -1,4 +1,4 @@
-"""Where to draw the line for one class, and how honest the probabilities are."""
+"""The decision threshold of one class, and the calibration of the probabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def thresholds(
     miss: float = 1.0,
     temperature: float = 1.0,
 ) -> View:
-    """Precision, recall and cost of answering ``label`` from a probability on; calibration beside.
+    """Precision, recall and cost of predicting ``label`` above a threshold, and the calibration.
 
     A false alarm costs 1 and a miss ``miss``. The logits are divided by ``temperature`` first
     (Guo et al. 2017, arXiv 1706.04599). Raises ValueError for an unknown label.
@@ -31,28 +31,27 @@ def thresholds(
     if label not in labels:
         raise ValueError(f"no label {label!r}: use {', '.join(labels)}")
     logits = report.outputs / temperature
-    chance, truth = (
-        softmax(logits, -1)[:, labels.index(label)],
-        report.targets == labels.index(label),
-    )
-    curves = np.array([_scores(chance >= at, truth, miss) for at in GRID])
-    precision, recall, cost = _scores(chance >= threshold, truth, miss)
+    probability = softmax(logits, -1)[:, labels.index(label)]
+    truth = report.targets == labels.index(label)
+    curves = np.array([_scores(probability >= cut, truth, miss) for cut in GRID])
+    precision, recall, cost = _scores(probability >= threshold, truth, miss)
     error = metrics.calibration_error(logits, report.targets)
-    right = f"precision {precision:.2f}" if precision >= 0 else "never answered"
-    says = (
-        f"{label} from {threshold:g} on: {right}, recall {recall:.2f}, cost "
+    precision_text = f"precision {precision:.2f}" if precision >= 0 else "never predicted"
+    sentence = (
+        f"{label} from {threshold:g} on: {precision_text}, recall {recall:.2f}, cost "
         f"{cost:.0f}; least cost {curves[:, 2].min():.0f} at {GRID[curves[:, 2].argmin()]:.2f}. "
         f"Calibration error {error:.3f} at temperature {temperature:g}."
     )
-    return View(says, (_figure(curves, threshold, logits, report.targets),))
+    return View(sentence, (_figure(curves, threshold, logits, report.targets),))
 
 
-def _scores(answered: np.ndarray, truth: np.ndarray, miss: float) -> tuple[float, float, float]:
-    """Precision (nan where nothing was answered), recall, the cost of false alarms and misses."""
+def _scores(predicted: np.ndarray, truth: np.ndarray, miss: float) -> tuple[float, float, float]:
+    """Precision (nan if nothing was predicted), recall, and the cost of false alarms and misses."""
     precision, recall, _, _ = precision_recall_fscore_support(
-        truth, answered, average="binary", zero_division=np.nan
+        truth, predicted, average="binary", zero_division=np.nan
     )
-    return precision, recall, (answered & ~truth).sum() + miss * (~answered & truth).sum()
+    cost = (predicted & ~truth).sum() + miss * (~predicted & truth).sum()
+    return precision, recall, cost
 
 
 def _figure(

@@ -1,4 +1,4 @@
-"""Things to touch: ipywidgets over plain functions. The only room that imports ipywidgets."""
+"""Interactive controls: ipywidgets over plain functions. Only this package imports ipywidgets."""
 
 from ftlearn.course.widgets.explorer import Drag, explore
 from ftlearn.course.widgets.explorers import (

@@ -1,4 +1,4 @@
-"""Call a function again whenever the learner changes one of its arguments."""
+"""Controls for the arguments of a function, which is called again after every change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLE = {"description_width": "initial"}
 
 
 class Drag(NamedTuple):
-    """A number to drag, or to type: where it starts, its bounds, and the smallest step."""
+    """A number to drag or to type: its start value, bounds and step."""
 
     value: float
     low: float
@@ -29,15 +29,15 @@ class Drag(NamedTuple):
 def explore(
     function: Callable[..., Any], **choices: Sequence[Any] | str | bool | Drag
 ) -> ipywidgets.VBox:
-    """Controls for the arguments of a function, the call that gives the same, and its result.
+    """Controls for the arguments of a function, the equivalent call as code, and the result.
 
-    Each keyword is an argument: a sequence of values becomes a drop-down list (its first value
-    is taken at the start), a string a text field, True or False a box to tick, and ``Drag`` a
-    slider beside a number. The function returns what is to be shown: a view, a table, matplotlib
-    Axes, or anything else by its repr. It runs once at once, so that a notebook that is run from
-    top to bottom does the same without a hand on it, and an error then is raised. When a later
-    choice fails, the error is shown in place of the result. By keyboard, Tab goes from control to
-    control, and Space opens a list, whose entries are chosen with arrows or letters and Enter.
+    Each keyword is an argument: a sequence of values becomes a drop-down list that starts with
+    its first value, a string a text field, True or False a checkbox, and ``Drag`` a slider beside
+    a number. The function returns a view, a table, matplotlib Axes, or any value to show by its
+    repr. It runs once when the widget is made, so that a notebook run from top to bottom shows a
+    result, and an error in this first run is raised. An error after a later change is shown in
+    place of the result. By keyboard, Tab moves from control to control, and Space opens a list;
+    arrows or letters and Enter choose from it.
 
     >>> box = explore(lambda power: 2**power, power=[3, 4])
     >>> box.children[-1].value
@@ -46,7 +46,7 @@ def explore(
     >>> box.children[-1].value
     '<pre>16</pre>'
     """
-    return explorer(function, choices, lambda given: call_text(function, given))
+    return explorer(function, choices, lambda arguments: call_text(function, arguments))
 
 
 def explorer(
@@ -54,12 +54,12 @@ def explorer(
     choices: Mapping[str, Any],
     code: Callable[[Mapping[str, Any]], str],
 ) -> ipywidgets.VBox:
-    """``explore`` with the code that is shown for the arguments."""
+    """``explore`` with a function that writes the code shown for the arguments."""
     controls = {name: _control(name, values) for name, values in choices.items()}
-    values = {name: _valued(control) for name, control in controls.items()}
+    values = {name: _value_widget(control) for name, control in controls.items()}
     call, result = ipywidgets.HTML(), ipywidgets.HTML()
-    for look in ("jp-OutputArea-output", "jp-RenderedHTMLCommon"):
-        result.add_class(look)  # tables look as in the output of a cell
+    for css_class in ("jp-OutputArea-output", "jp-RenderedHTMLCommon"):
+        result.add_class(css_class)  # tables look as in the output of a cell
 
     def show() -> None:
         arguments = {name: control.value for name, control in values.items()}
@@ -69,7 +69,7 @@ def explorer(
     def update(change: Any) -> None:
         try:
             show()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the learner must see it
+        except Exception as error:  # noqa: BLE001 - the learner must see any error
             result.value = tag("pre", f"{type(error).__name__}: {error}")
 
     show()
@@ -98,7 +98,7 @@ def arguments_text(arguments: Mapping[str, Any]) -> str:
 
 
 def as_html(value: Any) -> Markup:
-    """A value as HTML: views and figures as they are, tables as pandas shows them, else its repr.
+    """A value as HTML: a view, a figure, a table as pandas shows it, or else the repr.
 
     >>> as_html("<b>")
     '<pre>&#x27;&lt;b&gt;&#x27;</pre>'
@@ -113,38 +113,39 @@ def as_html(value: Any) -> Markup:
 
 
 def _control(name: str, values: Sequence[Any] | str | bool | Drag) -> ipywidgets.Widget:
-    look = {"description": name.replace("_", " "), "style": STYLE}
+    options = {"description": name.replace("_", " "), "style": STYLE}
     if isinstance(values, bool):
-        return ipywidgets.Checkbox(value=values, indent=False, **look)
+        return ipywidgets.Checkbox(value=values, indent=False, **options)
     if isinstance(values, Drag):
-        return _drag(values, look)
+        return _drag(values, options)
     if isinstance(values, str):
         size = {"width": "34em", "max_width": "100%"}
-        return ipywidgets.Text(value=values, continuous_update=False, layout=size, **look)
+        return ipywidgets.Text(value=values, continuous_update=False, layout=size, **options)
     if not values:
         raise ValueError(f"no values to choose from for {name!r}: give at least one")
-    options = [(str(value), value) for value in values]  # a bare pair would be taken for this
-    return ipywidgets.Dropdown(options=options, **look)
+    pairs = [(str(value), value) for value in values]  # ipywidgets would read a bare pair so
+    return ipywidgets.Dropdown(options=pairs, **options)
 
 
-def _drag(drag: Drag, look: Mapping[str, Any]) -> ipywidgets.HBox:
-    """A named number, which screen readers can name, and a slider for the same value."""
+def _drag(drag: Drag, options: Mapping[str, Any]) -> ipywidgets.HBox:
+    """A number field with a label, which screen readers can read, and a slider for its value."""
     bounds = {"min": drag.low, "max": drag.high, "step": drag.step, "value": drag.value}
-    number = ipywidgets.BoundedFloatText(**bounds, **look, layout={"width": "11em"})
+    number = ipywidgets.BoundedFloatText(**bounds, **options, layout={"width": "11em"})
     slider = ipywidgets.FloatSlider(**bounds, readout=False, layout={"width": "11em"})
     number.observe(lambda change: setattr(slider, "value", change["new"]), names="value")
-    slider.observe(lambda change: setattr(number, "value", plain(change["new"])), names="value")
+    slider.observe(lambda change: setattr(number, "value", round_off(change["new"])), names="value")
     return ipywidgets.HBox([number, slider])
 
 
-def plain(number: float) -> float:
-    """A number without the rounding of a browser.
+def round_off(number: float) -> float:
+    """A number without the rounding errors of a browser.
 
-    >>> plain(0.30000000000000004)
+    >>> round_off(0.30000000000000004)
     0.3
     """
     return float(f"{number:.10g}")
 
 
-def _valued(control: ipywidgets.Widget) -> ipywidgets.ValueWidget:
+def _value_widget(control: ipywidgets.Widget) -> ipywidgets.ValueWidget:
+    """The widget that holds the value: the first one of a pair, or the control itself."""
     return getattr(control, "children", [control])[0]

@@ -18,10 +18,12 @@ NUMBERS = tuple(range(1, 21))
 
 
 def tokens(tokenizer: Any, text: str, *, max_length: int = 16) -> ipywidgets.VBox:
-    """Type a text and see its pieces and ids, and what the window cuts off."""
+    """Type a text and see its tokens and ids, and what the window cuts off."""
     windows = sorted({max_length, 8, 16, 32, 64}, key=lambda size: (size != max_length, size))
     choices = {"text": text, "max_length": windows}
-    return _over(partial(explorers.tokens, tokenizer), choices, "explorers.tokens(tokenizer, {})")
+    return _with_code(
+        partial(explorers.tokens, tokenizer), choices, "explorers.tokens(tokenizer, {})"
+    )
 
 
 def softmax(
@@ -31,13 +33,13 @@ def softmax(
     logits = {"first": first, "second": second, "third": third}
     names = sorted(logits, key=lambda name: name != truth)
     choices = {name: Drag(float(value), -8, 8, 0.5) for name, value in logits.items()}
-    return _over(explorers.softmax, {**choices, "truth": names}, "explorers.softmax({})")
+    return _with_code(explorers.softmax, {**choices, "truth": names}, "explorers.softmax({})")
 
 
 def cleaning(report: CleaningReport, *, name: str = "report") -> ipywidgets.VBox:
-    """Browse the records that each rule of cleaning touches, before and after."""
+    """Browse the records that each cleaning rule changes, before and after."""
     choices = {"reason": list(report.reasons), "number": NUMBERS}
-    return _over(report.show, choices, name + ".show({})")
+    return _with_code(report.show, choices, name + ".show({})")
 
 
 def thresholds(report: Report, *, name: str = "report") -> ipywidgets.VBox:
@@ -48,7 +50,7 @@ def thresholds(report: Report, *, name: str = "report") -> ipywidgets.VBox:
         "miss": (1, 2, 5, 10),
         "temperature": Drag(1.0, 0.25, 4, 0.25),
     }
-    return _over(
+    return _with_code(
         partial(explorers.thresholds, report), choices, f"explorers.thresholds({name}, {{}})"
     )
 
@@ -56,9 +58,9 @@ def thresholds(report: Report, *, name: str = "report") -> ipywidgets.VBox:
 def confusion(
     report: Report, *, label: str | None = None, prediction: str | None = None, name: str = "report"
 ) -> ipywidgets.VBox:
-    """Choose a cell of the confusion matrix and read the texts behind it.
+    """Choose a cell of the confusion matrix and read its texts.
 
-    Without names the cell with the most errors comes first.
+    Starts at the cell with the most errors, unless ``label`` and ``prediction`` are given.
     """
     labels = list(report.task.labels)
     if label is None or prediction is None:
@@ -68,7 +70,7 @@ def confusion(
         "prediction": sorted(labels, key=lambda name: name != prediction),
         "count": (5, 1, 3, 10),
     }
-    return _over(
+    return _with_code(
         partial(explorers.confusion, report), choices, f"explorers.confusion({name}, {{}})"
     )
 
@@ -84,21 +86,26 @@ def most_confused(report: Report) -> tuple[str, str]:
 def rates(
     features: np.ndarray, targets: np.ndarray, rate: float = 1.0, *, steps: int = 40
 ) -> ipywidgets.VBox:
-    """Choose a learning rate, and see the loss fall at it, and at a tenth and ten times of it."""
-    known = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
-    chosen = sorted({rate, *known}, key=lambda each: (each != rate, each))
+    """Choose a learning rate and see the loss at that rate, a tenth of it and ten times it."""
+    choices = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
+    ordered = sorted({rate, *choices}, key=lambda value: (value != rate, value))
     show = partial(explorers.rates, features, targets, steps=steps)
-    return _over(show, {"rate": chosen}, f"explorers.rates(features, targets, {{}}, steps={steps})")
+    return _with_code(
+        show, {"rate": ordered}, f"explorers.rates(features, targets, {{}}, steps={steps})"
+    )
 
 
 def batches(lengths: Sequence[int], *, batch_size: int = 8) -> ipywidgets.VBox:
-    """See the padding of batches of some size, with texts of like length together or not."""
+    """Choose a batch size and whether to group texts by length, and see the padding."""
     sizes = sorted({batch_size, 4, 8, 16, 32}, key=lambda size: (size != batch_size, size))
     choices = {"batch_size": sizes, "bucketed": True}
-    return _over(partial(explorers.batches, lengths), choices, "explorers.batches(lengths, {})")
+    return _with_code(
+        partial(explorers.batches, lengths), choices, "explorers.batches(lengths, {})"
+    )
 
 
-def _over(
+def _with_code(
     show: Callable[..., explorers.View], choices: Mapping[str, Any], template: str
 ) -> ipywidgets.VBox:
-    return explorer(show, choices, lambda given: template.format(arguments_text(given)))
+    """An explorer that shows its call as code; the template has brackets for the arguments."""
+    return explorer(show, choices, lambda values: template.format(arguments_text(values)))

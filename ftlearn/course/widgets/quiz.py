@@ -1,4 +1,4 @@
-"""A lesson's quiz questions as a form: radio buttons, boxes to tick and fields to type into."""
+"""A lesson's quiz questions as a form with radio buttons, checkboxes and text fields."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPAN = re.compile(r"(\$[^$]+\$|`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*)")
 
 
 def quiz(sheet: ExerciseSheet) -> ipywidgets.VBox:
-    """The questions of a sheet as a form: each can be answered, and is told what was found.
+    """The questions of a sheet as a form; a button below each question checks the answer.
 
-    It uses the sheet's own checks, so that ``ex.quiz1.check("b")`` does the same in a cell and
-    progress is kept either way. Raises ValueError for a sheet without questions.
+    The form calls the sheet's own checks: ``ex.quiz1.check("b")`` in a cell does the same, and
+    progress is recorded either way. Raises ValueError for a sheet without questions.
 
     >>> from ftlearn.course.exercises.quiz import number
     >>> box = quiz(ExerciseSheet([], [number("2 + 2?", truth=4, tolerance=0, why="twice two")]))
@@ -39,34 +39,39 @@ def quiz(sheet: ExerciseSheet) -> ipywidgets.VBox:
 
 
 def _question(number: int, question: Question) -> ipywidgets.VBox:
-    text, status = ipywidgets.HTMLMath(), ipywidgets.HTMLMath()
-    text.value, status.value = as_form(number, question), as_status(Outcome(NOT_ATTEMPTED, ""))
+    text = ipywidgets.HTMLMath(value=as_form(number, question))
+    status = ipywidgets.HTMLMath(value=as_status(Outcome(NOT_ATTEMPTED, "")))
     button = ipywidgets.Button(description=f"Check answer {number}")
-    control, answer = CONTROLS[question.kind](question)
+    control, read_answer = CONTROLS[question.kind](question)
 
-    def judge(_: ipywidgets.Button) -> None:
-        given = answer()
-        found = question.check(given) if given else Outcome(NOT_ATTEMPTED, "choose or type first")
-        status.value = as_status(found)
+    def check(_: ipywidgets.Button) -> None:
+        answer = read_answer()
+        if answer:
+            outcome = question.check(answer)
+        else:
+            outcome = Outcome(NOT_ATTEMPTED, "choose or type first")
+        status.value = as_status(outcome)
 
-    button.on_click(judge)
+    button.on_click(check)
     return ipywidgets.VBox([text, control, button, status])
 
 
 def as_form(number: int, question: Question) -> Markup:
-    """The text of a question as HTML, with those of its choices that a label cannot show."""
+    """The text of a question as HTML, and its choices if a control label cannot show them."""
     text = tag("p", tag("strong", f"{number}. "), inline(question.text))
     if not _listed(question):
         return text
     choices = zip(LETTERS, question.choices, strict=False)
-    shown = [tag("li", tag("strong", letter), " · ", inline(each.text)) for letter, each in choices]
-    return markup.join(text, tag("ul", *shown))
+    items = [
+        tag("li", tag("strong", letter), " · ", inline(choice.text)) for letter, choice in choices
+    ]
+    return markup.join(text, tag("ul", *items))
 
 
-def as_status(found: Outcome) -> Markup:
-    """What a check found as HTML that a screen reader speaks: a sign, a word and a sentence."""
-    word = tag("strong", f"{SIGNS[found.status]} {found.status}")
-    sentence = markup.join(": ", inline(found.message)) if found.message else ""
+def as_status(outcome: Outcome) -> Markup:
+    """An outcome as HTML that a screen reader speaks: a sign, a word and a sentence."""
+    word = tag("strong", f"{SIGNS[outcome.status]} {outcome.status}")
+    sentence = markup.join(": ", inline(outcome.message)) if outcome.message else ""
     return tag("p", word, sentence, role="status", aria_live="polite")
 
 
@@ -90,18 +95,20 @@ def _span(part: str) -> str | Markup:
 
 
 def _listed(question: Question) -> bool:
-    """Whether choices stand above their controls: an order, or with formulas or code in them."""
-    return question.kind == "order" or any(_SPAN.search(each.text) for each in question.choices)
+    """Whether choices are listed above their controls: for an order, formulas or code."""
+    has_markup = any(_SPAN.search(choice.text) for choice in question.choices)
+    return question.kind == "order" or has_markup
 
 
 def _labels(question: Question) -> list[str]:
     choices = zip(LETTERS, question.choices, strict=False)
-    plain = not _listed(question)
-    return [f"{letter} · {each.text}" if plain else letter for letter, each in choices]
+    if _listed(question):
+        return [letter for letter, _ in choices]
+    return [f"{letter} · {choice.text}" for letter, choice in choices]
 
 
 Control = tuple[ipywidgets.Widget, Callable[[], str]]
-"""A control, and a function that says what was answered; nothing where nothing was."""
+"""A control, and a function that returns the answer; an empty text if there is none."""
 
 
 def _radio(question: Question) -> Control:

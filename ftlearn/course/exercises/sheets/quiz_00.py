@@ -25,15 +25,15 @@ def _update() -> Question:
 
 def _probability() -> Question:
     return number(
-        "An article has a loss of 0.693. Which probability did the model give to its true topic?",
+        "An article has a loss of 0.693. What probability did the model give to its true topic?",
         truth=0.5,
         tolerance=0.01,
         why="$e^{-0.693} = 0.5$: the loss is minus the logarithm, so the probability is $e$ to "
         "minus the loss",
         mistakes=(
             (0.693, "that is the loss itself; turn it back with $e^{-0.693}$"),
-            (0.307, "a loss is no share: do not subtract it from 1, but take $e^{-0.693}$"),
-            (2.0, "the sign is lost: $e^{0.693}$ is no probability; take $e^{-0.693}$"),
+            (0.307, "a loss is not a share: do not subtract it from 1, but take $e^{-0.693}$"),
+            (2.0, "the sign is lost: $e^{0.693}$ is not a probability; take $e^{-0.693}$"),
         ),
     )
 
@@ -52,6 +52,6 @@ def _valid() -> Question:
         ),
         Choice(
             "to get the score that is reported in the end",
-            why="the verdict is given on `test`; by `valid` we watch and steer on the way",
+            why="the final score is measured on `test`; `valid` guides the choices before that",
         ),
     )

@@ -52,8 +52,8 @@ def _worth() -> Question:
 
 def _fresh_head() -> Question:
     return single(
-        "With 12 labels the probe is right on about 0.60 of the articles, zero-shot without any "
-        "on about 0.75. Both read the same vectors. Why is the probe behind?",
+        "With 12 labels the probe is right on about 0.60 of the articles; zero-shot, with no "
+        "labels, on about 0.75. Both read the same vectors. Why is the probe behind?",
         Choice(
             "its training has damaged the pretrained weights",
             why="a probe leaves the body frozen: not one pretrained weight moves",
@@ -61,7 +61,7 @@ def _fresh_head() -> Question:
         Choice(
             "its fresh head must learn from 12 articles what the descriptions already said",
             right=True,
-            why="it starts from nothing; with more labels it draws level and goes ahead",
+            why="it starts from nothing; with more labels it catches up and overtakes",
         ),
         Choice(
             "zero-shot has seen the labels of the test articles",
@@ -83,5 +83,5 @@ def _sizes() -> Question:
             "the new head, weights and biases",
             "the whole model",
         ),
-        why="3 < 384 < 384 × 3 + 3 = 1,155 < 22.7 million: what is new is tiny beside what came",
+        why="3 < 384 < 384 × 3 + 3 = 1,155 < 22.7 million: a new head is tiny beside the model",
     )

@@ -12,7 +12,7 @@ def quiz() -> list[Question]:
 
 def _typical() -> Question:
     return number(
-        "To the truths of two articles a model gave the probabilities 0.5 and 0.02. What is "
+        "A model gave the true classes of two articles the probabilities 0.5 and 0.02. What is "
         "$e^{-L}$, with $L$ its mean loss on the two?",
         truth=0.1,
         tolerance=0.002,
@@ -31,8 +31,8 @@ def _pull() -> Question:
         "descent step on the cross-entropy do to the second logit?",
         Choice(
             "nothing: only the logit of the truth is moved",
-            why="the gradient $p - y$ has three entries; the others are pushed down by what they "
-            "hold",
+            why="the gradient $p - y$ has three entries; the others are pushed down by their "
+            "probabilities",
         ),
         Choice(
             "it pulls it up by 0.7 times the rate",

@@ -37,11 +37,11 @@ def _kappa() -> Question:
 def _missed() -> Question:
     return number(
         "Two readers search the same labels for errors, independently of each other. One finds 9, "
-        "the other 11, and 5 are found by both. How many errors are there in all, after Chapman?",
+        "the other 11, and 5 are found by both. How many errors are there by Chapman's estimate?",
         truth=19,
         tolerance=0.1,
-        why="$(9+1)(11+1)/(5+1) - 1 = 19$, four more than were found; give or take three, after "
-        "Seber",
+        why="$(9+1)(11+1)/(5+1) - 1 = 19$, four more than were found; give or take three, by "
+        "Seber's formula",
         mistakes=(
             (15, "that is how many were found, $9 + 11 - 5$; some were missed by both"),
             (20, "the $-1$ at the end is missing, or the errors found by both were counted twice"),
@@ -78,7 +78,7 @@ def _buckets() -> Question:
         ),
         Choice(
             "the same texts meet in every epoch, which is easier to learn from",
-            why="rows are shuffled anew in every epoch and sorted within pools only",
+            why="rows are reshuffled in every epoch and sorted within pools only",
         ),
         Choice(
             "short texts are learned first, long ones last",

@@ -44,15 +44,15 @@ def _shapes() -> Question:
             "pooled vectors (B, D)",
             "logits (B, C)",
         ),
-        why="ids are looked up, the layers mix them, pooling leaves one vector a text, the head "
-        "makes classes of it",
+        why="ids are looked up, the layers mix them, pooling leaves one vector per text, the head "
+        "turns it into class scores",
     )
 
 
 def _head() -> Question:
     return number(
-        "The pooled vectors of MiniLM have 384 numbers. How many parameters has a classifier for "
-        "ten classes?",
+        "The pooled vectors of MiniLM have 384 numbers. How many parameters does a classifier "
+        "for ten classes have?",
         truth=3850,
         tolerance=0.5,
         why="a matrix of $10 \\times 384$ and ten biases",
@@ -78,7 +78,7 @@ def _batch() -> Question:
         ),
         Choice(
             "AdamW's two moments",
-            why="the moments have the shape of the weights and know no batch",
+            why="the moments have the shape of the weights and do not depend on the batch",
         ),
         Choice(
             "the activations",

@@ -52,7 +52,7 @@ def _seeds() -> Question:
             why="not seen is not the same as not there: more seeds may still show a difference",
         ),
         Choice(
-            "nothing yet about A and B: the difference is below what seeds do",
+            "nothing yet about A and B: two seeds differ by more than A and B do",
             right=True,
             why="run several seeds of both, and compare their means with their spread",
         ),

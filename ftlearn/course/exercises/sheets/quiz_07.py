@@ -1,4 +1,4 @@
-"""Questions of notebook 07: scales, importance, grids and luck, the order of an honest search."""
+"""Questions of lesson 07: scales, importance, grids and luck, the order of an honest search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ftlearn.course.exercises.quiz import Choice, Question, multiple, number, or
 
 
 def quiz() -> list[Question]:
-    """The four questions, freshly made."""
+    """The four questions of the lesson."""
     return [_scale(), _importance(), _grid(), _order()]
 
 
@@ -22,8 +22,8 @@ def _scale() -> Question:
             (60, "that would be right on a logarithmic scale: three of five factors of ten"),
             (50, "half of the draws lie below 0.5, not below 0.01"),
             (99, "the other way round: 99 lie above"),
-            (0.01, "that is the share; asked is the number among 100"),
-            (10, "a tenth of the draws lies below 0.1"),
+            (0.01, "that is the share; the question asks for the number among 100"),
+            (10, "a tenth of the draws lie below 0.1"),
         ),
     )
 

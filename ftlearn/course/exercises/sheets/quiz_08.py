@@ -53,7 +53,7 @@ def _target() -> Question:
 
 def _control() -> Question:
     return multiple(
-        "Why does *another seed* stand in the table, although it is no remedy?",
+        "Why is *another seed* in the table, although it is not a remedy?",
         Choice(
             "it shows how large a difference chance alone makes",
             right=True,

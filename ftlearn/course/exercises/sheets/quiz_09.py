@@ -1,4 +1,4 @@
-"""Questions of notebook 09: what lies between dots, which weight the data have, what is exact."""
+"""Questions of lesson 09: what lies between dots, which weight the data have, what is exact."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _more_dots() -> Question:
         Choice(
             "The error near the ends grows.",
             right=True,
-            why="that is Runge's phenomenon: all dots are met, and it gets worse between them",
+            why="that is Runge's phenomenon: the curve meets all dots and gets worse between them",
         ),
         Choice(
             "There is no error, since all dots are met.",

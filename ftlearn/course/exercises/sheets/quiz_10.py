@@ -33,7 +33,7 @@ def _beyond() -> Question:
         Choice(
             "3.4",
             right=True,
-            why="$0.4 + 1.5 \\cdot (2.4 - 0.4)$: further on, in the same direction, and surer",
+            why="$0.4 + 1.5 \\cdot (2.4 - 0.4)$: further in the same direction, and more certain",
         ),
         Choice("2.4", why="nothing stops at α = 1: the line goes on, and confidence with it"),
         Choice("1.4", why="that is the midpoint, α = 0.5; at 1.5 we are *beyond* the end"),

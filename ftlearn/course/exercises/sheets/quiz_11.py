@@ -13,7 +13,7 @@ def quiz() -> list[Question]:
 def _who_said_it() -> Question:
     return number(
         "The topic model gives a word probability 0.03, the general model 0.01, and the topic "
-        "model has weight $\\lambda = 0.25$. With which probability did the topic model say it?",
+        "model has weight $\\lambda = 0.25$. What is the probability that the topic model said it?",
         truth=0.5,
         tolerance=0.005,
         why="0.25 · 0.03 = 0.0075 and 0.75 · 0.01 = 0.0075: one half. The weight is the prior, "
@@ -42,7 +42,7 @@ def _jensen() -> Question:
         ),
         Choice(
             "on average over many words it beats the better model",
-            why="that happened here, but is no law: mix a good model with a useless one",
+            why="that happened here, but it is not a law: mix a good model with a useless one",
         ),
         Choice(
             "the loss of averaged weights is at most the mean of the losses",

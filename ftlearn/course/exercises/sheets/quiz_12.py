@@ -52,14 +52,14 @@ def _outside() -> Question:
 def _squeezed() -> Question:
     return number(
         "A model was trained on 2,048 tokens and reads 8,192 by position interpolation. Which "
-        "place is token 6,000 told to stand at?",
+        "position does token 6,000 get?",
         truth=1500,
         tolerance=0.5,
         why="$m L / L' = 6000 \\cdot 2048 / 8192$, inside the window that training knew",
         mistakes=(
             (24000, "that is the other way round: positions are squeezed, not stretched"),
             (6000, "that is the true place, which is extrapolation"),
-            (1904, "positions do not start again after a window: 6000 - 2·2048 is no squeezing"),
+            (1904, "positions do not start again after a window: 6000 - 2·2048 squeezes nothing"),
             (2048, "only the last token gets to the end of the window"),
         ),
     )

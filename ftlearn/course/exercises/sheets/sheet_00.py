@@ -11,7 +11,7 @@ from ftlearn.course.exercises.base import Exercise, NotYetError, close, require_
 
 
 def exercises() -> list[Exercise]:
-    """The three exercises, freshly made."""
+    """The three exercises of the sheet."""
     return [_loss_of_a_guess(), _updates(), _accuracy()]
 
 
@@ -33,7 +33,7 @@ def _loss_of_a_guess() -> Exercise:
         minutes=2,
         verify=verify,
         hints=(
-            "With four topics, which probability does a model give that knows nothing?",
+            "With four topics, what probability does a model that knows nothing give to each?",
             "The loss is minus the natural logarithm of the probability of the right topic.",
         ),
         worked=(

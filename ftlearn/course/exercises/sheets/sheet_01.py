@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -32,7 +32,7 @@ def estimate() -> Exercise:
             answer,
             4.25,
             {
-                2.75: "the weights are exchanged: w = 0.75 belongs to the data",
+                2.75: "the weights are swapped: w = 0.75 belongs to the data",
                 4.984: "the ratio is upside down: n0 is σ²/τ², not τ²/σ²",
                 4.684: "4 and 0.5 are variances already: take no root of them",
                 3.5: "that is the mean with equal weights: 24 measurements count more",
@@ -52,7 +52,7 @@ def estimate() -> Exercise:
         ),
         example=4.25,
         mistakes=(
-            (2.75, "the weights are exchanged"),
+            (2.75, "the weights are swapped"),
             (4.984, "upside down"),
             (4.684, "variances"),
             (3.5, "equal weights"),
@@ -72,7 +72,7 @@ def smudged() -> Exercise:
             answer,
             25 / 48,
             {
-                0.25: "that is p(x) of the whole text: divide by all that ends in heals",
+                0.25: "that is p(x) of the whole text: divide by p(second = heals)",
                 0.2: "that is one cell of the table, with health: sum over both topics",
                 0.45: "that is p(first = virus): the second word was not used",
                 25 / 45: "that is p(second = heals | first = virus): condition on what you read",
@@ -104,8 +104,8 @@ def _judge_number(answer: Any, truth: float, known: dict[float, str], praise: st
     """Compare with the truth and with the results of known mistakes."""
     if close(answer, truth, tolerance=2e-3):
         return praise
-    refuse_known(answer, known.items(), tolerance=2e-3)
-    raise NotYetError(f"{answer!r} is not it: a number is asked for, to three digits")
+    reject_known(answer, known.items(), tolerance=2e-3)
+    raise NotYetError(f"{answer!r} is not it: give a number, to three digits")
 
 
 def spoil() -> Exercise:
@@ -135,7 +135,7 @@ def spoil() -> Exercise:
             (_spoiler(keep=False), "your argument was changed"),
             (_spoiler(low=0), "a new label may be equal to the old one"),
             (_spoiler(twice=True), "drawn twice"),
-            (_spoiler(high=2), "always the same"),
+            (_spoiler(high=2), "always the next one"),
             (lambda labels, share, classes, random: None, "an array of the same shape"),
             (lambda labels, share, classes, random: labels + 1, "0 to"),
         ),
@@ -145,12 +145,13 @@ def spoil() -> Exercise:
 def _spoiler(
     *, keep: bool = True, twice: bool = False, low: int = 1, high: int | None = None
 ) -> Callable:
-    """Right by default; each setting makes one of the typical mistakes."""
+    """Correct by default; each setting makes one of the typical mistakes."""
 
     def spoiled(
         labels: np.ndarray, share: float, classes: int, random: np.random.Generator
     ) -> np.ndarray:
-        labels, count = np.array(labels) if keep else labels, round(share * len(labels))
+        labels = np.array(labels) if keep else labels
+        count = round(share * len(labels))
         wrong = random.choice(len(labels), count, replace=twice)
         labels[wrong] = (labels[wrong] + random.integers(low, high or classes, count)) % classes
         return labels
@@ -163,24 +164,25 @@ def _verify_spoil(answer: Any) -> str:
     random, steps = np.random.default_rng(), set()
     for classes in (3, 4, 5):
         labels = random.integers(0, classes, 400)
-        given = labels.copy()
-        found = answer(given, 0.3, classes, random)
-        steps |= _judge_spoilt(found, given, labels, classes)
+        argument = labels.copy()
+        result = answer(argument, 0.3, classes, random)
+        steps |= _judge_spoilt(result, argument, labels, classes)
     if steps == {1}:
-        raise NotYetError("the new label is always the same, the next one: draw among all wrong")
-    return "yes: exactly the share you asked for, every one of them wrong, the argument unharmed"
+        raise NotYetError("the new label is always the next one: draw among all wrong labels")
+    return "yes: exactly the share you asked for, every one of them wrong, the argument unchanged"
 
 
-def _judge_spoilt(found: Any, given: np.ndarray, labels: np.ndarray, classes: int) -> set[int]:
-    """By how much, modulo the classes, the labels were moved."""
-    if not np.array_equal(given, labels):
+def _judge_spoilt(result: Any, argument: np.ndarray, labels: np.ndarray, classes: int) -> set[int]:
+    """By how much, modulo the classes, the labels were changed."""
+    if not np.array_equal(argument, labels):
         raise NotYetError("your argument was changed: work on a copy, np.array(labels)")
-    if np.shape(found) != labels.shape:
+    if np.shape(result) != labels.shape:
         raise NotYetError("the function must return an array of the same shape as the labels")
-    found, wanted = np.asarray(found), round(0.3 * len(labels))
-    if not np.isin(found, range(classes)).all():
+    result = np.asarray(result)
+    wanted = round(0.3 * len(labels))
+    if not np.isin(result, range(classes)).all():
         raise NotYetError(f"labels must stay in 0 to {classes - 1}: take them modulo the classes")
-    changed = int((found != labels).sum())
+    changed = int((result != labels).sum())
     if changed > wanted:
         raise NotYetError(f"{changed} labels were changed, {wanted} were asked for")
     if changed < wanted:
@@ -188,7 +190,7 @@ def _judge_spoilt(found: Any, given: np.ndarray, labels: np.ndarray, classes: in
             f"{changed} labels were changed, {wanted} were asked for: a row was drawn twice, "
             "or a new label may be equal to the old one"
         )
-    return set(((found - labels)[found != labels] % classes).tolist())
+    return set(((result - labels)[result != labels] % classes).tolist())
 
 
 def worth() -> Exercise:
@@ -200,7 +202,7 @@ def worth() -> Exercise:
         verify=_verify_worth,
         hints=(
             "np.interp(x, xs, ys) reads a curve at x; on the logarithmic axis x is np.log(count)",
-            "to read it sideways exchange xs and ys, and undo the logarithm with np.exp",
+            "to read it sideways, swap xs and ys, and undo the logarithm with np.exp",
             "np.interp stays at the last value beyond the end: test height > second[-1] yourself",
         ),
         worked=(
@@ -217,7 +219,7 @@ def worth() -> Exercise:
             (_reader(scale=np.asarray, back=np.asarray), "linear"),
             (_reader(end=512.0), "inf"),
             (_reader(back=np.asarray), "exp"),
-            (lambda count, counts, first, second: _reader()(count, counts, second, first), "exch"),
+            (lambda count, counts, first, second: _reader()(count, counts, second, first), "swap"),
             (lambda count, *curves: _reader()(count, *curves) / count, "factor"),
         ),
     )
@@ -226,7 +228,7 @@ def worth() -> Exercise:
 def _reader(
     *, scale: Callable = np.log, back: Callable = np.exp, end: float = math.inf
 ) -> Callable:
-    """Right by default; each setting makes one of the typical mistakes."""
+    """Correct by default; each setting makes one of the typical mistakes."""
 
     def reads(count: float, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
         height = np.interp(scale(count), scale(counts), first)
@@ -246,26 +248,26 @@ def _verify_worth(answer: Any) -> str:
         second = 0.3 + slope * np.log(counts)
         first = second + slope * np.log(factor)
         count = random.uniform(30, 60)
-        found = float(answer(count, counts, first, second))
-        _judge_worth(found, count, count * factor, (counts, first, second))
+        result = float(answer(count, counts, first, second))
+        _judge_worth(result, count, count * factor, (counts, first, second))
         if not math.isinf(float(answer(500, counts, first, second))):
             raise NotYetError("second never gets there: the answer must be inf, not its last count")
     return "yes: you read both curves on the logarithmic axis, and you know when not to answer"
 
 
 def _judge_worth(
-    found: float, count: float, truth: float, curves: tuple[np.ndarray, np.ndarray, np.ndarray]
+    result: float, count: float, truth: float, curves: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> None:
-    if close(found, truth, tolerance=1e-6 * truth):
+    if close(result, truth, tolerance=1e-6 * truth):
         return
     linear = _reader(scale=np.asarray, back=np.asarray)(count, *curves)
     reasons = {
         math.log(truth): "that is the logarithm of the answer: undo it with np.exp",
         truth / count: "that is the factor: the number of labels was asked for",
-        count * count / truth: "the curves are exchanged: read the height from first",
+        count * count / truth: "the curves are swapped: read the height from first",
         linear: "that is linear: interpolate in log(count)",
     }
     for value, reason in reasons.items():
-        if close(found, value, tolerance=1e-6 * value):
+        if close(result, value, tolerance=1e-6 * value):
             raise NotYetError(reason)
-    raise NotYetError(f"for {count:.2f} labels you found {found:.2f}, the answer is {truth:.2f}")
+    raise NotYetError(f"for {count:.2f} labels you found {result:.2f}, the answer is {truth:.2f}")

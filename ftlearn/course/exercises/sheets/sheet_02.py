@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 from ftlearn.losses import IGNORED
@@ -53,27 +53,29 @@ def _gradient() -> Exercise:
 
 
 def _verify_gradient(answer: Any) -> str:
-    given = torch.as_tensor(answer, dtype=torch.float64).flatten()
-    if len(given) != 3:
-        raise NotYetError(f"the gradient has three numbers, one a logit; yours has {len(given)}")
+    gradient = torch.as_tensor(answer, dtype=torch.float64).flatten()
+    if len(gradient) != 3:
+        raise NotYetError(
+            f"the gradient has three numbers, one per logit; yours has {len(gradient)}"
+        )
     logits = torch.tensor([2.0, 5.0, 3.0], dtype=torch.float64).log().requires_grad_()
     F.cross_entropy(logits, torch.tensor(2)).backward()
     truth, p = logits.grad, logits.detach().softmax(-1)
 
     def like(other: torch.Tensor) -> bool:
-        return torch.allclose(given, other, atol=5e-3)
+        return torch.allclose(gradient, other, atol=5e-3)
 
     if like(truth):
         return "right: the forces sum to zero, and the truth is pulled by the 0.7 it lacks"
     if like(p):
         raise NotYetError("these are the probabilities themselves; subtract the truth")
     if like(-truth):
-        raise NotYetError("the sign is turned: it is p - y, and a descent step goes against it")
+        raise NotYetError("the sign is reversed: it is p - y, and a descent step goes against it")
     if like(truth * 10):
         raise NotYetError("the powers have not been divided by their sum, 10")
     if any(like(p - F.one_hot(torch.tensor(at), 3)) for at in (0, 1)):
         raise NotYetError("1 is subtracted at the wrong place: the truth is the third class")
-    if abs(given.sum()) > 5e-3:
+    if abs(gradient.sum()) > 5e-3:
         raise NotYetError("the entries must sum to zero, since both p and y sum to one")
     raise NotYetError("check the softmax: the first two entries are the probabilities themselves")
 
@@ -117,7 +119,7 @@ def _verify_mean(answer: Any) -> str:
         try:
             value = answer(list(parts))
         except ZeroDivisionError:
-            raise NotYetError("a piece that counts nothing must not be divided by zero") from None
+            raise NotYetError("a piece without targets must not be divided by zero") from None
         if close(value, total / count, tolerance=1e-6):
             continue
         if number == 0:
@@ -178,7 +180,7 @@ def _verify_floor(answer: Any) -> str:
         (-math.log(0.85), "this counts only the true class; the other three have 0.05 each"),
         (without_truth, "ε is spread over all four classes, the true one too: 0.8 + 0.2/4"),
     )
-    refuse_known(answer, reasons, tolerance=2e-3)
+    reject_known(answer, reasons, tolerance=2e-3)
     if not isinstance(answer, int | float):
         raise NotYetError(f"the answer is a number of nats, not {answer!r}")
     raise NotYetError("the floor is the entropy of the smoothed target; which distribution is it?")
@@ -223,20 +225,20 @@ def _shifted(
 ) -> torch.Tensor:
     z, y = z[y != IGNORED], y[y != IGNORED]
     a = shift * z.max(-1, keepdim=True).values
-    paid = a.squeeze(-1) + (z - a).exp().sum(-1).log() - z[torch.arange(len(y)), y]
-    return paid.mean() if mean else paid.sum()
+    losses = a.squeeze(-1) + (z - a).exp().sum(-1).log() - z[torch.arange(len(y)), y]
+    return losses.mean() if mean else losses.sum()
 
 
 def _verify_next_token(answer: Any) -> str:
     require_function(answer, "logits and ids")
-    # A fixed seed: no chance draw may let two different mistakes look alike.
+    # A fixed seed, so that no draw makes two different mistakes look alike.
     generator = torch.Generator().manual_seed(2024)
     logits = torch.randn(9, 12, generator=generator) * 2
     ids = torch.randint(12, (9,), generator=generator)
     _compare(float(answer(logits.clone(), ids.clone())), logits, ids, "")
     padded = ids.clone()
     padded[6:] = IGNORED
-    advice = "positions whose id is -100 are padding and must neither be paid nor counted"
+    advice = "positions whose id is -100 are padding: leave them out of the sum and of the count"
     _compare(float(answer(logits.clone(), padded)), logits, padded, advice)
     large = logits + 1000
     advice = "logits near 1000 overflow: subtract the largest of each row before exp"
@@ -252,10 +254,10 @@ def _compare(value: float, logits: torch.Tensor, ids: torch.Tensor, advice: str)
         raise NotYetError(advice)
     count = len(ids) - 1
     reasons = (
-        (F.cross_entropy(logits, ids).item(), "there is no shift: a parrot would win"),
+        (F.cross_entropy(logits, ids).item(), "there is no shift: repeating the input would win"),
         (F.cross_entropy(logits[1:], ids[:-1]).item(), "shifted the wrong way: t predicts t + 1"),
-        (-truth, "the sign is turned: a loss is minus the logarithm"),
+        (-truth, "the sign is reversed: a loss is minus the logarithm"),
         (truth * count, "this is the sum; divide by the number of predictions"),
     )
-    refuse_known(value, reasons)
+    reject_known(value, reasons)
     raise NotYetError(f"for random logits the loss is {truth:.4f}, and yours says {value:.4f}")

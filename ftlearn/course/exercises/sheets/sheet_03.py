@@ -26,7 +26,7 @@ def _kappa() -> Exercise:
         verify=_verify_kappa,
         hints=(
             "the diagonal of the table holds 40 and 45 of 100 letters",
-            "A says urgent for 50 letters, B for 45: by chance both would for 0.5 · 0.45",
+            "A says urgent for 50 letters, B for 45: by chance both would say so for 0.5 · 0.45",
             "add the same for not urgent: 0.5 · 0.55; then (p_o - p_e) / (1 - p_e)",
         ),
         worked=(
@@ -128,7 +128,7 @@ def _verify_similarity(answer: Any) -> str:
             raise NotYetError(
                 f"'abcde' and 'xbcdz' share {common} of {union} pieces of n characters for n={n}"
             )
-    return "right: symmetric, 1 for equal texts, blind to case"
+    return "right: symmetric, 1 for equal texts, and case does not count"
 
 
 def _check_laws(answer: Callable[..., float], first: str, second: str) -> None:
@@ -180,17 +180,17 @@ def _verify_padding(answer: Any) -> str:
         raise NotYetError("give two numbers, such as (0.5, 0.25)") from None
     truth = _padded(LENGTHS), _padded(sorted(LENGTHS))
 
-    def like(one: float, two: float) -> bool:
-        return close(first, one) and close(second, two)
+    def like(unsorted: float, by_length: float) -> bool:
+        return close(first, unsorted) and close(second, by_length)
 
-    whole = 1 - sum(LENGTHS) / (len(LENGTHS) * max(LENGTHS))
+    padded_to_longest = 1 - sum(LENGTHS) / (len(LENGTHS) * max(LENGTHS))
     if like(*truth):
         return "right: sorting saves more than half of the padding, and not one token"
     if like(1 - truth[0], 1 - truth[1]):
         raise NotYetError("this is the share of tokens; padding is the rest")
     if like(truth[1], truth[0]):
         raise NotYetError("it is the other way round: sorting saves padding")
-    if like(whole, whole):
+    if like(padded_to_longest, padded_to_longest):
         raise NotYetError("each batch is padded to its own longest text, not to that of all six")
     if first > 1 or second > 1:
         raise NotYetError("give shares of 1, not per cent")
@@ -278,8 +278,8 @@ def _check_parts(groups: Sequence[str], train: Sequence[int], test: Sequence[int
         raise NotYetError("every row must be in exactly one part")
     both = {groups[row] for row in train} & {groups[row] for row in test}
     if both:
-        raise NotYetError(f"{sorted(both)[0]!r} and {len(both) - 1} others stand on both sides")
+        raise NotYetError(f"{sorted(both)[0]!r} and {len(both) - 1} others are on both sides")
     if len(test) < 15:
-        raise NotYetError(f"the test part has too few rows: {len(test)} of 60, 15 were asked")
+        raise NotYetError(f"the test part has too few rows: {len(test)} of 60, but 15 are needed")
     if len(test) > 15:
-        raise NotYetError(f"the test part has {len(test)} rows, more than needed: 15 suffice")
+        raise NotYetError(f"the test part has {len(test)} rows, more than needed: 15 are enough")

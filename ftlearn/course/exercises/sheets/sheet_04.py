@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from ftlearn.course.exercises.base import Exercise, NotYetError, close, refuse_known
+from ftlearn.course.exercises.base import Exercise, NotYetError, close, reject_known
 
 WIDTH, INNER = 768, 3072
 
 
 def exercises() -> list[Exercise]:
-    """The four exercises, freshly made."""
+    """The four exercises of the sheet."""
     return [_count_layer(), _pool_max(), _decoder_mask(), _training_bytes()]
 
 
@@ -35,7 +35,7 @@ def _verify_count(answer: Any) -> str:
         ),
         12 * truth: "those are all twelve layers: count one",
     }
-    refuse_known(answer, reasons.items(), tolerance=0.5)
+    reject_known(answer, reasons.items(), tolerance=0.5)
     if not close(answer, truth, tolerance=0.5):
         raise NotYetError(
             "not that number: add 4 (D² + D), the two matrices D × F with biases F and D, and "
@@ -79,22 +79,23 @@ def _verify_pool_max(pool: Callable) -> str:
         random = torch.Generator().manual_seed(seed)
         hidden = torch.randn(4, 6, 5, generator=random) - 2  # many columns are all negative
         mask = torch.tensor([[1] * real + [0] * (6 - real) for real in (6, 4, 2, 1)])
-        kept, noisy = hidden.clone(), hidden.masked_fill(mask.unsqueeze(-1) == 0, 50.0)
-        found = pool(noisy, mask)
-        if not isinstance(found, torch.Tensor) or found.shape != (4, 5):
+        clean = hidden.clone()
+        noisy = hidden.masked_fill(mask.unsqueeze(-1) == 0, 50.0)
+        pooled = pool(noisy, mask)
+        if not isinstance(pooled, torch.Tensor) or pooled.shape != (4, 5):
             raise NotYetError(
                 f"the result must be a tensor of shape (B, D) = (4, 5), not "
-                f"{tuple(getattr(found, 'shape', ())) or type(found).__name__}: pool over tokens"
+                f"{tuple(getattr(pooled, 'shape', ())) or type(pooled).__name__}: pool over tokens"
             )
-        if (found >= 49).any():
-            raise NotYetError("padding got through: what stands at masked positions must not count")
+        if (pooled >= 49).any():
+            raise NotYetError("padding got through: values at masked positions must not count")
         truth = torch.stack(
-            [row[: int(real)].max(0).values for row, real in zip(kept, mask.sum(1), strict=True)]
+            [row[: int(real)].max(0).values for row, real in zip(clean, mask.sum(1), strict=True)]
         )
-        if torch.allclose(found, (kept * mask.unsqueeze(-1)).max(1).values, atol=1e-6):
+        if torch.allclose(pooled, (clean * mask.unsqueeze(-1)).max(1).values, atol=1e-6):
             raise NotYetError("0 is larger than a negative number: masked positions need −infinity")
-        if not torch.allclose(found, truth, atol=1e-6):
-            raise NotYetError("that is no maximum over the real tokens of each column")
+        if not torch.allclose(pooled, truth, atol=1e-6):
+            raise NotYetError("that is not the maximum over the real tokens of each column")
     return "a maximum over real tokens, whatever stands in the padding"
 
 
@@ -122,7 +123,7 @@ def _pool_max() -> Exercise:
             (lambda hidden, mask: hidden.max(1).values, "padding got through"),
             (lambda hidden, mask: (hidden * mask.unsqueeze(-1)).max(1).values, "negative number"),
             (lambda hidden, mask: hidden.max(2).values, "shape (B, D)"),
-            (lambda hidden, mask: hidden[:, 0], "no maximum"),
+            (lambda hidden, mask: hidden[:, 0], "not the maximum"),
             (lambda hidden, mask: hidden.tolist(), "not list"),
         ),
     )
@@ -130,18 +131,18 @@ def _pool_max() -> Exercise:
 
 def _verify_mask(may_look: Callable) -> str:
     for real in ([1, 1, 1, 1], [1, 1, 1, 0, 0], [1]):
-        found = torch.as_tensor(may_look(torch.tensor(real)))
+        allowed = torch.as_tensor(may_look(torch.tensor(real)))
         size = len(real)
-        if found.shape != (size, size):
+        if allowed.shape != (size, size):
             raise NotYetError(f"the result must have shape (T, T) = ({size}, {size})")
-        found = found.bool().tolist()
+        allowed = allowed.bool().tolist()
         for row in range(size):
-            _check_row(found[row], row, real)
+            _check_row(allowed[row], row, real)
     return "every token looks at itself and at what came before it, and never at padding"
 
 
-def _check_row(found: list[bool], row: int, real: list[int]) -> None:
-    for column, seen in enumerate(found):
+def _check_row(allowed: list[bool], row: int, real: list[int]) -> None:
+    for column, seen in enumerate(allowed):
         wanted = column <= row and real[column] == 1
         if seen and not wanted:
             reason = (
@@ -152,7 +153,7 @@ def _check_row(found: list[bool], row: int, real: list[int]) -> None:
             reason = (
                 "a token sees itself"
                 if row == column
-                else "the past is open to it; are rows and columns exchanged?"
+                else "the past is open to it; are rows and columns swapped?"
             )
             raise NotYetError(f"token {row} must be able to look at token {column}: {reason}")
 
@@ -190,17 +191,17 @@ def _decoder_mask() -> Exercise:
 
 
 def _verify_bytes(answer: Callable) -> str:
-    count, some = 22_714_755, 1_000_003
-    found = answer(count, some)
+    count, few = 22_714_755, 1_000_003
+    size = answer(count, few)
     reasons = {
-        16 * count: "frozen numbers have no gradient and no moments: they count with 4 bytes only",
-        16 * some: "frozen weights lie in memory too, with 4 bytes each",
-        4 * count + 4 * some: "AdamW keeps two moments for each number that moves",
-        4 * count + 8 * some: "gradient and two moments are three numbers for each that moves",
-        2 * count + 6 * some: "fp32 takes 4 bytes a number",
+        16 * count: "frozen numbers have no gradient and no moments: they take 4 bytes only",
+        16 * few: "frozen weights take memory too, 4 bytes each",
+        4 * count + 4 * few: "AdamW keeps two moments for each number that moves",
+        4 * count + 8 * few: "gradient and two moments are three numbers for each that moves",
+        2 * count + 6 * few: "fp32 takes 4 bytes per number",
     }
-    refuse_known(found, reasons.items(), tolerance=0.5)
-    for total, moving in ((count, some), (100, 0), (100, 100), (7_000_000, 50_000)):
+    reject_known(size, reasons.items(), tolerance=0.5)
+    for total, moving in ((count, few), (100, 0), (100, 100), (7_000_000, 50_000)):
         if not close(answer(total, moving), 4 * total + 12 * moving, tolerance=0.5):
             raise NotYetError(
                 f"for {total} parameters, of which {moving} move, the weights are 4 bytes each; "
@@ -228,10 +229,10 @@ def _training_bytes() -> Exercise:
         example=lambda total, moving: 4 * total + 12 * moving,
         mistakes=(
             (lambda total, moving: 16 * total, "no gradient and no moments"),
-            (lambda total, moving: 16 * moving, "frozen weights lie in memory"),
+            (lambda total, moving: 16 * moving, "frozen weights take memory"),
             (lambda total, moving: 4 * (total + moving), "two moments"),
             (lambda total, moving: 4 * total + 8 * moving, "three numbers"),
-            (lambda total, moving: 2 * total + 6 * moving, "4 bytes a number"),
+            (lambda total, moving: 2 * total + 6 * moving, "4 bytes per number"),
             (lambda total, moving: 4 * total, "weights are 4 bytes each"),
         ),
     )

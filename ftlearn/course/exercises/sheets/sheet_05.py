@@ -25,7 +25,7 @@ def _rate() -> Exercise:
         minutes=4,
         verify=_verify_rate,
         hints=(
-            "9 of the 45 updates rise; how many are left to fall, and how many of them are done?",
+            "the rate rises for 9 of 45 updates; for how many does it fall, how many are done?",
             "update 27 is the number 26 when counting from 0, so 26 - 9 = 17 of 36 are done",
         ),
         worked=(
@@ -62,7 +62,7 @@ def _verify_rate(answer: Any) -> str:
         raise NotYetError("this is the factor; multiply it by the peak")
     if like(peak * (1 - factor(26))):
         raise NotYetError("this is the share already done; what is left counts")
-    raise NotYetError("a rate between 0 and the peak 2e-4 is wanted: peak times what is left")
+    raise NotYetError("give a rate between 0 and the peak 2e-4: peak times what is left")
 
 
 def _clip() -> Exercise:
@@ -94,15 +94,15 @@ def _clip() -> Exercise:
 
 
 def _length(gradients: list[torch.Tensor]) -> float:
-    return math.sqrt(sum(float((each**2).sum()) for each in gradients))
+    return math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
 
 
 def _clip_right(gradients: list[torch.Tensor], limit: float) -> list[torch.Tensor]:
-    return [each * min(1.0, limit / _length(gradients)) for each in gradients]
+    return [gradient * min(1.0, limit / _length(gradients)) for gradient in gradients]
 
 
 def _clip_always(gradients: list[torch.Tensor], limit: float) -> list[torch.Tensor]:
-    return [each * (limit / _length(gradients)) for each in gradients]
+    return [gradient * (limit / _length(gradients)) for gradient in gradients]
 
 
 def _verify_clip(answer: Any) -> str:
@@ -111,22 +111,29 @@ def _verify_clip(answer: Any) -> str:
     gradients = [
         torch.randn(shape, generator=draw, dtype=torch.float64) for shape in ((3, 2), (4,))
     ]
-    long = _length(gradients) / 4  # one at least of ten numbers is larger: clamping them shows
-    result = answer([each.clone() for each in gradients], long)
-    if not isinstance(result, list | tuple) or [
-        getattr(each, "shape", None) for each in result
-    ] != [each.shape for each in gradients]:
+    long = _length(gradients) / 4  # at least one of ten numbers is larger, so clamping them shows
+    result = answer(_clones(gradients), long)
+    expected_shapes = [gradient.shape for gradient in gradients]
+    if not isinstance(result, list | tuple) or _shapes(result) != expected_shapes:
         raise NotYetError("return as many tensors as you were given, in the same shapes")
     if not _same(result, _clipped_by_torch(gradients, long), tolerance=1e-5):
         raise NotYetError(_clip_reason(result, gradients, long))
     short = _length(gradients) * 2
-    if not _same(answer([each.clone() for each in gradients], short), gradients):
+    if not _same(answer(_clones(gradients), short), gradients):
         raise NotYetError("a gradient that is already short must stay as it is")
     return "right: one factor for all tensors, so the direction of the step is kept"
 
 
+def _clones(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in tensors]
+
+
+def _shapes(result: list) -> list[Any]:
+    return [getattr(item, "shape", None) for item in result]
+
+
 def _clipped_by_torch(gradients: list[torch.Tensor], limit: float) -> list[torch.Tensor]:
-    parameters = [nn.Parameter(torch.zeros_like(each)) for each in gradients]
+    parameters = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient.clone()
     nn.utils.clip_grad_norm_(parameters, limit)
@@ -134,7 +141,8 @@ def _clipped_by_torch(gradients: list[torch.Tensor], limit: float) -> list[torch
 
 
 def _clip_reason(result: list, gradients: list[torch.Tensor], limit: float) -> str:
-    if _same(result, [each * min(1.0, limit / float(each.norm())) for each in gradients]):
+    by_own_length = [gradient * min(1.0, limit / float(gradient.norm())) for gradient in gradients]
+    if _same(result, by_own_length):
         return "each tensor was cut by its own length: use one length for all of them together"
     if _same(result, gradients):
         return "nothing happened to a gradient that is too long"
@@ -215,7 +223,7 @@ def _verify_loop(answer: Any) -> str:
     seed = torch.Generator().seed() % 2**31
     result = _trained(answer, seed)
     if _same([result], [_by_formula(seed)]):
-        return "right: backward, step, zero_grad, once a batch, in this order"
+        return "right: backward, step, zero_grad, once per batch, in this order"
     known = (
         (_train_erased, "the model has not moved: the gradient is zeroed before the step uses it"),
         (_train_piled, "gradients pile up from batch to batch: they are never zeroed"),
@@ -338,8 +346,9 @@ def _verify_adam(answer: Any) -> str:
         optimizer.step()
         if not _same([result[0]], [oracle.detach()], 1e-7):
             raise NotYetError(_adam_reason(result[0], before))
-        weight, kept = oracle.detach().clone(), optimizer.state[oracle]
-        mean, square = kept["exp_avg"].clone(), kept["exp_avg_sq"].clone()
+        weight = oracle.detach().clone()
+        state = optimizer.state[oracle]
+        mean, square = state["exp_avg"].clone(), state["exp_avg_sq"].clone()
         if not _same(list(result[1:]), [mean, square]):
             raise NotYetError("the weight is right but the returned means are wrong")
     return "right: the same numbers as torch.optim.Adam over five updates"
@@ -348,7 +357,7 @@ def _verify_adam(answer: Any) -> str:
 def _adam_reason(moved: torch.Tensor, before: tuple) -> str:
     known = (
         (_adam_biased, "the means start at zero and are too small at first: correct both by t"),
-        (_adam_squared, "the mean square has no root yet, so the step has the wrong unit"),
+        (_adam_squared, "take the root of the mean square: without it the step has the wrong unit"),
         (_adam_uphill, "the weight goes up the hill: subtract the step"),
         (_adam_plain, "this step uses the plain gradient: that is SGD"),
     )

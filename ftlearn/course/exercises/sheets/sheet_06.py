@@ -14,7 +14,7 @@ STARS = np.array([1, 2, 3, 4, 5] * 4)
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_precision_recall(), _rows_needed(), _paired_bootstrap(), _mcnemar(), _two_metrics()]
 
 
@@ -165,7 +165,7 @@ def _verify_bootstrap(answer: Callable[..., Any]) -> str:
         raise NotYetError(f"1000 draws give 1000 differences; the answer has shape {got.shape}")
     difference = first.astype(float) - second
     if got.std() < 1e-12:
-        raise NotYetError("all draws are the same: draw rows with replacement, anew each time")
+        raise NotYetError("all draws are the same: draw new rows with replacement each time")
     _judge_spread(got, difference)
     same = np.asarray(answer(first.copy(), first.copy(), 50, 5), dtype=float)
     if np.abs(same).max() > 0:
@@ -178,7 +178,7 @@ def _verify_bootstrap(answer: Callable[..., Any]) -> str:
 
 def _judge_spread(got: np.ndarray, difference: np.ndarray) -> None:
     if abs(got.mean() + difference.mean()) < 0.2 * abs(difference.mean()) > 0.004:
-        raise NotYetError("the sign is turned: first minus second")
+        raise NotYetError("the sign is reversed: first minus second")
     ratio = got.std() / (difference.std() / np.sqrt(len(difference)))
     if ratio > 1.25:
         raise NotYetError(
@@ -201,8 +201,9 @@ def _paired(first: np.ndarray, second: np.ndarray, draws: int, seed: int) -> np.
 
 def _unpaired(first: np.ndarray, second: np.ndarray, draws: int, seed: int) -> np.ndarray:
     random, rows = np.random.default_rng(seed), len(first)
-    one = first[random.integers(0, rows, (draws, rows))].mean(1)
-    return one - second[random.integers(0, rows, (draws, rows))].mean(1)
+    first_means = first[random.integers(0, rows, (draws, rows))].mean(1)
+    second_means = second[random.integers(0, rows, (draws, rows))].mean(1)
+    return first_means - second_means
 
 
 def _shuffled(first: np.ndarray, second: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -250,7 +251,7 @@ def _verify_mcnemar(answer: Any) -> str:
     if close(answer, grown / before, tolerance=1e-6):
         return f"right: p stays {before:.4f}, because rows on which both are right say nothing"
     if close(answer, before):
-        raise NotYetError("that is p itself; asked is the factor by which it changes")
+        raise NotYetError("that is p itself; the question asks for the factor by which it changes")
     if close(answer, 0, tolerance=0.2):
         raise NotYetError("more rows make p smaller only if the models differ on some of them")
     if close(answer, 520 / 20, tolerance=1):
@@ -287,12 +288,13 @@ def _mcnemar() -> Exercise:
 
 
 def _verify_two_metrics(answer: Any) -> str:
-    given = np.asarray(answer, dtype=float)
-    if given.shape != STARS.shape:
-        raise NotYetError(f"twenty answers are needed; yours have the shape {given.shape}")
-    if not np.isin(given, [1, 2, 3, 4, 5]).all():
+    stars = np.asarray(answer, dtype=float)
+    if stars.shape != STARS.shape:
+        raise NotYetError(f"twenty answers are needed; yours have the shape {stars.shape}")
+    if not np.isin(stars, [1, 2, 3, 4, 5]).all():
         raise NotYetError("answers are whole stars from 1 to 5")
-    accuracy, mae = (given == STARS).mean(), np.abs(given - STARS).mean()
+    accuracy = (stars == STARS).mean()
+    mae = np.abs(stars - STARS).mean()
     constant = np.abs(3 - STARS).mean()
     if accuracy < 0.6:
         raise NotYetError(f"only {accuracy:.0%} are right; at least 60 % must be, 12 of 20")

@@ -12,13 +12,13 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_draws(), _log_uniform(), _median_rule(), _record(), _plan()]
 
 
@@ -33,7 +33,7 @@ def _verify_draws(answer: Any) -> str:
             "right: 299 draws. Five times as rare takes five times as many draws, whatever the "
             "number of knobs"
         )
-    refuse_known(
+    reject_known(
         answer,
         [
             (math.log(0.05) / math.log(0.95), "that is for the best twentieth; here it is 1 %"),
@@ -181,7 +181,7 @@ def _verify_median_rule(answer: Rule) -> str:
     if answer([[5.0, 2.0], [6.0, 3.0], [9.0]], [7.0, 2.4]):
         raise NotYetError("at step 2 the median of 2.0 and 3.0 is 2.5, and 2.4 is better")
     if answer([[5.0], [6.0]], [9.0, 8.0]):
-        raise NotYetError("no other trial came to step 2: without a comparison, go on")
+        raise NotYetError("no other trial reached step 2: without a comparison, go on")
     random = np.random.default_rng()
     for _ in range(50):
         curves = random.random((5, 4)).tolist()
@@ -236,12 +236,12 @@ def _verify_record(answer: Any) -> str:
             "right: 1/31. The best of 31 equal draws is as likely to be the last as any other, "
             "whatever the objective"
         )
-    refuse_known(
+    reject_known(
         answer,
         [
             (1 / 30, "almost: with the new one there are 31 draws, and each may be the best"),
             (0.5, "that is for the second trial; the more there were, the harder to beat"),
-            (0.05, "the best 5 % are not asked: the new trial must beat all 30"),
+            (0.05, "the best 5 % is not the question: the new trial must beat all 30"),
             (30 / 31, "that is the chance that it is *not* better"),
             (31, "a chance lies between 0 and 1"),
         ],

@@ -12,7 +12,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -20,7 +20,7 @@ Pair = tuple[float, float]
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_pulled(), _paired(), _stopping(), _luck(), _draws()]
 
 
@@ -28,7 +28,7 @@ def exercises() -> list[Exercise]:
 
 
 def _verify_pulled(answer: Any) -> str:
-    refuse_known(
+    reject_known(
         answer,
         (
             (3, "the weights are swapped: h / (h + λ) belongs to the optimum, not to the start"),
@@ -83,15 +83,15 @@ def _verify_paired(answer: Callable[..., Any]) -> str:
     return "right: t times the standard error of the differences, to both sides of their mean"
 
 
-def _judge_interval(given: Any, plain: np.ndarray, remedy: np.ndarray) -> None:
-    pair = np.asarray(given, dtype=float)
+def _judge_interval(interval: Any, plain: np.ndarray, remedy: np.ndarray) -> None:
+    pair = np.asarray(interval, dtype=float)
     if pair.shape != (2,):
-        raise NotYetError(f"two numbers are asked, low and high; yours have the shape {pair.shape}")
+        raise NotYetError(f"give two numbers, low and high; yours have the shape {pair.shape}")
     truth = stats.ttest_1samp(remedy - plain, 0).confidence_interval(0.95)
     if np.allclose(pair, [truth.low, truth.high], atol=1e-6):
         return
     if np.allclose(pair, [-truth.high, -truth.low], atol=1e-6):
-        raise NotYetError("the sign is turned: remedy minus plain")
+        raise NotYetError("the sign is reversed: remedy minus plain")
     if np.allclose(pair[::-1], [truth.low, truth.high], atol=1e-6):
         raise NotYetError("low comes first, then high")
     _judge_width((pair[1] - pair[0]) / 2, plain, remedy)
@@ -111,7 +111,7 @@ def _judge_width(half: float, plain: np.ndarray, remedy: np.ndarray) -> None:
         (quantile * apart, "that forgets the pairs: first subtract, then take the spread"),
         (stats.t.ppf(0.975, 2 * count - 2) * apart, "that forgets the pairs: first subtract"),
     )
-    refuse_known(half, known, tolerance=1e-6)
+    reject_known(half, known, tolerance=1e-6)
     if not close(half, quantile * error, tolerance=1e-6):
         raise NotYetError(
             f"for {count} draws half the width should be {quantile * error:.4f}, not {half:.4f}: "
@@ -162,7 +162,7 @@ def _paired() -> Exercise:
             (lambda plain, remedy: _interval(plain, remedy, 1.96), "1.96 is for many"),
             (_forgot_root, "divide by √n"),
             (_forgot_pairs, "forgets the pairs"),
-            (lambda plain, remedy: _interval(remedy, plain), "sign is turned"),
+            (lambda plain, remedy: _interval(remedy, plain), "sign is reversed"),
             (lambda plain, remedy: _interval(plain, remedy)[::-1], "low comes first"),
             (lambda plain, remedy: (remedy - plain).mean(), "two numbers"),
             (0.1, "give the function itself"),
@@ -180,12 +180,12 @@ def _verify_stopping(answer: Callable[..., Any]) -> str:
     cases += [(random.permutation(12).astype(float).tolist(), 3) for _ in range(20)]
     for losses, patience in cases:
         _judge_stop(answer(list(losses), patience), losses, patience)
-    return "right: the count starts anew at each best pass, and stops when patience is used up"
+    return "right: the count restarts at each best pass, and the run stops when patience is used up"
 
 
-def _judge_stop(given: Any, losses: list[float], patience: int) -> None:
+def _judge_stop(result: Any, losses: list[float], patience: int) -> None:
     keep, ran = _slow_stop(losses, patience)
-    pair = tuple(int(value) for value in np.ravel(given))
+    pair = tuple(int(value) for value in np.ravel(result))
     if pair == (keep, ran):
         return
     where = f"with the losses {losses} and a patience of {patience}"
@@ -266,7 +266,7 @@ def _stopping() -> Exercise:
             "    best, waited = 0, 0\n"
             "    for epoch, loss in enumerate(losses):\n"
             "        if epoch == 0 or loss < losses[best]:\n"
-            "            best, waited = epoch, 0  # a new best: start counting anew\n"
+            "            best, waited = epoch, 0  # a new best: restart the count\n"
             "        else:\n"
             "            waited += 1\n"
             "        if waited >= patience:  # not one pass more\n"
@@ -292,7 +292,7 @@ def _stopping() -> Exercise:
 
 
 def _verify_luck(answer: Any) -> str:
-    refuse_known(
+    reject_known(
         answer,
         (
             (0.05, "that is the probability for one remedy; there are twenty"),
@@ -335,7 +335,7 @@ DRAWS = (1.96 * 0.03 / 0.01) ** 2
 
 
 def _verify_draws(answer: Any) -> str:
-    refuse_known(
+    reject_known(
         answer,
         (
             (9, "that makes ±1 standard error; 95 % need 1.96 of them"),

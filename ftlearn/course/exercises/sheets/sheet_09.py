@@ -12,13 +12,13 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
 
 def exercises() -> list[Exercise]:
-    """The four exercises, freshly made."""
+    """The four exercises of the sheet."""
     return [_weight_of_data(), _toward_prior(), _joined_residuals(), _sizes()]
 
 
@@ -31,7 +31,7 @@ def _verify_weight(answer: Any) -> str:
         left -= 0.5 * 0.2 * left
     if close(answer, 1 - left, tolerance=2e-3):
         return "right: each step leaves nine tenths of the way, ten steps leave 0.349 of it"
-    refuse_known(
+    reject_known(
         answer,
         (
             (left, "that is the weight of the pretrained head: the data have the rest"),
@@ -79,7 +79,7 @@ Head = Callable[..., np.ndarray]
 
 
 def _stacked(A: np.ndarray, B: np.ndarray, W_P: np.ndarray, penalty: float) -> np.ndarray:
-    """The penalty as further rows of a plain least-squares problem: an independent way."""
+    """An independent way: the penalty as extra rows of an ordinary least-squares problem."""
     rows, width = A.shape
     weighted = np.vstack([A / rows**0.5, penalty**0.5 * np.eye(width)])
     wanted = np.vstack([B / rows**0.5, penalty**0.5 * W_P])
@@ -112,25 +112,24 @@ def _verify_toward(answer: Head) -> str:
     for rows, width in ((6, 9), (20, 4)):  # fewer rows than columns, and more
         A, B = random.normal(size=(rows, width)), random.normal(size=(rows, 3))
         W_P, penalty = random.normal(size=(width, 3)), random.uniform(0.1, 1)
-        given = A, B, W_P, penalty
-        got = np.asarray(answer(A.copy(), B.copy(), W_P.copy(), penalty), dtype=float)
-        _judge_head(got, given)
+        head = np.asarray(answer(A.copy(), B.copy(), W_P.copy(), penalty), dtype=float)
+        _judge_head(head, (A, B, W_P, penalty))
     return "right: at penalty → ∞ the head is W_P, at penalty → 0 it fits the rows"
 
 
-def _judge_head(got: np.ndarray, given: tuple[Any, ...]) -> None:
-    truth = _stacked(*given)
-    if got.shape != truth.shape:
-        raise NotYetError(f"a head has the shape of W_P, {truth.shape}, not {got.shape}")
-    if np.allclose(got, truth, atol=1e-8):
+def _judge_head(head: np.ndarray, problem: tuple[Any, ...]) -> None:
+    truth = _stacked(*problem)
+    if head.shape != truth.shape:
+        raise NotYetError(f"a head has the shape of W_P, {truth.shape}, not {head.shape}")
+    if np.allclose(head, truth, atol=1e-8):
         return
-    if np.allclose(got, _ridge_to_zero(*given)):
+    if np.allclose(head, _ridge_to_zero(*problem)):
         raise NotYetError("that shrinks to zero: the penalty pulls towards W_P")
-    if np.allclose(got, _ridge_without_rows(*given)):
+    if np.allclose(head, _ridge_without_rows(*problem)):
         raise NotYetError("the squared error is a mean: divide AᵀA and AᵀB by the rows m")
-    if np.allclose(got, _ridge_shifted(*given)):
+    if np.allclose(head, _ridge_shifted(*problem)):
         raise NotYetError("if you add W_P at the end, the rest must fit the residuals B − A W_P")
-    gap = np.abs(got - truth).max()
+    gap = np.abs(head - truth).max()
     raise NotYetError(f"the head is off by up to {gap:.2g}: set the gradient to zero and solve")
 
 
@@ -181,7 +180,7 @@ def _verify_joined(answer: Callable[..., Any]) -> str:
         raise NotYetError(f"8 places have 8 scores; yours have the shape {on_dots.shape}")
     if not np.allclose(on_dots, y, atol=1e-6):
         if np.allclose(on_dots, y + prior_train, atol=1e-6):
-            raise NotYetError("prior and labels are added up: join the *residuals* y − prior_train")
+            raise NotYetError("prior and labels are added: join the *residuals* y − prior_train")
         raise NotYetError("at the training articles the scores must equal y exactly")
     far = np.asarray(answer(K, np.zeros((5, 8)), prior_train, others @ slope, y), dtype=float)
     if not np.allclose(far, others @ slope):
@@ -216,7 +215,7 @@ def _joined_residuals() -> Exercise:
         example=_joined,
         mistakes=(
             (lambda K, k, p, q, y: k @ np.linalg.solve(K, y), "far from all dots"),
-            (lambda K, k, p, q, y: q + k @ np.linalg.solve(K, y), "added up"),
+            (lambda K, k, p, q, y: q + k @ np.linalg.solve(K, y), "are added"),
             (lambda K, k, p, q, y: q, "equal y exactly"),
             (lambda K, k, p, q, y: _joined(K + np.eye(8), k, p, q, y), "equal y exactly"),
             (lambda K, k, p, q, y: _joined(K, k, p, q, y)[:3], "have the shape"),
@@ -231,8 +230,8 @@ ROWS, WIDEST = 40, 2000
 
 
 def _errors(sizes: list[int]) -> list[float]:
-    """Median test error of the smallest least-squares model on the first p features."""
-    found = []
+    """Median test error of the minimum-norm least-squares model on the first p features."""
+    errors = []
     for seed in range(25):
         random = np.random.default_rng(seed)
         X, test = random.normal(size=(ROWS, WIDEST)), random.normal(size=(100, WIDEST))
@@ -240,8 +239,8 @@ def _errors(sizes: list[int]) -> list[float]:
         truth = test[:, :10].sum(1)
         fits = [np.linalg.lstsq(X[:, :p], y, rcond=None)[0] for p in sizes]
         guesses = [test[:, :p] @ fit for p, fit in zip(sizes, fits, strict=True)]
-        found.append([np.square(guess - truth).mean() for guess in guesses])
-    return np.median(found, axis=0).tolist()
+        errors.append([np.square(guess - truth).mean() for guess in guesses])
+    return np.median(errors, axis=0).tolist()
 
 
 def _verify_sizes(answer: Any) -> str:
@@ -258,11 +257,11 @@ def _verify_sizes(answer: Any) -> str:
             f"number of rows, {ROWS}"
         )
     if errors[-1] > errors[at] / 2:
-        raise NotYetError("no second descent to be seen: add a size far beyond the peak")
+        raise NotYetError("no second descent is visible: add a size far beyond the peak")
     before = errors[:at]
     if not any(later < 0.8 * max(before[:i]) for i, later in enumerate(before) if i):
         raise NotYetError(
-            "no first descent to be seen: it needs two sizes well below the peak, the smaller "
+            "no first descent is visible: it needs two sizes well below the peak, the smaller "
             "one with the larger error"
         )
     shown = ", ".join(f"{error:.1f}" for error in errors)
@@ -276,7 +275,7 @@ def _sizes() -> Exercise:
         minutes=10,
         verify=_verify_sizes,
         hints=(
-            "three things must be seen; how many points does each need?",
+            "three features must show; how many points does each need?",
             "the peak is at p = n; the first descent lies far to the left of it",
         ),
         worked=(

@@ -11,13 +11,13 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_compromise(), _barrier(), _swapped(), _greedy(), _report()]
 
 
@@ -27,7 +27,7 @@ def exercises() -> list[Exercise]:
 def _verify_compromise(answer: Any) -> str:
     if close(answer, 0.375):
         return "right: the best weight is 3.5, halfway between the optima, and α = (3.5 − 2) / 4"
-    refuse_known(
+    reject_known(
         answer,
         (
             (3.5, "that is the weight itself; α says how far it is from θ_P, as a share of 4"),
@@ -148,8 +148,8 @@ def _barrier() -> Exercise:
 
 def _verify_swapped(answer: Any) -> str:
     if close(answer, 0):
-        return "right: the weights +1 and −1 average to 0, and both units fall silent"
-    refuse_known(
+        return "right: the weights +1 and −1 average to 0, and both units output 0"
+    reject_known(
         answer,
         (
             (3, "both ends answer 3, but the midpoint of *weights* is another network: average"),
@@ -194,17 +194,17 @@ Score = Callable[[np.ndarray], float]
 
 
 def _slow_greedy(models: Sequence[np.ndarray], score: Score) -> np.ndarray:
-    kept = [0]
-    for at in range(1, len(models)):
-        now = sum(models[each] for each in kept) / len(kept)
-        tried = sum(models[each] for each in [*kept, at]) / (len(kept) + 1)
-        if score(tried) >= score(now):
-            kept.append(at)
-    return sum(models[each] for each in kept) / len(kept)
+    indices = [0]
+    for new in range(1, len(models)):
+        soup = sum(models[index] for index in indices) / len(indices)
+        candidate = sum(models[index] for index in [*indices, new]) / (len(indices) + 1)
+        if score(candidate) >= score(soup):
+            indices.append(new)
+    return sum(models[index] for index in indices) / len(indices)
 
 
 def _pot(random: np.random.Generator) -> tuple[list[np.ndarray], Score]:
-    """Models around a goal, some far away, the best first; the score is the nearness."""
+    """Models around a goal, some far away, sorted by distance; the score is minus the distance."""
     goal = random.normal(size=6)
     models = [goal + random.normal(size=6) * random.choice([0.5, 0.5, 4.0]) for _ in range(8)]
     models.sort(key=lambda model: float(np.square(model - goal).sum()))
@@ -226,7 +226,7 @@ def _verify_greedy(answer: Callable[..., Any]) -> str:
 
 
 def _judge_equal_weights(answer: Callable[..., Any]) -> None:
-    """Where everything is kept, the soup is the plain mean."""
+    """If every model stays, the soup is the plain mean."""
     models = [np.eye(4)[row] for row in range(4)]
     got = np.asarray(answer([model.copy() for model in models], lambda model: 0.0), dtype=float)
     if got.shape == (4,) and close(got[-1], 0.5) and close(got[0], 0.125):
@@ -260,11 +260,11 @@ def _halving(models: Sequence[np.ndarray], score: Score) -> np.ndarray:
 
 
 def _strict(models: Sequence[np.ndarray], score: Score) -> np.ndarray:
-    kept = [models[0]]
+    ingredients = [models[0]]
     for model in models[1:]:
-        if score(np.mean([*kept, model], axis=0)) > score(np.mean(kept, axis=0)):
-            kept.append(model)
-    return np.mean(kept, axis=0)
+        if score(np.mean([*ingredients, model], axis=0)) > score(np.mean(ingredients, axis=0)):
+            ingredients.append(model)
+    return np.mean(ingredients, axis=0)
 
 
 def _greedy() -> Exercise:
@@ -280,12 +280,12 @@ def _greedy() -> Exercise:
         worked=(
             "import numpy as np\n\n\n"
             "def answer(models, score):\n"
-            "    kept = [models[0]]\n"
+            "    chosen = [models[0]]\n"
             "    for model in models[1:]:\n"
-            "        tried = np.mean([*kept, model], axis=0)  # all with the same weight\n"
-            "        if score(tried) >= score(np.mean(kept, axis=0)):\n"
-            "            kept.append(model)\n"
-            "    return np.mean(kept, axis=0)"
+            "        candidate = np.mean([*chosen, model], axis=0)  # all with the same weight\n"
+            "        if score(candidate) >= score(np.mean(chosen, axis=0)):\n"
+            "            chosen.append(model)\n"
+            "    return np.mean(chosen, axis=0)"
         ),
         example=_slow_greedy,
         mistakes=(
@@ -305,14 +305,14 @@ def _greedy() -> Exercise:
 def _verify_report(answer: Any) -> str:
     if close(answer, 0.69):
         return "right: valid chooses α = 0.25, and test is read once, there"
-    refuse_known(
+    reject_known(
         answer,
         (
             (0.66, "that α was chosen on test, so its score flatters: choose on valid"),
             (0.70, "that is the loss on valid, which did the choosing: report test"),
-            (0.25, "that is the α to choose; asked is the loss to report for it"),
+            (0.25, "that is the α to choose; give the loss to report for it"),
             (0.82, "that is the fine-tuned end; valid prefers an inner point"),
-            (0.5, "α = 0.5 is best on test only, and asked is a loss"),
+            (0.5, "α = 0.5 is best on test only, and the answer is a loss"),
         ),
     )
     raise NotYetError("choose α where valid is lowest, then read the test loss at that α")

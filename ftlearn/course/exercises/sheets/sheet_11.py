@@ -13,13 +13,13 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_gap(), _best_weight(), _log_mixture(), _smallest_loss(), _roles()]
 
 
@@ -35,7 +35,7 @@ def _verify_gap(answer: Any) -> str:
     if close(answer, gap, tolerance=2e-3):
         return f"right: {MEAN_LOSS:.3f} − {LOSS_OF_MIXTURE:.3f} = {gap:.3f} nats, as Jensen says"
     swapped = np.log(0.75 * P + 0.25 * Q) - 0.75 * np.log(P) - 0.25 * np.log(Q)
-    refuse_known(
+    reject_known(
         answer,
         (
             (-gap, "the mixture is better, so the difference asked for is positive"),
@@ -97,26 +97,26 @@ def _verify_weight(answer: Callable[[np.ndarray, np.ndarray], Any]) -> str:
         high, low = random.uniform(0.02, 0.2, 500), random.uniform(0.001, 0.02, 500)
         p, q = np.where(first, high, low), np.where(first, low, high * 0.8)
         _judge_weight(answer(p.copy(), q.copy()), p, q)
-    return "right: each word asks who said it, and the mean of the answers is the next weight"
+    return "right: the mean share of p over all words is the next weight, until it stops changing"
 
 
-def _judge_weight(given: Any, p: np.ndarray, q: np.ndarray) -> None:
+def _judge_weight(weight: Any, p: np.ndarray, q: np.ndarray) -> None:
     truth, share = _truth(p, q), 0.5 * p / (0.5 * p + 0.5 * q)
-    if close(given, truth, tolerance=1.5e-3):
+    if close(weight, truth, tolerance=1.5e-3):
         return
-    refuse_known(given, ((1 - truth, "that is the weight of q"),), tolerance=1.5e-3)
-    refuse_known(  # these are exact: two of them may lie close together by chance
-        given,
+    reject_known(weight, ((1 - truth, "that is the weight of q"),), tolerance=1.5e-3)
+    reject_known(  # a small tolerance: two of these values may be close together by chance
+        weight,
         (
-            (share.mean(), "that is one step of EM from 0.5: repeat until it stays"),
-            ((p > q).mean(), "counting wins forgets how clear each one is: use shares, repeat"),
+            (share.mean(), "that is one step of EM from 0.5: repeat until it stops changing"),
+            ((p > q).mean(), "counting wins ignores how clear each win is: use shares, repeat"),
             (p.sum() / (p.sum() + q.sum()), "take the share word by word, then the mean"),
         ),
         tolerance=1e-6,
     )
-    loss = [-np.log(w * p + (1 - w) * q).mean() for w in (float(given), truth)]
+    loss = [-np.log(w * p + (1 - w) * q).mean() for w in (float(weight), truth)]
     raise NotYetError(
-        f"weight {float(given):.4f} has loss {loss[0]:.4f}, {truth:.4f} {loss[1]:.4f}"
+        f"weight {float(weight):.4f} has loss {loss[0]:.4f}, {truth:.4f} {loss[1]:.4f}"
     )
 
 
@@ -164,29 +164,29 @@ def _verify_mixture(answer: Callable[..., Any]) -> str:
     random = np.random.default_rng()
     for weight in (0.2, 0.7):
         p, q = random.dirichlet(np.ones(6), size=2)
-        given = np.asarray(answer(np.log(p), np.log(q), weight), dtype=float)
-        _judge_mixture(given, p, q, weight)
+        result = np.asarray(answer(np.log(p), np.log(q), weight), dtype=float)
+        _judge_mixture(result, p, q, weight)
     return "right: probabilities are mixed, not their logarithms, so they still sum to one"
 
 
-def _judge_mixture(given: np.ndarray, p: np.ndarray, q: np.ndarray, weight: float) -> None:
+def _judge_mixture(result: np.ndarray, p: np.ndarray, q: np.ndarray, weight: float) -> None:
     truth = weight * p + (1 - weight) * q
     line = weight * np.log(p) + (1 - weight) * np.log(q)
     cases = (
         (truth, "these are probabilities: return their logarithms"),
         (np.log((1 - weight) * p + weight * q), "the weight belongs to p, 1 − weight to q"),
         (np.log((p + q) / 2), "that is the mean of the two, whatever the weight: use it"),
-        (line - logsumexp(line), "that is the geometric mixture, normalised; asked is the linear"),
+        (line - logsumexp(line), "that is the geometric mixture, normalised; give the linear one"),
     )
-    if given.shape == truth.shape and np.allclose(given, np.log(truth)):
+    if result.shape == truth.shape and np.allclose(result, np.log(truth)):
         return
     for wrong, reason in cases:
-        if given.shape == wrong.shape and np.allclose(given, wrong):
+        if result.shape == wrong.shape and np.allclose(result, wrong):
             raise NotYetError(reason)
-    total = np.exp(given).sum()
+    total = np.exp(result).sum()
     if abs(total - 1) > 1e-6:
         raise NotYetError(f"the probabilities sum to {total:.3f}, not to 1: what is mixed?")
-    raise NotYetError(f"a distribution, but not weight · p + (1 − weight) · q: {np.exp(given)}")
+    raise NotYetError(f"a distribution, but not weight · p + (1 − weight) · q: {np.exp(result)}")
 
 
 def _linear(log_p: np.ndarray, log_q: np.ndarray, weight: float) -> np.ndarray:
@@ -245,7 +245,7 @@ def _verify_smallest(answer: Any) -> str:
             f"right: {truth:.3f}, the entropy of the target, reached where p equals it. A loss "
             "that stays there is no failure"
         )
-    refuse_known(
+    reject_known(
         answer,
         (
             (0, "a certain answer is punished: −ln 0 is infinite, and the others have a share"),
@@ -315,7 +315,7 @@ def _judge_roles(probe: str, store: str, weight: str, score: str) -> None:
     if weight == store:
         raise NotYetError("each stored article finds itself at distance 0: the weight becomes 1")
     if weight == probe:
-        raise NotYetError("the probe knows these articles, so the store would get too little say")
+        raise NotYetError("the probe knows these articles, so the store gets too little weight")
     if probe == store:
         raise NotYetError("the store holds what the probe has learned already: give it the others")
     if weight != "valid":
@@ -343,7 +343,7 @@ def _roles() -> Exercise:
         mistakes=(
             (_plan("train 1", "train 2", "test", "test"), "flatters itself"),
             (_plan("train 1", "train 2", "train 2", "test"), "distance 0"),
-            (_plan("train 1", "train 2", "train 1", "test"), "too little say"),
+            (_plan("train 1", "train 2", "train 1", "test"), "too little weight"),
             (_plan("train 1", "train 1", "valid", "test"), "learned already"),
             (_plan("train 1", "train 2", "valid", "valid"), "belongs to test"),
             (_plan("train 1", "test", "valid", "test"), "no test any more"),

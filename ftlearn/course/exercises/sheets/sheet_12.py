@@ -11,7 +11,7 @@ from ftlearn.course.exercises.base import (
     Exercise,
     NotYetError,
     close,
-    refuse_known,
+    reject_known,
     require_function,
 )
 
@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 def exercises() -> list[Exercise]:
-    """The five exercises, freshly made."""
+    """The five exercises of the sheet."""
     return [_unfinished_turns(), _real_part(), _alibi(), _ntk_middle(), _table()]
 
 
@@ -28,11 +28,9 @@ def exercises() -> list[Exercise]:
 
 def _verify_turns(answer: Any) -> str:
     turns = [2048 / (2 * np.pi * 10_000 ** (j / 64)) for j in range(64)]
-    truth = sum(each < 1 for each in turns)
+    truth = sum(count < 1 for count in turns)
     if close(answer, truth):
-        return (
-            f"right: pairs {64 - truth} to 63 never go round, and learn only a part of the circle"
-        )
+        return f"right: pairs {64 - truth} to 63 never complete a turn and see only a part of it"
     known = (
         (64 - truth, "those are the pairs that do complete a turn"),
         (truth - 1, "one too few: pairs are counted from 0, and the last is 63"),
@@ -40,7 +38,7 @@ def _verify_turns(answer: Any) -> str:
         (11, "a whole turn is 2π radians, not one"),
         (46, "a head of 128 has 64 pairs: you counted numbers"),
     )
-    refuse_known(answer, known)
+    reject_known(answer, known)
     raise NotYetError("solve 2048 · 10000^(−j/64) = 2π for j, and count the pairs above")
 
 
@@ -51,7 +49,7 @@ def _unfinished_turns() -> Exercise:
         minutes=5,
         verify=_verify_turns,
         hints=(
-            "pair j turns by 10000^(−2j/128) radians a token, and a turn has 2π",
+            "pair j turns by 10000^(−2j/128) radians per token, and a turn has 2π",
             "taking logarithms, j = 64 · ln(2048 / 2π) / ln 10000 makes exactly one turn",
         ),
         worked=(
@@ -89,19 +87,22 @@ def _verify_real_part(answer: Score) -> str:
 
 
 def _judge_score(got: float, q: Array, k: Array, m: int, n: int, theta: Array) -> None:
-    one, other = (v.reshape(-1, 2) @ [1, 1j] for v in (q, k))
-    product, turn = one * other.conj(), np.exp(1j * (m - n) * theta)
+    query, key = (v.reshape(-1, 2) @ [1, 1j] for v in (q, k))
+    product, turn = query * key.conj(), np.exp(1j * (m - n) * theta)
     if close(got, (product * turn).real.sum(), tolerance=1e-9):
         return
     crossed = q[0::2] * k[1::2] + q[1::2] * k[0::2]
     known = (
-        ((product.real * turn.real + crossed * turn.imag).sum(), "a plus between the crossed"),
+        (
+            (product.real * turn.real + crossed * turn.imag).sum(),
+            "a plus between the crossed pairs",
+        ),
         ((product * turn.conj()).real.sum(), "the sine has the wrong sign: is it m - n?"),
         ((product.real * turn.real).sum(), "the sine is missing"),
-        ((one * other * turn).real.sum(), "the key was not conjugated: its turn goes backwards"),
+        ((query * key * turn).real.sum(), "the key was not conjugated: its turn goes backwards"),
         ((product * np.exp(1j * (m + n) * theta)).real.sum(), "the *distance* counts: m - n"),
     )
-    refuse_known(got, known, tolerance=1e-9)
+    reject_known(got, known, tolerance=1e-9)
     raise NotYetError(
         f"for {len(theta)} pairs at distance {m - n} the score is "
         f"{(product * turn).real.sum():.4f}, not {got:.4f}: turn q and k, then take the product"
@@ -172,19 +173,19 @@ def _judge_alibi(got: Array, scores: Array, slope: float) -> None:
             f"row {tokens - 1} does not sum to 1 but to {got[-1].sum():.3f}: is the bias added "
             "after the softmax?"
         )
-    # Odds of one token against the one before it, row by row: no softmax of our own is needed.
+    # The odds of one token against the one before it, row by row, need no softmax.
     for i in range(1, tokens):
         odds = np.log(got[i, 1 : i + 1] / got[i, :i]) - np.diff(scores[i, : i + 1])
         if np.abs(odds - slope).max() > 1e-6:
             raise NotYetError(_why_odds(odds.mean(), slope))
 
 
-def _why_odds(found: float, slope: float) -> str:
-    if close(found, 0, tolerance=1e-6):
+def _why_odds(step: float, slope: float) -> str:
+    if close(step, 0, tolerance=1e-6):
         return "the bias has no effect: it must differ from key to key"
-    if close(found, -slope, tolerance=1e-6):
+    if close(step, -slope, tolerance=1e-6):
         return "far keys are favoured: the bias is minus the slope times the distance"
-    return f"one step nearer must multiply a weight by e^{slope}; here it is e^{found:.3f}"
+    return f"one step nearer must multiply a weight by e^{slope}; here it is e^{step:.3f}"
 
 
 def _alibi_weights(scores: Array, slope: float, *, inside: bool = True) -> Array:
@@ -254,9 +255,9 @@ def _verify_ntk(answer: Any) -> str:
         (1, "that is pair 0: only the fastest is left alone"),
         (4.5, "that is the arithmetic middle; the slowing grows by a *factor* from pair to pair"),
         (8**0.5, "nearly: the exponent of the scale is 2j / (W − 2), not 2j / W"),
-        (1 / truth, "that is what θ is multiplied by; asked is how many times slower it gets"),
+        (1 / truth, "that is what θ is multiplied by; how many times slower does it get?"),
     )
-    refuse_known(answer, known, tolerance=5e-3)
+    reject_known(answer, known, tolerance=5e-3)
     raise NotYetError("divide θ of the base 10000 by θ of the base 10000 · 8^(128/126), at j = 32")
 
 
@@ -306,7 +307,10 @@ def _judge_table(got: Array, table: Array, length: int) -> None:
     known = (
         (table[np.arange(length) % rows], "that repeats the table: row 0 comes again in the text"),
         (table[np.minimum(np.arange(length), rows - 1)], "that repeats the last row"),
-        (table[np.linspace(0, rows - 1, length).round().astype(int)], "that copies the nearest"),
+        (
+            table[np.linspace(0, rows - 1, length).round().astype(int)],
+            "that copies the nearest row",
+        ),
         (_at(table, np.arange(length) * rows / length), "the last row is not the old last row"),
     )
     for wrong, reason in known:

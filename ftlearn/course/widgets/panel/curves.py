@@ -1,4 +1,4 @@
-"""Curves of runs as inline SVG, which a page redraws without flicker."""
+"""Curves of runs as inline SVG, which a page redraws without flickering."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 24, 26, 34
 LEGEND_ROW, NAMES_IN_ROW = 20, 3
 POINTS = 150
-"""At most so many of a curve's points are drawn."""
+"""At most this many points of a curve are drawn."""
 DASHES = ("none", "7 3", "2 3")
 MARKS = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",  # a circle
@@ -27,19 +27,23 @@ Points = list[tuple[float, float]]
 
 
 class Plot:
-    """One frame with axes: data in, coordinates out. ``top`` is the largest value it shows."""
+    """One plot with axes; maps data to coordinates. ``top`` is the largest value it shows."""
 
     def __init__(self, left: float, title: str, *, last: int, top: float) -> None:
-        self.left, self.title, self.last, self.top = left + LEFT, title, max(1, last), top
-        self.width, self.height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+        self.left = left + LEFT
+        self.title = title
+        self.last = max(1, last)
+        self.top = top
+        self.width = WIDTH - LEFT - RIGHT
+        self.height = HEIGHT - TOP - BOTTOM
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point is drawn; one above the frame is drawn on its edge."""
+        """The coordinates of a point; a point above the frame is drawn on its edge."""
         share = min(max(y / self.top, 0), 1) if math.isfinite(y) else 1
         return self.left + self.width * x / self.last, TOP + self.height * (1 - share)
 
     def frame(self) -> Markup:
-        """Title, axes, ticks and their numbers."""
+        """Title, axes and labelled ticks."""
         bottom, right = TOP + self.height, self.left + self.width
         parts = [_text(self.title, self.left, TOP - 10, anchor="start", weight="bold")]
         for tick in ticks(self.top):
@@ -52,19 +56,24 @@ class Plot:
         return join(*parts)
 
     def curve(self, points: Points, look: Look, *, marked: bool) -> Markup:
-        """A line through points: thin and pale, or thick with a mark on each."""
+        """A line through points: thin and pale, or thick with a mark at each point."""
         if not points:
             return join()
-        places = [self.at(*point) for point in points]
-        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        width, opacity = (2, 1) if marked else (1.3, 0.55)
-        shape = {"d": path, "fill": "none", "stroke": look.color, "stroke_width": width}
-        line = tag("path", **shape, stroke_dasharray=look.dash, stroke_opacity=opacity)
-        return join(line, *(look.mark(x, y) for x, y in places if marked))
+        coordinates = [self.at(x, y) for x, y in points]
+        line = tag(
+            "path",
+            d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in coordinates),
+            fill="none",
+            stroke=look.color,
+            stroke_width=2 if marked else 1.3,
+            stroke_dasharray=look.dash,
+            stroke_opacity=1 if marked else 0.55,
+        )
+        return join(line, *(look.mark(x, y) for x, y in coordinates if marked))
 
 
 class Look:
-    """How one run is drawn; twelve in a row differ without colour, too."""
+    """The style of one run: twelve runs differ even without colour."""
 
     def __init__(self, number: int) -> None:
         self.color = COLORS[number % 6]
@@ -72,22 +81,22 @@ class Look:
         self.shape = MARKS[number % len(MARKS)]
 
     def mark(self, x: float, y: float) -> Markup:
-        """The run's mark at a place."""
+        """The mark of the run at these coordinates."""
         return tag("path", d=self.shape, fill=self.color, transform=f"translate({x:.1f} {y:.1f})")
 
 
 class Curves:
-    """Losses and the second metric of runs; what does not change any more is kept."""
+    """Losses and the second metric of runs; caches what does not change any more."""
 
     def __init__(self, monitor: str) -> None:
         self.monitor = monitor
         self._smooth: dict[str, tuple[int, Points]] = {}
 
     def svg(self, runs: Sequence[Record]) -> Markup:
-        """Both plots and the names of the runs, described for those who cannot see them."""
+        """Both plots with a legend, and a description for screen readers."""
         second = second_metric(runs, self.monitor)
-        going = [run.total if run.status == "training" else len(run.steps) for run in runs]
-        last = max(going, default=1)
+        lengths = [run.total if run.status == "training" else len(run.steps) for run in runs]
+        last = max(lengths, default=1)
         losses = {run.name: self._losses(run) for run in runs}
         scores = {run.name: evaluated(run, self.monitor) for run in runs}
         others = {run.name: evaluated(run, second) for run in runs}
@@ -95,17 +104,17 @@ class Curves:
         highest = max((value for points in others.values() for _, value in points), default=1)
         title = f"{second.replace('_', ' ')}, validation"
         right = Plot(WIDTH, title, last=last, top=max(1.0, highest))
-        drawn = [left.frame(), right.frame()]
+        elements = [left.frame(), right.frame()]
         for number, run in enumerate(runs):
             look = Look(number)
-            drawn.append(left.curve(losses[run.name], look, marked=False))
-            drawn.append(left.curve(scores[run.name], look, marked=True))
-            drawn.append(right.curve(others[run.name], look, marked=True))
-            drawn.append(_legend(number, run.name, look))
+            elements.append(left.curve(losses[run.name], look, marked=False))
+            elements.append(left.curve(scores[run.name], look, marked=True))
+            elements.append(right.curve(others[run.name], look, marked=True))
+            elements.append(_legend(number, run.name, look))
         rows = -(-len(runs) // NAMES_IN_ROW)
         box = f"0 0 {2 * WIDTH} {HEIGHT + LEGEND_ROW * rows + 6}"
         label = description(runs, self.monitor, second)
-        return tag("svg", *drawn, viewBox=box, width="100%", role="img", aria_label=label)
+        return tag("svg", *elements, viewBox=box, width="100%", role="img", aria_label=label)
 
     def _losses(self, run: Record) -> Points:
         count = len(run.steps)
@@ -116,12 +125,12 @@ class Curves:
 
 
 def evaluated(run: Record, metric: str) -> Points:
-    """A metric at the evaluations of a run."""
+    """The values of a metric at the evaluations of a run."""
     return [(scores["step"], scores[metric]) for scores in run.evaluations if metric in scores]
 
 
 def second_metric(runs: Sequence[Record], monitor: str) -> str:
-    """The metric beside the loss: accuracy, or the first there is."""
+    """The metric shown beside the loss: accuracy, or else the first other metric."""
     for run in runs:
         for scores in run.evaluations:
             if "accuracy" not in scores:
@@ -130,15 +139,15 @@ def second_metric(runs: Sequence[Record], monitor: str) -> str:
 
 
 def top_of(*groups: dict[str, Points]) -> float:
-    """The largest value of the loss axis: of all points, unless a run went far out."""
+    """The upper end of the loss axis: the largest loss, but at most 3 × the first."""
     curves = [points for group in groups for points in group.values() if points]
     values = [value for points in curves for _, value in points if math.isfinite(value)]
-    begun = max((points[0][1] for points in curves), default=1.0)
-    return max(min(max(values, default=1.0), 3 * begun), 0.1)
+    first = max((points[0][1] for points in curves), default=1.0)
+    return max(min(max(values, default=1.0), 3 * first), 0.1)
 
 
 def thinned(points: Points) -> Points:
-    """At most ``POINTS`` points, the last one among them."""
+    """At most ``POINTS`` of the points, including the last one."""
     every = -(-len(points) // POINTS)
     return points[::-every][::-1] if points else []
 
@@ -158,7 +167,7 @@ def description(runs: Sequence[Record], monitor: str, second: str) -> str:
     """The curves in words."""
     if not runs:
         return "No run yet."
-    said = []
+    sentences = []
     for run in runs:
         numbers = [f"update {len(run.steps)} of {run.total}"]
         numbers += [f"training loss {smooth(run)[-1]:.3f}"] if run.steps else []
@@ -166,8 +175,8 @@ def description(runs: Sequence[Record], monitor: str, second: str) -> str:
             name = metric.replace("_", " ")
             last = evaluated(run, metric)[-1:]
             numbers += [f"validation {name} {value:.3f}" for _, value in last]
-        said.append(f"{run.name}: {', '.join(numbers)}.")
-    return " ".join([f"Loss and {second.replace('_', ' ')} of {len(runs)} runs.", *said])
+        sentences.append(f"{run.name}: {', '.join(numbers)}.")
+    return " ".join([f"Loss and {second.replace('_', ' ')} of {len(runs)} runs.", *sentences])
 
 
 def _legend(number: int, name: str, look: Look) -> Markup:
@@ -181,9 +190,17 @@ def _line(x: float, y: float, to_x: float, to_y: float, *, color: str = "", dash
     ends = {"x1": f"{x:.1f}", "y1": f"{y:.1f}", "x2": f"{to_x:.1f}", "y2": f"{to_y:.1f}"}
     if color:
         return tag("line", **ends, stroke=color, stroke_width=2, stroke_dasharray=dash)
-    return tag("line", **ends, stroke="currentColor", stroke_opacity=0.2)
+    return tag("line", **ends, stroke="currentColor", stroke_opacity=0.2)  # a grid line
 
 
 def _text(content: Any, x: float, y: float, *, anchor: str = "end", weight: str = "normal"):
-    look = {"font_size": 12, "fill": "currentColor", "font_weight": weight}
-    return tag("text", content, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, **look)
+    return tag(
+        "text",
+        content,
+        x=f"{x:.1f}",
+        y=f"{y:.1f}",
+        text_anchor=anchor,
+        font_size=12,
+        fill="currentColor",
+        font_weight=weight,
+    )

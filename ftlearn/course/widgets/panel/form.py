@@ -1,4 +1,4 @@
-"""The settings of a run as named controls with the values written out."""
+"""The settings of a run as labelled controls."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ WIDE = {"width": "17em"}
 
 
 class Form:
-    """One control for each field of TrainConfig, and for data size, checkpoint and evaluations.
+    """One control per field of TrainConfig, and controls for data size, checkpoint and evaluations.
 
-    Nothing is rounded or clamped: a value comes as it is chosen or typed, and what cannot be is
-    refused where the run begins.
+    Nothing is rounded or clamped: values stay as they were chosen or typed, and impossible ones
+    are rejected when the run begins.
     """
 
     def __init__(
@@ -47,41 +47,41 @@ class Form:
         unknown = sorted(set(choices) - set(CHOICES))
         if unknown:
             raise ValueError(f"no choices are made for {unknown[0]!r}: {', '.join(CHOICES)}")
-        given = {**CHOICES, **choices}
+        values = {**CHOICES, **choices}
         self.settings = {
-            name: typed(name, value) if name in TYPED else dropdown(name, given[name], value)
+            name: int_field(name, value) if name in TYPED else dropdown(name, values[name], value)
             for name, value in asdict(config).items()
         }
         self.rows = dropdown("training rows", rows, rows[0])
         self.checkpoint = dropdown("checkpoint", checkpoints, checkpoints[0])
-        epoch = -(-rows[0] // config.batch_size)
-        self.every = typed("every", every or epoch)
+        updates_per_epoch = -(-rows[0] // config.batch_size)
+        self.every = int_field("every", every or updates_per_epoch)
 
     @property
     def controls(self) -> list[ipywidgets.Widget]:
-        """All controls, those changed most often first."""
+        """All controls; those that are changed most often come first."""
         first = ["learning_rate", "epochs", "batch_size"]
         rest = [name for name in self.settings if name not in first]
         ordered = [self.settings[name] for name in first + rest]
         return [self.checkpoint, self.rows, *ordered, self.every]
 
     def config(self) -> TrainConfig:
-        """The settings as chosen; ValueError for impossible ones."""
+        """The chosen settings. Raises ValueError for impossible ones."""
         return TrainConfig(**{name: control.value for name, control in self.settings.items()})
 
     def show(self, config: TrainConfig) -> None:
         """Set the controls to a configuration."""
         for name, value in asdict(config).items():
-            choose(self.settings[name], value)
+            set_value(self.settings[name], value)
 
-    def fix(self, fixed: bool) -> None:
-        """Hold or free what a branch shares with its parent."""
+    def lock_shared(self, locked: bool) -> None:
+        """Disable or enable the controls of what a branch shares with its parent."""
         for control in (self.rows, self.checkpoint, self.every):
-            control.disabled = fixed
+            control.disabled = locked
 
 
 def dropdown(name: str, values: Sequence[Any], value: Any) -> ipywidgets.Dropdown:
-    """A list of values; one that is not in it is added."""
+    """A drop-down list of values; ``value`` is added if it is not among them."""
     return ipywidgets.Dropdown(
         options=options([*values] if value in values else [*values, value]),
         value=value,
@@ -91,60 +91,60 @@ def dropdown(name: str, values: Sequence[Any], value: Any) -> ipywidgets.Dropdow
     )
 
 
-def choose(control: ipywidgets.ValueWidget, value: Any) -> None:
-    """Set a control to a value, which becomes one of its options where it was none."""
+def set_value(control: ipywidgets.ValueWidget, value: Any) -> None:
+    """Set a control to a value; a drop-down list gets a new option if it lacks the value."""
     if isinstance(control, ipywidgets.Dropdown):
-        values = [each for _, each in control.options]
+        values = [option for _, option in control.options]
         if value not in values:
             control.options = options([*values, value])
     control.value = value
 
 
-def typed(name: str, value: int) -> ipywidgets.IntText:
-    """A whole number to type."""
+def int_field(name: str, value: int) -> ipywidgets.IntText:
+    """A field to type an integer into."""
     return ipywidgets.IntText(value=value, description=label(name), style=STYLE, layout=WIDE)
 
 
 def options(values: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Values with their names, numbers in order.
+    """Pairs of a text and a value, numbers in ascending order.
 
     >>> options([0.1, 3e-05, math.inf])
     [('3e-05', 3e-05), ('0.1', 0.1), ('no limit', inf)]
     """
     numbers = all(isinstance(value, int | float) for value in values)
-    return [(named(value), value) for value in (sorted(values) if numbers else values)]
+    return [(display_text(value), value) for value in (sorted(values) if numbers else values)]
 
 
-def named(value: Any) -> str:
-    """A value in words."""
+def display_text(value: Any) -> str:
+    """A value as the text of an option."""
     if value == math.inf:
         return "no limit"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def label(name: str) -> str:
-    """The name of a setting for people."""
+    """The name of a setting as people read it."""
     return LABELS.get(name, name.replace("_", " "))
 
 
 def button(name: str, press: Callable[[], Any], style: str = "") -> ipywidgets.Button:
     """A button that calls a function without arguments."""
-    made = ipywidgets.Button(description=name, button_style=style, layout={"width": "8em"})
-    made.on_click(lambda _: press())
-    return made
+    widget = ipywidgets.Button(description=name, button_style=style, layout={"width": "8em"})
+    widget.on_click(lambda _: press())
+    return widget
 
 
 def row(*children: ipywidgets.Widget) -> ipywidgets.Box:
-    """Controls side by side, and below each other where the page is narrow."""
+    """Controls side by side; on a narrow page they wrap."""
     layout = {"display": "flex", "flex_flow": "row wrap", "grid_gap": "2px 8px"}
     return ipywidgets.Box(children=children, layout=layout)
 
 
 def keep_reachable(*buttons: ipywidgets.Button) -> None:
-    """Let clicks on buttons through while another cell is running, where the front end can.
+    """Let clicks on buttons through while another cell is running, if the front end supports it.
 
-    ipykernel 7.4 hands a click to the thread that last spoke to the button, which a running cell
-    blocks; without that note it goes to the thread that JupyterLab asked for.
+    ipykernel 7.4 handles a click on the thread that last updated the button, which a running cell
+    blocks. Without this record it uses the thread that JupyterLab asked for.
     """
-    for each in buttons:
-        getattr(each.comm, "__dict__", {}).pop("_reply_subshell_id", None)
+    for widget in buttons:
+        getattr(widget.comm, "__dict__", {}).pop("_reply_subshell_id", None)

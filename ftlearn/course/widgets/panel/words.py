@@ -1,4 +1,4 @@
-"""What the panel says: events, progress, and the call that does the same."""
+"""The texts of the panel: events, progress, and the equivalent call as code."""
 
 from __future__ import annotations
 
@@ -18,37 +18,40 @@ from ftlearn.markup import Markup, join, tag
 
 
 def status(text: str) -> Markup:
-    """A sentence that a screen reader says when it changes."""
+    """A sentence that a screen reader reads aloud when it changes."""
     return tag("p", text, role="status", aria_live="polite")
 
 
 def event(run: Record, monitor: str, *, paused: bool) -> str:
-    """What happened last in a run: its end, or its last evaluation."""
+    """The latest event of a run: its end, or its last evaluation."""
     best = run.best(monitor)
-    found = f" Best {shown(best, monitor)} at update {best['step']:g}." if best else ""
+    best_text = f" Best {scores_text(best, monitor)} at update {best['step']:g}." if best else ""
     if run.status == "failed":
         return f"{run.name} failed after update {len(run.steps)}. {run.error}"
     if run.status != "training":
-        return f"{run.name} {run.status} after update {len(run.steps)} of {run.total}.{found}"
+        return f"{run.name} {run.status} after update {len(run.steps)} of {run.total}.{best_text}"
     if paused:
         return f"{run.name} is paused. Resume lets it go on, Stop ends it."
-    fresh = [scores for scores in run.evaluations if scores["step"] > run.start or not run.start]
-    if not fresh:
+    evaluations = [
+        scores for scores in run.evaluations if scores["step"] > run.start or not run.start
+    ]
+    if not evaluations:
         return f"{run.name} is training."
-    return f"{run.name} is training. Update {fresh[-1]['step']:g}: {shown(fresh[-1], monitor)}."
+    last = evaluations[-1]
+    return f"{run.name} is training. Update {last['step']:g}: {scores_text(last, monitor)}."
 
 
-def shown(scores: dict[str, float], monitor: str) -> str:
-    """The numbers of an evaluation that a run is judged by."""
+def scores_text(scores: dict[str, float], monitor: str) -> str:
+    """The monitored metric and the accuracy of an evaluation."""
     names = [name for name in (monitor, "accuracy") if name in scores]
     return ", ".join(f"{name.replace('_', ' ')} {scores[name]:.3f}" for name in names)
 
 
-def places(runs: Iterable[Record], monitor: str) -> list[tuple[str, tuple[str, int]]]:
-    """Every evaluation of every run, in words and as (run, update)."""
+def rewind_options(runs: Iterable[Record], monitor: str) -> list[tuple[str, tuple[str, int]]]:
+    """Every evaluation of every run as pairs of a text and (run, update)."""
     return [
         (
-            f"{run.name}, update {scores['step']:g}: {shown(scores, monitor)}",
+            f"{run.name}, update {scores['step']:g}: {scores_text(scores, monitor)}",
             (run.name, round(scores["step"])),
         )
         for run in runs
@@ -57,7 +60,7 @@ def places(runs: Iterable[Record], monitor: str) -> list[tuple[str, tuple[str, i
 
 
 def progress(run: Record) -> Markup:
-    """How far a run is, how long it will take, and the memory in use."""
+    """The progress of a run, the time left, and the memory in use."""
     done = len(run.steps)
     bar = tag("progress", value=done, max=run.total, aria_label=f"updates of {run.name}")
     parts = [f"update {done} of {run.total}"]
@@ -72,7 +75,7 @@ def progress(run: Record) -> Markup:
 
 
 def table(runs: pd.DataFrame) -> Markup:
-    """The runs side by side; numbers with four digits."""
+    """A table of the runs; numbers have four significant digits."""
     if runs.empty:
         return join()
     names = [runs.index.name, *runs.columns]
@@ -92,12 +95,12 @@ def _cell(value: Any) -> Markup:
 
 
 def memory() -> int:
-    """Bytes in use on the device that trains."""
+    """Memory in use on the training device, in bytes."""
     return torch.cuda.memory_allocated() if torch.cuda.is_available() else runtime.memory_used()
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people.
+    """Seconds as text.
 
     >>> duration(9.4), duration(130)
     ('9 s', '2 min 10 s')
@@ -112,8 +115,8 @@ def run_call(name: str, config: TrainConfig, *, rows: int, checkpoint: str, ever
     >>> print(run_call("a", TrainConfig(epochs=1), rows=96, checkpoint="minilm", every=6))
     bench.run("a", TrainConfig(epochs=1), rows=96, checkpoint="minilm", every=6)
     """
-    what = f"{quoted(name)}, {config_text(config)}"
-    return f"bench.run({what}, rows={rows}, checkpoint={quoted(checkpoint)}, every={every})"
+    options = f"rows={rows}, checkpoint={quoted(checkpoint)}, every={every}"
+    return f"bench.run({quoted(name)}, {config_text(config)}, {options})"
 
 
 def branch_call(parent: str, at: int, name: str, changes: dict[str, Any]) -> str:
@@ -122,12 +125,12 @@ def branch_call(parent: str, at: int, name: str, changes: dict[str, Any]) -> str
     >>> print(branch_call("a", 6, "b", {"epochs": 5}))
     bench.branch("a", 6, "b", epochs=5)
     """
-    given = "".join(f", {setting}={value_text(value)}" for setting, value in changes.items())
-    return f"bench.branch({quoted(parent)}, {at}, {quoted(name)}{given})"
+    settings = "".join(f", {setting}={value_text(value)}" for setting, value in changes.items())
+    return f"bench.branch({quoted(parent)}, {at}, {quoted(name)}{settings})"
 
 
 def changes(before: TrainConfig, after: TrainConfig) -> dict[str, Any]:
-    """The settings that are not the same.
+    """The settings that differ, with their new values.
 
     >>> changes(TrainConfig(), TrainConfig(epochs=5))
     {'epochs': 5}

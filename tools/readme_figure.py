@@ -1,6 +1,6 @@
 """Copies the README's figure out of the lesson that draws it.
 
-python -m tools.picture            # write docs/shrinkage.png
+python -m tools.readme_figure            # write docs/shrinkage.png
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 from tools import notebooks
 
 LESSON, CELL = "09", "shrinkage-figure"
-PICTURE = notebooks.ROOT / "docs" / "shrinkage.png"
+FIGURE = notebooks.ROOT / "docs" / "shrinkage.png"
 
 
 def pixels(path: Path, cell_id: str) -> bytes:
-    """The stored image of a cell; KeyError when the notebook has no such cell with one."""
+    """The stored image of a cell. Raises KeyError if there is no such cell or no image."""
     for cell in notebooks.executed_cells(notebooks.read(path)):
         for output in cell.outputs if cell.id == cell_id else []:
             if "image/png" in output.get("data", {}):
@@ -24,9 +24,9 @@ def pixels(path: Path, cell_id: str) -> bytes:
 
 
 def main() -> None:
-    """Write the picture."""
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_bytes(pixels(notebooks.find([LESSON])[0], CELL))
+    """Write the figure."""
+    FIGURE.parent.mkdir(exist_ok=True)
+    FIGURE.write_bytes(pixels(notebooks.find([LESSON])[0], CELL))
 
 
 if __name__ == "__main__":

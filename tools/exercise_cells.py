@@ -1,4 +1,4 @@
-"""Which cells of a lesson ask something, and whether they ask all that the sheet holds."""
+"""The exercise and question cells of a lesson, checked against its exercise sheet."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from tools import notebooks
 
 STARTER = "answer = ..."
 FORMS = {"exercise": f"{STARTER}\nex.{{}}.check(answer)", "quiz": "ex.{}.check(...)"}
-"""What a cell with a tag reads, unanswered, with the name in the place of the brackets."""
+"""The source of an unanswered cell with this tag; the brackets stand for the name."""
 
 _CHECK = re.compile(r"\bex\.(q\d+|quiz\d+)\.check\(")
 
 
 class ClassroomError(ValueError):
-    """A lesson and its sheet do not fit together; the message says where."""
+    """A lesson and its sheet do not match; the message says where."""
 
 
 def complaints(notebook: NotebookNode) -> list[str]:
-    """What is wrong with the exercises and questions of a lesson that has a sheet."""
+    """Problems with the exercises and questions of a lesson; empty for a lesson without a sheet."""
     try:
         number, _ = notebooks.title(notebook)
         if number in exercises.numbers():
-            complain(notebook, exercises.load(number, record=False))
+            require_all_cells(notebook, exercises.load(number, record=False))
     except ValueError as error:
         return [str(error)]
     return []
 
 
-def complain(notebook: NotebookNode, sheet: ExerciseSheet) -> None:
+def require_all_cells(notebook: NotebookNode, sheet: ExerciseSheet) -> None:
     """Raise ClassroomError unless each exercise and question has exactly one cell."""
-    found = [name for cell in notebook.cells for name in asked(cell)]
-    wanted = [name for name, _ in sheet.items()]
-    if sorted(found) != sorted(wanted):
-        raise ClassroomError(f"cells tagged exercise or quiz ask {found}; the sheet has {wanted}")
+    names = [name for cell in notebook.cells for name in item_names(cell)]
+    expected = [name for name, _ in sheet.items()]
+    if sorted(names) != sorted(expected):
+        raise ClassroomError(f"cells tagged exercise or quiz ask {names}; the sheet has {expected}")
 
 
-def asked(cell: NotebookNode) -> list[str]:
-    """The name of the exercise or question that a cell asks, such as q1; nothing for others.
+def item_names(cell: NotebookNode) -> list[str]:
+    """The exercise or question of a cell as a list of one name, such as q1; empty for others.
 
     Raises ClassroomError for a tagged cell that is not in its starting form.
     """

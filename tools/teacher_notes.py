@@ -1,4 +1,4 @@
-"""A teacher's note in front of a lesson: what it costs, a plan for 90 minutes, its numbers."""
+"""A note for the teacher before a lesson: time and memory, a plan for 90 minutes, results."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from nbformat import NotebookNode
 from ftlearn.course.exercises import Exercise, ExerciseSheet
 from tools import notebooks, rules
 
-MINUTES, ARRIVING, CLOSING, EXERCISES = 90, 5, 5, 30
-"""A lesson, the question at its start, the summary at its end, and at most so many exercises."""
-WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_A_QUESTION = 180, 0.75, 1.5
-WITHOUT_TIME = ("Exercises", "Summary", "Where it comes from")
+MINUTES = 90
+OPENING = 5
+"""Minutes for the question at the start."""
+CLOSING = 5
+"""Minutes for the summary at the end."""
+EXERCISES = 30
+"""Minutes for exercises at most; the others are to take home."""
+WORDS_PER_MINUTE = 180
+MINUTES_PER_CELL = 0.75
+MINUTES_PER_QUESTION = 1.5
+UNTIMED_SECTIONS = ("Exercises", "Summary", "Where it comes from")
 
 
 def note(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
@@ -28,7 +35,7 @@ def note(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
 
 
 def cost(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
-    """What the lesson costs machine and people, in two sentences."""
+    """Running time, memory and working time, in two sentences."""
     measured = notebook.metadata.get("ftlearn", {})
     machine = "The running time was not measured."
     if "seconds" in measured:
@@ -44,15 +51,15 @@ def cost(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
 
 
 def timetable(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
-    """A plan for 90 minutes as a table: sections by their length, exercises as they fit in."""
-    here, later = chosen(sheet)
-    working = sum(exercise.minutes for _, exercise in here)
+    """A plan for 90 minutes as a table: sections by length, and the exercises that fit."""
+    in_class, at_home = split_exercises(sheet)
+    working = sum(exercise.minutes for _, exercise in in_class)
     weights = dict(sections(notebook))
-    left = MINUTES - ARRIVING - CLOSING - working
-    blocks = [("the question, and what everybody expects", float(ARRIVING))]
+    left = MINUTES - OPENING - CLOSING - working
+    blocks = [("the question, and what everybody expects", float(OPENING))]
     total = sum(weights.values()) or 1.0
     blocks += [(name, left * weight / total) for name, weight in weights.items()]
-    blocks += [(f"exercises {', '.join(name for name, _ in here)}", float(working))]
+    blocks += [(f"exercises {', '.join(name for name, _ in in_class)}", float(working))]
     blocks += [("the summary: which claims surprised you?", float(CLOSING))]
     ends = list(itertools.accumulate(minutes for _, minutes in blocks))
     rows = [
@@ -60,57 +67,56 @@ def timetable(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
         for (name, minutes), end in zip(blocks, ends, strict=True)
     ]
     table = "\n".join(["| minutes | what |", "|---|---|", *rows])
-    if not later:
+    if not at_home:
         return f"A plan for {MINUTES} minutes:\n\n{table}"
-    home = ", ".join(name for name, _ in later)
+    home = ", ".join(name for name, _ in at_home)
     return f"A plan for {MINUTES} minutes:\n\n{table}\n\nTo take home: {home}."
 
 
-def chosen(sheet: ExerciseSheet) -> tuple[list, list]:
-    """Exercises that fit into the lesson, the easier ones first, and those to take home."""
-    named: list[tuple[str, Exercise]] = [
-        (f"q{at}", exercise) for at, exercise in enumerate(sheet.exercises, start=1)
+def split_exercises(sheet: ExerciseSheet) -> tuple[list, list]:
+    """The exercises that fit into the lesson, easier ones first, and those to take home."""
+    pairs: list[tuple[str, Exercise]] = [
+        (f"q{number}", exercise) for number, exercise in enumerate(sheet.exercises, start=1)
     ]
-    here, minutes = [], 0
-    for name, exercise in sorted(named, key=lambda pair: pair[1].difficulty):
+    fitting, minutes = [], 0
+    for name, exercise in sorted(pairs, key=lambda pair: pair[1].difficulty):
         if minutes + exercise.minutes <= EXERCISES:
-            here.append(name)
+            fitting.append(name)
             minutes += exercise.minutes
-    return (
-        [pair for pair in named if pair[0] in here],
-        [pair for pair in named if pair[0] not in here],
-    )
+    in_class = [pair for pair in pairs if pair[0] in fitting]
+    at_home = [pair for pair in pairs if pair[0] not in fitting]
+    return in_class, at_home
 
 
 def sections(notebook: NotebookNode) -> Iterator[tuple[str, float]]:
-    """The lesson's sections with the minutes that reading, running and answering take."""
+    """The lesson's sections, each with the minutes for reading, running and answering."""
     name, minutes = "", 0.0
     for cell in notebook.cells:
         heading = section_name(cell)
         if heading:
-            if name and name not in WITHOUT_TIME:
+            if name and name not in UNTIMED_SECTIONS:
                 yield name, minutes
             name, minutes = heading, 0.0
         minutes += cell_minutes(cell)
-    if name and name not in WITHOUT_TIME:
+    if name and name not in UNTIMED_SECTIONS:
         yield name, minutes
 
 
 def section_name(cell: NotebookNode) -> str:
-    """The last heading of the second level in a cell; nothing where there is none."""
-    found = re.findall(r"^## +(.+?) *$", cell.source, re.MULTILINE)
-    return found[-1] if cell.cell_type == "markdown" and found else ""
+    """The last second-level heading in a cell; an empty text if there is none."""
+    headings = re.findall(r"^## +(.+?) *$", cell.source, re.MULTILINE)
+    return headings[-1] if cell.cell_type == "markdown" and headings else ""
 
 
 def cell_minutes(cell: NotebookNode) -> float:
-    """How long a cell keeps a reader."""
+    """The minutes that a reader spends on a cell."""
     if cell.cell_type == "markdown":
-        return rules.words(cell) / WORDS_A_MINUTE
-    return MINUTES_A_QUESTION if notebooks.has_tag(cell, "quiz") else MINUTES_A_CELL
+        return rules.words(cell) / WORDS_PER_MINUTE
+    return MINUTES_PER_QUESTION if notebooks.has_tag(cell, "quiz") else MINUTES_PER_CELL
 
 
 def expected(notebook: NotebookNode) -> str:
-    """The last table of the summary, as plain text; nothing where it has no output."""
+    """The last table of the summary as plain text; empty if the summary has no output."""
     inside, text = False, ""
     for cell in notebook.cells:
         if section_name(cell):

@@ -1,4 +1,4 @@
-"""Typical wrong answers as a teacher can read them: their code, and what the check says."""
+"""Typical wrong answers in a table for the teacher: their code, and the message of the check."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 from ftlearn.course.exercises import Exercise
 
-CHARACTERS = 88
+MAX_CHARACTERS = 88
 
 
 def code(answer: Any) -> str:
-    """A wrong answer as code for a table in Markdown: a value, or a function's own words.
+    """A wrong answer as code for a Markdown table: a value, or the source of a function.
 
     >>> code([1, 2])
     '`[1, 2]`'
     >>> code(len)
     '`len`'
     """
-    text = function(answer) if callable(answer) else repr(answer)
+    text = function_source(answer) if callable(answer) else repr(answer)
     text = re.sub(r"\s+", " ", text).replace("`", "'").replace("|", "\\|")
-    return f"`{textwrap.shorten(text, CHARACTERS, placeholder=' ...')}`"
+    return f"`{textwrap.shorten(text, MAX_CHARACTERS, placeholder=' ...')}`"
 
 
-def function(answer: Any) -> str:
-    """A function's own words: the lambda itself, or the last line of a definition."""
+def function_source(answer: Any) -> str:
+    """The source of a lambda, or the last line of a function definition."""
     try:
         source = textwrap.dedent(inspect.getsource(answer))
     except (OSError, TypeError):
@@ -38,7 +38,7 @@ def function(answer: Any) -> str:
 
 
 def first_lambda(source: str, arguments: tuple[str, ...]) -> str:
-    """The lambda with these arguments in some lines that need not be whole statements.
+    """The lambda with these arguments in lines that may be incomplete statements.
 
     >>> first_lambda("(lambda a, b: a, 'no'),", ("a", "b"))
     'lambda a, b: a'
@@ -49,18 +49,18 @@ def first_lambda(source: str, arguments: tuple[str, ...]) -> str:
         except SyntaxError:
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.Lambda) and names(node.args) == arguments:
+            if isinstance(node, ast.Lambda) and argument_names(node.args) == arguments:
                 return ast.unparse(node)
     return "a function"
 
 
-def names(arguments: ast.arguments) -> tuple[str, ...]:
-    """The positional arguments of a function."""
-    return tuple(each.arg for each in arguments.args)
+def argument_names(arguments: ast.arguments) -> tuple[str, ...]:
+    """The names of the positional arguments of a function."""
+    return tuple(argument.arg for argument in arguments.args)
 
 
 def message(exercise: Exercise, answer: Any) -> str:
-    """What the check says of a wrong answer, in one line for a table in Markdown."""
+    """The check's message for a wrong answer, in one line for a Markdown table."""
     outcome = exercise.check(answer)
     text = re.sub(r"\s+", " ", outcome.message).replace("|", "\\|")
     return f"*{outcome.status}*: {text}"
