@@ -16,7 +16,7 @@ import pytest
 from transformers import pipeline
 
 from ftlearn import data
-from ftlearn.cli import app, elsewhere, main
+from ftlearn.cli import app, main
 from ftlearn.cli.remedies import options_of
 from ftlearn.course import exercises
 from tools.notebooks import ROOT
@@ -49,7 +49,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 def flags(command: str) -> set[str]:
     """The options of a command of ``ftlearn``, as one types them."""
-    program = elsewhere.program(command) if command in elsewhere.COMMANDS else app
+    program = app
     return {option.flag for option in options_of(program, command).values()} | {"--help"}
 
 
