@@ -49,8 +49,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 def flags(command: str) -> set[str]:
     """The options of a command of ``ftlearn``, as one types them."""
-    program = app
-    return {option.flag for option in options_of(program, command).values()} | {"--help"}
+    return {option.flag for option in options_of(app, command).values()} | {"--help"}
 
 
 def entries(tree: str) -> dict[str, str]:

@@ -105,7 +105,7 @@ def estimate(
     """Memory and arithmetic of training a model on batches of ``batch_size`` × ``tokens``.
 
     ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient and
-    no optimiser state, nor have ``left_out`` others (see ``tables``). What autograd saves, what
+    no optimiser state, nor have ``left_out`` others (see ``fast.sparse_embeddings``). What autograd saves, what
     passes through and the operations are counted in a dry run on tensors without memory.
     """
     total, moving = architecture.count_parameters(model)
