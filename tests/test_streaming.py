@@ -107,7 +107,7 @@ def test_pairs_come_from_two_columns(pairs, tmp_path):
     agree(results(target), predict(model, both, task, tokenizer), PAIRS.labels)
 
 
-def test_a_refused_row_keeps_its_place(classes, tmp_path):
+def test_a_rejected_row_keeps_its_place(classes, tmp_path):
     source, target = tmp_path / "x.csv", tmp_path / "out.jsonl"
     source.write_text("text,n\nball,1\n,2\nrun,3,4\ncode,5\n")
     assert predict_file(*classes, source, target) == Counts(4, 2)
@@ -118,8 +118,8 @@ def test_a_refused_row_keeps_its_place(classes, tmp_path):
     ]
     model, task, tokenizer = classes
     agree([found[0], found[3]], predict(model, ["ball", "code"], task, tokenizer))
-    refused = [Rejected(1, "x"), Rejected(2, "y")]
-    assert [r["error"] for r in predict_rows(*classes, refused)] == ["x", "y"]
+    rejected = [Rejected(1, "x"), Rejected(2, "y")]
+    assert [result["error"] for result in predict_rows(*classes, rejected)] == ["x", "y"]
     assert list(predict_rows(*classes, [])) == []
 
 

@@ -36,10 +36,10 @@ ESCAPED = {code: f"\\u{code:04x}" for code in UNSHOWN if code >= 0x7F}
 
 
 class Counts(NamedTuple):
-    """How many rows the source had, which is the number of results, and how many were refused."""
+    """How many rows the source had, one result each, and how many of them were rejected."""
 
     rows: int
-    refused: int
+    rejected: int
 
 
 def predict_file(
@@ -97,7 +97,7 @@ def predict_rows(
     """Yield one result for each row of `data.streams.stream`, in order.
 
     A result is {"label": name, "probabilities": {name: number}} for a classification and
-    {"value": number} otherwise, numbers rounded to 6 digits. A refused row gives {"line": number,
+    {"value": number} otherwise, numbers rounded to 6 digits. A rejected row gives {"line": number,
     "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut.
     Raises ValueError where the model's outputs are not finite.
     """
@@ -205,8 +205,8 @@ def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> C
     ]
     file.write("\n".join(lines) + "\n")
     file.flush()
-    refused = sum("error" in result for result in results)
-    return Counts(counts.rows + len(results), counts.refused + refused)
+    rejected = sum("error" in result for result in results)
+    return Counts(counts.rows + len(results), counts.rejected + rejected)
 
 
 def _bar(progress: bool, unit: str, total: int | None = None) -> tqdm:

@@ -132,6 +132,6 @@ def predict(
     written = Format(stream.format, **vars(reading))
     files, how = (stream.input, stream.output), {"overwrite": stream.overwrite}
     counts = streaming.predict_file(model, task, tokenizer, *files, file_format=written, **how)
-    answered = f"{counts.rows - counts.refused} of {counts.rows} rows answered"
-    refused = "; the others have their error in their place" if counts.refused else ""
-    say(answered + refused, err=True)
+    answered = f"{counts.rows - counts.rejected} of {counts.rows} rows answered"
+    rejected = "; the others have their error in their place" if counts.rejected else ""
+    say(answered + rejected, err=True)
