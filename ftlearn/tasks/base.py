@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 
 from ftlearn.compatibility.window import cut
 from ftlearn.data.batching import Batches, Encoded
@@ -151,12 +151,3 @@ def check_texts(texts: Sequence[Any], column: str) -> list[str]:
                 "drop the row or fill it in"
             )
     return texts
-
-
-def training_part(data: Dataset | DatasetDict) -> Dataset:
-    """The rows that define a task: the part named train, or the data set itself."""
-    if isinstance(data, DatasetDict):
-        if "train" not in data:
-            raise KeyError(f"the data has no part 'train'; it has: {', '.join(data)}")
-        return data["train"]
-    return data

@@ -13,8 +13,9 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from ftlearn import losses, metrics
 from ftlearn.compatibility.labels import unknown_labels
 from ftlearn.data.labels import natural_order
+from ftlearn.data.parts import training_part
 from ftlearn.losses import LossSum
-from ftlearn.tasks.base import Task, require_columns, training_part
+from ftlearn.tasks.base import Task, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)

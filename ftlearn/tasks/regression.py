@@ -11,8 +11,9 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn import losses, metrics
+from ftlearn.data.parts import training_part
 from ftlearn.losses import LossSum
-from ftlearn.tasks.base import Task, require_columns, training_part
+from ftlearn.tasks.base import Task, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,12 @@ from transformers import PreTrainedModel
 from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
+from ftlearn.data.parts import training_part
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows
 from ftlearn.models.architecture import PooledClassifier
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.progress import bar
-from ftlearn.tasks.base import training_part
 from ftlearn.training import interrupts, resources
 from ftlearn.training.checkpoints import Store
 from ftlearn.training.history import History, Step
