@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,11 @@ def test_texts_that_were_cut_are_counted_once(classes):
     assert [str(warning.message) for warning in caught] == [
         "10 of 20 texts are longer than the window of 16 tokens and were cut at the end"
     ]
+    model, task, tokenizer = classes
+    silent = replace(task, truncation="silent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TruncationWarning)
+        list(predict_rows(model, silent, tokenizer, records(texts), window=4))
 
 
 def test_a_broken_run_leaves_what_it_has_and_says_where(classes, tmp_path, monkeypatch):

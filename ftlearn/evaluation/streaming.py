@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -98,8 +99,8 @@ def predict_rows(
 
     A result is {"label": name, "probabilities": {name: number}} for a classification and
     {"value": number} otherwise, numbers rounded to 6 digits. A rejected row gives {"line": number,
-    "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut.
-    Raises ValueError where the model's outputs are not finite.
+    "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut,
+    unless the task cuts silently. Raises ValueError where the model's outputs are not finite.
     """
     columns = Columns.of(text or task.text).text
     with _bar(progress, " rows") as bar:
@@ -129,7 +130,7 @@ def _windows(
             next(results) if isinstance(row, Record) else {"line": row.line, "error": row.reason}
             for row in part
         ]
-    if cut:
+    if cut and task.truncation == "warn":
         warnings.warn(
             f"{cut} of {texts} texts are longer than the window of "
             f"{task.window(tokenizer)} tokens and were cut at the end",
@@ -169,11 +170,10 @@ def _predict(
     if not rows:
         return [], 0
     texts = [tuple(row.cells[name] for name in columns) for row in rows]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)
-        encoded = task.encode_texts(
-            texts if len(columns) > 1 else [text for (text,) in texts], tokenizer
-        )
+    silent = replace(task, truncation="silent")  # one warning at the end is for all windows
+    encoded = silent.encode_texts(
+        texts if len(columns) > 1 else [text for (text,) in texts], tokenizer
+    )
     kept = predicting.outputs(model, encoded, task, tokenizer)
     bad = ~np.isfinite(kept).all(axis=-1)
     if bad.any():

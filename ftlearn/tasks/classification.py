@@ -15,7 +15,7 @@ from ftlearn.compatibility.labels import unknown_labels
 from ftlearn.data.labels import natural_order
 from ftlearn.data.parts import training_part
 from ftlearn.losses import LossSum
-from ftlearn.tasks.base import Task, require_columns
+from ftlearn.tasks.base import Task, Truncation, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,14 @@ def classification(
     text: str | tuple[str, str] = "text",
     target: str = "label",
     max_length: int = 128,
+    truncation: Truncation = "warn",
     label_smoothing: float = 0.0,
 ) -> Classification:
     """A classification task with the labels of the data (of its part ``train``).
 
-    Labels that are not a ``ClassLabel`` are put in natural order (2 before 10). Raises KeyError for
-    a missing column and ValueError for a missing label or fewer than two classes.
+    Labels that are not a ``ClassLabel`` are put in natural order (2 before 10). Texts longer than
+    ``max_length`` tokens are cut, with a warning unless ``truncation`` is "silent". Raises KeyError
+    for a missing column and ValueError for a missing label or fewer than two classes.
 
     >>> articles = Dataset.from_dict({"text": ["a", "b"], "label": ["cold", "warm"]})
     >>> classification(articles).labels
@@ -106,6 +108,7 @@ def classification(
         text=text,
         target=target,
         max_length=max_length,
+        truncation=truncation,
         labels=labels,
         label_smoothing=label_smoothing,
     )
