@@ -1,6 +1,7 @@
 """Predictions do not depend on their neighbours, and reports count rightly."""
 
 import io
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from transformers import pipeline
 
 from ftlearn import evaluate, evaluation, models, predict, tasks
+from ftlearn.data.batching import by_length
 from ftlearn.evaluation import Report, predicting
 from ftlearn.tasks import classification, language_modelling
 
@@ -100,7 +102,7 @@ def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
         return file.getvalue()
 
     monkeypatch.setitem(predicting.POSITIONS, "cpu", 200)
-    batches = len(evaluation.by_length(TASK.encode(ROWS, loaded[1]).lengths, 200))
+    batches = len(by_length(TASK.encode(ROWS, loaded[1]).lengths, 200))
     assert f"/{batches} [" in shown(Terminal(), progress=True)
     assert shown(Terminal()) == ""
     assert shown(io.StringIO(), progress=True) == ""
@@ -131,7 +133,9 @@ def test_predict_gives_answers_and_probabilities(loaded, report):
 
 def test_labels_that_are_called_as_a_column_of_predict_keep_their_probabilities(loaded):
     task = tasks.Classification(labels=("text", "prediction", "other"), max_length=16)
-    table = predict(loaded[0], TEXTS[:5], task, loaded[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        table = predict(loaded[0], TEXTS[:5], task, loaded[1])
     assert list(table.columns) == [
         "text",
         "prediction",
@@ -233,7 +237,7 @@ def test_a_saved_model_answers_the_same_in_transformers_pipeline(loaded, tmp_pat
 
 def test_batches_of_prediction_take_every_row_once():
     encoded = TASK.encode_texts(TEXTS, _Words())
-    rows = [row for batch in evaluation.by_length(encoded.lengths, 32) for row in batch]
+    rows = [row for batch in by_length(encoded.lengths, 32) for row in batch]
     assert sorted(rows) == list(range(len(TEXTS)))
 
 

@@ -44,19 +44,21 @@ print(json.dumps(found))
 PREDICT = """
 import io, json, sys
 from pathlib import Path
-from ftlearn import models, runtime, tasks; from ftlearn.evaluation import streaming
+from ftlearn import models, runtime, tasks
+from ftlearn.evaluation import streaming
+from ftlearn.runtime import progress
 
 class Screen(io.StringIO):
     def isatty(self):
         return True
 
-class Bar(streaming.tqdm):
+class Bar(progress.tqdm):
     def close(self):
         if not self.disable:
             ends.append([self.n, self.total])
         super().close()
 
-ends, found, streaming.tqdm = [], [], Bar
+ends, found, progress.tqdm = [], [], Bar
 task = tasks.Classification(labels=("cold", "mild", "warm"), max_length=16)
 model, tokenizer = models.load(sys.argv[1], task, seed=0, device="cpu")
 screen, sys.stderr = sys.stderr, Screen()

@@ -11,7 +11,6 @@ import torch
 from datasets import Dataset
 from scipy.special import softmax
 from torch import nn
-from tqdm import tqdm
 
 from ftlearn import compatibility, runtime
 from ftlearn.data.batching import Batch, Encoded, by_length, collate
@@ -20,6 +19,7 @@ from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.inference import fp32_head, inference_copy
 from ftlearn.runtime import device_of, distributed, sharding
 from ftlearn.runtime.arithmetic import computing
+from ftlearn.runtime.progress import bar
 
 POSITIONS = {"cpu": 3072, "cuda": 16_384}
 """Positions (B × T) of one batch, padding included: what a processor's cache likes was measured,
@@ -82,8 +82,8 @@ def map_batches(
     Rows of like length go together, in batches of at most ``positions`` (B × T), if that is
     given, or of one row; gradients are off, and the model is in evaluation mode.
     With ``shared`` each of the ranks computes some of the batches and all get the whole: only
-    where all ranks ask together, and with the same weights. With ``progress`` a bar is on standard
-    error, where that is a terminal.
+    where all ranks ask together, and with the same weights. With ``progress`` a bar is shown on a
+    terminal and in a notebook.
     """
     was_training, weight = model.training, next(model.parameters())
     model.eval()
@@ -91,9 +91,9 @@ def map_batches(
     batches = by_length(encoded.lengths, most if positions is None else min(most, positions))
     step, done = BF16_STEP if weight.dtype is torch.bfloat16 else 1, {}
     mine = distributed.rank_share(batches) if shared else list(enumerate(batches))
-    shown = {"desc": "evaluating", "unit": "batch", "leave": False}
+    numbered = bar(shown=progress, iterable=mine, desc="evaluating", unit="batch")
     with runtime.retain_freed_memory(), sharding.inference(model):
-        for number, rows in tqdm(mine, **shown, disable=None if progress else True):
+        for number, rows in numbered:
             batch = collate(encoded, rows, tokenizer, step=step).to(weight.device)
             done[number] = compute(batch).cpu().numpy()
     model.train(was_training)
@@ -126,8 +126,8 @@ def predict(
     labels = getattr(task, "labels", ())
     if not labels:
         return table
-    shares = pd.DataFrame(softmax(kept, -1), columns=list(labels))
-    return table.join(shares, rsuffix=" (label)")
+    columns = [f"{label} (label)" if label in table.columns else label for label in labels]
+    return table.join(pd.DataFrame(softmax(kept, -1), columns=columns))
 
 
 def _of_bare_texts(

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from scipy.special import softmax
 from torch import nn
-from tqdm import tqdm
 
 from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data.columns import Columns
@@ -25,6 +24,7 @@ from ftlearn.data.streams import Format, opened
 from ftlearn.evaluation import predicting
 from ftlearn.evaluation.prediction_file import check_target, written
 from ftlearn.markup import UNSHOWN
+from ftlearn.runtime.progress import bar
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
@@ -75,11 +75,11 @@ def predict_file(
     wanted, how = Columns.of(text or task.text), file_format or Format()
     with opened(source, wanted, how) as found, written(target, overwrite) as file:
         windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
-        with _bar(True, found.unit, found.total) as bar:
+        with bar(total=found.total, unit=found.unit, unit_scale=True, leave=True) as progress:
             counts = Counts(0, 0)
             for results in windows:
                 counts = _write(results, file, counts)
-                bar.update(found.done() - bar.n)
+                progress.update(found.done() - progress.n)
         for note in found.notes():
             warnings.warn(f"{source}: {note}", stacklevel=2)
     return counts
@@ -103,10 +103,10 @@ def predict_rows(
     unless the task cuts silently. Raises ValueError where the model's outputs are not finite.
     """
     columns = Columns.of(text or task.text).text
-    with _bar(progress, " rows") as bar:
+    with bar(shown=progress, unit=" rows", unit_scale=True, leave=True) as shown:
         for results in _windows(model, task, tokenizer, rows, columns, window):
             yield from results
-            bar.update(len(results))
+            shown.update(len(results))
 
 
 def _windows(
@@ -207,8 +207,3 @@ def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> C
     file.flush()
     rejected = sum("error" in result for result in results)
     return Counts(counts.rows + len(results), counts.rejected + rejected)
-
-
-def _bar(progress: bool, unit: str, total: int | None = None) -> tqdm:
-    """A bar on standard error; none where that is no terminal, or none is wanted."""
-    return tqdm(total=total, unit=unit, unit_scale=True, disable=None if progress else True)
