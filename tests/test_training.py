@@ -99,6 +99,24 @@ def test_token_losses_are_divided_by_tokens_not_by_pieces(tiny_checkpoints):
     assert abs(total - sum(loss.mean.item() for loss in alone) / 8) > 1e-5
 
 
+def test_a_loss_that_sums_over_other_targets_than_are_counted_is_an_error(loaded, task):
+    model, tokenizer = loaded
+    config = TrainConfig(epochs=1, batch_size=6, micro_batches=2)
+    batches = task.batches(ROWS, tokenizer, config)
+    before = weights(model)
+    with pytest.raises(ValueError, match=r"sums over 3 targets where 1 were counted: .*count="):
+        list(steps(model, batches, task.loss, config, count=lambda targets: 1))
+    assert same(weights(model), before)
+
+
+def test_a_batch_without_targets_is_an_error(loaded, task):
+    model, tokenizer = loaded
+    config = TrainConfig(epochs=1, batch_size=6)
+    batches = task.batches(ROWS, tokenizer, config)
+    with pytest.raises(ValueError, match="nothing to learn from: all its targets are ignored"):
+        list(steps(model, batches, task.loss, config, count=lambda targets: 0))
+
+
 def test_steps_count_what_happens(loaded, task):
     model, tokenizer = loaded
     config = TrainConfig(epochs=2, batch_size=6, warmup_ratio=0.5, learning_rate=1e-3)

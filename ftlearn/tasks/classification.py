@@ -82,9 +82,8 @@ def classification(
 ) -> Classification:
     """A classification task with the labels of the data (of its part ``train``).
 
-    Labels that are not a ``ClassLabel`` are put in natural order (2 before 10). Texts longer than
-    ``max_length`` tokens are cut, with a warning unless ``truncation`` is "silent". Raises KeyError
-    for a missing column and ValueError for a missing label or fewer than two classes.
+    Labels that are no ``ClassLabel`` are put in natural order (2 before 10); ``truncation`` as in
+    ``Task``. Raises KeyError for a missing column, ValueError for a missing label or one class.
 
     >>> articles = Dataset.from_dict({"text": ["a", "b"], "label": ["cold", "warm"]})
     >>> classification(articles).labels

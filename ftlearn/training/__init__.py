@@ -5,7 +5,17 @@ from __future__ import annotations
 from ftlearn.config import TrainConfig
 from ftlearn.training.fitting import fit, train
 from ftlearn.training.history import History, Step
-from ftlearn.training.loop import Count, DivergedError, Loss, Run, backward, loss_sum, steps
+from ftlearn.training.loop import (
+    Count,
+    DivergedError,
+    Loss,
+    Run,
+    backward,
+    loss_sum,
+    require_count,
+    steps,
+    total_targets,
+)
 from ftlearn.training.out_of_memory import explain_out_of_memory
 
 __all__ = [
@@ -20,6 +30,8 @@ __all__ = [
     "explain_out_of_memory",
     "fit",
     "loss_sum",
+    "require_count",
     "steps",
+    "total_targets",
     "train",
 ]
