@@ -625,8 +625,8 @@ def test_a_run_without_fp16_goes_on_in_fp16_with_a_new_scale(tiny_bert, tmp_path
 
 def test_the_random_numbers_of_the_runs_device_are_kept(tiny_bert, tmp_path, monkeypatch):
     keeper, asked = kept(tiny_bert, tmp_path / "run"), []
-    real = resuming.runtime.random_state
-    monkeypatch.setattr(resuming.runtime, "random_state", lambda on: asked.append(on) or real(CPU))
+    real = resuming.runtime.rng_state
+    monkeypatch.setattr(resuming.runtime, "rng_state", lambda on: asked.append(on) or real(CPU))
     keeper.run.device = torch.device("cuda:1")
     keeper.store.prepare()
     keeper.write()

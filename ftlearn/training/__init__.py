@@ -1,4 +1,4 @@
-"""The training loop as an iterator that the notebook drives, and ``fit``, which drains it."""
+"""The training loop as an iterator that a notebook drives, and ``fit``, which runs it to the end."""
 
 from __future__ import annotations
 
