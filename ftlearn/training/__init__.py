@@ -1,4 +1,4 @@
-"""The training loop as an iterator that a notebook drives, and ``fit``, which runs it to the end."""
+"""The training loop as an iterator that a notebook drives, and ``fit``, which runs all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Out of memory: say what to do about it, or go on with smaller micro-batches."""
+"""Out of memory: say what to do about it, or continue with smaller micro-batches."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def explain_out_of_memory(batch: Batch) -> Iterator[None]:
 
 
 class FitInMemory:
-    """Calls a function of micro-batches, and again with smaller ones while memory does not suffice.
+    """Calls a function of micro-batches, and again with smaller ones as long as they do not fit.
 
-    ``split`` halves micro-batches, and ``undo`` clears what a failed call has left. ``halvings``
-    counts how often batches are halved from now on, since what did not fit once will not fit later.
+    ``split`` halves micro-batches, and ``undo`` clears what a failed call has left. ``halvings`` is
+    how often every batch is halved from then on, since what did not fit once will not fit later.
     Random numbers are drawn again, so that dropout is as if nothing had failed.
     """
 
@@ -53,7 +53,7 @@ class FitInMemory:
     def __call__(
         self, function: Callable[[MicroBatches], float], micro_batches: MicroBatches
     ) -> float:
-        """The function's result; MemoryError where single rows do not fit, or on several ranks."""
+        """Its result; MemoryError where not even single rows fit, or where there are several ranks."""
         for _ in range(self.halvings):
             micro_batches = self.split(micro_batches)
         while True:
