@@ -53,7 +53,7 @@ class FitInMemory:
     def __call__(
         self, function: Callable[[MicroBatches], float], micro_batches: MicroBatches
     ) -> float:
-        """Its result; MemoryError where not even single rows fit, or where there are several ranks."""
+        """The function's result; MemoryError where single rows do not fit, or on several ranks."""
         for _ in range(self.halvings):
             micro_batches = self.split(micro_batches)
         while True:

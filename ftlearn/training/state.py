@@ -40,7 +40,7 @@ def load_progress(run: Run, progress: dict[str, Any]) -> None:
 
 
 def optimizer_state(run: Run) -> OptimizerState:
-    """The optimiser's tensors by name, for whole tables also where a run trains some of their rows."""
+    """The optimiser's tensors by name; for whole tables, also where a run trains some rows."""
     names = {parameter: name for name, parameter in run.parameters.items()}
     return {
         f"{names[parameter]}/{key}": _scatter(run, names[parameter], value)
