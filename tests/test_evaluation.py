@@ -80,15 +80,16 @@ def test_a_language_model_is_asked_in_batches_whose_logits_fit(tiny_checkpoints,
     task = language_modelling(max_length=32)
     model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
     encoded, sizes = task.encode(ROWS, tokenizer), []
-    model.register_forward_hook(lambda *given: sizes.append(given[-1].logits.numel()))
-    whole, at_once = evaluation.outputs(model, encoded, task, tokenizer), max(sizes)
+    model.register_forward_hook(lambda *arguments: sizes.append(arguments[-1].logits.numel()))
+    unlimited = evaluation.outputs(model, encoded, task, tokenizer)
+    largest = max(sizes)
     monkeypatch.setattr(predicting, "LOGITS", 40 * model.config.vocab_size)
     sizes.clear()
     outputs = evaluation.outputs(model, encoded, task, tokenizer)
-    assert max(sizes) <= predicting.LOGITS < at_once
-    np.testing.assert_allclose(outputs, whole, rtol=1e-5)
+    assert max(sizes) <= predicting.LOGITS < largest
+    np.testing.assert_allclose(outputs, unlimited, rtol=1e-5)
     monkeypatch.setattr(predicting, "LOGITS", 1)  # not enough for one text
-    assert evaluation.outputs(model, encoded, task, tokenizer).shape == whole.shape
+    assert evaluation.outputs(model, encoded, task, tokenizer).shape == unlimited.shape
 
 
 def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
@@ -189,11 +190,11 @@ def test_a_column_that_is_called_as_one_of_the_report_keeps_its_content(report, 
     data = ROWS.rename_columns(renamed)
     task = classification(data, text=name, target="topic", max_length=16)
     table = Report(task, data, report.outputs, report.targets).errors(70, columns=["topic"])
-    own = report.errors(70)
-    assert list(table[f"{name} (data)"]) == list(own["text"])
-    assert list(table["topic"]) == list(own["label"])
+    expected = report.errors(70)
+    assert list(table[f"{name} (data)"]) == list(expected["text"])
+    assert list(table["topic"]) == list(expected["label"])
     for column in ("label", "prediction", "loss"):
-        assert list(table[column]) == list(own[column])
+        assert list(table[column]) == list(expected[column])
 
 
 def test_confusion_counts_every_row_once(report):
