@@ -62,10 +62,7 @@ def fit(
     the folder cannot be used or holds another run, BusyError while another process trains into
     it, and DivergedError with the best weights so far in the model.
     """
-    parts = {"train": training_part(data)}
-    if isinstance(data, DatasetDict) and "valid" in data:
-        parts["valid"] = data["valid"]
-    compatibility.settle(compatibility.check(parts, task, model, tokenizer))
+    _check_compatibility(model, data, task, tokenizer)
     return train(
         model,
         data,
@@ -106,6 +103,14 @@ def train(
         finally:
             early_stopping.restore_best()
     return history
+
+
+def _check_compatibility(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> None:
+    """Warn of what does not fit together in the parts that a run uses, or raise DataError."""
+    parts = {"train": training_part(data)}
+    if isinstance(data, DatasetDict) and "valid" in data:
+        parts["valid"] = data["valid"]
+    compatibility.settle(compatibility.check(parts, task, model, tokenizer), stacklevel=3)
 
 
 def _run_to_end(
