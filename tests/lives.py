@@ -35,7 +35,6 @@ from waiting import HANG
 
 from ftlearn import cli, models, training
 from ftlearn.compatibility import CompatibilityWarning
-from ftlearn.models import saving
 from ftlearn.runtime.files import sha256
 from ftlearn.tasks import classification
 from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting
@@ -62,7 +61,7 @@ KILLS, TIMED, WRITING, SEED = 40, 10, 10, 5
 """Runs are killed until there are so many deaths, so many of them by time and in a write."""
 STAGES = {
     "training": (training, "train", 14),
-    "model": (saving, "save", 8),
+    "model": (whole_runs, "save", 8),
     "report": (whole_runs, "_write", 8),
 }
 """Parts of ``ftlearn fit``: what does them, and up to which of their writes a kill may come."""
@@ -102,10 +101,10 @@ def at_call(number: int, do: Callable[[], Any]) -> Callable[[], None]:
 
 def digest(model: nn.Module) -> str:
     """A hash of every bit of the weights."""
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        whole.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return whole.hexdigest()
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def outcome(model: nn.Module, history: History, store: Store) -> dict[str, Any]:
@@ -126,8 +125,8 @@ def outcome(model: nn.Module, history: History, store: Store) -> dict[str, Any]:
 class Point:
     """Kills this process in the call of a given number of what writes to the disk."""
 
-    def __init__(self, number: int, how: str, told: int) -> None:
-        self.left, self.how, self.told = number, how, told
+    def __init__(self, number: int, how: str, writer: int) -> None:
+        self.left, self.how, self.writer = number, how, writer
         self._wrap(checkpoints, "save_file", lambda group, path: os.truncate(path, 100))
         self._wrap(Path, "write_text", lambda path, *rest, **more: os.truncate(path, 10))
         self._wrap(Path, "rename", lambda *rest: None)
@@ -148,7 +147,7 @@ class Point:
                 half(*rest, **more)
             elif self.how == "after":
                 real(*rest, **more)
-            os.write(self.told, f"{name} {self.how}".encode())
+            os.write(self.writer, f"{name} {self.how}".encode())
             os.kill(os.getpid(), signal.SIGKILL)
             return None
 
@@ -190,14 +189,14 @@ class Lives:
         before = _unfinished(folder)
         number, how = self.random.randint(1, 60), self.random.choice(["before", "half", "after"])
 
-        def life(told: int) -> None:
+        def life(writer: int) -> None:
             if point:
-                Point(number, how, told)
+                Point(number, how, writer)
             if after is not None:
-                tell_updates(told, after + SPARE)
-            self._train(folder, told)
+                report_updates(writer, after + SPARE)
+            self._train(folder, writer)
 
-        status, heard = forked(life, None if after is None else told_of(after))
+        status, heard = forked(life, None if after is None else wait_for(after))
         if status == 0:
             self.ends.append(json.loads(heard.lstrip(".")))
             self.run += 1
@@ -207,7 +206,7 @@ class Lives:
         else:
             raise SystemExit(f"a life ended with {status}: {heard}")
 
-    def _train(self, folder: Path, told: int) -> None:
+    def _train(self, folder: Path, writer: int) -> None:
         store = Store(folder, seconds=0)
         model, tokenizer = self.model
         with warnings.catch_warnings():
@@ -215,7 +214,7 @@ class Lives:
             warnings.filterwarnings("ignore", message="there is no checkpoint")
             warnings.simplefilter("ignore", CompatibilityWarning)  # the rows are drawn at random
             history = fit(model, PARTS, LABELS, tokenizer, CONFIG, checkpoints=store, resume=True)
-        os.write(told, f"\n{json.dumps(outcome(model, history, store))}".encode())
+        os.write(writer, f"\n{json.dumps(outcome(model, history, store))}".encode())
 
 
 class Commands:
@@ -238,7 +237,7 @@ class Commands:
 
     def end(self, name: str) -> dict[str, Any]:
         """A life that nothing disturbs."""
-        status, heard = forked(lambda told: self._command(name, told), None)
+        status, heard = forked(lambda writer: self._command(name, writer), None)
         if status:
             raise SystemExit(f"{name} ended with {status}: {heard}")
         return json.loads(heard)
@@ -247,10 +246,10 @@ class Commands:
         """A life that is killed: at a point of a stage, or in the middle of its training."""
         if stage == "timed":
             number = self.random.randint(0, 5)
-            arm, kill = partial(tell_updates, last=number + SPARE), told_of(number)
+            arm, kill = partial(report_updates, last=number + SPARE), wait_for(number)
         else:
             arm, kill = self._armed(stage), None
-        status, heard = forked(lambda told: self._command(name, told, arm), kill)
+        status, heard = forked(lambda writer: self._command(name, writer, arm), kill)
         if status != -signal.SIGKILL:
             raise SystemExit(f"{name} was to die in {stage} and ended with {status}: {heard}")
         self.deaths.append({"run": name, "stage": stage, "point": heard})
@@ -260,21 +259,21 @@ class Commands:
         owner, name, most = STAGES[stage]
         number, how = self.random.randint(1, most), self.random.choice(["before", "half", "after"])
 
-        def arm(told: int) -> None:
+        def arm(writer: int) -> None:
             real = getattr(owner, name)
 
             def entered(*rest: Any, **more: Any) -> Any:
-                Point(number, how, told)
+                Point(number, how, writer)
                 real(*rest, **more)
-                os.write(told, b"end of the stage")
+                os.write(writer, b"end of the stage")
                 os.kill(os.getpid(), signal.SIGKILL)
 
             setattr(owner, name, entered)
 
         return arm
 
-    def _command(self, name: str, told: int, arm: Callable = int) -> None:
-        arm(told)
+    def _command(self, name: str, writer: int, arm: Callable = int) -> None:
+        arm(writer)
         columns = ["--text", "text", "--label", "label", "--max-length", "16", "--device", "cpu"]
         how = ["--epochs", "3", "--batch-size", "8", "--learning-rate", "0.01", "--resume"]
         where = ["--checkpoint", str(self.root / "bert"), "--out", str(self.root / name)]
@@ -282,7 +281,7 @@ class Commands:
             status = cli.main(["fit", str(self.root / "rows.csv"), *columns, *how, *where])
         if status:
             raise SystemExit(status)
-        os.write(told, json.dumps(left_by(self.root / name)).encode())
+        os.write(writer, json.dumps(left_by(self.root / name)).encode())
 
 
 def left_by(run: Path) -> dict[str, Any]:
@@ -305,7 +304,7 @@ def left_by(run: Path) -> dict[str, Any]:
     }
 
 
-def tell_updates(told: int, last: int) -> None:
+def report_updates(writer: int, last: int) -> None:
     """From now on, tell of each update before it is made, and make none after the last.
 
     So whoever is to be killed is still there, however late the other process hears of it.
@@ -313,40 +312,40 @@ def tell_updates(told: int, last: int) -> None:
     numbers = itertools.count(1)
 
     def before_update(*_: Any) -> None:
-        os.write(told, b".")
+        os.write(writer, b".")
         if next(numbers) > last:
             time.sleep(HANG)
 
     register_optimizer_step_pre_hook(before_update)
 
 
-def told_of(updates: int) -> Callable[[int], None]:
+def wait_for(updates: int) -> Callable[[int], None]:
     """A function that returns when it has heard of so many updates, or of the end."""
 
-    def heard(hears: int) -> None:
+    def heard(reader: int) -> None:
         for _ in range(updates):
-            if os.read(hears, 1) != b".":
+            if os.read(reader, 1) != b".":
                 break
 
     return heard
 
 
 def forked(do: Callable[[int], None], kill: Callable[[int], None] | None) -> tuple[int, str]:
-    """Do something in a fork, killed when ``kill`` returns: how it ended, and what it told.
+    """Do something in a fork, killed when ``kill`` returns: how it ended, and what it wrote.
 
-    ``do`` gets the handle to tell something by, and ``kill`` the one to hear it.
+    ``do`` gets the writing end of a pipe, and ``kill`` the reading end.
     """
-    hears, told = os.pipe()
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(hears)
-        _until_the_end(lambda: do(told))
-    os.close(told)
+        os.close(reader)
+        _until_the_end(lambda: do(writer))
+    os.close(writer)
     if kill:
-        kill(hears)
+        kill(reader)
         os.kill(child, signal.SIGKILL)
-    with os.fdopen(hears) as told_by_child:
-        heard = told_by_child.read()
+    with os.fdopen(reader) as pipe:
+        heard = pipe.read()
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), heard
 
 

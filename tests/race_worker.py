@@ -138,7 +138,7 @@ def main(root: Path) -> dict[str, Any]:
     (root / "rows.csv").write_text("text,label\n" + "".join(rows))
     gates, again = [Gate(), Gate()], command(root, "held", "--resume")
     begun = stopping_at(gates[0], whole_runs.training, "train", command(root, "held"))
-    trained = stopping_at(gates[1], fitting, "_drain", training(root))
+    trained = stopping_at(gates[1], fitting, "_run_to_end", training(root))
     return {
         "at once": at_once(root),
         "held": held(root, "held", begun, again, gates[0]),

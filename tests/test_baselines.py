@@ -1,7 +1,5 @@
 """Baselines are what they say, and the corpus is worth fine-tuning for."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -21,7 +19,7 @@ def articles():
 
 @pytest.fixture(scope="module")
 def task(articles):
-    return classification(articles, max_length=64)
+    return classification(articles, max_length=64, truncation="silent")
 
 
 def test_majority_is_as_good_as_the_largest_class(articles, task):
@@ -54,7 +52,7 @@ def test_tfidf_is_scikit_learns(articles, task):
     ],
     ids=["chinese", "japanese", "thai"],
 )
-def test_characters_are_counted_where_no_space_parts_words(good: str, bad: str):
+def test_characters_are_counted_where_no_space_divides_words(good: str, bad: str):
     texts = [f"{'物品'[at % 2]}{at}{(good, bad)[at % 2]}{at * 7}" for at in range(40)]
     rows = Dataset.from_dict({"text": texts, "label": ["good", "bad"] * 20})
     vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer="char", ngram_range=(1, 3))
@@ -78,18 +76,16 @@ def test_a_label_absent_from_training_is_never_answered(articles, task):
 def test_features_are_mean_token_vectors(articles, task):
     model, tokenizer = models.load("minilm", task, device="cpu")
     rows = articles["valid"].select(range(40))
-    with warnings.catch_warnings(action="ignore"):
-        found = baselines.embed(model, rows, task, tokenizer)
-    assert found.shape == (40, 384)
+    features = baselines.embed(model, rows, task, tokenizer)
+    assert features.shape == (40, 384)
     model.eval()
     for row in (0, 7, 39):
         ids = tokenizer(rows["text"][row], truncation=True, max_length=64, return_tensors="pt")
         with torch.no_grad():
             hidden = model.base_model(**ids).last_hidden_state[0]
-        np.testing.assert_allclose(found[row], hidden.mean(0).numpy(), atol=1e-5)
+        np.testing.assert_allclose(features[row], hidden.mean(0).numpy(), atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
 def test_with_48_labels_fine_tuning_beats_word_counts_by_8_points(articles, task):
     few = data.subset(articles["train"], per_class=16, seed=0)
     words = baselines.tfidf(few, articles["test"], task).scores["accuracy"]
@@ -100,7 +96,6 @@ def test_with_48_labels_fine_tuning_beats_word_counts_by_8_points(articles, task
     assert tuned >= words + 0.08, (tuned, words)
 
 
-@pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
 def test_with_all_labels_some_posts_of_the_shifted_register_stay_hard(articles, task):
     model, tokenizer = models.load("minilm", task, seed=0)
     train = DatasetDict(train=articles["train"])

@@ -47,9 +47,9 @@ def test_tensors_come_back_to_the_last_bit(store, kind):
     bits = torch.randint(0, 2, (3, 5)) if kind is torch.bool else torch.randn(3, 5) * 100
     group = {"a": bits.to(kind), "b": bits.to(kind).T, "scalar": torch.tensor(3).to(kind)}
     store.write(1, {"model": group, "optimizer": {}}, {})
-    found = store.newest()
-    assert found.tensors("optimizer") == {}
-    for name, tensor in found.tensors("model").items():
+    newest = store.newest()
+    assert newest.tensors("optimizer") == {}
+    for name, tensor in newest.tensors("model").items():
         assert tensor.dtype is kind
         assert torch.equal(tensor, group[name])
 
@@ -57,9 +57,9 @@ def test_tensors_come_back_to_the_last_bit(store, kind):
 def test_no_number_is_changed_not_even_those_that_are_none(store):
     odd = torch.tensor([math.nan, math.inf, -0.0, 1e-45])
     store.write(1, {"model": {"w": odd}}, {"loss": 0.1 + 0.2, "bound": math.inf})
-    found = store.newest()
-    assert found.tensors("model")["w"].view(torch.int32).tolist() == odd.view(torch.int32).tolist()
-    assert found.state == {"loss": 0.1 + 0.2, "bound": math.inf}
+    newest = store.newest()
+    assert newest.tensors("model")["w"].view(torch.int32).tolist() == odd.view(torch.int32).tolist()
+    assert newest.state == {"loss": 0.1 + 0.2, "bound": math.inf}
 
 
 def test_tied_weights_and_views_are_written_whole(store):

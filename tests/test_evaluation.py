@@ -1,6 +1,7 @@
 """Predictions do not depend on their neighbours, and reports count rightly."""
 
 import io
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from transformers import pipeline
 
 from ftlearn import evaluate, evaluation, models, predict, tasks
+from ftlearn.data.batching import by_length
 from ftlearn.evaluation import Report, predicting
 from ftlearn.tasks import classification, language_modelling
 
@@ -78,15 +80,16 @@ def test_a_language_model_is_asked_in_batches_whose_logits_fit(tiny_checkpoints,
     task = language_modelling(max_length=32)
     model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
     encoded, sizes = task.encode(ROWS, tokenizer), []
-    model.register_forward_hook(lambda *given: sizes.append(given[-1].logits.numel()))
-    whole, at_once = evaluation.outputs(model, encoded, task, tokenizer), max(sizes)
+    model.register_forward_hook(lambda *arguments: sizes.append(arguments[-1].logits.numel()))
+    unlimited = evaluation.outputs(model, encoded, task, tokenizer)
+    largest = max(sizes)
     monkeypatch.setattr(predicting, "LOGITS", 40 * model.config.vocab_size)
     sizes.clear()
     outputs = evaluation.outputs(model, encoded, task, tokenizer)
-    assert max(sizes) <= predicting.LOGITS < at_once
-    np.testing.assert_allclose(outputs, whole, rtol=1e-5)
+    assert max(sizes) <= predicting.LOGITS < largest
+    np.testing.assert_allclose(outputs, unlimited, rtol=1e-5)
     monkeypatch.setattr(predicting, "LOGITS", 1)  # not enough for one text
-    assert evaluation.outputs(model, encoded, task, tokenizer).shape == whole.shape
+    assert evaluation.outputs(model, encoded, task, tokenizer).shape == unlimited.shape
 
 
 def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
@@ -100,7 +103,7 @@ def test_progress_counts_batches_on_a_terminal_only(loaded, monkeypatch):
         return file.getvalue()
 
     monkeypatch.setitem(predicting.POSITIONS, "cpu", 200)
-    batches = len(evaluation.by_length(TASK.encode(ROWS, loaded[1]).lengths, 200))
+    batches = len(by_length(TASK.encode(ROWS, loaded[1]).lengths, 200))
     assert f"/{batches} [" in shown(Terminal(), progress=True)
     assert shown(Terminal()) == ""
     assert shown(io.StringIO(), progress=True) == ""
@@ -131,7 +134,9 @@ def test_predict_gives_answers_and_probabilities(loaded, report):
 
 def test_labels_that_are_called_as_a_column_of_predict_keep_their_probabilities(loaded):
     task = tasks.Classification(labels=("text", "prediction", "other"), max_length=16)
-    table = predict(loaded[0], TEXTS[:5], task, loaded[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        table = predict(loaded[0], TEXTS[:5], task, loaded[1])
     assert list(table.columns) == [
         "text",
         "prediction",
@@ -185,11 +190,11 @@ def test_a_column_that_is_called_as_one_of_the_report_keeps_its_content(report, 
     data = ROWS.rename_columns(renamed)
     task = classification(data, text=name, target="topic", max_length=16)
     table = Report(task, data, report.outputs, report.targets).errors(70, columns=["topic"])
-    own = report.errors(70)
-    assert list(table[f"{name} (data)"]) == list(own["text"])
-    assert list(table["topic"]) == list(own["label"])
+    expected = report.errors(70)
+    assert list(table[f"{name} (data)"]) == list(expected["text"])
+    assert list(table["topic"]) == list(expected["label"])
     for column in ("label", "prediction", "loss"):
-        assert list(table[column]) == list(own[column])
+        assert list(table[column]) == list(expected[column])
 
 
 def test_confusion_counts_every_row_once(report):
@@ -233,7 +238,7 @@ def test_a_saved_model_answers_the_same_in_transformers_pipeline(loaded, tmp_pat
 
 def test_batches_of_prediction_take_every_row_once():
     encoded = TASK.encode_texts(TEXTS, _Words())
-    rows = [row for batch in evaluation.by_length(encoded.lengths, 32) for row in batch]
+    rows = [row for batch in by_length(encoded.lengths, 32) for row in batch]
     assert sorted(rows) == list(range(len(TEXTS)))
 
 

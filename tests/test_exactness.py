@@ -112,8 +112,9 @@ def test_the_loss_curve_is_trainers(tiny_bert, tmp_path, optimizer):
 
 def test_the_loss_curve_is_trainers_in_pieces_when_trainer_is_told_the_loss(tiny_bert, tmp_path):
     weights, curve = ours(tiny_bert, "momentum", weight_decay=0.0, micro_batches=2)
-    told = {"compute_loss_func": mean_over_the_batch}
-    theirs, logs = trainers(tiny_bert, tmp_path, "momentum", 2, **told)
+    theirs, logs = trainers(
+        tiny_bert, tmp_path, "momentum", 2, compute_loss_func=mean_over_the_batch
+    )
     np.testing.assert_allclose(curve, logs, atol=1e-5)
     assert_same_weights(weights, theirs, optimizer="momentum")
 
@@ -145,7 +146,7 @@ sizes = st.integers(1, 9).flatmap(lambda size: st.tuples(st.just(size), st.integ
     rows=st.integers(1, 30), size=sizes, ranks=st.integers(1, 8),
     seed=st.integers(0, 2**32), epoch=st.integers(0, 50),
 )  # fmt: skip
-def test_every_row_is_trained_once_an_epoch_whatever_the_ranks(
+def test_every_row_is_trained_once_per_epoch_whatever_the_ranks(
     tiny_bert, rows, size, ranks, seed, epoch
 ):
     tokenizer, (batch_size, micro_batches) = AutoTokenizer.from_pretrained(tiny_bert), size
@@ -156,11 +157,11 @@ def test_every_row_is_trained_once_an_epoch_whatever_the_ranks(
     ]
     batches = plan(data.lengths, batch_size, seed=seed, epoch=epoch)
     largest = -(-batch_size // (ranks * micro_batches))
-    for whole, *update in zip(batches, *shares, strict=True):
+    for batch_rows, *update in zip(batches, *shares, strict=True):
         assert len({len(pieces) for pieces in update}) == 1, "a rank would wait for ever"
         assert 1 <= len(update[0]) <= micro_batches
         dealt = [row for pieces in update for piece in pieces for row in piece.rows]
-        assert sorted(dealt) == sorted(whole)
+        assert sorted(dealt) == sorted(batch_rows)
         for piece in (piece for pieces in update for piece in pieces):
             assert len(piece.rows) <= largest
             assert len(piece.inputs["input_ids"]) == max(1, len(piece.rows))
@@ -171,7 +172,7 @@ def test_every_row_is_trained_once_an_epoch_whatever_the_ranks(
     rows=st.integers(1, 30), size=st.integers(1, 9), ranks=st.integers(1, 4),
     skip=st.integers(0, 40),
 )  # fmt: skip
-def test_a_resumed_epoch_goes_on_where_it_was(tiny_bert, rows, size, ranks, skip):
+def test_a_resumed_epoch_continues_where_it_was(tiny_bert, rows, size, ranks, skip):
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     batches = Batches(encoded(rows), tokenizer, size, rank=ranks - 1, ranks=ranks)
 
@@ -213,7 +214,7 @@ def test_a_saved_model_answers_the_same_elsewhere(tiny_checkpoints, tmp_path, sh
     answers = pipeline("text-classification", folder, device="cpu", truncation=True, top_k=None)(
         TEXTS, batch_size=8
     )
-    theirs = [{each["label"]: each["score"] for each in answer} for answer in answers]
+    theirs = [{score["label"]: score["score"] for score in answer} for answer in answers]
     probabilities = torch.tensor(report.outputs).softmax(-1).numpy()
-    found = [[scores[label] for label in TASK.labels] for scores in theirs]
-    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+    shown = [[scores[label] for label in TASK.labels] for scores in theirs]
+    np.testing.assert_allclose(shown, probabilities, atol=1e-5)

@@ -40,15 +40,15 @@ def test_the_slope_of_the_penalised_loss_is_zero(tiny_bert, pooling, classes):
     task = classification(data)
     model, tokenizer = models.load(tiny_bert, task, pooling=pooling, device="cpu")
     before = evaluate(model, data, task, tokenizer).scores["log_loss"]
-    body = {name: each.clone() for name, each in model.state_dict().items()}
+    body = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     linear_probe.initialize_head(model, data, task, tokenizer, penalty=0.9)
     layer = last_linear(model)
     features = linear_probe.head_inputs(model, layer, task.encode(data, tokenizer), tokenizer)
-    found = slope(layer, torch.tensor(features).double(), torch.tensor(task.targets(data)), 0.9)
-    assert found.abs().max() < 2e-3
+    gradient = slope(layer, torch.tensor(features).double(), torch.tensor(task.targets(data)), 0.9)
+    assert gradient.abs().max() < 2e-3
     assert evaluate(model, data, task, tokenizer).scores["log_loss"] < before
     changed = {
-        name for name, each in model.state_dict().items() if not torch.equal(each, body[name])
+        name for name, tensor in model.state_dict().items() if not torch.equal(tensor, body[name])
     }
     assert changed == {"classifier.weight", "classifier.bias"}
 
@@ -57,10 +57,10 @@ def test_features_in_half_precision_are_those_of_the_exact_pass(tiny_bert, monke
     data = rows([f"class {row % 3}" for row in range(9)])
     task = classification(data)
     model, tokenizer = models.load(tiny_bert, task, pooling="first", device="cpu")
-    given = model, last_linear(model), task.encode(data, tokenizer), tokenizer
-    exact = linear_probe.head_inputs(*given)
+    layer, encoded = last_linear(model), task.encode(data, tokenizer)
+    exact = linear_probe.head_inputs(model, layer, encoded, tokenizer)
     monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
-    rough = linear_probe.head_inputs(*given)
+    rough = linear_probe.head_inputs(model, layer, encoded, tokenizer)
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, atol=0.06)
     assert not last_linear(model)._forward_pre_hooks

@@ -33,38 +33,40 @@ train = data.load("topics")["train"].select(range(4 * 16))
 task = tasks.classification(train, max_length=max_length)
 model, tokenizer = models.load("minilm", task, device="cpu")
 history = fit(model, train, task, tokenizer, TrainConfig(epochs=1))
-found = {
+result = {
     "updates": len(history.steps),
     "arithmetic": str(history.arithmetic),
     "grown": runtime.memory_peak() - imported,
 }
-print(json.dumps(found))
+print(json.dumps(result))
 """
 
 PREDICT = """
 import io, json, sys
 from pathlib import Path
-from ftlearn import models, runtime, tasks; from ftlearn.evaluation import streaming
+from ftlearn import models, runtime, tasks
+from ftlearn.evaluation import streaming
+from ftlearn.runtime import progress
 
 class Screen(io.StringIO):
     def isatty(self):
         return True
 
-class Bar(streaming.tqdm):
+class Bar(progress.tqdm):
     def close(self):
         if not self.disable:
             ends.append([self.n, self.total])
         super().close()
 
-ends, found, streaming.tqdm = [], [], Bar
+ends, results, progress.tqdm = [], [], Bar
 task = tasks.Classification(labels=("cold", "mild", "warm"), max_length=16)
 model, tokenizer = models.load(sys.argv[1], task, seed=0, device="cpu")
 screen, sys.stderr = sys.stderr, Screen()
 for source in map(Path, sys.argv[2:]):
     counts = streaming.predict_file(model, task, tokenizer, source, source.with_suffix(".jsonl"))
-    found.append({"rows": counts.rows, "bar": ends.pop(), "peak": runtime.memory_peak()})
+    results.append({"rows": counts.rows, "bar": ends.pop(), "peak": runtime.memory_peak()})
 sys.stderr = screen
-print(json.dumps(found))
+print(json.dumps(results))
 """
 
 
@@ -93,10 +95,10 @@ def bf16_is_hopeless() -> bool:
 def test_a_minilm_is_fine_tuned_in_less_than_700_megabytes_beside_its_libraries(precision: str):
     if precision == "bf16" and bf16_is_hopeless():
         pytest.skip("this processor has no instructions for bf16")
-    found = fresh(TUNE, precision, 64)
-    assert found["updates"] == 4
-    assert found["arithmetic"].startswith(precision)
-    assert 250 * MB < found["grown"] < 700 * MB
+    result = fresh(TUNE, precision, 64)
+    assert result["updates"] == 4
+    assert result["arithmetic"].startswith(precision)
+    assert 250 * MB < result["grown"] < 700 * MB
 
 
 def short_texts(path: Path, rows: int) -> Path:

@@ -30,16 +30,16 @@ def small(bert, rows: int, *, dropout: float = 0.0, error=torch.OutOfMemoryError
     The first pieces pass whatever their size.
     """
     model, tokenizer = lives.load(bert, dropout=dropout)
-    forward, given = model.forward, []
+    forward, sizes = model.forward, []
 
     def limited(*, input_ids, **inputs):
-        given.append(len(input_ids))
-        if len(input_ids) > rows and len(given) > first:
+        sizes.append(len(input_ids))
+        if len(input_ids) > rows and len(sizes) > first:
             raise error("CUDA out of memory")
         return forward(input_ids=input_ids, **inputs)
 
     model.forward = limited
-    return model, tokenizer, given
+    return model, tokenizer, sizes
 
 
 def run(model, tokenizer, config=CONFIG, data=PARTS["train"]):
@@ -47,7 +47,7 @@ def run(model, tokenizer, config=CONFIG, data=PARTS["train"]):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         done = list(steps(model, LABELS.batches(data, tokenizer, config), LABELS.loss, config))
-    return done, model.state_dict(), [str(each.message) for each in caught]
+    return done, model.state_dict(), [str(warning.message) for warning in caught]
 
 
 def plain(step):
@@ -59,10 +59,10 @@ def assert_alike(first, second):
 
 
 def test_a_batch_is_halved_until_it_fits_and_later_ones_are_cut_from_the_start(tiny_bert):
-    model, tokenizer, given = small(tiny_bert, 4)
-    done, _, told = run(model, tokenizer)
-    assert given == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
-    assert [text.split("are now cut into ")[1].split(";")[0] for text in told] == [
+    model, tokenizer, sizes = small(tiny_bert, 4)
+    done, _, messages = run(model, tokenizer)
+    assert sizes == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
+    assert [text.split("are now cut into ")[1].split(";")[0] for text in messages] == [
         "2 micro-batches", "4 micro-batches",
     ]  # fmt: skip
     assert [step.examples for step in done] == [16, 32]
@@ -70,8 +70,8 @@ def test_a_batch_is_halved_until_it_fits_and_later_ones_are_cut_from_the_start(t
 
 def test_the_result_is_that_of_the_whole_batch_and_of_accumulate_to_the_bit(tiny_bert):
     _, limited, _ = run(*small(tiny_bert, 4)[:2])
-    done, whole, told = run(*lives.load(tiny_bert, dropout=0.0))
-    assert told == []
+    done, whole, messages = run(*lives.load(tiny_bert, dropout=0.0))
+    assert messages == []
     assert_alike(limited, whole)
     cut, pieces, _ = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, micro_batches=4))
     assert all(torch.equal(limited[name], pieces[name]) for name in pieces)
@@ -81,9 +81,9 @@ def test_the_result_is_that_of_the_whole_batch_and_of_accumulate_to_the_bit(tiny
 
 
 def test_a_last_batch_that_is_smaller_is_cut_as_well(tiny_bert):
-    model, tokenizer, given = small(tiny_bert, 4)
+    model, tokenizer, sizes = small(tiny_bert, 4)
     _, limited, _ = run(model, tokenizer, replace(CONFIG, epochs=1), lives.ROWS)
-    assert given == [6, 3, 3, 8, 4, 4, 4, 4]
+    assert sizes == [6, 3, 3, 8, 4, 4, 4, 4]
     whole = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, epochs=1), lives.ROWS)[1]
     assert_alike(limited, whole)
 
@@ -91,9 +91,9 @@ def test_a_last_batch_that_is_smaller_is_cut_as_well(tiny_bert):
 def test_gradients_of_pieces_that_did_fit_are_not_counted_twice(tiny_bert):
     """Cut in two, the first half passes and the second does not."""
     config = replace(CONFIG, micro_batches=2)
-    model, tokenizer, given = small(tiny_bert, 4, first=1)
+    model, tokenizer, sizes = small(tiny_bert, 4, first=1)
     _, limited, _ = run(model, tokenizer, config)
-    assert given[:6] == [8, 8, 4, 4, 4, 4]
+    assert sizes[:6] == [8, 8, 4, 4, 4, 4]
     pieces = run(*lives.load(tiny_bert, dropout=0.0), replace(CONFIG, micro_batches=4))[1]
     assert all(torch.equal(limited[name], pieces[name]) for name in pieces)
 
@@ -101,35 +101,35 @@ def test_gradients_of_pieces_that_did_fit_are_not_counted_twice(tiny_bert):
 @pytest.mark.parametrize("first", [0, 1])
 def test_dropout_draws_the_same_numbers_as_if_cut_from_the_start(tiny_bert, first):
     model, tokenizer, _ = small(tiny_bert, 4, dropout=0.3, first=first)
-    done, limited, told = run(model, tokenizer, replace(CONFIG, micro_batches=2))
-    assert told
+    done, limited, messages = run(model, tokenizer, replace(CONFIG, micro_batches=2))
+    assert messages
     other, pieces, _ = run(*lives.load(tiny_bert, dropout=0.3), replace(CONFIG, micro_batches=4))
     assert all(torch.equal(limited[name], pieces[name]) for name in pieces)
     assert [plain(step) for step in done] == [plain(step) for step in other]
 
 
 def test_when_not_even_one_row_fits_the_remedy_is_named_and_no_weight_is_moved(tiny_bert):
-    model, tokenizer, given = small(tiny_bert, 0, first=1)
+    model, tokenizer, sizes = small(tiny_bert, 0, first=1)
     before = lives.digest(model)
     run = steps(model, LABELS.batches(PARTS["train"], tokenizer, CONFIG), LABELS.loss, CONFIG)
     next(run)
     after = lives.digest(model)
     assert after != before
-    with pytest.warns(UserWarning, match="cut into"), pytest.raises(MemoryError) as told:
+    with pytest.warns(UserWarning, match="cut into"), pytest.raises(MemoryError) as caught:
         list(run)
-    assert "a micro-batch of 1 rows" in str(told.value)
-    assert "max_length" in str(told.value)
-    assert isinstance(told.value.__cause__, torch.OutOfMemoryError)
-    assert given == [16, 16, 8, 4, 2, 1]
+    assert "a micro-batch of 1 rows" in str(caught.value)
+    assert "max_length" in str(caught.value)
+    assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)
+    assert sizes == [16, 16, 8, 4, 2, 1]
     assert lives.digest(model) == after
 
 
 def test_no_half_summed_gradients_are_left_when_nothing_fits(tiny_bert):
     config = replace(CONFIG, micro_batches=16)
-    model, tokenizer, given = small(tiny_bert, 0, first=3)
+    model, tokenizer, sizes = small(tiny_bert, 0, first=3)
     with pytest.raises(MemoryError):
         list(steps(model, LABELS.batches(PARTS["train"], tokenizer, config), LABELS.loss, config))
-    assert given == [1, 1, 1, 1]
+    assert sizes == [1, 1, 1, 1]
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -145,25 +145,25 @@ def test_a_real_refusal_of_the_cpu_is_understood(tiny_bert):
         return forward(input_ids=input_ids, **inputs)
 
     model.forward = greedy
-    _, limited, told = run(model, tokenizer)
-    assert len(told) == 1
+    _, limited, messages = run(model, tokenizer)
+    assert len(messages) == 1
     assert_alike(limited, run(*lives.load(tiny_bert, dropout=0.0))[1])
 
 
 def test_other_errors_are_not_tried_again(tiny_bert):
-    model, tokenizer, given = small(tiny_bert, 4, error=ValueError)
+    model, tokenizer, sizes = small(tiny_bert, 4, error=ValueError)
     with pytest.raises(ValueError, match="out of memory"):
         run(model, tokenizer)
-    assert given == [16]
+    assert sizes == [16]
 
 
 def test_a_resumed_run_remembers_how_small_pieces_must_be(tiny_bert, tmp_path):
     def train(folder, rows=4, **more):
-        model, tokenizer, given = small(tiny_bert, rows, dropout=0.2)
+        model, tokenizer, sizes = small(tiny_bert, rows, dropout=0.2)
         store = Store(folder, seconds=0)
         history = fit(model, PARTS["train"], lives.hooked(**more), tokenizer, CONFIG,
                       checkpoints=store, resume=folder.exists())  # fmt: skip
-        return lives.outcome(model, history, store), given
+        return lives.outcome(model, history, store), sizes
 
     def tear():
         raise InterruptedError
@@ -175,6 +175,6 @@ def test_a_resumed_run_remembers_how_small_pieces_must_be(tiny_bert, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", CompatibilityWarning)
-        resumed, given = train(tmp_path / "run", rows=16)
-    assert given == [4, 4, 4, 4]
+        resumed, sizes = train(tmp_path / "run", rows=16)
+    assert sizes == [4, 4, 4, 4]
     assert resumed == whole

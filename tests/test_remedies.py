@@ -182,7 +182,7 @@ def test_each_exception_to_that_rule_is_needed():
 def test_the_remedies_for_memory_can_be_typed():
     needed = resources.Estimate(10, 10, 10, 10**9, 10, 0)
     for free, remedy in (
-        (10**8, "cut the batch into 11 pieces with --micro-batches 11"),
+        (10**8, "cut the batch into 11 micro-batches with --micro-batches 11"),
         (5, "--max"),
     ):
         with pytest.raises(resources.TooLargeError) as error:

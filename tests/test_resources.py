@@ -63,60 +63,60 @@ def small_bert(**changes: object) -> BertForSequenceClassification:
 # closed forms
 
 
-def test_linear_layers_cost_two_operations_a_weight_and_token_each_way():
-    found = resources.estimate(LinearModel(), batch_size=3, tokens=4, precision="fp32")
+def test_linear_layers_cost_two_operations_per_weight_and_token_each_way():
+    estimate = resources.estimate(LinearModel(), batch_size=3, tokens=4, precision="fp32")
     forward = 2 * (8 * 5 + 5 * 7) * 12
-    assert found.flops == 3 * forward  # backward: once for the weights, once for the inputs
+    assert estimate.flops == 3 * forward  # backward: once for the weights, once for the inputs
 
 
 def test_frozen_layers_cost_their_forward_pass_only():
     model = architecture.freeze(LinearModel(), "embed", "first")
-    found = resources.estimate(model, batch_size=3, tokens=4, precision="fp32")
-    assert found.flops == 2 * (8 * 5) * 12 + 2 * 2 * (5 * 7) * 12
+    estimate = resources.estimate(model, batch_size=3, tokens=4, precision="fp32")
+    assert estimate.flops == 2 * (8 * 5) * 12 + 2 * 2 * (5 * 7) * 12
 
 
 def test_linear_layers_save_their_inputs_and_the_softmax_its_outputs():
-    found = resources.estimate(LinearModel(), batch_size=3, tokens=4, precision="fp32")
+    estimate = resources.estimate(LinearModel(), batch_size=3, tokens=4, precision="fp32")
     ids, first, second, softmax = 8 * 12, 4 * 8 * 12, 4 * 5 * 12, 4 * 7 * 12
-    assert found.activations == ids + first + second + softmax
+    assert estimate.activations == ids + first + second + softmax
 
 
 def test_bert_costs_its_matrices_and_its_attention():
     layers, width, inner, rows, tokens = 2, 32, 64, 3, 16
     model = small_bert(attn_implementation="sdpa", num_labels=3)
-    found = resources.estimate(model, batch_size=rows, tokens=tokens, precision="fp32")
+    estimate = resources.estimate(model, batch_size=rows, tokens=tokens, precision="fp32")
     # In the last layer all tokens give keys and values, and the rest is for the first one alone.
-    below, kept, first = layers - 1, 2 * width**2, 2 * width**2 + 2 * width * inner
-    matrices = ((below * (kept + first) + kept) * tokens + first) * rows
+    below, keys_values, first = layers - 1, 2 * width**2, 2 * width**2 + 2 * width * inner
+    matrices = ((below * (keys_values + first) + keys_values) * tokens + first) * rows
     head = (width**2 + 3 * width) * rows
     attention = (below * tokens**2 + tokens) * width * rows
     # attention is two products forward; backward five, one of them made a second time
-    assert found.flops == 3 * 2 * (matrices + head) + (4 + 10) * attention
+    assert estimate.flops == 3 * 2 * (matrices + head) + (4 + 10) * attention
 
 
 @pytest.mark.parametrize(("optimizer", "copies"), [("sgd", 0), ("momentum", 1), ("adamw", 2)])
-def test_weights_gradients_and_moments_take_four_bytes_a_number(optimizer: str, copies: int):
+def test_weights_gradients_and_moments_take_four_bytes_per_number(optimizer: str, copies: int):
     model = small_bert()
     count = sum(parameter.numel() for parameter in model.parameters())
-    found = resources.estimate(model, batch_size=2, tokens=8, optimizer=optimizer)
-    assert (found.weights, found.gradients) == (4 * count, 4 * count)
-    assert found.optimizer == copies * 4 * count
+    estimate = resources.estimate(model, batch_size=2, tokens=8, optimizer=optimizer)
+    assert (estimate.weights, estimate.gradients) == (4 * count, 4 * count)
+    assert estimate.optimizer == copies * 4 * count
 
 
 def test_what_is_left_out_has_neither_gradient_nor_moments():
     model = small_bert()
     count = architecture.count_parameters(model).total
-    found = resources.estimate(model, batch_size=2, tokens=8, left_out=100)
-    assert found.weights == 4 * count
-    assert (found.gradients, found.optimizer) == (4 * (count - 100), 8 * (count - 100))
+    estimate = resources.estimate(model, batch_size=2, tokens=8, left_out=100)
+    assert estimate.weights == 4 * count
+    assert (estimate.gradients, estimate.optimizer) == (4 * (count - 100), 8 * (count - 100))
 
 
 def test_a_frozen_body_keeps_gradients_and_moments_of_the_head_only():
     model = architecture.freeze(small_bert(num_labels=3), "body")
-    found = resources.estimate(model, batch_size=2, tokens=8)
+    estimate = resources.estimate(model, batch_size=2, tokens=8)
     head = 32 * 32 + 32 + 3 * 32 + 3
-    assert (found.gradients, found.optimizer) == (4 * head, 8 * head)
-    assert found.weights == 4 * architecture.count_parameters(model).total
+    assert (estimate.gradients, estimate.optimizer) == (4 * head, 8 * head)
+    assert estimate.weights == 4 * architecture.count_parameters(model).total
 
 
 def test_a_skeleton_is_estimated_like_the_model_and_holds_no_memory():
@@ -130,10 +130,10 @@ def test_a_skeleton_is_estimated_like_the_model_and_holds_no_memory():
 
 def test_a_causal_skeleton_has_a_language_model_head():
     config = GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=100)
-    found = resources.estimate(
+    estimate = resources.estimate(
         resources.skeleton(config, causal=True), batch_size=2, tokens=8, precision="fp32"
     )
-    assert found.activations > 2 * 8 * 100 * 4  # the softmax over the vocabulary
+    assert estimate.activations > 2 * 8 * 100 * 4  # the softmax over the vocabulary
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
@@ -186,20 +186,21 @@ def test_an_estimate_leaves_the_generators_of_an_accelerator_alone(monkeypatch: 
     monkeypatch.setattr(torch.mps, "device_count", lambda: 1)
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda device: state)
     monkeypatch.setattr(torch.mps, "set_rng_state", lambda state, device: state.clone())
-    found = resources.estimate(small_bert(), batch_size=2, tokens=8)
-    assert found.activations > 0
+    estimate = resources.estimate(small_bert(), batch_size=2, tokens=8)
+    assert estimate.activations > 0
 
 
 def test_hidden_states_count_as_narrow_on_a_cpu_only(monkeypatch: pytest.MonkeyPatch):
     skeleton = resources.skeleton(BertConfig(**SMALL))
     shape = {"batch_size": 4, "tokens": 16, "precision": "bf16"}
-    found = {}
+    activations = {}
     for name in ("cpu", "cuda"):
         monkeypatch.setattr(runtime, "best_device", lambda name=name: torch.device(name))
-        found[name] = resources.estimate(skeleton, **shape).activations
+        activations[name] = resources.estimate(skeleton, **shape).activations
     for part in ("bf16_hidden_states", "fused_layers"):
         monkeypatch.setattr(training, part, lambda model, dtype: nullcontext())
-    assert found["cpu"] < found["cuda"] == resources.estimate(skeleton, **shape).activations
+    wide = resources.estimate(skeleton, **shape).activations
+    assert activations["cpu"] < activations["cuda"] == wide
 
 
 # refusals
@@ -237,9 +238,9 @@ def test_pieces_hold_whole_rows():
         resources.require_memory(NEEDED, available=650 * MB, rows=16)
 
 
-@pytest.mark.parametrize(("free", "told"), [(488, "micro_batches=16"), (487, "freeze the body")])
-def test_a_batch_is_not_to_be_cut_finer_than_its_rows(free: int, told: str):
-    with pytest.raises(TooLargeError, match=told):  # a row takes 37.5 MB beside the fixed 450
+@pytest.mark.parametrize(("free", "remedy"), [(488, "micro_batches=16"), (487, "freeze the body")])
+def test_a_batch_is_not_to_be_cut_finer_than_its_rows(free: int, remedy: str):
+    with pytest.raises(TooLargeError, match=remedy):  # a row takes 37.5 MB beside the fixed 450
         resources.require_memory(NEEDED, available=free * MB, rows=16)
 
 
@@ -253,16 +254,17 @@ def test_who_trains_minilm_is_not_told_to_load_it():
         resources.require_memory(replace(NEEDED, activations=100 * MB), available=300 * MB)
 
 
-@pytest.mark.parametrize("given", [1, 3])
+@pytest.mark.parametrize("micro_batches", [1, 3])
 @pytest.mark.parametrize("fit", [1, 3])
 def test_the_advice_given_before_a_run_makes_it_fit(
-    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, given: int, fit: int
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, micro_batches: int, fit: int
 ):
-    """Half a row more than ``fit`` rows has room; the run is cut into ``given`` pieces."""
+    """There is room for half a row more than ``fit`` rows; the run has some ``micro_batches``."""
     model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
     texts = Encoded({"input_ids": [[5] * 32] * 16}, [0] * 16, 32)
-    batches, config = Batches(texts, tokenizer, 16), TrainConfig(batch_size=16, micro_batches=given)
-    size = math.ceil(16 / given)
+    batches = Batches(texts, tokenizer, 16)
+    config = TrainConfig(batch_size=16, micro_batches=micro_batches)
+    size = math.ceil(16 / micro_batches)
     left_out = sum(rows.left_out for rows in sparse_rows(model, batches, config))
     needed = resources.estimate(model, batch_size=size, tokens=32, left_out=left_out)
     beside = needed.gradients + needed.optimizer + needed.working
@@ -292,11 +294,11 @@ def test_planned_time_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch):
         for tokens in [40, 56] * 8:
             ids = torch.full((8, tokens), 5)
             model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
-    taken = counted.get_total_flops()
+    counted_flops = counted.get_total_flops()
     with FlopCounterMode(display=False) as clock:
         monkeypatch.setattr(resources.time, "perf_counter", clock.get_total_flops)
         planned = resources.plan_time(model, [40, 56] * 32, config=config)
-    assert planned == pytest.approx(taken, rel=0.02)
+    assert planned == pytest.approx(counted_flops, rel=0.02)
 
 
 def test_planned_time_is_linear_in_the_number_of_rows_and_epochs(monkeypatch: pytest.MonkeyPatch):
@@ -340,9 +342,9 @@ ids = torch.randint(1000, 20000, (2 * rows, tokens)).tolist()
 texts = Encoded({"input_ids": ids}, [0] * len(ids), tokens)
 batches, config = Batches(texts, tokenizer, rows), TrainConfig(epochs=1, batch_size=rows)
 left_out = sum(rows.left_out for rows in sparse_rows(model, batches, config))
-found = resources.estimate(model, batch_size=rows, tokens=tokens, left_out=left_out)
+estimate = resources.estimate(model, batch_size=rows, tokens=tokens, left_out=left_out)
 grown = runtime.memory_growth(lambda: list(steps(model, batches, task.loss, config)))
-print(json.dumps({"estimate": found.memory, "weights": found.weights, "grown": grown}))
+print(json.dumps({"estimate": estimate.memory, "weights": estimate.weights, "grown": grown}))
 """
 
 SHAPES = {
@@ -366,12 +368,12 @@ def measured() -> dict[str, dict[str, int]]:
         )
         for name, shape in SHAPES.items()
     }
-    found = {}
+    results = {}
     for name, process in running.items():
         output, errors = process.communicate(timeout=HANG)
         assert process.returncode == 0, errors
-        found[name] = json.loads(output)
-    return found
+        results[name] = json.loads(output)
+    return results
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -79,7 +79,7 @@ def train(bert, folder, *, task=LABELS, data=PARTS, config=CONFIG, dropout=0.1, 
     return outcome(model, history, store)
 
 
-def kept(bert, folder) -> resuming.Checkpointer:
+def new_checkpointer(bert, folder) -> resuming.Checkpointer:
     """What writes the checkpoints of a run that has not begun."""
     model, tokenizer = lives.load(bert)
     run = steps(model, LABELS.batches(PARTS["train"], tokenizer, CONFIG), LABELS.loss, CONFIG)
@@ -100,9 +100,9 @@ def only(*messages: str) -> Iterator[None]:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", CompatibilityWarning)
         yield
-    told = [str(warning.message) for warning in caught]
-    assert len(told) == len(messages), told
-    for text, part in zip(told, messages, strict=True):
+    texts = [str(warning.message) for warning in caught]
+    assert len(texts) == len(messages), texts
+    for text, part in zip(texts, messages, strict=True):
         assert part in text
 
 
@@ -130,7 +130,7 @@ def folder(torn_run, tmp_path):
 
 def test_the_runs_here_are_worth_their_name(undisturbed, torn_run):
     """Overfitted, so that the best weights are not the last; torn behind the best evaluation."""
-    scores = [each["log_loss"] for each in undisturbed["evaluations"]]
+    scores = [evaluation["log_loss"] for evaluation in undisturbed["evaluations"]]
     assert len(undisturbed["steps"]) == UPDATES
     assert min(scores) < scores[-1]
     best = 4 * (1 + scores.index(min(scores)))
@@ -196,9 +196,7 @@ def test_the_command_killed_in_any_stage_ends_with_the_same_model_and_report(tin
 
 
 @pytest.mark.parametrize("after", [1, 3, 4, 8, 15])
-def test_torn_after_any_update_a_run_goes_on_to_the_same_bits(
-    tiny_bert, tmp_path, undisturbed, after
-):
+def test_torn_after_any_update_a_run_resumes_bit_for_bit(tiny_bert, tmp_path, undisturbed, after):
     torn(tiny_bert, tmp_path / "run", after)
     with only():
         assert train(tiny_bert, tmp_path / "run", resume=True) == undisturbed
@@ -341,9 +339,9 @@ def broken_disk(kind: str):
 
     @contextmanager
     def patched():
-        with patch as each:
+        with patch as context:
             places = {"fsync": os, "rename": Path, "save_file": checkpoints}
-            each.setattr(places[kind], kind, refuse if kind == "save_file" else full)
+            context.setattr(places[kind], kind, refuse if kind == "save_file" else full)
             yield
 
     return patched()
@@ -353,9 +351,12 @@ def broken_disk(kind: str):
 def test_a_full_disk_leaves_the_older_ones_and_nothing_of_its_own(folder, kind):
     store, before = Store(folder), listing(folder)
     tensors = {"model": {"w": torch.zeros(30_000)}, "optimizer": {}}
-    with broken_disk(kind), pytest.raises(CheckpointError, match="11 could not be written") as told:
+    with (
+        broken_disk(kind),
+        pytest.raises(CheckpointError, match="11 could not be written") as caught,
+    ):
         store.write(11, tensors, {})
-    assert "older ones are still there" in str(told.value)
+    assert "older ones are still there" in str(caught.value)
     assert listing(folder) == before
     assert not list(folder.glob(".*"))
 
@@ -491,18 +492,18 @@ def test_other_conditions_are_warned_of(tiny_bert, folder, undisturbed, monkeypa
     "library", [ftlearn, torch, transformers, tokenizers, datasets, np], ids=lambda it: it.__name__
 )
 def test_another_version_is_named(tiny_bert, folder, monkeypatch, library):
-    keeper, before = kept(tiny_bert, folder), library.__version__
+    checkpointer, before = new_checkpointer(tiny_bert, folder), library.__version__
     monkeypatch.setattr(library, "__version__", "99.0.0")
     with only(f"({library.__name__} {before} → 99.0.0)"):
-        assert keeper.begin(resume=True)
+        assert checkpointer.begin(resume=True)
 
 
 def test_another_thread_count_is_seen(tiny_bert, folder):
-    keeper = kept(tiny_bert, folder)
+    checkpointer = new_checkpointer(tiny_bert, folder)
     torch.set_num_threads(2)
     try:
         with only("threads 1 → 2"):
-            keeper.begin(resume=True)
+            checkpointer.begin(resume=True)
     finally:
         torch.set_num_threads(1)
 
@@ -524,7 +525,7 @@ def test_another_run_is_refused_by_name(tiny_bert, folder, other, message):
 
 
 def test_another_label_is_other_data(tiny_bert, folder):
-    labels = ["0" if row == 4 else each for row, each in enumerate(PARTS["train"]["label"])]
+    labels = ["0" if row == 4 else label for row, label in enumerate(PARTS["train"]["label"])]
     changed = PARTS["train"].remove_columns("label").add_column("label", labels)
     assert labels != PARTS["train"]["label"][:]
     with pytest.raises(CheckpointError, match="data was"):
@@ -583,9 +584,9 @@ def test_the_best_weights_outlive_a_tear(tiny_bert, folder):
     model, tokenizer = lives.load(tiny_bert)
     history = fit(model, PARTS, LABELS, tokenizer, CONFIG, checkpoints=folder, resume=True)
     assert history.best["step"] <= 8, "the best evaluation must be before the tear"
-    found = evaluate(model, PARTS["valid"], LABELS, tokenizer).scores["log_loss"]
-    assert found == pytest.approx(history.best["log_loss"], abs=1e-6)
-    assert found < history.evaluations[-1]["log_loss"]
+    log_loss = evaluate(model, PARTS["valid"], LABELS, tokenizer).scores["log_loss"]
+    assert log_loss == pytest.approx(history.best["log_loss"], abs=1e-6)
+    assert log_loss < history.evaluations[-1]["log_loss"]
 
 
 def test_lost_best_weights_are_told_of(tiny_bert, folder, undisturbed):
@@ -599,10 +600,10 @@ def test_lost_best_weights_are_told_of(tiny_bert, folder, undisturbed):
 
 def test_the_scale_of_half_precision_comes_back(tiny_bert, tmp_path):
     """Of fp16's scaler only the state: its arithmetic needs a GPU."""
-    first, second = (kept(tiny_bert, tmp_path / "run") for _ in range(2))
-    for each in (first, second):
-        each.run.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
-        each.run.scaler.scale(torch.ones(()))  # it begins with the first loss
+    first, second = (new_checkpointer(tiny_bert, tmp_path / "run") for _ in range(2))
+    for checkpointer in (first, second):
+        checkpointer.run.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+        checkpointer.run.scaler.scale(torch.ones(()))  # it begins with the first loss
     first.run.scaler.update(1024.0)
     first.store.prepare()
     first.write()
@@ -614,7 +615,7 @@ def test_the_scale_of_half_precision_comes_back(tiny_bert, tmp_path):
 
 def test_a_run_without_fp16_goes_on_in_fp16_with_a_new_scale(tiny_bert, tmp_path):
     """Begun in bf16 on a new card and resumed on an old one."""
-    first, second = (kept(tiny_bert, tmp_path / "run") for _ in range(2))
+    first, second = (new_checkpointer(tiny_bert, tmp_path / "run") for _ in range(2))
     first.store.prepare()
     first.write()
     second.run.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
@@ -624,20 +625,20 @@ def test_a_run_without_fp16_goes_on_in_fp16_with_a_new_scale(tiny_bert, tmp_path
 
 
 def test_the_random_numbers_of_the_runs_device_are_kept(tiny_bert, tmp_path, monkeypatch):
-    keeper, asked = kept(tiny_bert, tmp_path / "run"), []
-    real = resuming.runtime.random_state
-    monkeypatch.setattr(resuming.runtime, "random_state", lambda on: asked.append(on) or real(CPU))
-    keeper.run.device = torch.device("cuda:1")
-    keeper.store.prepare()
-    keeper.write()
-    assert asked == [torch.device("cuda:1")]
+    checkpointer, devices = new_checkpointer(tiny_bert, tmp_path / "run"), []
+    real = resuming.runtime.rng_state
+    monkeypatch.setattr(resuming.runtime, "rng_state", lambda on: devices.append(on) or real(CPU))
+    checkpointer.run.device = torch.device("cuda:1")
+    checkpointer.store.prepare()
+    checkpointer.write()
+    assert devices == [torch.device("cuda:1")]
 
 
 def test_what_was_resumed_stands_on_its_own(tiny_bert, folder):
     """The optimiser's memory is not a view of a file that a later checkpoint replaces."""
-    keeper = kept(tiny_bert, folder)
-    keeper.begin(resume=True)
-    assert len(keeper.run.optimizer.state) > 10
+    checkpointer = new_checkpointer(tiny_bert, folder)
+    checkpointer.begin(resume=True)
+    assert len(checkpointer.run.optimizer.state) > 10
     if Path("/proc/self/maps").exists():
         assert str(folder) not in Path("/proc/self/maps").read_text()
 

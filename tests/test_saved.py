@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,19 @@ def test_saving_changes_no_weight(tiny_bert, tmp_path):
     models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert [id(parameter) for parameter in model.parameters()] == identities
+
+
+def test_a_task_that_cuts_silently_is_kept_and_a_note_of_before_that_choice_warns(
+    tiny_bert, tmp_path
+):
+    task = replace(CLASSES, truncation="silent")
+    model, tokenizer = loaded(tiny_bert, task)
+    folder = models.save(model, tokenizer, task, tmp_path / "model")
+    assert models.load_finetuned(folder, "cpu")[2].truncation == "silent"
+    note = json.loads((folder / saving.TASK_FILE).read_text())
+    del note["truncation"]
+    (folder / saving.TASK_FILE).write_text(json.dumps(note))
+    assert models.load_finetuned(folder, "cpu")[2].truncation == "warn"
 
 
 def test_a_pair_of_texts_is_kept(tiny_bert, tmp_path):

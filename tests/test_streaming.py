@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,11 @@ def records(texts):
     return [Record(line, {"text": text}) for line, text in enumerate(texts, 1)]
 
 
-def agree(given, table, labels=TASK.labels):
+def agree(results, table, labels=TASK.labels):
     """Results are the rows of a table of `evaluation.predict`, to the rounding."""
-    assert [result["label"] for result in given] == list(table["prediction"])
-    assert all(list(result["probabilities"]) == list(labels) for result in given)
-    shares = [list(result["probabilities"].values()) for result in given]
+    assert [result["label"] for result in results] == list(table["prediction"])
+    assert all(list(result["probabilities"]) == list(labels) for result in results)
+    shares = [list(result["probabilities"].values()) for result in results]
     np.testing.assert_allclose(shares, table[list(labels)], atol=2e-6)
 
 
@@ -83,15 +84,15 @@ def test_a_file_in_any_format_gets_the_predictions_of_its_texts(classes, tmp_pat
 @pytest.mark.parametrize("window", [1, 7, 50, 1000])
 def test_results_do_not_depend_on_the_window(classes, window):
     model, task, tokenizer = classes
-    given = list(predict_rows(*classes, records(TEXTS), window=window))
-    agree(given, predict(model, TEXTS, task, tokenizer))
+    predicted = list(predict_rows(*classes, records(TEXTS), window=window))
+    agree(predicted, predict(model, TEXTS, task, tokenizer))
 
 
 def test_numbers_come_in_the_units_of_the_data(numbers):
     model, task, tokenizer = numbers
-    given = list(predict_rows(*numbers, records(TEXTS), window=16))
-    values = [result.pop("value") for result in given]
-    assert given == [{}] * 50
+    predicted = list(predict_rows(*numbers, records(TEXTS), window=16))
+    values = [result.pop("value") for result in predicted]
+    assert predicted == [{}] * 50
     np.testing.assert_allclose(
         values, predict(model, TEXTS, task, tokenizer)["prediction"], atol=1e-4
     )
@@ -107,19 +108,19 @@ def test_pairs_come_from_two_columns(pairs, tmp_path):
     agree(results(target), predict(model, both, task, tokenizer), PAIRS.labels)
 
 
-def test_a_refused_row_keeps_its_place(classes, tmp_path):
+def test_a_rejected_row_keeps_its_place(classes, tmp_path):
     source, target = tmp_path / "x.csv", tmp_path / "out.jsonl"
     source.write_text("text,n\nball,1\n,2\nrun,3,4\ncode,5\n")
     assert predict_file(*classes, source, target) == Counts(4, 2)
-    found = results(target)
-    assert found[1:3] == [
+    written = results(target)
+    assert written[1:3] == [
         {"line": 3, "error": "'text' is empty"},
         {"line": 4, "error": "3 fields where the header has 2"},
     ]
     model, task, tokenizer = classes
-    agree([found[0], found[3]], predict(model, ["ball", "code"], task, tokenizer))
-    refused = [Rejected(1, "x"), Rejected(2, "y")]
-    assert [r["error"] for r in predict_rows(*classes, refused)] == ["x", "y"]
+    agree([written[0], written[3]], predict(model, ["ball", "code"], task, tokenizer))
+    rejected = [Rejected(1, "x"), Rejected(2, "y")]
+    assert [result["error"] for result in predict_rows(*classes, rejected)] == ["x", "y"]
     assert list(predict_rows(*classes, [])) == []
 
 
@@ -133,11 +134,11 @@ def test_a_row_with_a_bad_byte_is_answered_by_its_error(classes, tmp_path, suffi
     source.write_bytes(b"\n".join(lines))
     with pytest.warns(UserWarning, match=r"1 line holds bytes that are not utf-8.*cp1252"):
         assert predict_file(*classes, source, target) == Counts(50, 1)
-    found = results(target)
+    written = results(target)
     at = 21 + len(lines) - 50
-    assert found.pop(20) == {"line": at, "error": "byte 0xe9 is not utf-8"}
+    assert written.pop(20) == {"line": at, "error": "byte 0xe9 is not utf-8"}
     model, task, tokenizer = classes
-    agree(found, predict(model, TEXTS[:20] + TEXTS[21:], task, tokenizer))
+    agree(written, predict(model, TEXTS[:20] + TEXTS[21:], task, tokenizer))
 
 
 def test_a_stream_says_how_quotes_were_read(classes, tmp_path):
@@ -146,8 +147,10 @@ def test_a_stream_says_how_quotes_were_read(classes, tmp_path):
     with pytest.warns(UserWarning, match=r"x\.tsv: quotes were read as characters, since lines 2"):
         assert predict_file(*classes, source, target) == Counts(3, 0)
     with warnings.catch_warnings(action="error"):
-        how = {"file_format": Format(quoting="csv"), "overwrite": True}
-        assert predict_file(*classes, source, target, **how) == Counts(2, 0)
+        counts = predict_file(
+            *classes, source, target, file_format=Format(quoting="csv"), overwrite=True
+        )
+        assert counts == Counts(2, 0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
@@ -164,25 +167,25 @@ def test_standard_input_to_standard_output(classes, monkeypatch, encoding):
 
 
 def test_windows_leave_before_the_next_is_read(classes):
-    taken = []
+    lines_read = []
 
     def rows():
         for row in records(TEXTS):
-            taken.append(row.line)
+            lines_read.append(row.line)
             yield row
 
-    given = predict_rows(*classes, rows(), window=10)
-    next(given)
-    assert taken == list(range(1, 11))
+    predicted = predict_rows(*classes, rows(), window=10)
+    next(predicted)
+    assert lines_read == list(range(1, 11))
 
 
 def test_long_texts_make_windows_short(classes, monkeypatch):
     sizes = []
-    whole = evaluation.outputs
+    real = evaluation.outputs
 
     def counted(model, encoded, task, tokenizer):
         sizes.append(len(encoded))
-        return whole(model, encoded, task, tokenizer)
+        return real(model, encoded, task, tokenizer)
 
     monkeypatch.setattr(predicting, "outputs", counted)
     monkeypatch.setattr(streaming, "CHARACTERS", 10)
@@ -197,6 +200,11 @@ def test_texts_that_were_cut_are_counted_once(classes):
     assert [str(warning.message) for warning in caught] == [
         "10 of 20 texts are longer than the window of 16 tokens and were cut at the end"
     ]
+    model, task, tokenizer = classes
+    silent = replace(task, truncation="silent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TruncationWarning)
+        list(predict_rows(model, silent, tokenizer, records(texts), window=4))
 
 
 def test_a_broken_run_leaves_what_it_has_and_says_where(classes, tmp_path, monkeypatch):
@@ -310,11 +318,13 @@ def test_a_file_is_not_replaced_by_its_own_answers(classes, tmp_path, source, ta
         (tmp_path / name).write_text('{"text": "ball"}\n')
     if "link.jsonl" in (source, target):
         linked(tmp_path / "link.jsonl", tmp_path / "a.jsonl")
-    given, how = tmp_path / source, Format("jsonl")
+    path = tmp_path / source
+    file_format = Format("jsonl")
     with pytest.raises(DataError, match=rf"{source} is read.*name another output"):
-        predict_file(*classes, given, tmp_path / target, file_format=how)
-    assert given.read_text() == '{"text": "ball"}\n'
-    assert predict_file(*classes, given, tmp_path / "b.jsonl", file_format=how) == Counts(1, 0)
+        predict_file(*classes, path, tmp_path / target, file_format=file_format)
+    assert path.read_text() == '{"text": "ball"}\n'
+    counts = predict_file(*classes, path, tmp_path / "b.jsonl", file_format=file_format)
+    assert counts == Counts(1, 0)
 
 
 def test_outputs_that_are_not_finite_are_an_error(tiny_bert):

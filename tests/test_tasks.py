@@ -71,6 +71,32 @@ def test_long_texts_are_cut_counted_and_reported(tokenizer):
     assert encoded.inputs["input_ids"][0][-1] == tokenizer.sep_token_id
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        classification,
+        lambda data, **options: regression(data, target="stars", **options),
+        lambda data, **options: language_modelling(**options),
+    ],
+    ids=["classification", "regression", "language modelling"],
+)
+def test_silent_truncation_cuts_and_counts_as_the_loud_one(tokenizer, make):
+    data = rows(text=["word " * 30, "short", "word " * 40], stars=[1.0, 2.0, 3.0])
+    loud, silent = make(data, max_length=16), make(data, max_length=16, truncation="silent")
+    with pytest.warns(TruncationWarning):
+        expected = loud.encode(data, tokenizer)
+    with warnings.catch_warnings(action="error"):
+        encoded = silent.encode(data, tokenizer)
+    assert encoded.inputs == expected.inputs
+    assert encoded.truncated == expected.truncated == 2
+    assert repr(silent) == repr(loud)  # it is part of a run's fingerprint
+
+
+def test_an_unknown_truncation_is_an_error():
+    with pytest.raises(ValueError, match="truncation is 'quiet': use 'warn' or 'silent'"):
+        classification(rows(), truncation="quiet")
+
+
 def test_texts_of_exactly_the_window_are_not_cut(tokenizer):
     data = rows(text=["word " * 14] * 3)
     with warnings.catch_warnings():

@@ -51,20 +51,21 @@ def gradient(model):
 
 def one_gradient(model, tokenizer, task, rows, micro_batches):
     config = TrainConfig(batch_size=len(rows), micro_batches=micro_batches)
-    (pieces,) = task.batches(rows, tokenizer, config).epoch(0)
+    (cut_batch,) = task.batches(rows, tokenizer, config).epoch(0)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     model.zero_grad()
-    value = training.backward(model, pieces, task.loss, torch.float32, scaler, task.count_targets)
-    return value, gradient(model), len(pieces)
+    dtype = torch.float32
+    value = training.backward(model, cut_batch, task.loss, dtype, scaler, task.count_targets)
+    return value, gradient(model), len(cut_batch)
 
 
-@pytest.mark.parametrize("pieces", [2, 3, 4, 16])
-def test_the_gradient_does_not_depend_on_how_the_batch_is_cut(loaded, task, pieces):
+@pytest.mark.parametrize("micro_batches", [2, 3, 4, 16])
+def test_the_gradient_does_not_depend_on_how_the_batch_is_cut(loaded, task, micro_batches):
     model, tokenizer = loaded
     rows = ROWS.select(range(16))
     whole_loss, whole, _ = one_gradient(model, tokenizer, task, rows, 1)
-    cut_loss, cut, number = one_gradient(model, tokenizer, task, rows, pieces)
-    assert number == math.ceil(16 / math.ceil(16 / pieces))
+    cut_loss, cut, number = one_gradient(model, tokenizer, task, rows, micro_batches)
+    assert number == math.ceil(16 / math.ceil(16 / micro_batches))
     assert cut_loss == pytest.approx(whole_loss, abs=1e-6)
     torch.testing.assert_close(cut, whole, atol=1e-6, rtol=0)
 
@@ -72,17 +73,17 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_cut(loaded, task, piec
 def test_the_gradient_is_that_of_the_mean_loss(loaded, task):
     model, tokenizer = loaded
     rows = ROWS.select(range(7))
-    value, found, _ = one_gradient(model, tokenizer, task, rows, 3)
+    value, computed, _ = one_gradient(model, tokenizer, task, rows, 3)
     model.zero_grad()
     ids = tokenizer(rows["text"][:], padding=True, return_tensors="pt")
     mean = F.cross_entropy(model(**ids).logits, torch.tensor(rows["label"][:]))
     mean.backward()
     assert value == pytest.approx(mean.item(), abs=1e-6)
-    torch.testing.assert_close(found, gradient(model), atol=1e-6, rtol=0)
+    torch.testing.assert_close(computed, gradient(model), atol=1e-6, rtol=0)
 
 
-def test_token_losses_are_divided_by_tokens_not_by_pieces(tiny_checkpoints):
-    """Texts of 2 to 8 words: the mean of the pieces' means would be another number."""
+def test_token_losses_are_divided_by_tokens_not_by_micro_batches(tiny_checkpoints):
+    """Texts of 2 to 8 words: the mean of the micro-batches' means would be another number."""
     task = language_modelling(max_length=16)
     model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
     rows = ROWS.select(range(8))
@@ -97,6 +98,24 @@ def test_token_losses_are_divided_by_tokens_not_by_pieces(tiny_checkpoints):
     total = sum(loss.total.item() for loss in alone) / sum(loss.count for loss in alone)
     assert whole_loss == pytest.approx(total, abs=1e-5)
     assert abs(total - sum(loss.mean.item() for loss in alone) / 8) > 1e-5
+
+
+def test_a_loss_that_sums_over_other_targets_than_are_counted_is_an_error(loaded, task):
+    model, tokenizer = loaded
+    config = TrainConfig(epochs=1, batch_size=6, micro_batches=2)
+    batches = task.batches(ROWS, tokenizer, config)
+    before = weights(model)
+    with pytest.raises(ValueError, match=r"sums over 3 targets where 1 were counted: .*count="):
+        list(steps(model, batches, task.loss, config, count=lambda targets: 1))
+    assert same(weights(model), before)
+
+
+def test_a_batch_without_targets_is_an_error(loaded, task):
+    model, tokenizer = loaded
+    config = TrainConfig(epochs=1, batch_size=6)
+    batches = task.batches(ROWS, tokenizer, config)
+    with pytest.raises(ValueError, match="nothing to learn from: all its targets are ignored"):
+        list(steps(model, batches, task.loss, config, count=lambda targets: 0))
 
 
 def test_steps_count_what_happens(loaded, task):
@@ -212,8 +231,8 @@ def test_fit_hands_over_the_history_and_the_best_weights_when_it_diverges(loaded
     history = caught.value.history
     assert len(history.steps) == 5
     assert len(history.evaluations) == 1
-    found = evaluate(model, PARTS["valid"], task, tokenizer).scores["log_loss"]
-    assert found == pytest.approx(history.best["log_loss"], abs=1e-6)
+    log_loss = evaluate(model, PARTS["valid"], task, tokenizer).scores["log_loss"]
+    assert log_loss == pytest.approx(history.best["log_loss"], abs=1e-6)
 
 
 def test_a_batch_that_does_not_fit_names_the_remedy(loaded, task):
@@ -246,8 +265,8 @@ def test_fit_keeps_the_weights_of_the_best_evaluation(loaded, task):
     scores = [evaluation["log_loss"] for evaluation in history.evaluations]
     assert len(scores) == 12
     assert min(scores) < scores[-1], "the run must overfit for this test to mean anything"
-    found = evaluate(model, PARTS["valid"], task, tokenizer).scores["log_loss"]
-    assert found == pytest.approx(min(scores), abs=1e-6)
+    log_loss = evaluate(model, PARTS["valid"], task, tokenizer).scores["log_loss"]
+    assert log_loss == pytest.approx(min(scores), abs=1e-6)
 
 
 def test_patience_stops_early_and_says_so(loaded, task):
@@ -350,9 +369,9 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases(loaded, task):
     model, tokenizer = loaded
     other = copy.deepcopy(model)
     shared = {"epochs": 1, "batch_size": 22, "schedule": "constant", "warmup_ratio": 0.0}
-    for each, decay in ((model, 0.0), (other, 1.0)):
+    for network, decay in ((model, 0.0), (other, 1.0)):
         config = TrainConfig(learning_rate=0.01, weight_decay=decay, **shared)
-        list(steps(each, task.batches(ROWS, tokenizer, config), task.loss, config))
+        list(steps(network, task.batches(ROWS, tokenizer, config), task.loss, config))
     plain, decayed = weights(model), weights(other)
     start = weights(models.load(model.config.name_or_path, task, seed=0, device="cpu")[0])
     name = "classifier.weight"

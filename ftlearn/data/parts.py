@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from datasets import Dataset, DatasetDict
+
+from ftlearn.errors import UnknownNameError
 
 PART_NAMES = {
     "train": ("train", "training"),
@@ -38,3 +42,22 @@ def split_to_part(names: Iterable[str]) -> dict[str, str]:
         name: part if part and parts.count(part) == 1 else name
         for name, part in zip(names, parts, strict=True)
     }
+
+
+def require_part(data: Mapping[str, Dataset], part: str) -> Dataset:
+    """The rows of a part; raise KeyError, naming the parts that exist, where it is missing.
+
+    >>> require_part({"train": Dataset.from_dict({"text": ["a", "b"]})}, "train").num_rows
+    2
+    >>> require_part({"train": Dataset.from_dict({"text": ["a", "b"]})}, "valid")
+    Traceback (most recent call last):
+    ftlearn.errors.UnknownNameError: the data has no part 'valid'; it has: train
+    """
+    if part not in data:
+        raise UnknownNameError(f"the data has no part {part!r}; it has: {', '.join(data)}")
+    return data[part]
+
+
+def training_part(data: Dataset | DatasetDict) -> Dataset:
+    """The rows to train on: the part ``train``, or the data set itself where it has no parts."""
+    return require_part(data, "train") if isinstance(data, DatasetDict) else data

@@ -1,7 +1,7 @@
-"""How good a fitted model is: predictions, a report with intervals, baselines, whole files.
+"""How good a fitted model is: predictions, a report with intervals, baselines, files of any size.
 
 ``predicting`` runs the model without gradients, ``report`` scores it and shows where it is wrong,
-``baselines`` are what it has to beat, and ``streaming`` answers files of any size.
+``baselines`` are what it has to beat, and ``streaming`` predicts files in bounded memory.
 """
 
 from ftlearn.evaluation.predicting import map_batches, outputs, predict

@@ -11,7 +11,6 @@ import torch
 from datasets import Dataset
 from scipy.special import softmax
 from torch import nn
-from tqdm import tqdm
 
 from ftlearn import compatibility, runtime
 from ftlearn.data.batching import Batch, Encoded, by_length, collate
@@ -21,17 +20,18 @@ from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.inference import fp32_head, inference_copy
 from ftlearn.runtime import device_of, distributed, sharding
 from ftlearn.runtime.arithmetic import computing
+from ftlearn.runtime.progress import bar
 
 POSITIONS = {"cpu": 3072, "cuda": 16_384}
-"""Positions (B × T) of one batch, padding included: what a processor's cache likes was measured,
+"""Positions (B × T) of one batch, padding included. On a CPU that many were fastest, as measured;
 a GPU only has to be kept busy."""
 
 LOGITS = 2**28
-"""At most so many logits of a language model at once, 1 GB in fp32: vocabularies may be large."""
+"""The most logits of a language model at once, 1 GB in fp32: vocabularies may be large."""
 
 BF16_STEP = 8
-"""Texts are padded to a multiple of so many tokens in bf16: torch's attention on a CPU takes half
-the time where they are, and the padding costs less."""
+"""In bf16 texts are padded to a multiple of this many tokens: torch's attention on a CPU then takes
+half the time, which is more than the padding costs."""
 
 
 def outputs(
@@ -44,25 +44,32 @@ def outputs(
     shared: bool = False,
     progress: bool = False,
 ) -> np.ndarray:
-    """What the task keeps of the model's logits, (N, K), in the order of the rows.
+    """The model's logits, reduced by ``task.reduce_logits`` to (N, K), in the order of the rows.
 
     The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
     in the middle of training changes nothing. ``shared`` and ``progress`` as in ``map_batches``.
     """
-    on = device_of(model)
-    model, arithmetic = inference_copy(model, autotune.prediction(model, on, precision))
+    device = device_of(model)
+    model, arithmetic = inference_copy(model, autotune.prediction(model, device, precision))
 
-    def kept(batch: Batch) -> torch.Tensor:
-        with computing(on, arithmetic):
+    def reduced_logits(batch: Batch) -> torch.Tensor:
+        with computing(device, arithmetic):
             return task.reduce_logits(model(**batch.inputs).logits.float(), batch.targets)
 
-    options = {"positions": _positions(model, task), "shared": shared, "progress": progress}
     with cls_only(model), fp32_head(model):
-        return map_batches(model, encoded, tokenizer, kept, **options)
+        return map_batches(
+            model,
+            encoded,
+            tokenizer,
+            reduced_logits,
+            positions=_positions(model, task),
+            shared=shared,
+            progress=progress,
+        )
 
 
 def _positions(model: nn.Module, task: Any) -> int | None:
-    """Positions of a batch whose logits have a reasonable size; None where they are few anyway."""
+    """The most positions of a batch whose logits still fit; None where logits are few anyway."""
     if getattr(task, "head", None) != "causal lm" or not hasattr(model, "config"):
         return None
     return LOGITS // model.config.get_text_config().vocab_size
@@ -80,28 +87,30 @@ def map_batches(
 ) -> np.ndarray:
     """What ``compute`` makes of each batch, (B, K), in the order of the rows, (N, K).
 
-    Rows of like length go together, in batches of at most ``positions`` (B × T), if that is
-    given, or of one row; gradients are off, and the model is in evaluation mode.
-    With ``shared`` each of the ranks computes some of the batches and all get the whole: only
-    where all ranks ask together, and with the same weights. With ``progress`` a bar is on standard
-    error, where that is a terminal.
+    Rows of similar length go together, in batches of one row or of at most ``positions`` (B × T),
+    if given; gradients are off, and the model is in evaluation mode. With ``shared`` each rank
+    computes some of the batches and all get all results: all ranks must call it, with the same
+    weights. With ``progress`` a bar is shown on a
+    terminal and in a notebook.
     """
-    was_training, weight = model.training, next(model.parameters())
+    was_training = model.training
     model.eval()
-    most = POSITIONS.get(weight.device.type, POSITIONS["cuda"])
-    batches = by_length(encoded.lengths, most if positions is None else min(most, positions))
-    step, done = BF16_STEP if weight.dtype is torch.bfloat16 else 1, {}
-    mine = distributed.rank_share(batches) if shared else list(enumerate(batches))
-    shown = {"desc": "evaluating", "unit": "batch", "leave": False}
+    weight = next(model.parameters())
+    limit = POSITIONS.get(weight.device.type, POSITIONS["cuda"])
+    batches = by_length(encoded.lengths, limit if positions is None else min(limit, positions))
+    step = BF16_STEP if weight.dtype is torch.bfloat16 else 1
+    share = distributed.rank_share(batches) if shared else list(enumerate(batches))
+    results = {}
     with runtime.retain_freed_memory(), sharding.inference(model):
-        for number, rows in tqdm(mine, **shown, disable=None if progress else True):
+        for number, rows in bar(shown=progress, iterable=share, desc="evaluating", unit="batch"):
             batch = collate(encoded, rows, tokenizer, step=step).to(weight.device)
-            done[number] = compute(batch).cpu().numpy()
+            results[number] = compute(batch).cpu().numpy()
     model.train(was_training)
-    for others in distributed.all_gather(done) if shared else ():
-        done |= others
+    if shared:
+        for results_of_rank in distributed.all_gather(results):
+            results |= results_of_rank
     order = np.argsort([row for rows in batches for row in rows])
-    return np.concatenate([done[number] for number in range(len(batches))])[order]
+    return np.concatenate([results[number] for number in range(len(batches))])[order]
 
 
 def predict(
@@ -121,22 +130,24 @@ def predict(
         )
     texts = list(texts)
     encoded = task.encode_texts(texts, tokenizer)
-    compatibility.settle(_of_bare_texts(model, texts, task, tokenizer), error=None)
-    kept = outputs(model, encoded, task, tokenizer, precision=precision)
-    table = pd.DataFrame({"text": texts, "prediction": task.decode(kept)})
+    compatibility.settle(_check_texts(model, texts, task, tokenizer), error=None)
+    logits = outputs(model, encoded, task, tokenizer, precision=precision)
+    table = pd.DataFrame({"text": texts, "prediction": task.decode(logits)})
     labels = getattr(task, "labels", ())
     if not labels:
         return table
-    shares = pd.DataFrame(softmax(kept, -1), columns=list(labels))
-    return table.join(shares, rsuffix=" (label)")
+    columns = [f"{label} (label)" if label in table.columns else label for label in labels]
+    return table.join(pd.DataFrame(softmax(logits, -1), columns=columns))
 
 
-def _of_bare_texts(
+def _check_texts(
     model: nn.Module, texts: Sequence[Any], task: Any, tokenizer: Any
 ) -> list[compatibility.Finding]:
-    """What does not fit together where there are texts alone."""
-    chosen = [texts[row] for row in compatibility.sample(len(texts))]
-    plain = [text for row in chosen for text in ([row] if isinstance(row, str) else row)]
-    found = compatibility.tokenizer_and_model(tokenizer, model)
-    found += compatibility.task_and_window(task, model, tokenizer)
-    return found + compatibility.tokenizer_and_texts(tokenizer, plain)
+    """What does not fit together, as far as texts without labels tell."""
+    sample = [texts[row] for row in compatibility.sample(len(texts))]
+    strings = [text for row in sample for text in ([row] if isinstance(row, str) else row)]
+    return [
+        *compatibility.tokenizer_and_model(tokenizer, model),
+        *compatibility.task_and_window(task, model, tokenizer),
+        *compatibility.tokenizer_and_texts(tokenizer, strings),
+    ]

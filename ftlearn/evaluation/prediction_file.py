@@ -1,4 +1,4 @@
-"""The file that predictions go to: checked first, whole or not there, in nobody else's place."""
+"""The file of predictions: checked first, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ftlearn.runtime.locking import locked
 
 STANDARD_OUTPUT = "-"
 OTHER_FORMATS = {".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".ods", ".gz", ".bz2", ".xz", ".zip"}
-"""Suffixes that promise something else than JSON lines."""
+"""Suffixes of formats other than JSON lines."""
 
 
 def check_target(source: str | Path, target: str | Path, *, overwrite: bool = False) -> None:
     """Raise an error where results cannot be written, before a model is loaded for them.
 
-    DataError where they would take the place of the rows that they answer, or where the suffix
-    promises another format; ExistsError where the target is taken and not to be overwritten, or
-    holds what an earlier run left that broke off.
+    DataError where they would replace the rows that they are predicted from, or where the suffix
+    is that of another format; ExistsError where the target exists and is not to be overwritten, or
+    where an earlier run that broke off has left its results.
     """
     if target == STANDARD_OUTPUT:
         return
@@ -47,13 +47,13 @@ def check_target(source: str | Path, target: str | Path, *, overwrite: bool = Fa
 
 
 def _check_apart(source: str | Path, target: str | Path) -> None:
-    """Raise DataError where the results would take the place of the rows that they answer."""
+    """Raise DataError where the results would replace the rows that they are predicted from."""
     if source == STANDARD_INPUT or not Path(source).exists():
         return
-    for written in (Path(target), _part(target)):
-        if written.exists() and written.samefile(source):
+    for path in (Path(target), _part(target)):
+        if path.exists() and path.samefile(source):
             raise DataError(
-                f"{source} is read, and writing {written} would replace it; name another output."
+                f"{source} is read, and writing {path} would replace it; name another output."
             )
 
 
@@ -74,10 +74,11 @@ def written(target: str | Path, overwrite: bool) -> Iterator[TextIO]:
     else:
         with locked(path.parent, f".{path.name}.lock"):
             check_target(STANDARD_INPUT, path, overwrite=overwrite)  # another run may have ended
-            yield from _whole(path, overwrite)
+            yield from _written_under_another_name(path, overwrite)
 
 
-def _whole(target: Path, overwrite: bool) -> Iterator[TextIO]:
+def _written_under_another_name(target: Path, overwrite: bool) -> Iterator[TextIO]:
+    """The file of the partial results, which is renamed when it is complete."""
     part = _part(target)
     try:
         file = part.open("w", encoding="utf-8", newline="\n")
@@ -88,12 +89,12 @@ def _whole(target: Path, overwrite: bool) -> Iterator[TextIO]:
             yield file
         check_writable(target, overwrite=overwrite)
     except BaseException:
-        _keep(part, target)
+        _keep_partial_results(part, target)
         raise
     os.replace(part, target)
 
 
-def _keep(part: Path, target: Path) -> None:
+def _keep_partial_results(part: Path, target: Path) -> None:
     if part.stat().st_size == 0:
         part.unlink()
         return

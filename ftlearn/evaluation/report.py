@@ -31,14 +31,15 @@ def evaluate(
 ) -> Report:
     """Check that rows, task, model and tokenizer fit together; predict every row and report on it.
 
-    With ``shared`` the ranks that train together share the work, and each gets the whole report;
-    all of them must ask. ``progress`` shows a bar. ``precision`` is auto (the fastest here, as
-    measured), fp32, bf16 or fp16. What ``compatibility.check`` finds is warned of, and raised as
-    DataError where the scores would be worthless.
+    With ``shared`` the work is distributed across the ranks of a run, and each gets the whole
+    report; all of them must call this. ``progress`` shows a bar. ``precision`` is auto (the fastest
+    on this machine, as measured), fp32, bf16 or fp16. What ``compatibility.check`` finds is warned
+    of, and raised as DataError where the scores would be worthless.
     """
     compatibility.settle(compatibility.check({"the data": dataset}, task, model, tokenizer))
-    how = {"shared": shared, "progress": progress, "precision": precision}
-    return report_on(model, dataset, task, tokenizer, **how)
+    return report_on(
+        model, dataset, task, tokenizer, shared=shared, progress=progress, precision=precision
+    )
 
 
 def report_on(
@@ -53,13 +54,15 @@ def report_on(
 ) -> Report:
     """``evaluate`` without its checks, for data that was checked before."""
     encoded = task.encode(dataset, tokenizer)
-    how = {"shared": shared, "progress": progress, "precision": precision}
-    kept = outputs(model, encoded, task, tokenizer, **how)
-    return Report(task, dataset, kept, _targets(encoded.targets))
+    predicted = outputs(
+        model, encoded, task, tokenizer, shared=shared, progress=progress, precision=precision
+    )
+    return Report(task, dataset, predicted, _targets(encoded.targets))
 
 
 def _targets(targets: Sequence[Any]) -> np.ndarray:
-    ragged = isinstance(targets[0], list)  # token targets are already in the kept outputs
+    # Of targets per token, the outputs hold all that the metrics need.
+    ragged = isinstance(targets[0], list)
     return np.zeros(len(targets)) if ragged else np.asarray(targets)
 
 
@@ -74,7 +77,7 @@ def shown_as(name: str) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """A model's outputs (N, K) on a data set, beside the truth (N,)."""
+    """A model's outputs (N, K) on a data set, and the targets (N,)."""
 
     task: Any
     dataset: Dataset
@@ -93,7 +96,7 @@ class Report:
 
     @property
     def correct(self) -> np.ndarray:
-        """Whether each row was classified rightly (N,)."""
+        """Whether each row was classified correctly (N,)."""
         return self.outputs.argmax(-1) == self.targets
 
     def interval(self, name: str, *, draws: int = 1000, seed: int = 0) -> Interval:

@@ -1,7 +1,7 @@
 """Predictions for any number of rows in bounded memory: from a file, or standard input, to JSONL.
 
-Rows come in windows. The texts of a window are encoded together and sorted by length, so that
-padding is small; its results leave before the next window is read.
+Rows are read in windows. The texts of a window are encoded together and sorted by length, so that
+padding is small; its results are written before the next window is read.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from scipy.special import softmax
 from torch import nn
-from tqdm import tqdm
 
 from ftlearn.compatibility import sample, settle, tokenizer_and_texts
 from ftlearn.data.columns import Columns
@@ -25,22 +25,24 @@ from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import predicting
 from ftlearn.evaluation.prediction_file import check_target, written
 from ftlearn.markup import INVISIBLE
+from ftlearn.runtime.progress import bar
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
-"""Rows that are encoded together."""
+"""The most rows that are encoded together."""
 CHARACTERS = 8_000_000
-"""A window ends early at this many, so that long texts take no more memory than short ones."""
+"""The most characters in a window, so that long texts take no more memory than short ones."""
 DIGITS = 6
 ESCAPED = {code: f"\\u{code:04x}" for code in INVISIBLE if code >= 0x7F}
-"""JSON's own way to write what steers a terminal; it escapes the others, below 0x20, by itself."""
+"""JSON escapes of the control characters that ``json`` leaves as they are: it escapes those below
+0x20 itself."""
 
 
 class Counts(NamedTuple):
-    """How many rows the source had, which is the number of results, and how many were refused."""
+    """How many rows the source had, one result each, and how many of them were rejected."""
 
     rows: int
-    refused: int
+    rejected: int
 
 
 def predict_file(
@@ -54,11 +56,11 @@ def predict_file(
     file_format: Format | None = None,
     overwrite: bool = False,
 ) -> Counts:
-    """Predict every row of a file and write one JSON object a line, in the order of the rows.
+    """Predict every row of a file and write one JSON object per line, in the order of the rows.
 
     Parameters
     ----------
-    source : a .txt (one text a line), .csv, .tsv, .jsonl or .parquet file, or "-" for standard
+    source : a .txt (one text per line), .csv, .tsv, .jsonl or .parquet file, or "-" for standard
         input
     target : the file to write, or "-" for standard output, which is flushed after each window
     text : the column with the text, or two for a pair; by default those of the task
@@ -66,21 +68,23 @@ def predict_file(
     overwrite : replace a target that exists already
 
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
-    target appears when it is complete: until then results are in the target's name with ".part"
-    after it, where they stay, with a warning, when the run breaks off. A terminal shows a bar.
-    Warnings tell how the source was read. Raises `DataError` where source or target cannot be
-    used, are one file, or the source cannot be trusted, and `ExistsError` as `check_target` does.
+    target appears when it is complete: until then results are in a file of the target's name with
+    ".part" after it, which stays, with a warning, when the run breaks off. A terminal or notebook
+    shows a bar. Warnings tell how the source was read. Raises `DataError` where source or target
+    cannot be used, are one file, or the source cannot be trusted, and `ExistsError` as
+    `check_target` does.
     """
     check_target(source, target, overwrite=overwrite)
-    wanted, how = Columns.of(text or task.text), file_format or Format()
-    with opened(source, wanted, how) as found, written(target, overwrite) as file:
-        windows = _windows(model, task, tokenizer, found.rows, wanted.text, WINDOW)
-        with _bar(True, found.unit, found.total) as bar:
+    columns = Columns.of(text or task.text)
+    file_format = file_format or Format()
+    with opened(source, columns, file_format) as reader, written(target, overwrite) as file:
+        windows = _windows(model, task, tokenizer, reader.rows, columns.text, WINDOW)
+        with bar(total=reader.total, unit=reader.unit, unit_scale=True, leave=True) as progress:
             counts = Counts(0, 0)
             for results in windows:
                 counts = _write(results, file, counts)
-                bar.update(found.done() - bar.n)
-        for note in found.notes():
+                progress.update(reader.done() - progress.n)
+        for note in reader.notes():
             warnings.warn(f"{source}: {note}", stacklevel=2)
     return counts
 
@@ -98,15 +102,15 @@ def predict_rows(
     """Yield one result for each row of `data.streams.stream`, in order.
 
     A result is {"label": name, "probabilities": {name: number}} for a classification and
-    {"value": number} otherwise, numbers rounded to 6 digits. A refused row gives {"line": number,
-    "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut.
-    Raises ValueError where the model's outputs are not finite.
+    {"value": number} otherwise, numbers rounded to 6 digits. A rejected row gives {"line": number,
+    "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut,
+    unless the task cuts silently. Raises ValueError where the model's outputs are not finite.
     """
     columns = Columns.of(text or task.text).text
-    with _bar(progress, " rows") as bar:
+    with bar(shown=progress, unit=" rows", unit_scale=True, leave=True) as shown:
         for results in _windows(model, task, tokenizer, rows, columns, window):
             yield from results
-            bar.update(len(results))
+            shown.update(len(results))
 
 
 def _windows(
@@ -118,21 +122,23 @@ def _windows(
     window: int,
 ) -> Iterator[list[dict[str, Any]]]:
     """The results of each window; one warning at the end for all texts that were cut."""
-    texts = cut = 0
-    for part in _cut(rows, columns, window):
-        good = [row for row in part if isinstance(row, Record)]
+    texts = 0
+    truncated = 0
+    for window_rows in _split(rows, columns, window):
+        records = [row for row in window_rows if isinstance(row, Record)]
         if texts == 0:
-            _check_language(tokenizer, good, columns)
-        answers, truncated = _predict(model, task, tokenizer, good, columns)
-        texts, cut = texts + len(good), cut + truncated
-        results = iter(answers)
+            _check_language(tokenizer, records, columns)
+        results, truncated_here = _predict(model, task, tokenizer, records, columns)
+        texts += len(records)
+        truncated += truncated_here
+        in_order = iter(results)
         yield [
-            next(results) if isinstance(row, Record) else {"line": row.line, "error": row.reason}
-            for row in part
+            next(in_order) if isinstance(row, Record) else {"line": row.line, "error": row.reason}
+            for row in window_rows
         ]
-    if cut:
+    if truncated and task.truncation == "warn":
         warnings.warn(
-            f"{cut} of {texts} texts are longer than the window of "
+            f"{truncated} of {texts} texts are longer than the window of "
             f"{task.window(tokenizer)} tokens and were cut at the end",
             TruncationWarning,
             stacklevel=3,
@@ -142,58 +148,60 @@ def _windows(
 def _check_language(tokenizer: Any, rows: Sequence[Record], columns: Sequence[str]) -> None:
     """Warn where the tokenizer does not know what the first rows are written with.
 
-    An error would leave the rows without an answer that are not like them.
+    No error: later rows may be in a language that it knows, and would get no prediction.
     """
-    texts = [rows[at].cells[name] for at in sample(len(rows)) for name in columns]
+    texts = [rows[row].cells[name] for row in sample(len(rows)) for name in columns]
     settle(tokenizer_and_texts(tokenizer, texts), error=None, stacklevel=4)
 
 
-def _cut(rows: Iterable[Row], columns: Sequence[str], window: int) -> Iterator[list[Row]]:
+def _split(rows: Iterable[Row], columns: Sequence[str], window: int) -> Iterator[list[Row]]:
     """Rows in lists of at most `window`, shorter where the texts are long."""
-    part: list[Row] = []
-    size = 0
+    window_rows: list[Row] = []
+    characters = 0
     for row in rows:
-        part.append(row)
+        window_rows.append(row)
         if isinstance(row, Record):
-            size += sum(len(row.cells[name]) for name in columns)
-        if len(part) == window or size >= CHARACTERS:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+            characters += sum(len(row.cells[name]) for name in columns)
+        if len(window_rows) == window or characters >= CHARACTERS:
+            yield window_rows
+            window_rows = []
+            characters = 0
+    if window_rows:
+        yield window_rows
 
 
 def _predict(
-    model: nn.Module, task: Any, tokenizer: Any, rows: Sequence[Record], columns: Sequence[str]
+    model: nn.Module, task: Any, tokenizer: Any, records: Sequence[Record], columns: Sequence[str]
 ) -> tuple[list[dict[str, Any]], int]:
-    """The results of good rows, and how many of their texts were cut."""
-    if not rows:
+    """The results of rows that could be read, and how many of their texts were truncated."""
+    if not records:
         return [], 0
-    texts = [tuple(row.cells[name] for name in columns) for row in rows]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)
-        encoded = task.encode_texts(
-            texts if len(columns) > 1 else [text for (text,) in texts], tokenizer
-        )
-    kept = predicting.outputs(model, encoded, task, tokenizer)
-    bad = ~np.isfinite(kept).all(axis=-1)
-    if bad.any():
+    if len(columns) == 1:
+        texts = [record.cells[columns[0]] for record in records]
+    else:
+        texts = [tuple(record.cells[name] for name in columns) for record in records]
+    silent = replace(task, truncation="silent")  # one warning at the end is for all windows
+    encoded = silent.encode_texts(texts, tokenizer)
+    outputs = predicting.outputs(model, encoded, task, tokenizer)
+    infinite = ~np.isfinite(outputs).all(axis=-1)
+    if infinite.any():
         raise ArgumentError(
-            f"the model's outputs for line {rows[bad.argmax()].line} are {kept[bad][0]}, not "
-            "finite: its training diverged or its weights are damaged; train or copy it anew"
+            f"the model's outputs for line {records[infinite.argmax()].line} are "
+            f"{outputs[infinite][0]}, not finite: its training diverged or its weights are "
+            "damaged; train it again or copy it again"
         )
-    return _results(kept, task), encoded.truncated
+    return _results(outputs, task), encoded.truncated
 
 
-def _results(kept: np.ndarray, task: Any) -> list[dict[str, Any]]:
+def _results(outputs: np.ndarray, task: Any) -> list[dict[str, Any]]:
     labels = getattr(task, "labels", ())
-    answers = task.decode(kept)
+    predictions = task.decode(outputs)
     if not labels:
-        return [{"value": round(float(answer), DIGITS)} for answer in answers]
-    shares = softmax(kept.astype(np.float64), axis=-1).round(DIGITS).tolist()
+        return [{"value": round(float(value), DIGITS)} for value in predictions]
+    probabilities = softmax(outputs.astype(np.float64), axis=-1).round(DIGITS).tolist()
     return [
-        {"label": answer, "probabilities": dict(zip(labels, share, strict=True))}
-        for answer, share in zip(answers, shares, strict=True)
+        {"label": label, "probabilities": dict(zip(labels, row, strict=True))}
+        for label, row in zip(predictions, probabilities, strict=True)
     ]
 
 
@@ -206,10 +214,5 @@ def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> C
     ]
     file.write("\n".join(lines) + "\n")
     file.flush()
-    refused = sum("error" in result for result in results)
-    return Counts(counts.rows + len(results), counts.refused + refused)
-
-
-def _bar(progress: bool, unit: str, total: int | None = None) -> tqdm:
-    """A bar on standard error; none where that is no terminal, or none is wanted."""
-    return tqdm(total=total, unit=unit, unit_scale=True, disable=None if progress else True)
+    rejected = sum("error" in result for result in results)
+    return Counts(counts.rows + len(results), counts.rejected + rejected)

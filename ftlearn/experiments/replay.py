@@ -13,10 +13,10 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 from torch import nn
 
+from ftlearn.data.parts import require_part
 from ftlearn.evaluation import evaluate
 from ftlearn.experiments.record import Record, Stage
 from ftlearn.experiments.snapshot import Snapshot, SnapshotCache, resume, snapshot
-from ftlearn.tasks.base import training_part
 from ftlearn.training import Run, steps
 
 
@@ -28,11 +28,9 @@ class Replay:
     """What all runs of a workbench share: data, task, and how a model is built."""
 
     def __init__(self, data: DatasetDict, task: Any, load: Callable[..., Any]) -> None:
-        self.task, self.load = task, load
-        training_part(data)
-        if "valid" not in data:
-            raise KeyError(f"the data has no part 'valid'; it has: {', '.join(data)}")
-        self.data = data
+        for part in ("train", "valid"):
+            require_part(data, part)
+        self.data, self.task, self.load = data, task, load
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""The door for training: a context in which an update is computed sooner, with the same result."""
+"""All that makes a training step faster without changing its result, behind one context."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ def speed_up(
 ) -> Iterator[None]:
     """A context for one forward and backward pass that saves time and changes no result.
 
-    Each speed-up leaves a model alone that it does not know. ``rows`` stand in for a table of word
-    vectors; those named in ``without`` are left out.
+    It leaves out work that the result does not depend on, and each speed-up leaves a model alone
+    that it does not know. ``rows`` learn in place of the tables of word vectors that they are from
+    (``sparse_rows``). Speed-ups named in ``without`` are switched off.
 
     >>> with speed_up(nn.Linear(1, 1), Arithmetic()):
     ...     pass
     """
     with ExitStack() as stack:
-        for table in rows:
-            table.read()  # whoever came in between may have changed the model
-            stack.enter_context(table.active())
+        for table_rows in rows:
+            table_rows.read()  # the caller may have changed the model between steps
+            stack.enter_context(table_rows.active())
         stack.enter_context(products_by(onednn=arithmetic.onednn))
         if "bf16_states" not in without:
             stack.enter_context(bf16_hidden_states(model, arithmetic.dtype))
@@ -53,10 +54,10 @@ def speed_up(
 def sparse_rows(
     model: nn.Module, batches: Batches, config: TrainConfig, without: Collection[str] = ()
 ) -> list[TrainedRows]:
-    """Tables of word vectors of which only the rows in use need to be trained; usually one or none.
+    """The rows of the model's word vectors that its texts use, where only they need be trained.
 
-    Empty where it would change the result: where weight decay is a part of the gradient (Adam,
-    momentum), and where other ranks use other rows.
+    One table's, or none where that would change the result: where weight decay is a part of the
+    gradient (Adam, momentum), and where other ranks use other rows.
     """
     decoupled = config.optimizer == "adamw" or config.weight_decay == 0
     if not decoupled or distributed.world_size() > 1 or "sparse_embeddings" in without:

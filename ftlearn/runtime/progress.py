@@ -8,14 +8,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 
-def bar(*, shown: bool = True, **look: Any) -> tqdm:
-    """A bar that removes itself at the end; none in a file or a pipe, where it would be litter.
+def bar(*, shown: bool = True, leave: bool = False, **look: Any) -> tqdm:
+    """A bar on a terminal or in a notebook; none in a file or a pipe, where it would be litter.
 
-    ``look`` is for tqdm: total, initial, desc, unit and so on.
+    It removes itself at the end unless ``leave`` is true. ``look`` is for tqdm: iterable, total,
+    initial, desc, unit and so on.
     """
     # A notebook's output is no terminal, and takes bars all the same.
     disable = False if in_notebook() else None
-    return tqdm(disable=disable if shown else True, leave=False, **look)
+    return tqdm(disable=disable if shown else True, leave=leave, **look)
 
 
 def in_notebook() -> bool:

@@ -32,12 +32,11 @@ def fine_tuning(
     the objective raises ValueError for a setting that ``TrainConfig`` does not have.
     """
     # Imported here, so that a worker whose objective needs no torch does not load it.
+    from ftlearn.data.parts import require_part
     from ftlearn.evaluation import evaluate
     from ftlearn.training import TrainConfig, steps
 
-    for part in ("train", "valid"):
-        if part not in data:
-            raise KeyError(f"the data has no part {part!r}; it has: {', '.join(data)}")
+    train, valid = require_part(data, "train"), require_part(data, "valid")
     known = [field.name for field in fields(TrainConfig)]
 
     def objective(**settings: Any) -> Iterator[float]:
@@ -47,11 +46,11 @@ def fine_tuning(
         chosen = replace(config, **settings)
         model = make_model()
         best = math.inf
-        batches = task.batches(data["train"], tokenizer, chosen)
+        batches = task.batches(train, tokenizer, chosen)
         with closing(steps(model, batches, task.loss, chosen, count=task.count_targets)) as run:
             for step in run:
                 if step.ends_epoch:
-                    scores = evaluate(model, data["valid"], task, tokenizer).scores
+                    scores = evaluate(model, valid, task, tokenizer).scores
                     best = min(best, scores[task.monitor])
                     yield best
 

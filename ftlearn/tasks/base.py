@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 
 from ftlearn.compatibility.window import cut
 from ftlearn.data.batching import Batches, Encoded
@@ -20,6 +20,10 @@ from ftlearn.runtime.arguments import whole_number
 
 if TYPE_CHECKING:
     from ftlearn.config import TrainConfig
+
+Truncation = Literal["warn", "silent"]
+"""Whether texts that are cut are warned of."""
+TRUNCATION = get_args(Truncation)
 
 
 class TruncationWarning(UserWarning):
@@ -31,12 +35,14 @@ class Task(ABC):
     """One kind of problem. Subclasses define the targets, the loss and the predictions.
 
     ``text`` is a column name, or a pair of names for tasks about two texts. Texts longer than
-    ``max_length`` tokens are cut at the end, counted, and reported by a warning.
+    ``max_length`` tokens are cut at the end and counted; a TruncationWarning says so, unless
+    ``truncation`` is "silent".
     """
 
     text: str | tuple[str, str] = "text"
     target: str = "label"
     max_length: int = 128
+    truncation: Truncation = field(default="warn", repr=False)  # changes no result
     head: ClassVar[str]
     """The transformers head that this task needs: sequence classification or causal lm."""
     monitor: ClassVar[str]
@@ -46,6 +52,10 @@ class Task(ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_length", whole_number("max_length", self.max_length, 1))
+        if self.truncation not in TRUNCATION:
+            raise ArgumentError(
+                f"truncation is {self.truncation!r}: use {' or '.join(map(repr, TRUNCATION))}"
+            )
 
     @abstractmethod
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
@@ -123,8 +133,10 @@ class Task(ABC):
         lengths = [len(ids) for ids in encoding["input_ids"]]
         truncated = sum(length > window for length in lengths)
         if truncated:
-            message = cut(truncated, len(dataset), window, max(lengths), tokenizer.model_max_length)
-            warnings.warn(message, TruncationWarning, stacklevel=4)
+            if self.truncation == "warn":
+                allowed = tokenizer.model_max_length
+                message = cut(truncated, len(dataset), window, max(lengths), allowed)
+                warnings.warn(message, TruncationWarning, stacklevel=4)
             encoding = tokenizer(*columns, truncation=True, max_length=window)
         return {name: list(ids) for name, ids in encoding.items()}, truncated
 
@@ -152,12 +164,3 @@ def check_texts(texts: Sequence[Any], column: str) -> list[str]:
                 "drop the row or fill it in"
             )
     return texts
-
-
-def training_part(data: Dataset | DatasetDict) -> Dataset:
-    """The rows that define a task: the part named train, or the data set itself."""
-    if isinstance(data, DatasetDict):
-        if "train" not in data:
-            raise UnknownNameError(f"the data has no part 'train'; it has: {', '.join(data)}")
-        return data["train"]
-    return data

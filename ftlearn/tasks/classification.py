@@ -13,9 +13,10 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from ftlearn import losses, metrics
 from ftlearn.compatibility.labels import unknown_labels
 from ftlearn.data.labels import natural_order
+from ftlearn.data.parts import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
-from ftlearn.tasks.base import Task, require_columns, training_part
+from ftlearn.tasks.base import Task, Truncation, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +78,13 @@ def classification(
     text: str | tuple[str, str] = "text",
     target: str = "label",
     max_length: int = 128,
+    truncation: Truncation = "warn",
     label_smoothing: float = 0.0,
 ) -> Classification:
     """A classification task with the labels of the data (of its part ``train``).
 
-    Labels that are not a ``ClassLabel`` are put in natural order (2 before 10). Raises KeyError for
-    a missing column and ValueError for a missing label or fewer than two classes.
+    Labels that are no ``ClassLabel`` are put in natural order (2 before 10); ``truncation`` as in
+    ``Task``. Raises KeyError for a missing column, ValueError for a missing label or one class.
 
     >>> articles = Dataset.from_dict({"text": ["a", "b"], "label": ["cold", "warm"]})
     >>> classification(articles).labels
@@ -106,6 +108,7 @@ def classification(
         text=text,
         target=target,
         max_length=max_length,
+        truncation=truncation,
         labels=labels,
         label_smoothing=label_smoothing,
     )

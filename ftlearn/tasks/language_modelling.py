@@ -12,7 +12,7 @@ from datasets import Dataset
 from ftlearn import losses
 from ftlearn.data.batching import Encoded
 from ftlearn.losses import LossSum
-from ftlearn.tasks.base import Task
+from ftlearn.tasks.base import Task, Truncation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,15 @@ class LanguageModelling(Task):
         return outputs[:, 0] / outputs[:, 1]
 
 
-def language_modelling(*, text: str = "text", max_length: int = 128) -> LanguageModelling:
+def language_modelling(
+    *, text: str = "text", max_length: int = 128, truncation: Truncation = "warn"
+) -> LanguageModelling:
     """A causal language modelling task on one text column; the text is its own target.
+
+    Texts longer than ``max_length`` tokens are cut, with a warning unless ``truncation`` is
+    "silent".
 
     >>> language_modelling(max_length=64).max_length
     64
     """
-    return LanguageModelling(text=text, target=text, max_length=max_length)
+    return LanguageModelling(text=text, target=text, max_length=max_length, truncation=truncation)

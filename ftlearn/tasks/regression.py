@@ -11,9 +11,10 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn import losses, metrics
+from ftlearn.data.parts import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
-from ftlearn.tasks.base import Task, require_columns, training_part
+from ftlearn.tasks.base import Task, Truncation, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,12 @@ def regression(
     text: str | tuple[str, str] = "text",
     target: str = "label",
     max_length: int = 128,
+    truncation: Truncation = "warn",
 ) -> Regression:
     """A regression task, centred and scaled by the data (by its part ``train``).
 
-    Raises ValueError when a target is not a finite number or all targets are equal.
+    Texts longer than ``max_length`` tokens are cut, with a warning unless ``truncation`` is
+    "silent". Raises ValueError when a target is not a finite number or all targets are equal.
 
     >>> task = regression(Dataset.from_dict({"text": ["a", "b"], "label": [1.0, 5.0]}))
     >>> task.center, task.scale
@@ -72,7 +75,12 @@ def regression(
     if scale == 0:
         raise ArgumentError(f"all values of column {target!r} are {values[0]}: nothing to learn")
     return Regression(
-        text=text, target=target, max_length=max_length, center=float(np.mean(values)), scale=scale
+        text=text,
+        target=target,
+        max_length=max_length,
+        truncation=truncation,
+        center=float(np.mean(values)),
+        scale=scale,
     )
 
 

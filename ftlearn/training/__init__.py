@@ -1,11 +1,21 @@
-"""The training loop as an iterator that the notebook drives, and ``fit``, which drains it."""
+"""The training loop as an iterator that a notebook drives, and ``fit``, which runs all of it."""
 
 from __future__ import annotations
 
 from ftlearn.config import TrainConfig
 from ftlearn.training.fitting import fit, train
 from ftlearn.training.history import History, Step
-from ftlearn.training.loop import Count, DivergedError, Loss, Run, backward, loss_sum, steps
+from ftlearn.training.loop import (
+    Count,
+    DivergedError,
+    Loss,
+    Run,
+    backward,
+    loss_sum,
+    require_count,
+    steps,
+    total_targets,
+)
 from ftlearn.training.out_of_memory import explain_out_of_memory
 
 __all__ = [
@@ -20,6 +30,8 @@ __all__ = [
     "explain_out_of_memory",
     "fit",
     "loss_sum",
+    "require_count",
     "steps",
+    "total_targets",
     "train",
 ]

@@ -1,8 +1,8 @@
-"""Checkpoints on disk that are whole or not there at all.
+"""Checkpoints on disk, each written completely or not at all.
 
     folder/00000120-best/   model.safetensors  optimizer.safetensors  state.json  manifest.json
 
-A checkpoint is written into a temporary folder beside its place, flushed to the disk with its
+A checkpoint is written into a temporary folder in the same place, flushed to the disk, its
 manifest of sizes and hashes last, and renamed. A reader takes the newest one that agrees with
 its manifest. No pickle is written or read.
 """
@@ -36,7 +36,7 @@ BEST = "-best"
 
 
 class CheckpointError(FtlearnError, RuntimeError):
-    """No checkpoint could be written, or none of those that are there can be trusted."""
+    """No checkpoint could be written, or none of the existing ones can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Checkpoint:
 
 
 class Store:
-    """A folder of checkpoints: the newest ``keep`` are kept, each with the best of its time.
+    """A folder of checkpoints: the newest ``keep``, and for each the best one up to it.
 
-    Nothing else in the folder is ever touched, nor what somebody else put into a checkpoint.
+    Nothing else in the folder is touched, nor files that somebody else put into a checkpoint.
     ``seconds`` is the longest time that ``fit`` lets pass without writing one.
 
     >>> import tempfile
@@ -72,7 +72,7 @@ class Store:
         self.folder, self.keep, self.seconds = Path(folder), keep, seconds
 
     def locked(self) -> AbstractContextManager[None]:
-        """A context in which no other process may write here; BusyError names who does.
+        """A context in which no other process may write here; BusyError names one that does.
 
         Raises CheckpointError where the folder cannot be used.
         """
@@ -104,10 +104,10 @@ class Store:
 
         Raises CheckpointError, with the older checkpoints untouched, when the disk refuses.
         """
-        place = self.folder / f"{number:08d}{BEST if best else ''}"
+        final = self.folder / f"{number:08d}{BEST if best else ''}"
         temporary = self.folder / f"{TEMPORARY}-{number:08d}"
         try:
-            self._sweep()
+            self._remove_unfinished()
             temporary.mkdir(parents=True)
             for name, group in tensors.items():
                 save_file(_separate(group), temporary / f"{name}.safetensors")
@@ -115,24 +115,24 @@ class Store:
             _seal(temporary)
             for old in self._of(number):  # the same update, written again
                 _remove(old)
-            temporary.rename(place)
+            temporary.rename(final)
             _flush(self.folder)
             self.tidy(number)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             size = sum(tensor.nbytes for group in tensors.values() for tensor in group.values())
-            why = disk.shortage(self.folder, size, size) or error
+            reason = disk.shortage(self.folder, size, size) or error
             raise CheckpointError(
-                f"checkpoint {number} could not be written into {str(self.folder)!r}: {why}; "
+                f"checkpoint {number} could not be written into {str(self.folder)!r}: {reason}; "
                 "the older ones are still there"
             ) from error
-        return place
+        return final
 
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint that agrees with its manifest; None when there is none at all.
 
         Damaged ones are passed over with a warning. Raises CheckpointError when all are damaged:
-        a run must not start afresh unnoticed.
+        a run must not silently start from the beginning.
         """
         places = self._places()
         for checkpoint in self._trusted(reversed(places)):
@@ -146,20 +146,20 @@ class Store:
 
     def tidy(self, number: int) -> None:
         """Remove what a killed process left, and all but what ``write(number)`` would keep."""
-        self._sweep()
+        self._remove_unfinished()
         self._prune(number)
 
     def best(self) -> Checkpoint | None:
         """The newest trustworthy checkpoint that was the best when it was written, if any."""
-        named = [place for place in self._places() if place.name.endswith(BEST)]
-        return next(self._trusted(reversed(named)), None)
+        marked = [place for place in self._places() if place.name.endswith(BEST)]
+        return next(self._trusted(reversed(marked)), None)
 
     def last_number(self) -> int:
         """The number of the newest checkpoint, damaged or not; 0 where there is none."""
         return max(map(_number, self._places()), default=0)
 
     def bytes(self) -> int:
-        """What the checkpoints take on the disk."""
+        """The size of all checkpoints on the disk."""
         files = (file for place in self._places() for file in place.rglob("*"))
         return sum(file.stat().st_size for file in files)
 
@@ -167,7 +167,7 @@ class Store:
         """Remove all checkpoints, and the folder if nothing else is in it."""
         if not self.folder.is_dir():
             return
-        self._sweep()
+        self._remove_unfinished()
         for place in self._places():
             _remove(place)
         with suppress(OSError):  # it holds what is not ours
@@ -189,49 +189,52 @@ class Store:
     def _places(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        named = re.compile(rf"\d{{8,}}({BEST})?", re.ASCII)
-        places = [place for place in self.folder.iterdir() if named.fullmatch(place.name)]
+        pattern = re.compile(rf"\d{{8,}}({BEST})?", re.ASCII)
+        places = [place for place in self.folder.iterdir() if pattern.fullmatch(place.name)]
         return sorted((place for place in places if _is_checkpoint(place)), key=_number)
 
     def _of(self, number: int) -> list[Path]:
         return [place for place in self._places() if _number(place) == number]
 
     def _prune(self, number: int) -> None:
-        """Keep the newest, and for each the best of its time: should it be the last one whole."""
-        # Those of a higher number were damaged, or the run would not have gone back behind them.
+        """Keep the newest, and for each the best up to it, in case it is the last undamaged one."""
+        # Those of a higher number were damaged, or the run would not have resumed before them.
         places = [place for place in self._places() if _number(place) <= number]
-        kept = set(places[-self.keep :])
-        for end in range(len(places) - len(kept), len(places)):
-            kept.update([place for place in places[: end + 1] if place.name.endswith(BEST)][-1:])
-        for place in set(self._places()) - kept:
+        keep = set(places[-self.keep :])
+        for end in range(len(places) - len(keep), len(places)):
+            keep.update([place for place in places[: end + 1] if place.name.endswith(BEST)][-1:])
+        for place in set(self._places()) - keep:
             _remove(place)
 
-    def _sweep(self) -> None:
+    def _remove_unfinished(self) -> None:
         """Remove what a killed process left behind."""
-        for left in self.folder.glob(f"{TEMPORARY}-*"):
-            left.unlink() if left.is_file() else shutil.rmtree(left)
+        for path in self.folder.glob(f"{TEMPORARY}-*"):
+            if path.is_file():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
 
 
-def _is_own(path: Path) -> bool:
+def _is_ours(path: Path) -> bool:
     """Whether a file in a checkpoint is one that a store writes."""
     return path.name in (MANIFEST, STATE) or path.suffix == ".safetensors"
 
 
 def _is_checkpoint(place: Path) -> bool:
-    """Whether a folder named by a number (a date?) is a checkpoint, or what is left of one."""
+    """Whether a folder named by a number (or a date) is a checkpoint, or the rest of one."""
     if not place.is_dir():
         return False
     files = list(place.iterdir())
-    return not files or any(map(_is_own, files))
+    return not files or any(map(_is_ours, files))
 
 
 def _remove(place: Path) -> None:
-    """Remove a checkpoint, but no file in it that somebody else put there."""
+    """Remove a checkpoint, but not the files in it that somebody else put there."""
     files = list(place.iterdir())
-    if all(map(_is_own, files)):
+    if all(map(_is_ours, files)):
         shutil.rmtree(place)
         return
-    for file in filter(_is_own, files):
+    for file in filter(_is_ours, files):
         file.unlink()
 
 
@@ -240,11 +243,11 @@ def damage(folder: Path) -> str | None:
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         for name in {STATE, *files}:
-            written = files[name]
+            expected = files[name]
             size = (folder / name).stat().st_size
-            if size != written["size"]:
-                return f"{name} has {size} bytes, {written['size']} were written"
-            if sha256(folder / name) != written["sha256"]:
+            if size != expected["size"]:
+                return f"{name} has {size} bytes, {expected['size']} were written"
+            if sha256(folder / name) != expected["sha256"]:
                 return f"{name} has changed since it was written (sha256 differs)"
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
@@ -260,7 +263,7 @@ def _number(place: Path) -> int:
 
 
 def _separate(group: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors on the CPU that share no memory: tied weights are written once for each name."""
+    """Tensors on the CPU that share no memory: tied weights are written for each name."""
     seen, result = set(), {}
     for name, tensor in group.items():
         tensor = tensor.detach().cpu().contiguous()

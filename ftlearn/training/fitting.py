@@ -1,4 +1,4 @@
-"""``fit``: a whole run with validation, early stopping, checkpoints and an orderly end."""
+"""``fit``: a complete run with validation, early stopping, checkpoints and a graceful stop."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from transformers import PreTrainedModel
 from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
+from ftlearn.data.parts import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows
 from ftlearn.models.architecture import PooledClassifier
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.progress import bar
-from ftlearn.tasks.base import training_part
-from ftlearn.training import interrupts, resources
+from ftlearn.training import resources
 from ftlearn.training.checkpoints import Store
 from ftlearn.training.history import History, Step
+from ftlearn.training.interrupts import graceful_interrupt
 from ftlearn.training.loop import DivergedError, Run, steps
-from ftlearn.training.resuming import INTERRUPTED, Checkpointer, weights_of
+from ftlearn.training.resuming import INTERRUPTED, Checkpointer, model_weights
 
 Scorer = Callable[[], dict[str, float]]
 
@@ -47,27 +48,32 @@ def fit(
     """Train on the part ``train``; after each epoch evaluate on the part ``valid``, if any.
 
     With validation data the model ends with the weights of its best evaluation (lowest loss),
-    and stops early after ``patience`` evaluations without a better one. An interrupt (Ctrl-C,
-    the stop button) ends the run in order after the update at work, and the history so far is
-    returned; a second one aborts.
+    and stops early after ``patience`` evaluations without a better one. After an interrupt (Ctrl-C,
+    the stop button) the update in progress is finished and the history so far is returned; a
+    second interrupt aborts.
 
-    With a folder for ``checkpoints`` the run is saved after each epoch, after five minutes at
-    the latest (``Store`` changes that), and when it is interrupted; ``resume=True`` continues it,
-    on the same machine to the same last bit. Under ``torchrun`` each process does its share.
+    With a folder for ``checkpoints`` the run is saved after each epoch, at least every five
+    minutes (``Store`` changes that), and when it is interrupted; ``resume=True`` continues it, on
+    the same machine bit for bit. Under ``torchrun`` each process does its share.
 
-    Before anything is trained, what ``compatibility.check`` finds in data, task, model and
-    tokenizer is warned of, and raised as DataError where the result would be worthless.
+    Before training, what ``compatibility.check`` finds in data, task, model and tokenizer is warned
+    of, and raised as DataError where the result would be worthless.
 
     Raises TooLargeError at the start when the run would not fit in memory, CheckpointError when
     the folder cannot be used or holds another run, BusyError while another process trains into
     it, and DivergedError with the best weights so far in the model.
     """
-    used = {"train": training_part(data)}
-    if isinstance(data, DatasetDict) and "valid" in data:
-        used["valid"] = data["valid"]
-    compatibility.settle(compatibility.check(used, task, model, tokenizer))
-    saving = {"checkpoints": checkpoints, "resume": resume}
-    return train(model, data, task, tokenizer, config, patience=patience, **saving)
+    _check_compatibility(model, data, task, tokenizer)
+    return train(
+        model,
+        data,
+        task,
+        tokenizer,
+        config,
+        patience=patience,
+        checkpoints=checkpoints,
+        resume=resume,
+    )
 
 
 def train(
@@ -86,32 +92,42 @@ def train(
     history = History(config, task.monitor)
     run = steps(model, batches, task.loss, config, count=task.count_targets)
     check_memory(model, batches, config)
-    validation = _Validation(run, history, _scorer(model, data, task, tokenizer), patience)
-    keeper = _keeper(checkpoints, run, history, resume=resume)
-    with keeper.at_work() if keeper else nullcontext():
-        if keeper and keeper.begin(resume=resume):
-            validation.recall(keeper.store)
+    score = _scorer(model, data, task, tokenizer)
+    early_stopping = EarlyStopping(run, history, score, patience)
+    checkpointer = _checkpointer(checkpoints, run, history, resume=resume)
+    with checkpointer.locked() if checkpointer else nullcontext():
+        if checkpointer and checkpointer.begin(resume=resume):
+            early_stopping.load_best(checkpointer.store)
         history.arithmetic = run.arithmetic
         try:
-            _drain(run, history, validation, keeper)
+            _run_to_end(run, history, early_stopping, checkpointer)
         finally:
-            validation.restore()
+            early_stopping.restore_best()
     return history
 
 
-def _drain(
-    run: Run, history: History, validation: _Validation, keeper: Checkpointer | None
+def _check_compatibility(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> None:
+    """Warn of what does not fit together in the parts that a run uses, or raise DataError."""
+    parts = {"train": training_part(data)}
+    if isinstance(data, DatasetDict) and "valid" in data:
+        parts["valid"] = data["valid"]
+    compatibility.settle(compatibility.check(parts, task, model, tokenizer), stacklevel=3)
+
+
+def _run_to_end(
+    run: Run, history: History, early_stopping: EarlyStopping, checkpointer: Checkpointer | None
 ) -> None:
-    """Go through the run to its end, or until the history says why it stopped."""
-    with closing(run), interrupts.graceful_interrupt() as interrupt, _telling(history):
+    """Take all steps of a run, unless the history says why it stopped before."""
+    with closing(run), graceful_interrupt() as interrupt, _attach_to_divergence(history):
         for step in _with_bar(run) if not history.stopped else ():
             history.steps.append(step)
-            better = validation.after(step)
-            asked, due = _agreed(run, interrupt.asked, keeper is not None and keeper.due)
-            if asked and not history.stopped and step.number < step.total:
+            is_best = early_stopping.evaluate_after(step)
+            due = checkpointer is not None and checkpointer.due
+            interrupted, due = _on_any_rank(run, interrupt.asked, due)
+            if interrupted and not history.stopped and step.number < step.total:
                 history.stopped = INTERRUPTED
-            if keeper and (step.ends_epoch or history.stopped or due):
-                keeper.write(best=better)
+            if checkpointer and (step.ends_epoch or history.stopped or due):
+                checkpointer.write(best=is_best)
             if history.stopped:
                 break
     if history.stopped == INTERRUPTED:
@@ -119,8 +135,8 @@ def _drain(
 
 
 @contextmanager
-def _telling(history: History) -> Iterator[None]:
-    """Put the history so far into a DivergedError that passes."""
+def _attach_to_divergence(history: History) -> Iterator[None]:
+    """A context that gives a DivergedError the history so far as it passes."""
     try:
         yield
     except DivergedError as error:
@@ -129,51 +145,54 @@ def _telling(history: History) -> Iterator[None]:
 
 
 def _scorer(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> Scorer | None:
+    """A function that scores the model on the validation part; None where there is none."""
     valid = data.get("valid") if isinstance(data, DatasetDict) else None
-    return (
-        None
-        if valid is None
-        else lambda: report_on(model, valid, task, tokenizer, shared=True).scores
-    )
+    if valid is None:
+        return None
+    return lambda: report_on(model, valid, task, tokenizer, shared=True).scores
 
 
-class _Validation:
-    """Evaluates after each epoch, and keeps the weights of the best evaluation."""
+class EarlyStopping:
+    """Evaluates after each epoch, keeps the best weights, and stops a run that gets no better."""
 
     def __init__(
-        self, run: Run, history: History, scores: Scorer | None, patience: int | None
+        self, run: Run, history: History, score: Scorer | None, patience: int | None
     ) -> None:
-        if patience is not None and scores is None:
+        if patience is not None and score is None:
             raise ArgumentError(
                 "patience needs validation data: pass a DatasetDict with a part 'valid'"
             )
-        self.model, self.history = run.model, history
-        self.scores, self.patience = scores, patience
+        self.model = run.model
+        self.history = history
+        self.score = score
+        self.patience = patience
         self.weights: dict[str, torch.Tensor] | None = None
 
-    def after(self, step: Step) -> bool:
-        """Evaluate at the end of an epoch; True, with the weights noted, if none was better.
+    def evaluate_after(self, step: Step) -> bool:
+        """Evaluate after the last step of an epoch; if it is the best so far, keep the weights.
 
-        After ``patience`` evaluations without a better one the history says that it stopped.
+        True if it is. After ``patience`` evaluations without a better one the history says that
+        the run stopped.
         """
-        if self.scores is None or not step.ends_epoch:
+        if self.score is None or not step.ends_epoch:
             return False
         evaluations = self.history.evaluations
-        evaluations.append({"step": step.number, "epoch": step.epoch, **self.scores()})
-        waited = len(evaluations) - 1 - evaluations.index(self.history.best)
-        if waited == 0:
+        evaluations.append({"step": step.number, "epoch": step.epoch, **self.score()})
+        since_best = len(evaluations) - 1 - evaluations.index(self.history.best)
+        if since_best == 0:
             self.weights = copy.deepcopy(self.model.state_dict())
-        if self.patience is not None and waited >= self.patience:
-            self.history.stopped = f"no better {self.history.monitor} in {waited} evaluations"
-        return waited == 0
+        if self.patience is not None and since_best >= self.patience:
+            self.history.stopped = f"no better {self.history.monitor} in {since_best} evaluations"
+        return since_best == 0
 
-    def recall(self, store: Store) -> None:
-        """Take the noted weights from the checkpoint of the best evaluation."""
+    def load_best(self, store: Store) -> None:
+        """Take the best weights of a resumed run from its checkpoint of that evaluation."""
         if not self.history.evaluations:
             return
-        saved, number = store.best(), self.history.best["step"]
-        if saved and saved.state["number"] == number:
-            self.weights = weights_of(saved, self.model)
+        number = self.history.best["step"]
+        checkpoint = store.best()
+        if checkpoint and checkpoint.state["number"] == number:
+            self.weights = model_weights(checkpoint, self.model)
         else:
             warnings.warn(
                 f"the weights of the best evaluation (update {number}) are lost: unless a better "
@@ -181,13 +200,13 @@ class _Validation:
                 stacklevel=3,
             )
 
-    def restore(self) -> None:
-        """Give the model the noted weights, if there are any."""
+    def restore_best(self) -> None:
+        """Give the model the best weights, if there was an evaluation."""
         if self.weights is not None:
             self.model.load_state_dict(self.weights)
 
 
-def _keeper(
+def _checkpointer(
     checkpoints: Store | str | Path | None, run: Run, history: History, *, resume: bool
 ) -> Checkpointer | None:
     if checkpoints is None:
@@ -198,31 +217,37 @@ def _keeper(
     return Checkpointer(store, run, history)
 
 
-def _agreed(run: Run, *wishes: bool) -> list[bool]:
-    """A wish of one rank is the wish of all."""
-    return [wished > 0 for wished in distributed.all_reduce_sum(wishes, run.device)]
+def _on_any_rank(run: Run, *flags: bool) -> list[bool]:
+    """For each flag, whether it is true on any rank: so all ranks do the same."""
+    return [count > 0 for count in distributed.all_reduce_sum(flags, run.device)]
 
 
 def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
     """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free."""
     if not isinstance(model, PreTrainedModel | PooledClassifier) or sharding.is_sharded(model):
         return  # the dry run knows how to rebuild only these
-    share = -(-config.batch_size // distributed.world_size())  # rows of a batch on this rank
+    rows = -(-config.batch_size // distributed.world_size())  # of a batch on this rank
     needed = resources.estimate(
         model,
-        batch_size=-(-share // config.micro_batches),
+        batch_size=-(-rows // config.micro_batches),
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
-        left_out=sum(rows.left_out for rows in sparse_rows(model, batches, config)),
+        left_out=sum(table.left_out for table in sparse_rows(model, batches, config)),
     )
-    # The weights are in memory already.
+    # The weights are in memory already, and are part of what is needed.
     free = runtime.memory_available(runtime.device_of(model)) + needed.weights
-    resources.require_memory(needed, available=free, micro_batches=config.micro_batches, rows=share)
+    resources.require_memory(needed, available=free, micro_batches=config.micro_batches, rows=rows)
 
 
 def _with_bar(run: Run) -> Iterator[Step]:
-    look = {"total": run.total, "initial": run.number, "desc": "training", "unit": "update"}
-    with bar(shown=distributed.is_main(), **look) as progress:
+    """The steps of a run, beside a progress bar on the main rank."""
+    with bar(
+        shown=distributed.is_main(),
+        total=run.total,
+        initial=run.number,
+        desc="training",
+        unit="update",
+    ) as progress:
         for step in run:
             progress.update()
             progress.set_postfix(loss=f"{step.loss:.3f}", refresh=False)

@@ -52,7 +52,7 @@ class History:
     stopped: str = ""
     """Why the run ended before its last update; empty when it did not."""
     arithmetic: Arithmetic | None = None
-    """How the run computed."""
+    """Number format, attention and matrix products of the run."""
 
     @property
     def best(self) -> dict[str, float] | None:
@@ -60,11 +60,11 @@ class History:
         return min(self.evaluations, key=lambda scores: scores[self.monitor], default=None)
 
     def table(self) -> pd.DataFrame:
-        """One row a step."""
+        """One row per step."""
         return pd.DataFrame([asdict(step) for step in self.steps])
 
     def evaluation_table(self) -> pd.DataFrame:
-        """One row an evaluation: step, epoch and the scores."""
+        """One row per evaluation: step, epoch and the scores."""
         return pd.DataFrame(self.evaluations)
 
     def __repr__(self) -> str:

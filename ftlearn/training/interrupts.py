@@ -1,4 +1,4 @@
-"""Ctrl-C, the notebook's stop button, a cluster's SIGTERM: end in order; a second one aborts."""
+"""Ctrl-C, the notebook's stop button, a cluster's SIGTERM: stop in order; a second one aborts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Interrupt:
 def graceful_interrupt() -> Iterator[Interrupt]:
     """A context in which the first interrupt is noted, and the second raises KeyboardInterrupt.
 
-    So an update and the checkpoint after it are finished and not torn. Away from the main
-    thread, where Python delivers no signals, nothing is changed.
+    So an update and the checkpoint after it are finished and not torn. Outside the main thread,
+    to which alone Python delivers signals, nothing is changed.
 
     >>> with graceful_interrupt() as interrupt:
     ...     signal.raise_signal(signal.SIGINT)
@@ -36,7 +36,8 @@ def graceful_interrupt() -> Iterator[Interrupt]:
         if interrupt.asked:
             raise KeyboardInterrupt
         interrupt.asked = True
-        with suppress(OSError, RuntimeError):  # a pipe whose reader went, too; a print at work
+        # The reader of a pipe may be gone, and a signal may come in the middle of a print.
+        with suppress(OSError, RuntimeError):
             tqdm.write("stopping after this update; once more to abort")
 
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""A head that starts from what the frozen body already knows."""
+"""A head that starts from a linear probe of the frozen body."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def solve_layer(
     """Set a linear layer, in place, to the best one for features (N, D) and targets (N,).
 
     A layer with one output is solved by ridge regression, others by logistic regression. On
-    features of mean length 1 the sum of the losses plus ``penalty`` · |W|²/2 is made least, for
-    squared errors their half: a Gaussian prior of variance 1/``penalty``, which n examples
-    outweigh the more the larger n is. 1 was best, or not told from it, with 24 to 512 of the
-    bundled articles.
+    features of mean length 1 it minimises the summed loss (half of the squared errors) plus
+    ``penalty`` · |W|²/2: a Gaussian prior of variance 1/``penalty``, which counts for less the more
+    examples there are. With 24 to 512 of the bundled articles no other value was clearly better
+    than 1.
 
-    >>> given = np.array([[1.0], [3.0]]), np.array([2.0, 6.0])
-    >>> solve_layer(nn.Linear(1, 1), *given, penalty=1e-9).weight.item()  # doctest: +ELLIPSIS
+    >>> x, y = np.array([[1.0], [3.0]]), np.array([2.0, 6.0])
+    >>> solve_layer(nn.Linear(1, 1), x, y, penalty=1e-9).weight.item()  # doctest: +ELLIPSIS
     2.0...
     """
     length = float(np.linalg.norm(features, axis=1).mean())
-    weight, bias = _solution(features / length, targets, layer, penalty)
+    weight, bias = _solve(features / length, targets, layer, penalty)
     layer.weight.copy_(torch.as_tensor(weight / length))
     layer.bias.copy_(torch.as_tensor(bias))
     return layer
@@ -63,37 +63,40 @@ def solve_layer(
 def head_inputs(model: nn.Module, layer: nn.Linear, encoded: Encoded, tokenizer: Any) -> np.ndarray:
     """What enters a linear layer of the model for each text, (N, D), in evaluation mode."""
     name = next(name for name, module in model.named_modules() if module is layer)
-    on = runtime.device_of(model)
-    asked, arithmetic = inference_copy(model, autotune.prediction(model, on))
-    entering: list[torch.Tensor] = []
-    hook = asked.get_submodule(name).register_forward_pre_hook(
-        lambda _, inputs: entering.append(inputs[0])
+    device = runtime.device_of(model)
+    copy, arithmetic = inference_copy(model, autotune.prediction(model, device))
+    layer_inputs: list[torch.Tensor] = []
+    hook = copy.get_submodule(name).register_forward_pre_hook(
+        lambda _, inputs: layer_inputs.append(inputs[0])
     )
 
-    def run(batch: Batch) -> torch.Tensor:
-        with computing(on, arithmetic):
-            asked(**batch.inputs)
-        return entering.pop().float()
+    def features(batch: Batch) -> torch.Tensor:
+        with computing(device, arithmetic):
+            copy(**batch.inputs)
+        return layer_inputs.pop().float()
 
     try:
-        with cls_only(asked):
-            return map_batches(asked, encoded, tokenizer, run)
+        with cls_only(copy):
+            return map_batches(copy, encoded, tokenizer, features)
     finally:
         hook.remove()
 
 
-def _solution(
+def _solve(
     features: np.ndarray, targets: np.ndarray, layer: nn.Linear, penalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (C, D) and bias (C,) of the best layer."""
     if layer.out_features == 1:
         ridge = Ridge(alpha=penalty).fit(features, targets)
         return ridge.coef_[None], np.array([ridge.intercept_])
-    known = np.unique(targets)
-    # Two classes come as one row, the log-odds of the second; halves of it have half its norm.
-    split = np.array([[-0.5], [0.5]]) if len(known) == 2 else np.eye(len(known))
-    strength = (2 if len(known) == 2 else 1) / penalty
+    present = np.unique(targets)
+    # scikit-learn gives two classes as one row w, the log-odds of the second. Split into −w/2 and
+    # w/2 it has half the squared norm, so its penalty is half as large.
+    split = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.eye(len(present))
+    strength = (2 if len(present) == 2 else 1) / penalty
     logistic = LogisticRegression(C=strength, max_iter=1000).fit(features, targets)
     weight = np.zeros((layer.out_features, layer.in_features))
     bias = np.full(layer.out_features, -10.0)  # labels absent from training
-    weight[known], bias[known] = split @ logistic.coef_, split @ logistic.intercept_
+    weight[present] = split @ logistic.coef_
+    bias[present] = split @ logistic.intercept_
     return weight, bias

@@ -77,13 +77,16 @@ class Run(Iterator[Step]):
         without: Collection[str],
     ) -> None:
         check_speedups(without)
-        self.model, self.loss, self.count, self.config = model, loss, count, config
-        self.device, self.without = runtime.device_of(model), without
+        self.model = model
+        self.loss = loss
+        self.count = count
+        self.config = config
+        self.without = without
+        self.device = runtime.device_of(model)
         fastest = autotune.training(model, self.device, precision)
-        self.compute_in(distributed.all_gather(fastest)[0])  # every rank as the main one
-        ranks = {"rank": distributed.rank(), "ranks": distributed.world_size()}
-        self.batches = replace(batches, **ranks)
-        self.replica = sharding.replicate(model)
+        self.compute_in(distributed.all_gather(fastest)[0])  # all ranks as the main one
+        self.batches = replace(batches, rank=distributed.rank(), ranks=distributed.world_size())
+        self.replica = sharding.replicate(model)  # the model; on several ranks, wrapped in DDP
         self.total = config.epochs * len(batches)
         self.sparse_rows = sparse_rows(model, batches, config, without)
         self.parameters = trainable(model, self.sparse_rows)
@@ -95,11 +98,12 @@ class Run(Iterator[Step]):
         self.lr_factor = optim.schedule(
             config.schedule, total=self.total, warmup_ratio=config.warmup_ratio
         )
-        self.fit_in_memory = FitInMemory(
-            self.batches.split_in_half, self.optimizer.zero_grad, self.device
-        )
-        self.number, self.examples, self.seconds = 0, 0, 0.0
-        self.rng_state: dict[str, Any] | None = None
+        halve, undo = self.batches.split_in_half, self.optimizer.zero_grad
+        self.fit_in_memory = FitInMemory(halve, undo, self.device)
+        self.number = 0  # steps so far; a resumed run begins with more
+        self.examples = 0
+        self.seconds = 0.0
+        self.rng_state: dict[str, Any] | None = None  # of the checkpoint that a run resumes from
         self._steps = self._train()
 
     def __next__(self) -> Step:
@@ -110,68 +114,81 @@ class Run(Iterator[Step]):
         self._steps.close()
 
     def compute_in(self, arithmetic: Arithmetic) -> None:
-        """Use an arithmetic from now on, in the model's attention too."""
+        """Use an arithmetic from now on, also in the model's attention."""
         architecture.use_attention(self.model, arithmetic.attention)
         self.arithmetic = replace(arithmetic, attention=architecture.attention_of(self.model))
 
     def _train(self) -> Iterator[Step]:
-        with runtime.retain_freed_memory():
-            for micro_batches in self._schedule():
+        with runtime.retain_freed_memory():  # every step takes the memory that the last one freed
+            self.optimizer.zero_grad()  # gradients from before are not this run's
+            self._set_random_numbers()
+            for micro_batches in self._remaining_batches():
                 start = time.perf_counter()
                 lr = self.config.learning_rate * self.lr_factor(self.number)
                 for group in self.optimizer.param_groups:
                     group["lr"] = lr
 
-                # The gradient of the mean loss over the batch. The context ends before the step
-                # is given out: a loop that is left by break is never closed.
+                # The gradient of the mean loss over the batch. speed_up ends before the yield: a
+                # caller that breaks out of its loop never comes back here to end it.
                 self.model.train()
                 with speed_up(self.model, self.arithmetic, self.sparse_rows, without=self.without):
-                    loss = self.fit_in_memory(self._backward, micro_batches)
+                    mean_loss = self.fit_in_memory(self._backward, micro_batches)
 
                 # Clip it, check it, take the step.
                 self.scaler.unscale_(self.optimizer)
                 norm = optim.clip_grad_norm(self.parameters.values(), self.config.max_grad_norm)
-                self._require_finite(loss, norm, lr)
+                self._require_finite(mean_loss, norm, lr)
                 self.scaler.step(self.optimizer)
                 self.scaler.update()
                 self.optimizer.zero_grad()
-                yield self._step(start, lr, loss, norm, micro_batches)
+                yield self._record_step(start, lr, mean_loss, norm, micro_batches)
 
-    def _schedule(self) -> Iterator[list[Batch]]:
-        """The batches that are left, cut into micro-batches; a resumed run skips the first ones."""
-        self.optimizer.zero_grad()  # gradients from before are not this run's
+    def _set_random_numbers(self) -> None:
+        """Seed the generators, or in a resumed run set them to where it left off."""
         if self.rng_state is None:
             runtime.seed_everything(self.config.seed + distributed.rank())
         else:
             runtime.set_rng_state(self.rng_state, self.device)
-        first, done = divmod(self.number, len(self.batches))
-        for epoch in range(first, self.config.epochs):
-            yield from self.batches.epoch(epoch, skip=done if epoch == first else 0)
+
+    def _remaining_batches(self) -> Iterator[list[Batch]]:
+        """The batches that a resumed run has not seen yet, each cut into micro-batches."""
+        first_epoch, done = divmod(self.number, len(self.batches))
+        for epoch in range(first_epoch, self.config.epochs):
+            yield from self.batches.epoch(epoch, skip=done if epoch == first_epoch else 0)
 
     def _backward(self, micro_batches: list[Batch]) -> float:
         dtype = self.arithmetic.dtype
         return backward(self.replica, micro_batches, self.loss, dtype, self.scaler, self.count)
 
-    def _require_finite(self, loss: float, norm: float, lr: float) -> None:
+    def _require_finite(self, mean_loss: float, norm: float, lr: float) -> None:
         # With fp16 an infinite gradient is routine: the scaler skips the update and scales down.
-        if math.isfinite(loss) and (math.isfinite(norm) or self.scaler.is_enabled()):
+        if math.isfinite(mean_loss) and (math.isfinite(norm) or self.scaler.is_enabled()):
             return
         raise DivergedError(
             f"training diverged at update {self.number + 1} of {self.total}, learning rate {lr:g}: "
-            f"loss {loss}, gradient norm {norm}. The model still holds the weights before this "
-            "update; try a learning rate ten times lower"
+            f"loss {mean_loss}, gradient norm {norm}. The model still holds the weights before "
+            "this update; try a learning rate ten times lower"
         )
 
-    def _step(
-        self, start: float, lr: float, loss: float, norm: float, micro_batches: list[Batch]
+    def _record_step(
+        self, start: float, lr: float, mean_loss: float, norm: float, micro_batches: list[Batch]
     ) -> Step:
-        rows = sum(len(batch.rows) for batch in micro_batches)
-        (rows,) = distributed.all_reduce_sum([rows], self.device)
+        """Count the step that began at ``start``, and say what it did."""
+        local_rows = sum(len(batch.rows) for batch in micro_batches)
+        (rows,) = distributed.all_reduce_sum([local_rows], self.device)
         self.number += 1
         self.examples += round(rows)
         self.seconds += time.perf_counter() - start
-        epoch = self.number / len(self.batches)
-        return Step(self.number, epoch, loss, lr, norm, self.examples, self.seconds, self.total)
+        return Step(
+            number=self.number,
+            epoch=self.number / len(self.batches),
+            loss=mean_loss,
+            learning_rate=lr,
+            gradient_norm=norm,
+            examples=self.examples,
+            seconds=self.seconds,
+            total=self.total,
+        )
 
 
 def backward(
@@ -187,35 +204,53 @@ def backward(
     Returns that mean. Raises ValueError where there is nothing to learn from, and where ``count``
     counts other targets than the loss sums over.
     """
-    device = runtime.device_of(model)
-    counted = sum(count(batch.targets) for batch in micro_batches if batch.rows)
-    (targets,) = distributed.all_reduce_sum([counted], device)
-    if targets == 0:
-        raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
-    total, summed = 0.0, 0
+    targets = total_targets(model, micro_batches, count)
+    mean_loss = 0.0
     for batch in micro_batches:
         last = batch is micro_batches[-1]
         with explain_out_of_memory(batch), sharding.sync_gradients(model, last=last):
-            batch_loss = loss_sum(model, batch, loss, dtype)
-            share = batch_loss.total / targets
-            # Ranks average their gradients, and the sum is wanted.
+            summed = loss_sum(model, batch, loss, dtype)
+            require_count(summed, batch, count)
+            share = summed.total / targets
+            # DDP and FSDP take the mean of the ranks' gradients, and their sum is wanted.
             scaler.scale(share * distributed.world_size()).backward()
-        total, summed = total + share.item(), summed + batch_loss.count
-    if summed != counted:
-        raise ValueError(
-            f"the loss sums over {summed} targets where {counted} were counted: pass steps(count=) "
-            "a function that counts targets as the loss does"
-        )
-    return distributed.all_reduce_sum([total], device)[0]
+        mean_loss += share.item()
+    return distributed.all_reduce_sum([mean_loss], runtime.device_of(model))[0]
+
+
+def total_targets(model: nn.Module, micro_batches: list[Batch], count: Count) -> float:
+    """How many targets all micro-batches of all ranks hold; ValueError where there are none."""
+    local = sum(count(batch.targets) for batch in micro_batches if batch.rows)
+    (total,) = distributed.all_reduce_sum([local], runtime.device_of(model))
+    if total == 0:
+        raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
+    return total
 
 
 def loss_sum(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype) -> LossSum:
-    """The forward pass: the summed loss of a micro-batch; an idle one counts for nothing."""
+    """The forward pass of a micro-batch: its summed loss, and over how many targets.
+
+    An idle micro-batch only keeps its rank in step with the others, and counts for nothing.
+    """
     device = runtime.device_of(model)
-    moved = batch.to(device)
+    batch = batch.to(device)
     with runtime.autocast(device, dtype):
-        summed = loss(model(**moved.inputs).logits, moved.targets)
+        summed = loss(model(**batch.inputs).logits, batch.targets)
     return summed if batch.rows else LossSum(0 * summed.total, 0)
+
+
+def require_count(summed: LossSum, batch: Batch, count: Count) -> None:
+    """Raise ValueError where a loss sums over other targets than ``count`` counts.
+
+    >>> batch = Batch({}, torch.tensor([0, 1]), rows=[5, 8])
+    >>> require_count(LossSum(torch.tensor(1.4), 2), batch, count_targets)
+    """
+    counted = count(batch.targets) if batch.rows else 0
+    if summed.count != counted:
+        raise ValueError(
+            f"the loss sums over {summed.count} targets where {counted} were counted: pass "
+            "steps(count=) a function that counts targets as the loss does"
+        )
 
 
 def trainable(model: nn.Module, sparse: list[TrainedRows]) -> dict[str, nn.Parameter]:

@@ -1,4 +1,4 @@
-"""Out of memory: say what to do about it, or go on with smaller micro-batches."""
+"""Out of memory: say what to do about it, or continue with smaller micro-batches."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def explain_out_of_memory(batch: Batch) -> Iterator[None]:
 
 
 class FitInMemory:
-    """Calls a function of micro-batches, and again with smaller ones while memory does not suffice.
+    """Calls a function of micro-batches, and again with smaller ones as long as they do not fit.
 
-    ``split`` halves micro-batches, and ``undo`` clears what a failed call has left. ``halvings``
-    counts how often batches are halved from now on, since what did not fit once will not fit later.
+    ``split`` halves micro-batches, and ``undo`` clears what a failed call has left. ``halvings`` is
+    how often every batch is halved from then on, since what did not fit once will not fit later.
     Random numbers are drawn again, so that dropout is as if nothing had failed.
     """
 

@@ -1,4 +1,4 @@
-"""What a training run will take, before it starts: memory, time, arithmetic."""
+"""Estimates before a training run starts: memory, floating-point operations, time."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """fp32 copies of each trainable number that an optimiser keeps."""
 
 LIBRARIES = 45_000_000
-"""Bytes of code and buffers that the first update brings into memory, measured on Linux x86."""
+"""Bytes of code and buffers that the first update loads, measured on Linux x86."""
 
 MINILM = 600_000_000
-"""Bytes that MiniLM takes, all of it moving, with a batch of 16 texts of 64 tokens."""
+"""Bytes for training all of MiniLM with a batch of 16 texts of 64 tokens."""
 
 REUSE = 2
-"""Memory that passing tensors take over their size: freed blocks are seldom reused exactly."""
+"""Memory of short-lived tensors over their size: freed blocks are seldom reused exactly."""
 
 FLOPS = {
     torch.ops.aten.addmm_: lambda _, a, b, **__: flop_counter.mm_flop(a, b),
@@ -47,7 +47,7 @@ FLOPS = {
         lambda gradient, q, k, v, *_, **__: flop_counter.sdpa_backward_flop_count(gradient, q, k, v)
     ),
 }
-"""From shapes to operations for what torch's counter leaves out: in place, the CPU's attention."""
+"""Operations, from shapes, of what torch's counter omits: addmm in place, the CPU's attention."""
 
 
 class TooLargeError(FtlearnError, MemoryError):
@@ -56,7 +56,7 @@ class TooLargeError(FtlearnError, MemoryError):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Memory in bytes and arithmetic of one update of a batch of rows, each of T tokens."""
+    """Memory in bytes and operations of one update on a batch (B, T)."""
 
     weights: int
     gradients: int
@@ -64,21 +64,20 @@ class Estimate:
     activations: int
     """What the forward pass keeps for the backward pass."""
     working: int
-    """What comes and goes: the tensors inside a layer, and what the libraries load."""
+    """Short-lived tensors inside a layer, and what the libraries load."""
     flops: int
-    """Floating-point operations of one update: forward, and backward where something moves."""
+    """Floating-point operations of one update: forward, and backward where anything is trained."""
 
     @property
     def memory(self) -> int:
-        """All of it together; Python with its imported libraries holds about 500 MB before."""
+        """The sum of all parts; Python with its imported libraries holds about 500 MB besides."""
         return self.weights + self.gradients + self.optimizer + self.activations + self.working
 
     def __str__(self) -> str:
         parts = ("weights", "gradients", "optimizer", "activations", "working")
         sizes = ", ".join(f"{part} {runtime.format_bytes(getattr(self, part))}" for part in parts)
-        return (
-            f"{runtime.format_bytes(self.memory)} ({sizes}), {self.flops / 1e9:.0f} GFLOP an update"
-        )
+        total = runtime.format_bytes(self.memory)
+        return f"{total} ({sizes}), {self.flops / 1e9:.0f} GFLOP per update"
 
 
 def skeleton(config: PretrainedConfig, *, causal: bool = False) -> nn.Module:
@@ -102,35 +101,37 @@ def estimate(
     precision: str | Arithmetic = "auto",
     left_out: int = 0,
 ) -> Estimate:
-    """Memory and arithmetic of training a model on batches of ``batch_size`` × ``tokens``.
+    """Memory and operations of training a model on batches of ``batch_size`` × ``tokens``.
 
     ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient and
-    no optimiser state, nor have ``left_out`` others (see ``fast.sparse_embeddings``). What autograd saves, what
-    passes through and the operations are counted in a dry run on tensors without memory.
+    no optimiser state, nor have ``left_out`` others (``TrainedRows.left_out``). What autograd
+    saves, short-lived tensors and operations are counted in a dry run on tensors without memory.
     """
-    total, moving = architecture.count_parameters(model)
-    moving -= left_out
-    on = runtime.best_device() if (where := runtime.device_of(model)).type == "meta" else where
-    chosen = precision
-    if not isinstance(chosen, Arithmetic):
-        chosen = autotune.training(model, on, chosen)
-    saved, passing, flops = _dry_run(model, batch_size, tokens, chosen, on)
+    total, trained = architecture.count_parameters(model)
+    trained -= left_out
+    device = runtime.device_of(model)
+    if device.type == "meta":
+        device = runtime.best_device()
+    arithmetic = precision
+    if not isinstance(arithmetic, Arithmetic):
+        arithmetic = autotune.training(model, device, precision)
+    saved, short_lived, flops = _dry_run(model, batch_size, tokens, arithmetic, device)
     return Estimate(
         weights=4 * total,
-        gradients=4 * moving,
-        optimizer=4 * moving * OPTIMIZER_COPIES[optimizer],
+        gradients=4 * trained,
+        optimizer=4 * trained * OPTIMIZER_COPIES[optimizer],
         activations=saved,
-        working=LIBRARIES + REUSE * passing,
+        working=LIBRARIES + REUSE * short_lived,
         flops=flops,
     )
 
 
 def _dry_run(
-    model: nn.Module, batch_size: int, tokens: int, arithmetic: Arithmetic, on: torch.device
+    model: nn.Module, batch_size: int, tokens: int, arithmetic: Arithmetic, device: torch.device
 ) -> tuple[int, int, int]:
-    """Bytes saved for the backward pass, bytes passing at most, and FLOPs, of one update."""
+    """Bytes saved for the backward pass, peak of short-lived bytes, and FLOPs, of one update."""
     sizes: dict[int, int] = {}
-    alive = []  # a freed storage's address would be used again
+    alive = []  # keeps storages from being freed: another would get the same address
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
@@ -140,32 +141,32 @@ def _dry_run(
 
     counter = flop_counter.FlopCounterMode(display=False, custom_mapping=FLOPS)
     dtype = arithmetic.dtype
-    numbers = runtime.autocast(torch.device("cpu"), dtype)  # where fake tensors lie
-    stream = dtype if on.type == "cpu" else torch.float32  # narrowed there and nowhere else
-    with torch.random.fork_rng(devices=[]), FakeTensorMode():  # shapes alone, and on the CPU
+    autocast = runtime.autocast(torch.device("cpu"), dtype)  # fake tensors are on the CPU
+    states = dtype if device.type == "cpu" else torch.float32  # bf16 hidden states on CPUs only
+    with torch.random.fork_rng(devices=[]), FakeTensorMode():  # shapes without memory
         copy = _same_shape(model)
         architecture.use_attention(copy, arithmetic.attention)
         ids = torch.zeros(batch_size, tokens, dtype=torch.long)
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        with torch.no_grad(), numbers, _Passing(copy) as passing:
+        with torch.no_grad(), autocast, _LiveBytes(copy) as live_bytes:
             copy(**inputs)
-        with counter, _Passing(copy):
+        with counter, _LiveBytes(copy):
             saving = saved_tensors_hooks(pack, lambda tensor: tensor)
-            with saving, numbers, speed_up(copy, Arithmetic(stream)):
+            with saving, autocast, speed_up(copy, Arithmetic(states)):
                 loss = copy(**inputs).logits.float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
     for parameter in copy.parameters():  # linear layers save views of their weights
         sizes.pop(parameter.untyped_storage()._cdata, None)
-    return sum(sizes.values()), passing.peak, counter.get_total_flops()
+    return sum(sizes.values()), live_bytes.peak, counter.get_total_flops()
 
 
-class _Passing(TorchDispatchMode):
-    """Follows the bytes of the tensors that are alive; ``peak`` is the most there were."""
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive, without weights; ``peak`` is the maximum."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.known = {each.untyped_storage()._cdata for each in model.parameters()}
+        self.known = {weight.untyped_storage()._cdata for weight in model.parameters()}
         self.now = self.peak = 0
 
     def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -191,16 +192,16 @@ class _Passing(TorchDispatchMode):
 
 def _same_shape(model: nn.Module) -> nn.Module:
     """A new model of the same architecture with the same parts frozen, in training mode."""
-    config = deepcopy(model.config)  # so that what is changed in the copy stays there
-    with no_init_weights():  # some models ask for the values that they have drawn
+    config = deepcopy(model.config)  # use_attention changes the copy's
+    with no_init_weights():  # some models read their initial values, which fake tensors lack
         if isinstance(model, architecture.PooledClassifier):
             encoder, outputs = type(model.base_model)(config), model.classifier.out_features
             copy = architecture.PooledClassifier(encoder, outputs, model.pooling, seed=0)
         else:
             copy = type(model)(config)
-    getattr(copy, "tie_weights", lambda: None)()  # left out with the drawing
-    for mine, other in zip(copy.parameters(), model.parameters(), strict=True):
-        mine.requires_grad_(other.requires_grad)
+    getattr(copy, "tie_weights", lambda: None)()  # no_init_weights skips it
+    for copied, original in zip(copy.parameters(), model.parameters(), strict=True):
+        copied.requires_grad_(original.requires_grad)
     return copy.train()
 
 
@@ -239,24 +240,28 @@ def require_memory(
     micro_batches: int = 1,
     rows: int | None = None,
 ) -> None:
-    """Raise TooLargeError, with smaller choices, where ``available`` bytes (None asks) are few.
+    """Raise TooLargeError, naming smaller choices, where a micro-batch does not fit in memory.
 
-    ``needed`` is that of one of ``micro_batches`` pieces of a batch of ``rows`` (None: of many).
+    ``needed`` is for one of ``micro_batches`` micro-batches of a batch of ``rows`` rows (None: more
+    than ever need to be cut apart), ``available`` in bytes (None: what is free now).
     """
     free = runtime.memory_available() if available is None else available
     if needed.memory <= free:
         return
-    rows = rows or micro_batches * needed.activations  # so many can be cut as finely as one likes
+    rows = rows or micro_batches * needed.activations  # a row per byte: any cut is possible
     room = free - (needed.memory - needed.activations)
-    if (fitting := room * -(-rows // micro_batches) // max(1, needed.activations)) > 0:
-        pieces = -(-rows // fitting)
-        remedy = f"cut the batch into {pieces} pieces with TrainConfig(micro_batches={pieces})"
+    fitting_rows = room * -(-rows // micro_batches) // max(1, needed.activations)
+    if fitting_rows > 0:
+        count = -(-rows // fitting_rows)
+        remedy = f"cut the batch into {count} micro-batches with TrainConfig(micro_batches={count})"
     else:
         remedy = "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers"
         if needed.memory > MINILM:
             remedy += ", or load 'minilm', which needs about 0.6 GB"
-    needs, has = map(runtime.format_bytes, (needed.memory, free))
-    raise TooLargeError(f"this run needs {needs} and the machine has {has} free: {remedy}")
+    raise TooLargeError(
+        f"this run needs {runtime.format_bytes(needed.memory)} and the machine has "
+        f"{runtime.format_bytes(free)} free: {remedy}"
+    )
 
 
 def plan_time(model: nn.Module, lengths: list[int], *, config: Any) -> float:

@@ -1,4 +1,4 @@
-"""From a run to a checkpoint, and back."""
+"""What a checkpoint of a run holds, and how a run resumes from one."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from ftlearn.training.state import (
 )
 
 INTERRUPTED = "interrupted"
-"""Why a run stopped that waits to be continued."""
+"""The reason for stopping of a run that can be resumed."""
 
 
 class Checkpointer:
-    """Writes the checkpoints of a run, and puts a run back to one."""
+    """Writes the checkpoints of a run, and restores a run from one."""
 
     def __init__(self, store: Store, run: Run, history: History) -> None:
         self.store, self.run, self.history = store, run, history
@@ -53,7 +53,7 @@ class Checkpointer:
         return time.monotonic() - self.written > self.store.seconds
 
     def write(self, *, best: bool = False) -> None:
-        """Write where the run is; warn, and go on training, when the disk refuses."""
+        """Write the state of the run; if that fails, warn, and training goes on."""
         tensors, state = _tensors(self.run), _state(self.run, self.history)
         state["run"] = self.identity
         if distributed.is_main():
@@ -65,21 +65,21 @@ class Checkpointer:
         self.written = time.monotonic()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """A context in which no other process may write into the folder.
 
         Raises CheckpointError when the folder cannot be used, and BusyError when another process
-        is at work there.
+        is writing there.
         """
         with ExitStack() as stack:
-            _on_main(lambda: stack.enter_context(self.store.locked()))
+            _on_main_rank(lambda: stack.enter_context(self.store.locked()))
             yield
 
     def begin(self, *, resume: bool) -> Checkpoint | None:
-        """Prepare the folder; with ``resume`` put the run to its newest checkpoint, if any.
+        """Begin the run, or with ``resume`` restore it from its newest checkpoint, if any.
 
-        Raises CheckpointError when the folder holds another run's checkpoints, or damaged ones
-        only. Warns where the disk has no room for those to come.
+        Returns that checkpoint. Raises CheckpointError when the folder holds another run's
+        checkpoints, or only damaged ones. Warns where the disk has no room for those to come.
         """
         self._warn_of_shortage()
         if not resume:
@@ -90,7 +90,7 @@ class Checkpointer:
                 )
             return None
         newest = self.store.newest()
-        _check_seen_alike(newest, self.store)
+        _check_all_ranks_see(newest, self.store)
         if newest is None:
             warnings.warn(
                 f"there is no checkpoint in {str(self.store.folder)!r}: the run starts from the "
@@ -98,9 +98,9 @@ class Checkpointer:
                 stacklevel=3,
             )
             return None
-        _compute_alike(newest, self.run)
-        _check_same(newest, self.run, self.identity)
-        _on_main(lambda: self.store.tidy(newest.state["number"]))
+        _use_same_arithmetic(newest, self.run)
+        _check_same_run(newest, self.run, self.identity)
+        _on_main_rank(lambda: self.store.tidy(newest.state["number"]))
         _restore(self.run, newest)
         self.history.steps = [Step(**step) for step in newest.state["steps"]]
         self.history.evaluations = newest.state["evaluations"]
@@ -127,33 +127,33 @@ def checkpoint_bytes(model: nn.Module, config: TrainConfig) -> int:
     1200
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-    moving = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    return weights + 4 * moving * OPTIMIZER_COPIES[config.optimizer]
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return weights + 4 * trained * OPTIMIZER_COPIES[config.optimizer]
 
 
 def expected(epochs: int, updates: int, store: Store) -> int:
-    """How many checkpoints a run will have at once: the newest, the best, and the one at work.
+    """How many checkpoints a run will have at once: newest, best, and the one being written.
 
-    An epoch has so many ``updates``, and those that the store holds are done.
+    ``updates`` are those per epoch; the epochs that the store has checkpoints of are done.
     """
     return min(max(0, epochs - store.last_number() // updates), store.keep + 2)
 
 
-def _on_main(do: Callable[[], Any]) -> None:
-    """Have the main rank do something; what fails there fails on every rank."""
+def _on_main_rank(action: Callable[[], Any]) -> None:
+    """Call a function on the main rank; an error there is raised on every rank."""
     error = None
     if distributed.is_main():
         try:
-            do()
-        except FtlearnError as failed:
-            error = failed
+            action()
+        except FtlearnError as failure:
+            error = failure
     error = distributed.all_gather(error)[0]
     if error is not None:
         raise error
 
 
-def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
-    """Ranks that went on from different checkpoints would train different models."""
+def _check_all_ranks_see(newest: Checkpoint | None, store: Store) -> None:
+    """Raise CheckpointError where ranks see different ones: they would train different models."""
     names = distributed.all_gather(newest and newest.folder.name)
     if len(set(names)) > 1:
         raise CheckpointError(
@@ -163,7 +163,7 @@ def _check_seen_alike(newest: Checkpoint | None, store: Store) -> None:
 
 
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
-    """Weights and the optimiser's memory by parameter name, whole on the main rank."""
+    """Weights and the optimiser's state by parameter name, complete on the main rank."""
     weights = run.model.state_dict()
     return {
         "model": sharding.full_state_dict(weights),
@@ -186,9 +186,9 @@ def _state(run: Run, history: History) -> dict[str, Any]:
 
 def _identity(run: Run) -> dict[str, Any]:
     """What must be equal for a run to be the same run."""
-    shares = {module.p for module in run.model.modules() if isinstance(module, nn.Dropout)}
+    dropout = {module.p for module in run.model.modules() if isinstance(module, nn.Dropout)}
     data = run.batches.encoded.fingerprint()
-    return {**asdict(run.config), "dropout": sorted(shares), "data": data}
+    return {**asdict(run.config), "dropout": sorted(dropout), "data": data}
 
 
 def _trained(model: nn.Module) -> list[str]:
@@ -215,47 +215,47 @@ def _machine(run: Run) -> dict[str, Any]:
     }
 
 
-def _compute_alike(checkpoint: Checkpoint, run: Run) -> None:
-    """Go on in the arithmetic that the run began in, where this is the same processor.
+def _use_same_arithmetic(checkpoint: Checkpoint, run: Run) -> None:
+    """Compute as the run did before, where this is the same processor.
 
-    What was measured then may be measured otherwise now, and the results would not be the same to
-    the last bit.
+    The measurement that chose that arithmetic may choose another one now, and the results would
+    not be the same bit for bit.
     """
-    there, here = checkpoint.state["machine"], _machine(run)
-    same = all(there.get(name) == here[name] for name in ("device", "processor", "instructions"))
+    before, now = checkpoint.state["machine"], _machine(run)
+    same = all(before.get(name) == now[name] for name in ("device", "processor", "instructions"))
     if same and "arithmetic" in checkpoint.state:
         run.compute_in(Arithmetic.of_record(checkpoint.state["arithmetic"]))
 
 
-def _check_same(checkpoint: Checkpoint, run: Run, here: dict[str, Any]) -> None:
-    """Refuse another run; warn where only the rounding will differ."""
-    there = checkpoint.state["run"]
+def _check_same_run(checkpoint: Checkpoint, run: Run, identity: dict[str, Any]) -> None:
+    """Raise CheckpointError for another run; warn where only the rounding will differ."""
+    before = checkpoint.state["run"]
     changed = [
-        f"{name} was {there.get(name)!r} and is {value!r}"
-        for name, value in here.items()
-        if there.get(name) != value
+        f"{name} was {before.get(name)!r} and is {value!r}"
+        for name, value in identity.items()
+        if before.get(name) != value
     ]
     if changed:
         raise CheckpointError(
             f"the checkpoint {str(checkpoint.folder)!r} belongs to another run: "
             f"{'; '.join(changed)}. Use the same settings and data, or another folder"
         )
-    there, here = checkpoint.state["machine"], _machine(run)
+    before, now = checkpoint.state["machine"], _machine(run)
     changed = [
-        f"{name} {there.get(name)} → {value}"
-        for name, value in here.items()
-        if there.get(name) != value
+        f"{name} {before.get(name)} → {value}"
+        for name, value in now.items()
+        if before.get(name) != value
     ]
     if changed:
         warnings.warn(
             f"the run goes on under other conditions ({', '.join(changed)}): its results will not "
-            "be the same to the last bit",
+            "be the same bit for bit",
             stacklevel=4,
         )
 
 
 def _restore(run: Run, checkpoint: Checkpoint) -> None:
-    weights = weights_of(checkpoint, run.model)
+    weights = model_weights(checkpoint, run.model)
     _check_trained(checkpoint, run.model)
     run.model.load_state_dict(weights)
     load_optimizer_state(run, checkpoint.tensors("optimizer"))
@@ -265,25 +265,26 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _check_trained(checkpoint: Checkpoint, model: nn.Module) -> None:
-    odd = sorted(set(checkpoint.state["trained"]) ^ set(_trained(model)))
-    if odd:
+    different = sorted(set(checkpoint.state["trained"]) ^ set(_trained(model)))
+    if different:
         raise CheckpointError(
             f"the checkpoint {str(checkpoint.folder)!r} belongs to a run in which other parts were "
-            f"frozen: they differ in {len(odd)} tensors such as {odd[0]!r}"
+            f"frozen: they differ in {len(different)} tensors such as {different[0]!r}"
         )
 
 
-def weights_of(checkpoint: Checkpoint, model: nn.Module) -> dict[str, torch.Tensor]:
-    """A checkpoint's weights as the model holds its own; CheckpointError for another model's."""
-    own, saved = model.state_dict(), checkpoint.tensors("model")
-    odd = sorted(set(own) ^ set(saved)) or [
+def model_weights(checkpoint: Checkpoint, model: nn.Module) -> dict[str, torch.Tensor]:
+    """A checkpoint's weights, distributed as the model's are; CheckpointError for another model."""
+    current = model.state_dict()
+    saved = checkpoint.tensors("model")
+    different = sorted(set(current) ^ set(saved)) or [
         name
-        for name in own
-        if (own[name].shape, own[name].dtype) != (saved[name].shape, saved[name].dtype)
+        for name, tensor in current.items()
+        if (tensor.shape, tensor.dtype) != (saved[name].shape, saved[name].dtype)
     ]
-    if odd:
+    if different:
         raise CheckpointError(
             f"the checkpoint {str(checkpoint.folder)!r} is of another model: they differ in "
-            f"{len(odd)} tensors such as {odd[0]!r}"
+            f"{len(different)} tensors such as {different[0]!r}"
         )
-    return {name: sharding.distribute_like(saved[name], own[name]) for name in own}
+    return {name: sharding.distribute_like(saved[name], current[name]) for name in current}

@@ -1,4 +1,4 @@
-"""How far a run is and what its optimiser remembers, taken out of it and put back."""
+"""The progress of a run and the state of its optimiser: taken from a run, and loaded into one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OptimizerState = dict[str, torch.Tensor]
 
 
 def progress_state(run: Run) -> dict[str, Any]:
-    """How far a run is, as JSON can hold it."""
+    """The progress of a run, as JSON can hold it."""
     return {
         "number": run.number,
         "examples": run.examples,
@@ -27,47 +27,54 @@ def progress_state(run: Run) -> dict[str, Any]:
 
 
 def load_progress(run: Run, progress: dict[str, Any]) -> None:
-    """Let a run count on from what ``progress_state`` gave."""
-    run.number, run.examples = progress["number"], progress["examples"]
-    run.seconds, run.fit_in_memory.halvings = progress["seconds"], progress["halvings"]
-    for rows in run.sparse_rows:  # the run before may have trained whole tables
-        rows.steps, rows.decay = run.number, progress["decay"].get(rows.name, 1.0)
-    if progress["scaler"]:  # a run without fp16 has no scale to go on with
+    """Let a run continue from a ``progress_state``."""
+    run.number = progress["number"]
+    run.examples = progress["examples"]
+    run.seconds = progress["seconds"]
+    run.fit_in_memory.halvings = progress["halvings"]
+    for rows in run.sparse_rows:  # the checkpoint may be of a run that trained whole tables
+        rows.steps = run.number
+        rows.decay = progress["decay"].get(rows.name, 1.0)
+    if progress["scaler"]:  # empty where that run was not in fp16
         run.scaler.load_state_dict(progress["scaler"])
 
 
 def optimizer_state(run: Run) -> OptimizerState:
-    """What the optimiser knows, of whole tables too where the run trains some of their rows."""
+    """The optimiser's tensors by name; for whole tables, also where a run trains some rows."""
     names = {parameter: name for name, parameter in run.parameters.items()}
     return {
-        f"{names[parameter]}/{kind}": _whole(run, names[parameter], value)
-        for parameter, known in run.optimizer.state.items()
-        for kind, value in known.items()
+        f"{names[parameter]}/{key}": _scatter(run, names[parameter], value)
+        for parameter, state in run.optimizer.state.items()
+        for key, value in state.items()
         if value is not None
     }
 
 
-def load_optimizer_state(run: Run, memory: OptimizerState) -> None:
-    """Give the optimiser a memory. The run works on these tensors: pass copies of those to keep."""
-    for key, value in memory.items():
-        name, _, kind = key.rpartition("/")
-        parameter, value = run.parameters[name], _part(run, name, value)
-        # A fused optimizer wants its counters, too, where the weights are.
-        single = value.ndim == 0
-        known = value.to(parameter.device) if single else sharding.distribute_like(value, parameter)
-        run.optimizer.state[parameter][kind] = known
+def load_optimizer_state(run: Run, state: OptimizerState) -> None:
+    """Load an ``optimizer_state``. The run works on these tensors: pass copies of those to keep."""
+    for path, value in state.items():
+        name, _, key = path.rpartition("/")
+        parameter = run.parameters[name]
+        value = _gather(run, name, value)
+        if value.ndim == 0:  # a counter of steps; a fused optimizer wants it on the device, too
+            value = value.to(parameter.device)
+        else:
+            value = sharding.distribute_like(value, parameter)
+        run.optimizer.state[parameter][key] = value
 
 
-def _whole(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    rows = _used_rows(run, name, value)
+def _scatter(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
+    """A tensor of trained rows as one of the whole table; others as they are."""
+    rows = _rows_of_table(run, name, value)
     return value if rows is None else rows.scatter(value)
 
 
-def _part(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    rows = _used_rows(run, name, value)
+def _gather(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
+    """A tensor of a whole table as one of the rows that this run trains; others as they are."""
+    rows = _rows_of_table(run, name, value)
     return value if rows is None else rows.gather(value)
 
 
-def _used_rows(run: Run, name: str, value: torch.Tensor) -> TrainedRows | None:
-    found = [rows for rows in run.sparse_rows if rows.name == name and value.ndim]
-    return found[0] if found else None
+def _rows_of_table(run: Run, name: str, value: torch.Tensor) -> TrainedRows | None:
+    matching = [rows for rows in run.sparse_rows if rows.name == name and value.ndim]
+    return matching[0] if matching else None

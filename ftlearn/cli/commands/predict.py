@@ -84,6 +84,6 @@ def predict(
         file_format=Format(stream.format, **vars(reading)),
         overwrite=stream.overwrite,
     )
-    answered = f"{counts.rows - counts.refused} of {counts.rows} rows answered"
-    refused = "; the others have their error in their place" if counts.refused else ""
-    say(answered + refused, err=True)
+    answered = f"{counts.rows - counts.rejected} of {counts.rows} rows answered"
+    rejected = "; the others have their error in their place" if counts.rejected else ""
+    say(answered + rejected, err=True)
