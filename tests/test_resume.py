@@ -663,7 +663,7 @@ def test_on_another_processor_the_arithmetic_is_its_own_and_told(
     tiny_bert, folder, undisturbed, monkeypatch
 ):
     monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
-    monkeypatch.setattr(resuming.autotune, "processor", lambda: "another")
+    monkeypatch.setattr(resuming, "processor", lambda: "another")
     with pytest.warns(
         UserWarning, match=r"processor .* → another.*arithmetic fp32.* → bf16, eager"
     ):

@@ -12,11 +12,12 @@ from datasets import Dataset
 from ftlearn import compatibility, evaluation, models
 from ftlearn.data import ReadReport
 from ftlearn.evaluation import Report
+from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Task
 from ftlearn.tasks.reading import as_rows, table_for
 from ftlearn.workflows.agreeing import against_model
 from ftlearn.workflows.plan import check_device
-from ftlearn.workflows.summary import noted, scores, versions
+from ftlearn.workflows.summary import LIBRARIES, noted, scores
 
 
 @dataclass(frozen=True)
@@ -115,4 +116,4 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
 
 def as_json(scored: Sequence[Scored]) -> dict[str, Any]:
     """What ``ftlearn evaluate --json`` writes."""
-    return {"files": [each.summary() for each in scored], "versions": versions()}
+    return {"files": [each.summary() for each in scored], "versions": versions(LIBRARIES)}

@@ -9,7 +9,7 @@ times are written to ``cache_folder()``, one file per machine and shape. The env
 
 from __future__ import annotations
 
-from ftlearn.fast.autotune.cache import cache_folder, machine, processor
+from ftlearn.fast.autotune.cache import cache_folder
 from ftlearn.fast.autotune.choosing import VARIABLE, prediction, training
 
-__all__ = ["VARIABLE", "cache_folder", "machine", "prediction", "processor", "training"]
+__all__ = ["VARIABLE", "cache_folder", "prediction", "training"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import tempfile
 import warnings
 from functools import cache
@@ -14,10 +13,10 @@ from typing import Any
 
 import platformdirs
 import torch
-import transformers
 
 from ftlearn.fast.autotune.measuring import Shape, measure
 from ftlearn.runtime.arithmetic import Arithmetic
+from ftlearn.runtime.versions import instruction_limits, processor, version
 
 CACHE_VARIABLE = "FTLEARN_CACHE"
 
@@ -27,7 +26,7 @@ def measured(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
 
     The first file that is written stays, so that all processes choose alike.
     """
-    return _measured(shape, purpose, cache_folder(), json.dumps(machine(), sort_keys=True))
+    return _measured(shape, purpose, cache_folder(), json.dumps(conditions(), sort_keys=True))
 
 
 @cache  # of what does not change while a process lives; where the cache cannot be written, too
@@ -57,30 +56,16 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("ftlearn"))
 
 
-def machine() -> dict[str, Any]:
+def conditions() -> dict[str, Any]:
     """What the times depend on beside the model: processor, threads, libraries and their limits."""
-    limits = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-    limits += ("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
     return {
         "processor": processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "limits": {name: os.environ[name] for name in limits if os.environ.get(name)},
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+        "limits": instruction_limits(),
     }
-
-
-@cache
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        for line in listed.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() in ("model name", "CPU part"):
-                return f"{platform.machine()} {value.strip()}"
-    return f"{platform.machine()} {platform.processor()}".strip()
 
 
 def _read(path: Path) -> dict[Arithmetic, float] | None:
