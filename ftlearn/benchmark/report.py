@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from ftlearn import figures
 from ftlearn.benchmark.part import RATIOS, Part
-from ftlearn.runtime.files import write_text
+from ftlearn.runtime import files
 from ftlearn.runtime.versions import machine, versions
 
 FORMATS = {
@@ -124,8 +123,7 @@ def _levers(part: Part) -> dict[str, dict[str, Any]]:
 
 def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> None:
     """Write ``as_json`` to a file."""
-    content = json.dumps(as_json(parts, settings), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(file, content + "\n")
+    files.write_json(file, as_json(parts, settings), indent=1)
 
 
 def write_figure(parts: Sequence[Part], file: Path) -> None:

@@ -7,11 +7,14 @@ asks to have it replaced, or what stands there is known to be this package's own
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ftlearn.errors import ExistsError, FtlearnError
 from ftlearn.runtime.locking import NAME, locked
@@ -90,6 +93,38 @@ def write_text(path: str | Path, text: str) -> None:
         raise
 
 
+def write_json(
+    path: str | Path,
+    content: Mapping[str, Any],
+    *,
+    indent: int = 2,
+    non_finite: Callable[[float], Any] = lambda number: None,
+) -> None:
+    """Write strict JSON by ``write_text``; see ``strict_json`` for ``non_finite``."""
+    values = strict_json(content, non_finite)
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False, indent=indent)
+    write_text(path, text + "\n")
+
+
+def strict_json(value: Any, non_finite: Callable[[float], Any] = lambda number: None) -> Any:
+    """The value as strict JSON can hold it, which has neither nan nor inf.
+
+    They become what ``non_finite`` makes of them: null, or text with ``non_finite=str``.
+
+    >>> strict_json({"r2": float("nan"), "rows": (1, 2)})
+    {'r2': None, 'rows': [1, 2]}
+    >>> strict_json([float("inf")], non_finite=str)
+    ['inf']
+    """
+    if isinstance(value, Mapping):
+        return {str(key): strict_json(item, non_finite) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict_json(item, non_finite) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return non_finite(value)
+    return value
+
+
 def unfinished(path: Path) -> Path:
     """Where a file or folder is written until it is whole."""
     return path.with_name(f".{path.name}.writing")
@@ -144,7 +179,8 @@ def written_folder(folder: str | Path, carry: Carry | None = None) -> Iterator[P
 
 def _swap(folder: Path, fresh: Path, carry: Carry | None) -> None:
     """Put the new folder in the place of the old one, with what is carried over."""
-    _flush(fresh)
+    for path in filter(Path.is_file, fresh.rglob("*")):
+        flush(path)
     if carry is None:
         check_new_folder(folder)
     elif folder.is_dir():
@@ -185,9 +221,13 @@ def _link_file(place: str | Path, target: str | Path, **more: bool) -> None:
         shutil.copy2(place, target, follow_symlinks=False)
 
 
-def _flush(folder: Path) -> None:
-    """Wait until the files of a folder are on the disk."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as file:  # Windows flushes only what is open for writing
-                os.fsync(file.fileno())
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders; it writes their names on its own
+    # Windows flushes only what is open for writing, other systems open folders only for reading.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

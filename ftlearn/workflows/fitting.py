@@ -18,12 +18,12 @@ from ftlearn.fast import autotune
 from ftlearn.models import save
 from ftlearn.models.architecture import count_parameters
 from ftlearn.runtime import distributed, sharding
-from ftlearn.runtime.files import write_text
+from ftlearn.runtime.files import strict_json, write_json, write_text
 from ftlearn.tasks import Task, classification, regression
 from ftlearn.training.history import History
 from ftlearn.training.resuming import INTERRUPTED
 from ftlearn.workflows import html
-from ftlearn.workflows.folder import RunFolder, strict, write_json
+from ftlearn.workflows.folder import RunFolder
 from ftlearn.workflows.keeping import alone, check_space, kept_for_later
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts, read_parts
@@ -152,7 +152,7 @@ def _write(folder: RunFolder, facts: dict[str, Any], history: History, test: Rep
     write_text(
         folder.out / "history.csv", history_table(history).to_csv(index=False, lineterminator="\n")
     )
-    facts = strict(facts)
+    facts = strict_json(facts)
     page = html.report_page(facts, history, test, title=facts["title"])
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from ftlearn.errors import FtlearnError
 from ftlearn.runtime import disk
-from ftlearn.runtime.files import unfinished, write_text
+from ftlearn.runtime.files import strict_json, unfinished, write_json
 from ftlearn.runtime.locking import NAME, locked
 from ftlearn.training.checkpoints import Store
 
@@ -111,7 +110,7 @@ class RunFolder:
         differences = [
             f"{name} was {then!r} and is {now!r}"
             for section, what in asked.items()
-            for name, then, now in _changes(before.get(section), strict(what), section)
+            for name, then, now in _changes(before.get(section), strict_json(what), section)
         ]
         if differences:
             raise RunError(
@@ -150,24 +149,3 @@ def _changes(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:
 
 def _named(section: str, key: str) -> str:
     return f"the {key} data (sha256)" if section == "data" else key
-
-
-def strict(value: Any) -> Any:
-    """The value as strict JSON can hold it: numbers that are none become null.
-
-    >>> strict({"r2": float("nan"), "rows": (1, 2)})
-    {'r2': None, 'rows': [1, 2]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): strict(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write strict JSON; a file of that name is replaced only when the new one is whole."""
-    text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=2)
-    write_text(path, text + "\n")

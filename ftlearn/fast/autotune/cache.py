@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,17 @@ from typing import Any
 import platformdirs
 import torch
 
+from ftlearn.errors import BusyError
 from ftlearn.fast.autotune.measuring import Shape, measure
 from ftlearn.runtime.arithmetic import Arithmetic
+from ftlearn.runtime.files import write_json
+from ftlearn.runtime.locking import locked
 from ftlearn.runtime.versions import instruction_limits, processor, version
 
 CACHE_VARIABLE = "FTLEARN_CACHE"
+
+PATIENCE = 10.0
+"""Seconds to wait for another process that is writing; it takes milliseconds."""
 
 
 def measured(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
@@ -42,7 +48,7 @@ def _measured(shape: Shape, purpose: str, folder: Path, here: str) -> dict[Arith
         "purpose": purpose,
         "times": [one.record() | {"seconds": seconds} for one, seconds in times.items()],
     }
-    _write(path, json.dumps(content, indent=1))
+    _keep(path, content)
     return _read(path) or times
 
 
@@ -77,18 +83,13 @@ def _read(path: Path) -> dict[Arithmetic, float] | None:
         return None
 
 
-def _write(path: Path, text: str) -> None:
+def _keep(path: Path, content: Mapping[str, Any]) -> None:
+    """Write times, unless another process was first; warn where nothing can be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-        if _read(path) is None:
-            os.replace(file.name, path)
-        else:  # another process was first
-            Path(file.name).unlink()
-    except OSError as error:
+        with locked(path.parent, f".{path.name}.lock", wait=PATIENCE):
+            if _read(path) is None:
+                write_json(path, content, indent=1)
+    except (OSError, BusyError) as error:
         warnings.warn(
             f"which number format is fastest here cannot be kept in {path.parent} ({error}) and is "
             f"measured in each process: set {CACHE_VARIABLE} to a folder that you can write to",
