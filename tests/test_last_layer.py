@@ -86,7 +86,7 @@ def test_no_weight_matrix_is_copied_for_each_text():
 
 
 def test_a_pooled_classifier_that_reads_the_first_token_saves_too():
-    assert agrees(with_pooling(built("bert"), "first", seed=0)) < 0.8
+    assert agrees(with_pooling(built("bert"), "cls", seed=0)) < 0.8
 
 
 def test_who_reads_all_tokens_computes_all():

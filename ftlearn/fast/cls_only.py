@@ -54,7 +54,7 @@ def cls_only(model: nn.Module) -> Iterator[None]:
 def read_by_first_token(model: nn.Module) -> nn.Module | None:
     """The last layer of a model that reads nothing but the first token's vector."""
     kind = sharding.unsharded_class(model)
-    if not (kind is PooledClassifier and model.pooling == "first") and not _is_one(
+    if not (kind is PooledClassifier and model.pooling == "cls") and not _is_one(
         kind, "ForSequenceClassification"
     ):
         return None

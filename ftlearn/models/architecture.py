@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 from torch import nn
 
-from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_first, pool_mean
+from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_cls, pool_mean
 
 __all__ = [
     "Count",
@@ -24,7 +24,7 @@ __all__ = [
     "layers",
     "other_attention",
     "parameter_table",
-    "pool_first",
+    "pool_cls",
     "pool_mean",
     "reorder_head",
     "replace_head",
@@ -197,8 +197,9 @@ def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
 def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
     """The model with another way from token vectors (B, T, D) to one vector (B, D).
 
-    ``"mean"`` and ``"first"`` put a fresh linear head on the mean of the token vectors or on the
-    first one. With ``"pretrained"``, or if it pools in that way already, the model stays as it is.
+    ``"mean"`` and ``"cls"`` put a fresh linear head on the mean of the token vectors or on the
+    vector of the first token. With ``"pretrained"``, or if it pools in that way already, the model
+    stays as it is.
     """
     if pooling in ("pretrained", getattr(model, "pooling", None)):
         return model

@@ -37,7 +37,7 @@ def load(
 
     ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
     loaded. ``seed`` draws the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
-    checkpoint has it), ``"mean"`` or ``"first"``; one that the folder was not saved with gets a
+    checkpoint has it), ``"mean"`` or ``"cls"``; one that the folder was not saved with gets a
     new head, and so does a classifier that was trained for other labels, with a warning. Dropout
     is off: on a CPU it slows training by a third, and over a few epochs it bought nothing. Weights
     are always fp32; ``device=None`` takes the best one.

@@ -26,12 +26,12 @@ def pool_mean(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tenso
     return (hidden * weight).sum(1) / weight.sum(1)
 
 
-def pool_first(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+def pool_cls(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """The vector of the first token ([CLS] in BERT), (B, T, D) to (B, D)."""
     return hidden[:, 0]
 
 
-POOLINGS = {"mean": pool_mean, "first": pool_first}
+POOLINGS = {"mean": pool_mean, "cls": pool_cls}
 
 
 def fresh_linear(inputs: int, outputs: int, *, seed: int) -> nn.Linear:

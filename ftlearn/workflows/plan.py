@@ -80,7 +80,7 @@ class Plan:
 
     out         the folder for everything that is written
     checkpoint  the pretrained model: a name or a folder, as ``models.load`` takes it
-    pooling     pretrained, mean or first; only with pretrained can transformers.pipeline open
+    pooling     pretrained, mean or cls; only with pretrained can transformers.pipeline open
                 the saved model
     max_length  tokens that are read of each text
     patience    evaluations without a better one before training stops early; None never stops
@@ -88,7 +88,7 @@ class Plan:
 
     >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
     Traceback (most recent call last):
-    ValueError: unknown pooling 'max': use pretrained, mean, first
+    ValueError: unknown pooling 'max': use pretrained, mean, cls
     """
 
     files: Files
