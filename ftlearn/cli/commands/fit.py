@@ -87,7 +87,7 @@ class ModelGiven:
         str,
         option(
             "How the vectors of a text become one: pretrained (as the model was made), mean or "
-            "cls (that of the first token). Only a model with pretrained opens in transformers.pipeline.",
+            "cls (the first token's). Only a model with pretrained opens in transformers.pipeline.",
             MODEL,
         ),
     ] = "pretrained"
