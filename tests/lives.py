@@ -35,7 +35,6 @@ from waiting import HANG
 
 from ftlearn import cli, models, training
 from ftlearn.compatibility import CompatibilityWarning
-from ftlearn.models import saving
 from ftlearn.runtime.files import sha256
 from ftlearn.tasks import classification
 from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting
@@ -62,7 +61,7 @@ KILLS, TIMED, WRITING, SEED = 40, 10, 10, 5
 """Runs are killed until there are so many deaths, so many of them by time and in a write."""
 STAGES = {
     "training": (training, "train", 14),
-    "model": (saving, "save", 8),
+    "model": (whole_runs, "save", 8),
     "report": (whole_runs, "_write", 8),
 }
 """Parts of ``ftlearn fit``: what does them, and up to which of their writes a kill may come."""

@@ -153,7 +153,7 @@ def test_a_branch_may_train_more_rows_of_the_word_table(bench: Workbench, decays
     adam = replace(CONFIG, optimizer="adam", weight_decay=decays[0])
     trained(bench, "a", adam)
     branch = bench.branch("a", 6, "b", weight_decay=decays[1])
-    monkeypatch.setattr(sparse_embeddings, "WORTH", -1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", -1.0)
     bench.share = 0.0
     # Another setting, so that the snapshots are not those of a.
     trained(bench, "all rows", replace(adam, max_grad_norm=0.999999))

@@ -37,6 +37,7 @@ from ftlearn import models
 from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.evaluation import evaluate
 from ftlearn.models import architecture
+from ftlearn.runtime import versions
 from ftlearn.tasks import language_modelling
 from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting, resuming, steps
 from ftlearn.training.checkpoints import CheckpointError, Store
@@ -491,9 +492,9 @@ def test_other_conditions_are_warned_of(tiny_bert, folder, undisturbed, monkeypa
     "library", [ftlearn, torch, transformers, tokenizers, datasets, np], ids=lambda it: it.__name__
 )
 def test_another_version_is_named(tiny_bert, folder, monkeypatch, library):
-    keeper, before = kept(tiny_bert, folder), library.__version__
-    monkeypatch.setattr(library, "__version__", "99.0.0")
-    with only(f"({library.__name__} {before} → 99.0.0)"):
+    keeper, name, real = kept(tiny_bert, folder), library.__name__, versions.version
+    monkeypatch.setattr(versions, "version", lambda one: "99.0.0" if one == name else real(one))
+    with only(f"({name} {library.__version__} → 99.0.0)"):
         assert keeper.begin(resume=True)
 
 

@@ -1,4 +1,4 @@
-"""The door for training: a context in which an update is computed sooner, with the same result."""
+"""Faster training updates with the same result: one context for all speed-ups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftlearn.runtime import distributed
 from ftlearn.runtime.arithmetic import Arithmetic, products_by
 
 SPEEDUPS = ("bf16_states", "cls_only", "fused_bert", "sparse_embeddings")
-"""What can be switched off by name, each a module beside this one."""
+"""Speed-ups that can be switched off by name, each a module beside this one."""
 
 
 @contextmanager
@@ -30,16 +30,16 @@ def speed_up(
 ) -> Iterator[None]:
     """A context for one forward and backward pass that saves time and changes no result.
 
-    Each speed-up leaves a model alone that it does not know. ``rows`` stand in for a table of word
-    vectors; those named in ``without`` are left out.
+    A speed-up does nothing for a model that it does not know. ``rows`` are trained in place of
+    embedding tables; speed-ups named in ``without`` are switched off.
 
     >>> with speed_up(nn.Linear(1, 1), Arithmetic()):
     ...     pass
     """
     with ExitStack() as stack:
-        for table in rows:
-            table.read()  # whoever came in between may have changed the model
-            stack.enter_context(table.active())
+        for trained in rows:
+            trained.read()  # the model may have been changed since the last update
+            stack.enter_context(trained.active())
         stack.enter_context(products_by(onednn=arithmetic.onednn))
         if "bf16_states" not in without:
             stack.enter_context(bf16_hidden_states(model, arithmetic.dtype))
@@ -53,9 +53,9 @@ def speed_up(
 def sparse_rows(
     model: nn.Module, batches: Batches, config: TrainConfig, without: Collection[str] = ()
 ) -> list[TrainedRows]:
-    """Tables of word vectors of which only the rows in use need to be trained; usually one or none.
+    """Embedding tables of which only the rows in use need to be trained; usually one or none.
 
-    Empty where it would change the result: where weight decay is a part of the gradient (Adam,
+    Empty where it would change the result: where weight decay is part of the gradient (Adam,
     momentum), and where other ranks use other rows.
     """
     decoupled = config.optimizer == "adamw" or config.weight_decay == 0

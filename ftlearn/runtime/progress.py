@@ -1,4 +1,4 @@
-"""Bars of progress: on a terminal and in a notebook, and nowhere else."""
+"""Progress bars, on a terminal and in a notebook only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tqdm.auto import tqdm
 
 
 def bar(*, shown: bool = True, **look: Any) -> tqdm:
-    """A bar that removes itself at the end; none in a file or a pipe, where it would be litter.
+    """A bar that removes itself at the end; none in a file or a pipe, where it would be noise.
 
-    ``look`` is for tqdm: total, initial, desc, unit and so on.
+    ``look`` holds options of tqdm: total, initial, desc, unit and so on.
     """
-    # A notebook's output is no terminal, and takes bars all the same.
+    # A notebook's output is no terminal, but shows bars all the same.
     disable = False if in_notebook() else None
     return tqdm(disable=disable if shown else True, leave=False, **look)
 

@@ -1,4 +1,4 @@
-"""Times are kept in the user's cache folder, one file per machine, shape and purpose."""
+"""Measured times in the user's cache folder, one file per machine, shape and purpose."""
 
 from __future__ import annotations
 
@@ -30,25 +30,27 @@ PATIENCE = 10.0
 def measured(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
     """Seconds of a layer's pass in each arithmetic, from this machine's file or measured now.
 
-    The first file that is written stays, so that all processes choose alike.
+    The first file that is written stays, so that all processes make the same choice.
     """
     return _measured(shape, purpose, cache_folder(), json.dumps(conditions(), sort_keys=True))
 
 
-@cache  # of what does not change while a process lives; where the cache cannot be written, too
-def _measured(shape: Shape, purpose: str, folder: Path, here: str) -> dict[Arithmetic, float]:
-    path = folder / f"arithmetic-{_digest([here, shape, purpose])}.json"
-    kept = _read(path)
-    if kept is not None:
-        return kept
+@cache  # so that a process measures once even where the folder cannot be written
+def _measured(shape: Shape, purpose: str, folder: Path, machine: str) -> dict[Arithmetic, float]:
+    path = folder / f"arithmetic-{_digest([machine, shape, purpose])}.json"
+    earlier = _read(path)
+    if earlier is not None:
+        return earlier
     times = measure(shape, purpose)
     content = {
-        "machine": json.loads(here),
+        "machine": json.loads(machine),
         "shape": shape._asdict(),
         "purpose": purpose,
-        "times": [one.record() | {"seconds": seconds} for one, seconds in times.items()],
+        "times": [
+            arithmetic.record() | {"seconds": seconds} for arithmetic, seconds in times.items()
+        ],
     }
-    _keep(path, content)
+    _write(path, content)
     return _read(path) or times
 
 
@@ -57,9 +59,9 @@ def _digest(value: Any) -> str:
 
 
 def cache_folder() -> Path:
-    """Where times are kept: ``FTLEARN_CACHE``, else the user's cache folder of this system."""
+    """The folder of the times: ``FTLEARN_CACHE``, or else the system's cache folder of the user."""
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("ftlearn"))
+    return Path(chosen or platformdirs.user_cache_dir("ftlearn"))
 
 
 def conditions() -> dict[str, Any]:
@@ -75,7 +77,7 @@ def conditions() -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[Arithmetic, float] | None:
-    """Times from a file; None where there is none, or one that was not written whole."""
+    """Times from a file; None where there is none, or it is damaged."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["times"]
         return {Arithmetic.of_record(row): float(row["seconds"]) for row in rows}
@@ -83,8 +85,8 @@ def _read(path: Path) -> dict[Arithmetic, float] | None:
         return None
 
 
-def _keep(path: Path, content: Mapping[str, Any]) -> None:
-    """Write times, unless another process was first; warn where nothing can be written."""
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write times, unless another process was first; warn where that is impossible."""
     try:
         with locked(path.parent, f".{path.name}.lock", wait=PATIENCE):
             if _read(path) is None:
