@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -15,6 +14,7 @@ from transformers import BertConfig
 from ftlearn import models, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.fast import autotune
+from ftlearn.runtime.versions import processor, version
 from ftlearn.training import resources
 
 NEEDED_MEMORY = 1.6e9
@@ -81,26 +81,19 @@ def _python() -> Finding:
 
 
 def _libraries() -> Finding:
-    versions = {name: _version(name) for name in LIBRARIES}
-    found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
-    missing = [name for name, version in versions.items() if version is None]
-    widgets = _version(NOTEBOOKS_ONLY)
+    versions = {name: version(name) for name in LIBRARIES}
+    found = ", ".join(f"{name} {installed or 'missing'}" for name, installed in versions.items())
+    missing = [name for name, installed in versions.items() if installed is None]
+    widgets = version(NOTEBOOKS_ONLY)
     if widgets is None:
         widgets = f"missing (only notebooks need it: pip install {NOTEBOOKS_ONLY})"
     found += f", {NOTEBOOKS_ONLY} {widgets}"
     return Finding("libraries", found, not missing, f"pip install {' '.join(missing)}")
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _processor() -> Finding:
     device = runtime.best_device()
-    name = torch.cuda.get_device_name() if device.type == "cuda" else autotune.processor()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else processor()
     threads = f"{torch.get_num_threads()} threads"
     return Finding("device", f"{device.type} ({name}), {threads}", True)
 

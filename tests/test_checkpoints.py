@@ -81,8 +81,8 @@ def test_the_manifest_says_what_other_tools_say_of_the_files(store):
 
 
 def test_every_file_is_flushed_before_the_name_is_given_and_the_manifest_last(store, monkeypatch):
-    events, rename, flush = [], Path.rename, checkpoints._flush
-    monkeypatch.setattr(checkpoints, "_flush", lambda p: (events.append(p.name), flush(p)))
+    events, rename, flush = [], Path.rename, checkpoints.flush
+    monkeypatch.setattr(checkpoints, "flush", lambda p: (events.append(p.name), flush(p)))
     monkeypatch.setattr(Path, "rename", lambda p, to: (events.append("rename"), rename(p, to))[1])
     write(store, 3)
     assert events == [
@@ -112,7 +112,7 @@ def test_whatever_is_damaged_the_newest_whole_one_and_its_best_are_there(
     """The law of what is kept: cut off up to keep − 1 from the end, and nothing is missing."""
     store = Store(tmp_path_factory.mktemp("law"), keep=keep)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "_flush", lambda _: None)  # it takes most of the time
+        patch.setattr(checkpoints, "flush", lambda _: None)  # it takes most of the time
         for number, best in enumerate(run):
             write(store, number, best=(number,) if best else ())
     there = [abs(number) for number in numbers(store)]

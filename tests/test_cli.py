@@ -581,7 +581,7 @@ def train(tmp_path: Path) -> Path:
         (["--label", "Kin"], "has no column 'Kin'; its columns are ['Text', 'Kind']. Did you mean"),
         (["--checkpoint", "no/such"], "no model 'no/such' here"),
         (["--epochs", "0"], "epochs is 0: it must be a whole number of at least 1"),
-        (["--pooling", "max"], "unknown pooling 'max': use pretrained, mean, first"),
+        (["--pooling", "max"], "unknown pooling 'max': use pretrained, mean, cls"),
         (["--task", "clustering"], "unknown task 'clustering': use auto"),
         (["--task", "regression", "--label", "Text"], "must be one or two columns"),
         (["--device", "gpu"], "unknown device 'gpu': use cpu, cuda or mps"),

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -153,7 +153,7 @@ def test_a_branch_may_train_more_rows_of_the_word_table(bench: Workbench, decays
     adam = replace(CONFIG, optimizer="adam", weight_decay=decays[0])
     trained(bench, "a", adam)
     branch = bench.branch("a", 6, "b", weight_decay=decays[1])
-    monkeypatch.setattr(sparse_embeddings, "WORTH", -1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", -1.0)
     bench.share = 0.0
     # Another setting, so that the snapshots are not those of a.
     trained(bench, "all rows", replace(adam, max_grad_norm=0.999999))
@@ -404,11 +404,14 @@ def test_table_figure_and_csv_hold_the_same(bench: Workbench, tmp_path: Path):
     plt.close("all")
 
 
-def test_what_is_written_is_read_again():
+def test_what_is_written_is_read_again(tmp_path):
     config = replace(CONFIG, max_grad_norm=math.inf)
     run = Record("a", "m", 9, 2, 4, [record.Stage(0, config)], evaluations=[{"step": 2}])
     run.evaluations[0]["log_loss"] = math.inf
-    assert "Infinity" not in json.dumps(record._strict(asdict(run)), allow_nan=False)
+    record.write(run, tmp_path / "run.json")
+    assert "Infinity" not in (tmp_path / "run.json").read_text("utf-8")
+    assert record.read(tmp_path / "run.json").stages == run.stages
+    assert record.read(tmp_path / "run.json").evaluations == run.evaluations
 
 
 # Nothing is replaced that the workbench did not write

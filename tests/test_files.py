@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ftlearn.errors import BusyError, ExistsError
@@ -13,6 +15,7 @@ from ftlearn.runtime.files import (
     check_new_folder,
     check_writable,
     unused,
+    write_json,
     write_text,
     written_folder,
 )
@@ -71,6 +74,25 @@ def test_text_that_cannot_be_written_whole_leaves_the_old_one_and_no_litter(tmp_
     with pytest.raises(OSError, match="No space"):
         write_text(file, "new")
     assert (file.read_text(), names(tmp_path)) == ("old", ["a.txt"])
+
+
+def test_json_holds_null_or_text_where_a_number_is_not_finite(tmp_path):
+    content = {"r2": float("nan"), "most": [np.inf, 1.5], "näme": (1, True)}
+    file = tmp_path / "a.json"
+    write_json(file, content)
+    assert json.loads(file.read_text("utf-8")) == {
+        "r2": None,
+        "most": [None, 1.5],
+        "näme": [1, True],
+    }
+    write_json(file, content, indent=1, non_finite=str)
+    assert json.loads(file.read_text("utf-8")) == {
+        "r2": "nan",
+        "most": ["inf", 1.5],
+        "näme": [1, True],
+    }
+    assert file.read_bytes().startswith(b'{\n "r2": "nan"')
+    assert names(tmp_path) == ["a.json"]
 
 
 def test_the_next_free_name(tmp_path):

@@ -56,7 +56,7 @@ def test_the_slope_of_the_penalised_loss_is_zero(tiny_bert, pooling, classes):
 def test_features_in_half_precision_are_those_of_the_exact_pass(tiny_bert, monkeypatch):
     data = rows([f"class {row % 3}" for row in range(9)])
     task = classification(data)
-    model, tokenizer = models.load(tiny_bert, task, pooling="first", device="cpu")
+    model, tokenizer = models.load(tiny_bert, task, pooling="cls", device="cpu")
     layer, encoded = last_linear(model), task.encode(data, tokenizer)
     exact = linear_probe.head_inputs(model, layer, encoded, tokenizer)
     monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")

@@ -1,4 +1,4 @@
-"""The last layer for the first token alone: the same answers and gradients, less arithmetic."""
+"""The last layer for the first token only: the same logits and gradients, less arithmetic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from transformers import (
 )
 
 from ftlearn import models
-from ftlearn.fast import training
 from ftlearn.fast.cls_only import cls_only
 from ftlearn.models.architecture import with_pooling
 from ftlearn.tasks import classification
@@ -61,19 +60,19 @@ def answered(model: nn.Module, context) -> tuple[torch.Tensor, dict[str, torch.T
 
 
 def agrees(model: nn.Module) -> float:
-    """Check logits and gradients against the whole layer's; the arithmetic over the whole one's."""
-    logits, gradients, whole = answered(model, contextlib.nullcontext)
-    found, ours, less = answered(model, cls_only)
-    torch.testing.assert_close(found, logits, atol=1e-5, rtol=1e-5)
+    """Compare logits and gradients with the full layer's; the share of its arithmetic."""
+    logits, gradients, full_flops = answered(model, contextlib.nullcontext)
+    our_logits, ours, flops = answered(model, cls_only)
+    torch.testing.assert_close(our_logits, logits, atol=1e-5, rtol=1e-5)
     assert ours.keys() == gradients.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(ours[name], gradient, atol=1e-4, rtol=1e-4, msg=name)
-    return less / whole
+    return flops / full_flops
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention):
+def test_logits_and_gradients_are_those_of_the_full_layer(kind, attention):
     assert agrees(built(kind, attention)) < 0.85
 
 
@@ -86,10 +85,10 @@ def test_no_weight_matrix_is_copied_for_each_text():
 
 
 def test_a_pooled_classifier_that_reads_the_first_token_saves_too():
-    assert agrees(with_pooling(built("bert"), "first", seed=0)) < 0.8
+    assert agrees(with_pooling(built("bert"), "cls", seed=0)) < 0.8
 
 
-def test_who_reads_all_tokens_computes_all():
+def test_a_head_that_reads_all_tokens_gets_all():
     assert agrees(with_pooling(built("bert"), "mean", seed=0)) == 1
 
 
@@ -117,23 +116,22 @@ def test_dropout_still_drops():
         assert torch.equal(model(IDS).logits, model(IDS).logits)
 
 
-def test_the_layer_is_whole_again_even_after_an_error(model):
-    whole = model.base_model(**checkpoints.WHOLE).last_hidden_state
+def test_the_layer_is_as_before_even_after_an_error(model):
+    before = model.base_model(**checkpoints.WHOLE).last_hidden_state
     with pytest.raises(RuntimeError), cls_only(model):
         raise RuntimeError
-    assert model.base_model(**checkpoints.WHOLE).last_hidden_state.equal(whole)
+    assert model.base_model(**checkpoints.WHOLE).last_hidden_state.equal(before)
 
 
-def test_the_loss_curve_is_that_of_the_whole_layer(tiny_bert, topics, monkeypatch):
+def test_the_loss_curve_is_that_of_the_full_layer(tiny_bert, topics):
     rows = topics["train"].shuffle(seed=0).select(range(48))
     task = classification(topics, max_length=32)
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-3)
 
-    def curve() -> list[float]:
+    def curve(without: tuple[str, ...] = ()) -> list[float]:
         model, tokenizer = models.load(tiny_bert, task, device="cpu")
-        run = steps(model, task.batches(rows, tokenizer, config), task.loss, config)
+        batches = task.batches(rows, tokenizer, config)
+        run = steps(model, batches, task.loss, config, without=without)
         return [step.loss for step in run]
 
-    less = curve()
-    monkeypatch.setattr(training, "first_token_only", lambda _: contextlib.nullcontext())
-    assert curve() == pytest.approx(less, abs=1e-5)
+    assert curve(without=("cls_only",)) == pytest.approx(curve(), abs=1e-5)

@@ -1,4 +1,4 @@
-"""Half precision makes a model quick and costs its last layer no digit."""
+"""Half precision makes a model fast, and its last layer keeps all its digits."""
 
 import copy
 
@@ -32,25 +32,25 @@ def loaded(folder, task, **options):
 
 
 @each_head
-def test_the_copy_has_narrow_weights_but_for_its_last_layer(tiny_checkpoints, pooling, shape):
+def test_the_copy_has_bf16_weights_except_in_its_last_layer(tiny_checkpoints, pooling, shape):
     model, _ = loaded(tiny_checkpoints[shape], checkpoints.CLASSES, pooling=pooling)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    asked, rest = inference.inference_copy(model, BF16)
+    fast, rest = inference.inference_copy(model, BF16)
     assert rest.dtype is torch.float32
-    kinds = {name: weight.dtype for name, weight in asked.named_parameters()}
-    wide = {name for name, kind in kinds.items() if kind is torch.float32}
-    assert set(kinds.values()) == {torch.bfloat16, torch.float32}
-    assert wide == {
+    formats = {name: weight.dtype for name, weight in fast.named_parameters()}
+    in_fp32 = {name for name, dtype in formats.items() if dtype is torch.float32}
+    assert set(formats.values()) == {torch.bfloat16, torch.float32}
+    assert in_fp32 == {
         name
-        for name, weight in asked.named_parameters()
-        if any(weight is each for each in last_linear(asked).parameters())
+        for name, weight in fast.named_parameters()
+        if any(weight is parameter for parameter in last_linear(fast).parameters())
     }
     for name, weight in model.state_dict().items():
         assert weight.equal(before[name]), name
     assert not last_linear(model)._forward_pre_hooks
 
 
-def test_the_copy_has_the_attention_that_is_quick_without_a_backward_pass(tiny_bert):
+def test_the_copy_has_the_attention_that_is_fast_without_a_backward_pass(tiny_bert):
     model, _ = loaded(tiny_bert, checkpoints.CLASSES)
     slow = copy.deepcopy(model)
     slow.set_attn_implementation("eager")
@@ -63,11 +63,11 @@ def test_in_fp32_a_copy_with_another_attention_or_packed_layers_shares_the_weigh
     model, _ = loaded(tiny_bert, checkpoints.CLASSES)
     expected = checkpoints.logits(model, checkpoints.WHOLE)
     for arithmetic in (Arithmetic(attention="eager"), Arithmetic(packed=packed_bert.available())):
-        asked, rest = inference.inference_copy(model, arithmetic)
+        fast, rest = inference.inference_copy(model, arithmetic)
         assert rest == arithmetic
-        own = {id(weight) for weight in model.parameters()}
-        assert all(id(weight) in own for weight in asked.parameters())
-        torch.testing.assert_close(checkpoints.logits(asked, checkpoints.WHOLE), expected)
+        originals = {id(weight) for weight in model.parameters()}
+        assert all(id(weight) in originals for weight in fast.parameters())
+        torch.testing.assert_close(checkpoints.logits(fast, checkpoints.WHOLE), expected)
     assert model.config._attn_implementation == "sdpa"
     assert not any(isinstance(module, packed_bert.PackedLayer) for module in model.modules())
 
@@ -103,18 +103,18 @@ def test_under_autocast_answers_are_not_bounded_by_the_narrow_format(tiny_bert, 
     assert "forward" not in vars(last_linear(model))
 
 
-def test_weights_that_are_narrow_already_answer_in_the_context_too(tiny_bert):
+def test_a_model_with_bf16_weights_predicts_in_the_context_too(tiny_bert):
     model, _ = loaded(tiny_bert, checkpoints.CLASSES)
     model = model.to(torch.bfloat16)
     with inference.fp32_head(model):
         assert checkpoints.logits(model, checkpoints.WHOLE).dtype is torch.float32
-    asked, _ = inference.inference_copy(model, BF16)
-    assert checkpoints.logits(asked, checkpoints.WHOLE).dtype is torch.float32
+    fast, _ = inference.inference_copy(model, BF16)
+    assert checkpoints.logits(fast, checkpoints.WHOLE).dtype is torch.float32
 
 
-def test_a_language_model_is_narrow_throughout(tiny_checkpoints):
+def test_a_language_model_is_bf16_throughout(tiny_checkpoints):
     model, _ = loaded(tiny_checkpoints["gpt2"], language_modelling())
-    asked, _ = inference.inference_copy(model, BF16)
-    assert {weight.dtype for weight in asked.parameters()} == {torch.bfloat16}
+    fast, _ = inference.inference_copy(model, BF16)
+    assert {weight.dtype for weight in fast.parameters()} == {torch.bfloat16}
     with inference.fp32_head(model):
         assert not any("forward" in vars(module) for module in model.modules())

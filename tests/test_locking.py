@@ -150,7 +150,7 @@ def test_a_disk_without_locks_is_told_and_used(tmp_path, monkeypatch):
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    with pytest.warns(UserWarning, match="knows no locks"), locked(tmp_path):
+    with pytest.warns(UserWarning, match="has no locks"), locked(tmp_path):
         pass
 
 

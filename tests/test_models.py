@@ -120,9 +120,9 @@ def test_a_saved_pooling_is_kept_unless_another_is_asked_for(tiny_bert, tmp_path
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     kept, same, other = (
-        load(tmp_path, CLASSES, pooling=pooling)[0] for pooling in ("pretrained", "mean", "first")
+        load(tmp_path, CLASSES, pooling=pooling)[0] for pooling in ("pretrained", "mean", "cls")
     )
-    assert (kept.pooling, same.pooling, other.pooling) == ("mean", "mean", "first")
+    assert (kept.pooling, same.pooling, other.pooling) == ("mean", "mean", "cls")
     weight = model.classifier.weight
     assert torch.equal(kept.classifier.weight, weight)
     assert torch.equal(same.classifier.weight, weight)
@@ -162,7 +162,7 @@ def test_every_model_of_the_roberta_family_reserves_positions(tiny_checkpoints, 
 
 
 @each_shape
-@pytest.mark.parametrize("pooling", ["pretrained", "mean", "first"])
+@pytest.mark.parametrize("pooling", ["pretrained", "mean", "cls"])
 def test_prediction_does_not_depend_on_padding(tiny_checkpoints, shape: str, pooling: str):
     model, tokenizer = load(tiny_checkpoints[shape], CLASSES, pooling=pooling)
     alone = logits(model, padded(tokenizer, TEXT, 0))
@@ -172,7 +172,7 @@ def test_prediction_does_not_depend_on_padding(tiny_checkpoints, shape: str, poo
 
 
 @pytest.mark.parametrize("shape", ENCODERS)
-@pytest.mark.parametrize("pooling", ["pretrained", "mean", "first"])
+@pytest.mark.parametrize("pooling", ["pretrained", "mean", "cls"])
 def test_prediction_would_depend_on_padding_without_the_mask(
     tiny_checkpoints, shape: str, pooling: str
 ):
@@ -191,5 +191,5 @@ def test_scores_of_words_do_not_depend_on_padding(tiny_checkpoints):
 
 
 def test_an_unknown_pooling_is_answered_with_the_known(tiny_bert):
-    with pytest.raises(ValueError, match="unknown pooling 'max': use pretrained, mean, first"):
+    with pytest.raises(ValueError, match="unknown pooling 'max': use pretrained, mean, cls"):
         load(tiny_bert, CLASSES, pooling="max")

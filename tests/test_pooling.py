@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftlearn.models import architecture
-from ftlearn.models.pooling import pool_first, pool_mean
+from ftlearn.models.pooling import pool_cls, pool_mean
 
 each_shape = pytest.mark.parametrize("shape", SHAPES)
 
@@ -28,11 +28,11 @@ def test_pooling_is_a_loop_over_real_tokens(seed: int, lengths: list[int]):
         slow.append(total / length)
     tensors = torch.tensor(hidden), torch.tensor(mask)
     np.testing.assert_allclose(pool_mean(*tensors), slow, rtol=1e-12)
-    np.testing.assert_array_equal(pool_first(*tensors), hidden[:, 0])
+    np.testing.assert_array_equal(pool_cls(*tensors), hidden[:, 0])
 
 
 @each_shape
-@pytest.mark.parametrize("pooling", ["mean", "first"])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_pooled_classifier_is_its_formula(model, shape: str, pooling: str):
     pooled = architecture.with_pooling(model, pooling, seed=3)
     mask = torch.tensor([[1, 1, 1, 1, 0, 0]])
@@ -56,10 +56,10 @@ def test_pretrained_pooling_is_the_model_itself(model):
 
 def test_a_pooled_classifier_can_be_pooled_otherwise(model):
     mean = architecture.with_pooling(model, "mean", seed=0)
-    first = architecture.with_pooling(mean, "first", seed=0)
+    cls = architecture.with_pooling(mean, "cls", seed=0)
     assert architecture.with_pooling(mean, "mean", seed=1) is mean
-    assert (mean.pooling, first.pooling) == ("mean", "first")
-    assert first.base_model is mean.base_model is model.base_model
+    assert (mean.pooling, cls.pooling) == ("mean", "cls")
+    assert cls.base_model is mean.base_model is model.base_model
 
 
 def test_a_pooled_head_lies_where_its_encoder_lies(model):
@@ -67,7 +67,7 @@ def test_a_pooled_head_lies_where_its_encoder_lies(model):
     assert pooled.classifier.weight.device.type == "meta"
 
 
-@pytest.mark.parametrize("pooling", ["mean", "first"])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_pooled_classifier_can_be_cut_frozen_and_given_another_head(model, pooling: str):
     pooled = architecture.with_pooling(model, pooling, seed=0)
     architecture.replace_head(architecture.keep_layers(pooled, 1), 5, seed=0)

@@ -136,7 +136,7 @@ def test_a_causal_skeleton_has_a_language_model_head():
     assert estimate.activations > 2 * 8 * 100 * 4  # the softmax over the vocabulary
 
 
-@pytest.mark.parametrize("pooling", ["mean", "first"])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_other_poolings_and_fewer_layers_are_estimated(pooling: str):
     deep = architecture.with_pooling(small_bert(), pooling, seed=0)
     before = resources.estimate(deep, batch_size=2, tokens=8)

@@ -37,6 +37,7 @@ from ftlearn import models
 from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.evaluation import evaluate
 from ftlearn.models import architecture
+from ftlearn.runtime import versions
 from ftlearn.tasks import language_modelling
 from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting, resuming, steps
 from ftlearn.training.checkpoints import CheckpointError, Store
@@ -492,9 +493,13 @@ def test_other_conditions_are_warned_of(tiny_bert, folder, undisturbed, monkeypa
     "library", [ftlearn, torch, transformers, tokenizers, datasets, np], ids=lambda it: it.__name__
 )
 def test_another_version_is_named(tiny_bert, folder, monkeypatch, library):
-    checkpointer, before = new_checkpointer(tiny_bert, folder), library.__version__
-    monkeypatch.setattr(library, "__version__", "99.0.0")
-    with only(f"({library.__name__} {before} → 99.0.0)"):
+    checkpointer, name, real = (
+        new_checkpointer(tiny_bert, folder),
+        library.__name__,
+        versions.version,
+    )
+    monkeypatch.setattr(versions, "version", lambda one: "99.0.0" if one == name else real(one))
+    with only(f"({name} {library.__version__} → 99.0.0)"):
         assert checkpointer.begin(resume=True)
 
 
@@ -664,7 +669,7 @@ def test_on_another_processor_the_arithmetic_is_its_own_and_told(
     tiny_bert, folder, undisturbed, monkeypatch
 ):
     monkeypatch.setenv("FTLEARN_COMPUTE", "bf16")
-    monkeypatch.setattr(resuming.autotune, "processor", lambda: "another")
+    monkeypatch.setattr(resuming, "processor", lambda: "another")
     with pytest.warns(
         UserWarning, match=r"processor .* → another.*arithmetic fp32.* → bf16, eager"
     ):

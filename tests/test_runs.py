@@ -28,7 +28,6 @@ from ftlearn.tasks import classification
 from ftlearn.training import fitting, loop
 from ftlearn.workflows import Files, Outcome, Plan, RunError, evaluating
 from ftlearn.workflows.evaluating import scored_one_by_one
-from ftlearn.workflows.folder import write_json
 from ftlearn.workflows.splits import read_parts
 from ftlearn.workflows.summary import baseline_reports
 
@@ -196,12 +195,6 @@ def test_refused_rows_are_named_by_line(plan, tmp_path):
         {"file": "broken.csv", "line": 5, "reason": "'text' is empty"},
         {"file": "broken.csv", "line": 11, "reason": "3 fields where the header has 2"},
     ]
-
-
-def test_nan_and_infinity_become_null(tmp_path):
-    write_json(tmp_path / "a.json", {"r2": float("nan"), "most": [np.inf, 1.5]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"r2": None, "most": [None, 1.5]}
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_regression_is_compared_with_the_mean(plan, tmp_path):

@@ -1,4 +1,4 @@
-"""Leaving out the unused rows of a table changes nothing but time and memory."""
+"""Leaving out the unused rows of an embedding table changes nothing but time and memory."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def whole(monkeypatch):
     """The loop as it would be if every row took part."""
 
     def switch(on: bool) -> None:
-        found = (lambda *_: []) if on else trained_rows
-        monkeypatch.setattr(fast_training, "trained_rows", found)
+        replacement = (lambda *_: []) if on else trained_rows
+        monkeypatch.setattr(fast_training, "trained_rows", replacement)
 
     return switch
 
 
 def trained(folder, **changes) -> tuple[dict, list[float], int]:
-    """Final weights, losses, and how many numbers the optimiser moved."""
+    """Final weights, losses, and how many weights the optimizer updated."""
     model, tokenizer = models.load(folder, TASK, device="cpu")
     config = TrainConfig(**{"epochs": 3, "batch_size": 4, "learning_rate": 1e-2, **changes})
     run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config, precision="fp32")
@@ -56,20 +56,20 @@ def trained(folder, **changes) -> tuple[dict, list[float], int]:
 
 @pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.3}, {"optimizer": "momentum"}])
 def test_weights_and_losses_are_those_of_the_whole_table(tiny_bert, whole, monkeypatch, settings):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)  # the tiny vocabulary is used up by half
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)  # half of the tiny one is used
     whole(True)
-    expected, curve, moved = trained(tiny_bert, **settings)
+    expected, curve, all_weights = trained(tiny_bert, **settings)
     whole(False)
-    found, losses, fewer = trained(tiny_bert, **settings)
+    weights, losses, fewer = trained(tiny_bert, **settings)
     assert losses == pytest.approx(curve, abs=1e-6)
     for name, weight in expected.items():
-        torch.testing.assert_close(found[name], weight, atol=2e-6, rtol=0, msg=name)
+        torch.testing.assert_close(weights[name], weight, atol=2e-6, rtol=0, msg=name)
     # Momentum with weight decay moves every row by its memory, so there nothing is left out.
-    assert (fewer < moved) == ("optimizer" not in settings)
+    assert (fewer < all_weights) == ("optimizer" not in settings)
 
 
 def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     before = model.get_input_embeddings().weight.detach().clone()
     config = TrainConfig(
@@ -87,9 +87,9 @@ def test_unused_rows_decay_and_used_rows_learn(tiny_bert, monkeypatch):
     assert (after[held] != before[held]).any(-1).all()
 
 
-def test_unused_rows_shrink_every_few_updates_for_all_of_them(tiny_bert, monkeypatch):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
-    monkeypatch.setattr(sparse_embeddings, "SHRINK_EVERY", 4)
+def test_unused_rows_decay_every_few_updates_for_all_of_them(tiny_bert, monkeypatch):
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "DECAY_EVERY", 4)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     weight = model.get_input_embeddings().weight
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.5)
@@ -107,7 +107,7 @@ def test_unused_rows_shrink_every_few_updates_for_all_of_them(tiny_bert, monkeyp
 
 
 def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert, monkeypatch):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     config = TrainConfig(epochs=1, batch_size=8, learning_rate=1e-2)
     run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
@@ -115,14 +115,14 @@ def test_in_the_middle_of_a_run_the_model_is_whole_for_everybody_else(tiny_bert,
     twin = models.load(tiny_bert, TASK, device="cpu")[0]
     twin.load_state_dict(model.state_dict())
     others = ROWS.map(lambda row: {"text": row["text"] + " chip server"})
-    ours, theirs = (evaluate(each, others, TASK, tokenizer).outputs for each in (model, twin))
+    ours, theirs = (evaluate(m, others, TASK, tokenizer).outputs for m in (model, twin))
     assert (ours == theirs).all()
     assert model.get_input_embeddings().weight.requires_grad
     assert not model.get_input_embeddings()._forward_hooks
 
 
-def test_a_resumed_run_shrinks_the_unused_rows_as_if_it_had_gone_on(tiny_bert, monkeypatch):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+def test_a_resumed_run_decays_the_unused_rows_as_without_a_break(tiny_bert, monkeypatch):
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
     config = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.5)
 
     def start() -> tuple[nn.Module, loop.Run]:
@@ -131,20 +131,20 @@ def test_a_resumed_run_shrinks_the_unused_rows_as_if_it_had_gone_on(tiny_bert, m
 
     model, run = start()
     next(run)
-    weights, taken = copy.deepcopy(model.state_dict()), copy.deepcopy(progress_state(run))
+    weights, progress = copy.deepcopy(model.state_dict()), copy.deepcopy(progress_state(run))
     moments = copy.deepcopy(optimizer_state(run))
     list(run)
     other, resumed = start()
     other.load_state_dict(weights)
     load_optimizer_state(resumed, moments)
-    load_progress(resumed, taken)
+    load_progress(resumed, progress)
     list(resumed)
     assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_loop_left_by_break_leaves_nothing_on_the_model(tiny_bert, monkeypatch, precision):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     config = TrainConfig(epochs=1, batch_size=8)
     batches = TASK.batches(ROWS, tokenizer, config)
@@ -157,7 +157,7 @@ def test_a_loop_left_by_break_leaves_nothing_on_the_model(tiny_bert, monkeypatch
 
 
 def test_what_is_changed_between_two_updates_stays(tiny_bert, whole, monkeypatch):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
 
     def pulled() -> torch.Tensor:
         model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
@@ -207,7 +207,7 @@ def small(**changes) -> BertForSequenceClassification:
     )
 
 
-def test_tables_that_something_else_reads_or_that_hardly_save_stay_whole():
+def test_tables_that_something_else_reads_or_that_hardly_save_are_trained_in_full():
     tied = GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=8, n_embd=8, n_layer=1, n_head=2))
     assert trained_rows(tied, [[1, 2]]) == []
     assert trained_rows(nn.Linear(2, 2), [[1, 2]]) == []
@@ -228,7 +228,7 @@ def test_a_pooled_encoder_leaves_out_rows_too(tiny_bert):
 
 
 def test_a_deep_copy_in_the_middle_is_usable(tiny_bert, monkeypatch):
-    monkeypatch.setattr(sparse_embeddings, "WORTH", 1.0)
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
     model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
     config = TrainConfig(epochs=1, batch_size=8)
     run = steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)

@@ -23,7 +23,7 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from ftlearn.benchmark.report import machine, versions
+from ftlearn.runtime.versions import machine, versions
 from tools import notebooks, regimes, trials
 from tools.regimes import Regime
 from tools.trials import BUILD, UNIT, Outcome

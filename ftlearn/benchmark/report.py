@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from matplotlib import pyplot as plt
 
-from ftlearn import figures, runtime
+from ftlearn import figures
 from ftlearn.benchmark.part import RATIOS, Part
-from ftlearn.fast import autotune
-from ftlearn.runtime.files import write_text
-
-LIBRARIES = (
-    "ftlearn",
-    "torch",
-    "transformers",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "numpy",
-    "scikit-learn",
-    "setfit",
-    "sentence-transformers",
-)
+from ftlearn.runtime.versions import machine, versions
 
 FORMATS = {
     "padding": "{:.0%}",
@@ -140,8 +121,7 @@ def _levers(part: Part) -> dict[str, dict[str, Any]]:
 
 def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> None:
     """Write ``as_json`` to a file."""
-    content = json.dumps(as_json(parts, settings), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(file, content + "\n")
+    write_json(file, as_json(parts, settings), indent=1)
 
 
 def write_figure(parts: Sequence[Part], file: Path) -> None:
@@ -159,29 +139,3 @@ def write_figure(parts: Sequence[Part], file: Path) -> None:
         figures.bars(part.bars, xlabel=part.unit, ax=ax)
     figure.savefig(file, dpi=150)
     plt.close(figure)
-
-
-def machine() -> dict[str, Any]:
-    """The properties of the machine that speed depends on, without its name."""
-    cuda = torch.cuda.is_available()
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": autotune.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory_free_bytes": runtime.memory_available(),
-        "gpu": torch.cuda.get_device_name() if cuda else None,
-        "limits": autotune.machine()["limits"],
-    }
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the libraries used; None for one that is not installed."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 from ftlearn.config import TrainConfig
 from ftlearn.errors import ExistsError
-from ftlearn.runtime.files import write_text
+from ftlearn.runtime.files import write_json, write_text
 from ftlearn.training.history import History, Step
 
 TRAINING, FINISHED, STOPPED, FAILED = "training", "finished", "stopped", "failed"
@@ -111,8 +110,7 @@ def write(record: Record, file: Path) -> None:
     """Write a record; an existing file is replaced only once the new one is complete."""
     content = {name: value for name, value in asdict(record).items() if name != "doing"}
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_strict(content), ensure_ascii=False, allow_nan=False, indent=1)
-    write_text(file, text)
+    write_json(file, content, indent=1, non_finite=str)  # `_numbers` reads their text back
 
 
 def read(file: Path) -> Record:
@@ -170,16 +168,7 @@ def _write_fingerprint(file: Path, fingerprint: str) -> None:
     write_text(file, fingerprint)
 
 
-def _strict(value: Any) -> Any:
-    """A value in which inf and nan, which JSON lacks, are text."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of ``_strict``: inf and nan as numbers again."""
+    """Values in which inf and nan, which JSON holds as text, are numbers again."""
     non_finite = {"inf", "-inf", "nan"}
     return {key: float(value) if value in non_finite else value for key, value in values.items()}

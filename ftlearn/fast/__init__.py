@@ -1,6 +1,7 @@
-"""The same numbers, sooner: what speeds up training and inference without changing results.
+"""The same results, faster: what speeds up training and inference without changing numbers.
 
-Two doors: ``training`` for the loop and ``inference`` for predictions. Behind them ``fused_bert``,
-``cls_only``, ``bf16_states``, ``sparse_embeddings`` and ``packed_bert`` each do one thing, for the
-models that they know, and ``autotune`` measures which arithmetic is the fastest on this machine.
+Two modules are used from outside: ``training`` by the loop and ``inference`` by predictions. They
+use ``fused_bert``, ``cls_only``, ``bf16_states``, ``sparse_embeddings`` and ``packed_bert``, each a
+single speed-up for the models that it knows. ``autotune`` measures which arithmetic is the fastest
+on this machine.
 """

@@ -14,11 +14,11 @@ from ftlearn import runtime
 
 @contextmanager
 def bf16_hidden_states(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """A context in which a model on a CPU carries its hidden states in ``dtype`` as it trains.
+    """A context in which a model on a CPU keeps its hidden states in ``dtype`` during training.
 
-    Autocast alone narrows them for each matrix product and widens them after it, forth and back,
-    since what the embeddings give is fp32. Does nothing for fp32, on other devices, and for
-    models without a part ``embeddings``, such as those that read from left to right.
+    The embeddings give fp32, so autocast alone would cast the hidden states to ``dtype`` before
+    each matrix product and back after it. Does nothing for fp32, on other devices, and for models
+    without a module ``embeddings``, such as those that read from left to right.
     """
     embeddings = getattr(getattr(model, "base_model", model), "embeddings", None)
     on_cpu = runtime.device_of(model).type == "cpu"
@@ -26,10 +26,10 @@ def bf16_hidden_states(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
         yield
         return
 
-    def narrow(module: nn.Module, _: Any, hidden: torch.Tensor) -> torch.Tensor:
+    def cast(module: nn.Module, _: Any, hidden: torch.Tensor) -> torch.Tensor:
         return hidden.to(dtype) if module.training else hidden
 
-    hook = embeddings.register_forward_hook(narrow)
+    hook = embeddings.register_forward_hook(cast)
     try:
         yield
     finally:

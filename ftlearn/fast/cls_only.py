@@ -1,9 +1,9 @@
-"""The last layer, computed only where the head reads it.
+"""The last layer, computed only for the token that the head reads.
 
-A classifier that reads the first token ([CLS]) throws away what the last layer makes of all
-others. That token needs their keys and values, but neither their queries nor their way through
-the feed-forward network, which are ten twelfths of a BERT layer's matrix products. Logits and
-gradients are the same without them.
+A classifier that reads the first token ([CLS]) discards the last layer's output for all others.
+The first token attends to their keys and values, but needs neither their queries nor their
+feed-forward pass, which are ten twelfths of a BERT layer's matrix products. Logits and gradients
+are the same without them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ftlearn.models.pooling import PooledClassifier
 from ftlearn.runtime import sharding
 
 FAMILIES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra")
-"""How the classes of transformers begin whose layers are BERT's, name for name."""
+"""Prefixes of the transformers classes whose layers have the same parts and names as BERT's."""
 
 
 @contextmanager
 def cls_only(model: nn.Module) -> Iterator[None]:
-    """A context in which the last layer gives the first token alone, (B, 1, D).
+    """A context in which the last layer computes the first token only, (B, 1, D).
 
-    Does nothing for models whose head reads other tokens, too, and for other kinds of layers.
+    Does nothing for models whose head reads other tokens too, and for layers unlike BERT's.
 
     >>> from transformers import BertConfig, BertForSequenceClassification
     >>> size = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2}
@@ -40,23 +40,22 @@ def cls_only(model: nn.Module) -> Iterator[None]:
     ...     torch.allclose(model(ids).logits, whole, atol=1e-6)
     True
     """
-    layer = read_by_first_token(model)
+    layer = layer_read_at_cls(model)
     if layer is None:
         yield
         return
-    layer.forward = partial(_first_token, layer)
+    layer.forward = partial(_forward_first_token, layer)
     try:
         yield
     finally:
         del layer.forward
 
 
-def read_by_first_token(model: nn.Module) -> nn.Module | None:
-    """The last layer of a model that reads nothing but the first token's vector."""
-    kind = sharding.unsharded_class(model)
-    if not (kind is PooledClassifier and model.pooling == "first") and not _is_one(
-        kind, "ForSequenceClassification"
-    ):
+def layer_read_at_cls(model: nn.Module) -> nn.Module | None:
+    """The last layer of a model whose head reads only the first token; None for other models."""
+    model_class = sharding.unsharded_class(model)
+    pools_cls = model_class is PooledClassifier and model.pooling == "cls"
+    if not pools_cls and not _is_bert_class(model_class, "ForSequenceClassification"):
         return None
     encoder = getattr(model.base_model, "encoder", None)
     layer = encoder.layer[-1] if hasattr(encoder, "layer") else None
@@ -64,16 +63,16 @@ def read_by_first_token(model: nn.Module) -> nn.Module | None:
 
 
 def is_bert_layer(layer: nn.Module) -> bool:
-    """Whether a module is a layer of BERT's family that reads in both directions."""
-    return _is_one(sharding.unsharded_class(layer), "Layer") and not layer.is_decoder
+    """Whether a module is a layer of BERT's family that attends in both directions."""
+    return _is_bert_class(sharding.unsharded_class(layer), "Layer") and not layer.is_decoder
 
 
-def _is_one(kind: type, ending: str) -> bool:
-    known = {f"{family}{ending}" for family in FAMILIES}
-    return kind.__name__ in known and kind.__module__.startswith("transformers.")
+def _is_bert_class(module_class: type, suffix: str) -> bool:
+    names = {f"{family}{suffix}" for family in FAMILIES}
+    return module_class.__name__ in names and module_class.__module__.startswith("transformers.")
 
 
-def _first_token(
+def _forward_first_token(
     layer: nn.Module,
     hidden_states: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
@@ -81,27 +80,32 @@ def _first_token(
     **__: Any,
 ) -> torch.Tensor:
     """A BERT layer's forward pass for the first token, (B, T, D) to (B, 1, D)."""
-    own = layer.attention.self
+    attention = layer.attention.self
     first = hidden_states[:, :1].contiguous()  # else `linear` copies its weights for each text
 
     def heads(vectors: torch.Tensor) -> torch.Tensor:  # (B, ·, D) to (B, H, ·, D/H)
-        return vectors.unflatten(-1, (-1, own.attention_head_size)).transpose(1, 2)
+        return vectors.unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2)
 
-    q, k, v = (
-        heads(own.query(first)),
-        heads(own.key(hidden_states)),
-        heads(own.value(hidden_states)),
-    )
+    q = heads(attention.query(first))
+    k = heads(attention.key(hidden_states))
+    v = heads(attention.value(hidden_states))
     mask = None if attention_mask is None else attention_mask[:, :, :1]
-    mixed = attend(own, q, k, v, mask)
-    return layer.feed_forward_chunk(layer.attention.output(mixed.flatten(2), first))
+    context = attend(attention, q, k, v, mask)  # (B, 1, H, D/H)
+    return layer.feed_forward_chunk(layer.attention.output(context.flatten(2), first))
 
 
 def attend(
-    own: nn.Module, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None
+    attention: nn.Module,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
 ) -> torch.Tensor:
-    """A BERT layer's own kind of attention of q to k and v, (B, H, ·, D/H) to (B, ·, H, D/H)."""
-    how = own.config._attn_implementation
-    attention = ALL_ATTENTION_FUNCTIONS.get_interface(how, eager_attention_forward)
-    dropout = own.dropout.p if own.training else 0.0
-    return attention(own, q, k, v, mask, dropout=dropout, scaling=own.scaling)[0]
+    """Attention of q to k and v as a BERT layer's ``attention`` module is configured to compute it.
+
+    q, k and v are (B, H, ·, D/H), the result is (B, ·, H, D/H).
+    """
+    implementation = attention.config._attn_implementation
+    compute = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
+    dropout = attention.dropout.p if attention.training else 0.0
+    return compute(attention, q, k, v, mask, dropout=dropout, scaling=attention.scaling)[0]

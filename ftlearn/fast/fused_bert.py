@@ -1,9 +1,10 @@
-"""The two blocks of a BERT layer, each with its backward pass written out.
+"""The two blocks of a BERT layer, each fused into one operation with a hand-written backward pass.
 
-Autograd takes a layer apart into some forty operations, and each makes a new tensor. Here the
-attention block and the feed-forward block are one operation each: sums are made in place, queries
-are scaled in place of scores, and where three gradients meet at a vector the products that make
-them add them up. The arithmetic is that of transformers' layers, the rounding nearly so.
+Autograd sees some forty operations in a layer, and each allocates a new tensor. Here the attention
+block and the feed-forward block are one operation each: sums are computed in place, the queries
+are scaled instead of the scores, and where three gradients meet at a vector they are accumulated
+by the products that compute them. The formulas are those of transformers' layers, and the rounding
+is nearly the same.
 
 In the comments N = B·T rows of D numbers, H heads of D/H, F numbers between the linear layers.
 """
@@ -24,18 +25,18 @@ from ftlearn import runtime
 from ftlearn.fast.cls_only import is_bert_layer
 from ftlearn.runtime import sharding
 
-NARROW = torch.bfloat16
-"""The format that pays: others spend their time on products."""
+DTYPE = torch.bfloat16
+"""The only number format in which fusing is faster: in others the matrix products dominate."""
 
-backward_of = torch.ops.aten  # autograd's own formulas for norms, softmax and GELU
+aten = torch.ops.aten  # autograd's own backward formulas for norms, softmax and GELU
 
 
 @contextmanager
 def fused_layers(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """A context in which BERT's layers train as two operations each, with bf16 on a CPU.
+    """A context in which each of BERT's layers trains as two operations, with bf16 on a CPU.
 
-    That saves a twentieth of an update; other formats and devices spend their time on products.
-    Layers with dropout, hooks, adapters or another attention keep their own way.
+    That saves a twentieth of an update; in other formats and on other devices the matrix products
+    dominate. Layers with dropout, hooks, adapters or another attention are left as they are.
 
     >>> from transformers import BertConfig, BertForSequenceClassification
     >>> size = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
@@ -46,10 +47,11 @@ def fused_layers(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     ...     layer(torch.ones(1, 3, 8).bfloat16()).grad_fn.name()
     '_FeedForwardBackward'
     """
-    fits = dtype is NARROW and runtime.device_of(model).type == "cpu"
-    layers = [each for each in model.modules() if _is_plain(each)] if fits else []
+    layers = []
+    if dtype is DTYPE and runtime.device_of(model).type == "cpu":
+        layers = [module for module in model.modules() if _can_be_fused(module)]
     for layer in layers:
-        layer.forward = partial(_layer, layer, layer.forward)
+        layer.forward = partial(_forward_fused, layer, layer.forward)
     try:
         yield
     finally:
@@ -57,64 +59,86 @@ def fused_layers(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
             del layer.forward
 
 
-def _is_plain(layer: nn.Module) -> bool:
-    """Whether a module is a layer as BERT has it, of plain parts, that nobody looks into."""
+def _can_be_fused(layer: nn.Module) -> bool:
+    """Whether a module is a BERT layer of plain parts, with eager attention and no dropout."""
     if not is_bert_layer(layer) or layer.attention.self.config._attn_implementation != "eager":
         return False
-    dropouts = [part for part in layer.modules() if isinstance(part, nn.Dropout)]
+    dropouts = [module for module in layer.modules() if isinstance(module, nn.Dropout)]
     return has_plain_parts(layer) and all(dropout.p == 0 for dropout in dropouts)
 
 
 def has_plain_parts(layer: nn.Module) -> bool:
-    """Whether a layer of BERT's family is made of the parts it came with, without hooks."""
+    """Whether a layer of BERT's family has the modules it was built with, without hooks."""
     if "forward" in vars(layer) or sharding.is_sharded(layer):
         return False
     if layer.attention.self.config.hidden_act != "gelu":
         return False
-    own, mixed, out = layer.attention.self, layer.attention.output, layer.output
-    linear = own.query, own.key, own.value, mixed.dense, layer.intermediate.dense, out.dense
-    norms, parts = (mixed.LayerNorm, out.LayerNorm), list(layer.modules())[1:]
-    weighted = [part for part in parts if next(part.parameters(recurse=False), None) is not None]
+    attention, projection, output = layer.attention.self, layer.attention.output, layer.output
+    linears = [
+        attention.query,
+        attention.key,
+        attention.value,
+        projection.dense,
+        layer.intermediate.dense,
+        output.dense,
+    ]
+    norms = [projection.LayerNorm, output.LayerNorm]
+    modules = list(layer.modules())[1:]
+    weighted = [
+        module for module in modules if next(module.parameters(recurse=False), None) is not None
+    ]
     return (
-        all(type(part) is nn.Linear for part in linear)
-        and all(type(part) is nn.LayerNorm for part in norms)
-        and all(part.bias is not None for part in (*linear, *norms))
-        and len(weighted) == len(linear) + len(norms)
-        and not any(map(is_changed, parts))
+        all(type(module) is nn.Linear for module in linears)
+        and all(type(module) is nn.LayerNorm for module in norms)
+        and all(module.bias is not None for module in (*linears, *norms))
+        and len(weighted) == len(linears) + len(norms)
+        and not any(map(is_changed, modules))
     )
 
 
-def is_changed(part: nn.Module) -> bool:
-    """Whether somebody looks into a part or has put something of their own in its place."""
-    hooks = part._forward_hooks, part._forward_pre_hooks, part._backward_hooks
-    foreign = not type(part).__module__.startswith(("torch.", "transformers."))
-    return any((*hooks, part._backward_pre_hooks, foreign, "forward" in vars(part)))
+def is_changed(module: nn.Module) -> bool:
+    """Whether a module has hooks or another forward pass, or is of a class from elsewhere."""
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+    foreign = not type(module).__module__.startswith(("torch.", "transformers."))
+    return any(hooks) or foreign or "forward" in vars(module)
 
 
-def _layer(
+def _forward_fused(
     layer: nn.Module,
-    usual: Any,
+    original: Any,
     hidden: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
-    *more: Any,
-    **named: Any,
+    *args: Any,
+    **kwargs: Any,
 ) -> torch.Tensor:
-    """The layer's forward pass, (B, T, D) to the same; ``usual`` is its own."""
-    if hidden.dtype is not NARROW:
-        return usual(hidden, attention_mask, *more, **named)
-    own, mixed, out = layer.attention.self, layer.attention.output, layer.output
-    linear = own.query, own.key, own.value, mixed.dense
+    """The layer's forward pass, (B, T, D) to the same; ``original`` is the layer's own."""
+    if hidden.dtype is not DTYPE:
+        return original(hidden, attention_mask, *args, **kwargs)
+    attention, projection, output = layer.attention.self, layer.attention.output, layer.output
     with torch.autocast("cpu", enabled=False):
         hidden = _Attention.apply(
-            hidden, attention_mask, own.num_attention_heads, mixed.LayerNorm.eps,
-            *_parameters(*linear, mixed.LayerNorm),
-        )  # fmt: skip
-        linear = layer.intermediate.dense, out.dense
-        return _FeedForward.apply(hidden, out.LayerNorm.eps, *_parameters(*linear, out.LayerNorm))
+            hidden,
+            attention_mask,
+            attention.num_attention_heads,
+            projection.LayerNorm.eps,
+            *_parameters(attention.query, attention.key, attention.value),
+            *_parameters(projection.dense, projection.LayerNorm),
+        )
+        return _FeedForward.apply(
+            hidden,
+            output.LayerNorm.eps,
+            *_parameters(layer.intermediate.dense, output.dense, output.LayerNorm),
+        )
 
 
-def _parameters(*parts: nn.Module) -> list[nn.Parameter]:
-    return [parameter for part in parts for parameter in (part.weight, part.bias)]
+def _parameters(*modules: nn.Module) -> list[nn.Parameter]:
+    """Weight and bias of each module, in this order."""
+    return [parameter for module in modules for parameter in (module.weight, module.bias)]
 
 
 class _Attention(torch.autograd.Function):
@@ -122,61 +146,71 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, mask: torch.Tensor | None, heads: int, eps: float, *given: Any
+        ctx: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None,
+        heads: int,
+        eps: float,
+        *parameters: torch.Tensor,
     ) -> torch.Tensor:
-        wq, bq, wk, bk, wv, bv, wo, bo = (each.to(x.dtype) for each in given[:8])
+        wq, bq, wk, bk, wv, bv, wo, bo = (tensor.to(x.dtype) for tensor in parameters[:8])
+        norm = parameters[8:]  # gain and shift
         ctx.shape = batch, tokens, width = x.shape
         ctx.scale, ctx.heads = (width // heads) ** -0.5, heads
         x = x.flatten(0, 1)  # (N, D)
         q = _split(F.linear(x, wq, bq).mul_(ctx.scale), tokens, heads)  # (B·H, T, D/H)
-        k, v = (_split(F.linear(x, w, b), tokens, heads) for w, b in ((wk, bk), (wv, bv)))
+        k = _split(F.linear(x, wk, bk), tokens, heads)
+        v = _split(F.linear(x, wv, bv), tokens, heads)
         scores = torch.bmm(q, k.mT)  # (B·H, T, T)
         if mask is not None:
             scores.view(batch, heads, tokens, tokens).add_(mask)
         p = scores.softmax(-1)
         c = _joined(torch.bmm(p, v), tokens, heads)
         total = F.linear(c, wo, bo).add_(x)
-        y, *moments = torch.native_layer_norm(total, (width,), *given[8:], eps)
-        ctx.save_for_backward(x, q, k, v, p, c, total, *moments, wq, wk, wv, wo, *given[8:])
+        y, *moments = torch.native_layer_norm(total, (width,), *norm, eps)
+        ctx.save_for_backward(x, q, k, v, p, c, total, *moments, wq, wk, wv, wo, *norm)
         return y.view(ctx.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: torch.Tensor) -> tuple:
         x, q, k, v, p, c, total, mean, inverse, wq, wk, wv, wo, gain, shift = ctx.saved_tensors
-        (_, tokens, width), heads, need = ctx.shape, ctx.heads, ctx.needs_input_grad[4:]
-        dx, dgain, dshift = backward_of.native_layer_norm_backward(
+        _, tokens, width = ctx.shape
+        heads = ctx.heads
+        need = ctx.needs_input_grad[4:]
+        dx, dgain, dshift = aten.native_layer_norm_backward(
             dy.flatten(0, 1), total, (width,), mean, inverse, gain, shift, (True, *need[8:])
         )
-        dout = _of_linear(dx, c, need[6:8])
+        dwo_dbo = _linear_gradients(dx, c, need[6:8])
         dc = _split(dx @ wo, tokens, heads)
         dv = _joined(torch.bmm(p.mT, dc), tokens, heads)
         dp = torch.bmm(dc, v.mT)
-        dscores = backward_of._softmax_backward_data(dp, p, -1, p.dtype)
+        dscores = aten._softmax_backward_data(dp, p, -1, p.dtype)
         dq = _joined(torch.bmm(dscores, k), tokens, heads).mul_(ctx.scale)
         dk = _joined(torch.bmm(dscores.mT, q), tokens, heads)
-        of_q, of_k, of_v = (
-            _of_linear(each, x, need[at : at + 2]) for each, at in ((dq, 0), (dk, 2), (dv, 4))
-        )
+        dwq_dbq = _linear_gradients(dq, x, need[0:2])
+        dwk_dbk = _linear_gradients(dk, x, need[2:4])
+        dwv_dbv = _linear_gradients(dv, x, need[4:6])
         dx.addmm_(dq, wq).addmm_(dk, wk).addmm_(dv, wv)
-        return (
-            dx.view(ctx.shape), None, None, None, *of_q, *of_k, *of_v, *dout, dgain, dshift
-        )  # fmt: skip
+        dx = dx.view(ctx.shape)
+        of_projections = (*dwq_dbq, *dwk_dbk, *dwv_dbv, *dwo_dbo)
+        return dx, None, None, None, *of_projections, dgain, dshift
 
 
 class _FeedForward(torch.autograd.Function):
     """y = norm(x + W2·gelu(W1·x)), biases left out of the formula."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, eps: float, *given: Any) -> torch.Tensor:
-        w1, b1, w2, b2 = (each.to(x.dtype) for each in given[:4])
+    def forward(ctx: Any, x: torch.Tensor, eps: float, *parameters: torch.Tensor) -> torch.Tensor:
+        w1, b1, w2, b2 = (tensor.to(x.dtype) for tensor in parameters[:4])
+        norm = parameters[4:]  # gain and shift
         ctx.shape = x.shape
         x = x.flatten(0, 1)  # (N, D)
         h = F.linear(x, w1, b1)  # (N, F)
         g = F.gelu(h)
         total = F.linear(g, w2, b2).add_(x)
-        y, *moments = torch.native_layer_norm(total, x.shape[1:], *given[4:], eps)
-        ctx.save_for_backward(x, h, g, total, *moments, w1, w2, *given[4:])
+        y, *moments = torch.native_layer_norm(total, x.shape[1:], *norm, eps)
+        ctx.save_for_backward(x, h, g, total, *moments, w1, w2, *norm)
         return y.view(ctx.shape)
 
     @staticmethod
@@ -184,29 +218,31 @@ class _FeedForward(torch.autograd.Function):
     def backward(ctx: Any, dy: torch.Tensor) -> tuple:
         x, h, g, total, mean, inverse, w1, w2, gain, shift = ctx.saved_tensors
         need = ctx.needs_input_grad[2:]
-        dx, dgain, dshift = backward_of.native_layer_norm_backward(
+        dx, dgain, dshift = aten.native_layer_norm_backward(
             dy.flatten(0, 1), total, x.shape[1:], mean, inverse, gain, shift, (True, *need[4:])
         )
-        second = _of_linear(dx, g, need[2:4])
-        dh = backward_of.gelu_backward(dx @ w2, h)
-        first = _of_linear(dh, x, need[:2])
-        return dx.addmm_(dh, w1).view(ctx.shape), None, *first, *second, dgain, dshift
+        dw2_db2 = _linear_gradients(dx, g, need[2:4])
+        dh = aten.gelu_backward(dx @ w2, h)
+        dw1_db1 = _linear_gradients(dh, x, need[:2])
+        return dx.addmm_(dh, w1).view(ctx.shape), None, *dw1_db1, *dw2_db2, dgain, dshift
 
 
 def _split(rows: torch.Tensor, tokens: int, heads: int) -> torch.Tensor:
-    """(N, D) as one matrix for each text and head, (B·H, T, D/H)."""
+    """(N, D) as one matrix per text and head, (B·H, T, D/H)."""
     width = rows.shape[-1] // heads
     return rows.view(-1, tokens, heads, width).transpose(1, 2).reshape(-1, tokens, width)
 
 
 def _joined(matrices: torch.Tensor, tokens: int, heads: int) -> torch.Tensor:
-    """What ``_split`` took apart: (B·H, T, D/H) as (N, D)."""
+    """The inverse of ``_split``: (B·H, T, D/H) as (N, D)."""
     width = matrices.shape[-1] * heads
     return matrices.view(-1, heads, tokens, width // heads).transpose(1, 2).reshape(-1, width)
 
 
-def _of_linear(
+def _linear_gradients(
     dy: torch.Tensor, x: torch.Tensor, need: tuple[bool, ...]
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """The gradients of a linear layer's matrix and bias, where they are needed."""
-    return dy.mT @ x if need[0] else None, dy.sum(0) if need[1] else None
+    """The gradients of a linear layer's weight and bias, each where ``need`` says so."""
+    dweight = dy.mT @ x if need[0] else None
+    dbias = dy.sum(0) if need[1] else None
+    return dweight, dbias

@@ -1,8 +1,8 @@
-"""A model as it answers soonest here, with a last layer that keeps its digits.
+"""The fastest copy of a model for inference on this machine, with a last layer in fp32.
 
-bf16 has eight significant bits: numbers near 50,000 come in steps of 256, and in fp16 none is
-above 65,504. A regression in the data's units holds their mean in the bias of its last layer, and
-its answer is the sum of that and of all the rest, so that layer computes in fp32, always.
+bf16 has eight significant bits: numbers near 50,000 come in steps of 256, and fp16 has none above
+65,504. A regression in the data's units holds their mean in the bias of its last layer, and its
+prediction is the sum of that bias and all the rest, so the last layer always computes in fp32.
 """
 
 from __future__ import annotations
@@ -25,55 +25,53 @@ from ftlearn.runtime.arithmetic import Arithmetic
 
 
 def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module, Arithmetic]:
-    """The model as it answers in an arithmetic, and what is left of that for ``computing``.
+    """The model to predict with in an arithmetic, and the rest of the arithmetic for ``computing``.
 
     For bf16, for packed layers and for another attention than the model's it is a copy. In bf16
-    its weights are narrow, which autocast would make them anew for each batch; else it shares the
-    model's. The last layer of a classification or regression head, and buffers, such as the angles
-    of rotary positions, keep their precision. A sharded model stays as it is.
+    its weights are bf16 too, which autocast would cast again for each batch; otherwise the copy
+    shares the model's weights. The last layer of a classification or regression head, and buffers
+    such as the angles of rotary positions, stay fp32. A sharded model is returned as it is.
     """
-    narrow = arithmetic.dtype is torch.bfloat16
-    wanted = architecture.other_attention(model, arithmetic.attention)
-    packing = arithmetic.packed and packed_bert.available()
-    if not (narrow or packing or wanted) or sharding.is_sharded(model):
+    in_bf16 = arithmetic.dtype is torch.bfloat16
+    attention = architecture.other_attention(model, arithmetic.attention)
+    packed = arithmetic.packed and packed_bert.available()
+    if not (in_bf16 or packed or attention) or sharding.is_sharded(model):
         return model, arithmetic
-    model = _narrowed(model) if narrow else _sharing(model)
-    if wanted:
-        architecture.use_attention(model, wanted)
-    if packing:
+    model = _bf16_copy(model) if in_bf16 else _copy_with_same_weights(model)
+    if attention:
+        architecture.use_attention(model, attention)
+    if packed:
         packed_bert.pack_layers(model)
-    # In bf16 no casts are left to be done on the way.
-    return model, replace(arithmetic, dtype=torch.float32) if narrow else arithmetic
+    if in_bf16:
+        arithmetic = replace(arithmetic, dtype=torch.float32)  # no casts are left for autocast
+    return model, arithmetic
 
 
-def _sharing(model: nn.Module) -> nn.Module:
-    """A copy of the modules around the same weights."""
+def _copy_with_same_weights(model: nn.Module) -> nn.Module:
+    """A copy of the modules that shares parameters and buffers with the model."""
     tensors = [*model.parameters(), *model.buffers()]
     return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
 
 
-def _narrowed(model: nn.Module) -> nn.Module:
-    """A copy with weights in bf16, but for the last layer of a head, which takes what comes."""
+def _bf16_copy(model: nn.Module) -> nn.Module:
+    """A copy with weights in bf16, except for the last layer of a head, which casts its input."""
     head = _head(model)
-    exact = set() if head is None else {id(each) for each in head.parameters()}
-    weights = {
-        id(each): nn.Parameter(
-            each.detach().to(torch.float32 if id(each) in exact else torch.bfloat16),
-            requires_grad=False,
-        )
-        for each in model.parameters()
-    }
-    model = copy.deepcopy(model, weights)  # takes those for copies, and so copies no fp32 weight
+    in_head = set() if head is None else {id(parameter) for parameter in head.parameters()}
+    copies = {}
+    for parameter in model.parameters():
+        dtype = torch.float32 if id(parameter) in in_head else torch.bfloat16
+        copies[id(parameter)] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
+    model = copy.deepcopy(model, copies)  # uses them as copies, so no fp32 weight is copied
     if head is not None:
-        last_linear(model).register_forward_pre_hook(_widen)
+        last_linear(model).register_forward_pre_hook(_cast_to_fp32)
     return model
 
 
 @contextmanager
 def fp32_head(model: nn.Module) -> Iterator[None]:
-    """A context in which the last layer of the head computes in fp32, under autocast, too.
+    """A context in which the last layer of the head computes in fp32, even under autocast.
 
-    Does nothing for a model without a linear head for texts, such as a language model.
+    Does nothing for a model without a linear classification head, such as a language model.
 
     >>> from ftlearn.models.pooling import PooledClassifier
     >>> from transformers import BertConfig, BertModel
@@ -95,7 +93,7 @@ def fp32_head(model: nn.Module) -> Iterator[None]:
 
 
 def _head(model: nn.Module) -> nn.Linear | None:
-    """The last layer of a head for texts, where there is one and it is a plain linear layer."""
+    """The last layer of a classification or regression head; None where it is no plain linear."""
     try:
         layer = last_linear(model)
     except ValueError:
@@ -103,8 +101,8 @@ def _head(model: nn.Module) -> nn.Linear | None:
     return layer if type(layer) is nn.Linear else None  # others may pack their weights
 
 
-def _widen(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return tuple(each.float() for each in inputs)
+def _cast_to_fp32(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(tensor.float() for tensor in inputs)
 
 
 def _in_fp32(layer: nn.Linear, vectors: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""BERT's layers for prediction: weights packed once, GELU and sums done where products end.
+"""BERT's layers for inference: weights packed once, GELU and residual sums fused into products.
 
-A matrix product first copies its matrix into the order in which the processor reads it, and what
-comes after it, GELU or the sum with what went in, walks over the result once more. oneDNN can keep
-the matrix in its own order and do both on the way; torch uses that when it compiles a model, and
-here the layers call it themselves. Runtimes for inference get their speed in the same way.
+A matrix product first copies its matrix into the order in which the processor reads it, and the
+GELU or residual sum after it reads and writes the result once more. oneDNN can keep the matrix in
+its own order and fuse both into the product; torch uses that when it compiles a model, and here
+the layers call it directly. Inference runtimes such as ONNX Runtime do the same.
 
 In the comments N = B·T rows of D numbers, H heads of D/H, F numbers between the linear layers.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftlearn.fast.cls_only import attend, is_bert_layer, read_by_first_token
+from ftlearn.fast.cls_only import attend, is_bert_layer, layer_read_at_cls
 from ftlearn.fast.fused_bert import has_plain_parts, is_changed
 
 X86 = ("x86_64", "AMD64")
@@ -25,15 +25,15 @@ FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 
 
 def available() -> bool:
-    """Whether torch has these operations here: x86 with oneDNN."""
+    """Whether torch has these operations on this machine: x86 with oneDNN."""
     built = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     return built and platform.machine() in X86
 
 
 def pack_layers(model: nn.Module) -> nn.Module:
-    """Put packed layers in place of BERT's plain ones, in place; only for prediction on a CPU.
+    """Replace BERT's plain layers by packed ones, in place; only for inference on a CPU.
 
-    The layer that is computed for the first token alone stays (see ``last_layer``), and so does
+    The layer that is computed for the first token only stays (see ``cls_only``), and so does
     every layer with hooks, adapters or another attention.
 
     >>> from transformers import BertConfig, BertModel
@@ -46,11 +46,11 @@ def pack_layers(model: nn.Module) -> nn.Module:
     >>> torch.allclose(before, after, atol=1e-5)
     True
     """
-    special = read_by_first_token(model)
-    for stack in [part for part in model.modules() if isinstance(part, nn.ModuleList)]:
-        for at, layer in enumerate(stack):
-            if layer is not special and is_packable(layer):
-                stack[at] = PackedLayer(layer)
+    cls_layer = layer_read_at_cls(model)
+    for stack in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
+        for index, layer in enumerate(stack):
+            if layer is not cls_layer and is_packable(layer):
+                stack[index] = PackedLayer(layer)
     return model
 
 
@@ -64,12 +64,15 @@ class PackedLayer(nn.Module):
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        own, mixed = layer.attention.self, layer.attention.output
-        self.own = own  # for what attention asks of its module
-        self.query, self.key, self.value = map(PackedLinear, (own.query, own.key, own.value))
-        self.mix, self.mix_norm = PackedLinear(mixed.dense), mixed.LayerNorm
-        self.widen, self.narrow = map(PackedLinear, (layer.intermediate.dense, layer.output.dense))
-        self.norm = layer.output.LayerNorm
+        self.attention = layer.attention.self  # its settings are read by `attend`
+        self.query = PackedLinear(self.attention.query)
+        self.key = PackedLinear(self.attention.key)
+        self.value = PackedLinear(self.attention.value)
+        self.projection = PackedLinear(layer.attention.output.dense)
+        self.attention_norm = layer.attention.output.LayerNorm
+        self.intermediate = PackedLinear(layer.intermediate.dense)
+        self.output = PackedLinear(layer.output.dense)
+        self.output_norm = layer.output.LayerNorm
 
     def forward(
         self, hidden: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
@@ -78,12 +81,13 @@ class PackedLayer(nn.Module):
         batch, tokens, width = hidden.shape
         rows = hidden.reshape(-1, width)  # (N, D)
         q, k, v = (
-            part(rows).view(batch, tokens, -1, self.own.attention_head_size).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
+            linear(rows).view(batch, tokens, -1, self.attention.attention_head_size).transpose(1, 2)
+            for linear in (self.query, self.key, self.value)
         )  # (B, H, T, D/H)
-        context = attend(self.own, q, k, v, attention_mask).reshape(-1, width)  # (N, D)
-        rows = self.mix_norm(self.mix.added(context, rows))
-        rows = self.norm(self.narrow.added(self.widen.gelu(rows), rows))
+        context = attend(self.attention, q, k, v, attention_mask).reshape(-1, width)  # (N, D)
+        rows = self.attention_norm(self.projection.plus(context, rows))
+        inner = self.intermediate.gelu(rows)  # (N, F)
+        rows = self.output_norm(self.output.plus(inner, rows))
         return rows.view(batch, tokens, width)
 
 
@@ -96,14 +100,14 @@ class PackedLinear(nn.Module):
         self.bias = linear.bias.detach()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The product alone."""
+        """The linear layer alone."""
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
     def gelu(self, x: torch.Tensor) -> torch.Tensor:
-        """GELU, in its exact form, of the product."""
+        """GELU, in its exact form, of the linear layer's result."""
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "gelu", [], "none")
 
-    def added(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """The product plus ``other``, of the product's shape."""
+    def plus(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """The linear layer's result plus ``other``, of the same shape."""
         add = torch.ops.mkldnn._linear_pointwise.binary
         return add(x, other, self.weight, self.bias, "add")

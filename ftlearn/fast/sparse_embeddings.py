@@ -1,9 +1,9 @@
-"""Train those rows of an embedding table that the training texts hold, and no others.
+"""Training only those rows of an embedding table that occur in the training texts.
 
-A vocabulary has tens of thousands of rows and a small data set names a few thousand of them. The
-others get no gradient, so Adam's means of theirs stay zero and only weight decay moves them. To
-carry them through every update costs memory for three numbers more a weight and a walk over all
-of it; here they are left out, and the result is the same.
+A vocabulary has tens of thousands of rows, and a small data set uses a few thousand of them. The
+others get no gradient, so their Adam moments stay zero and only weight decay changes them. Keeping
+them in every update costs three more numbers per weight and a pass over all of them; here they are
+left out, and the result is the same.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SHRINK_EVERY = 16
-"""Steps after which the other rows shrink by weight decay: each time a walk over the table."""
+DECAY_EVERY = 16
+"""Steps after which weight decay is applied to the unused rows: a pass over the whole table."""
 
-WORTH = 0.5
-"""The share of a table's rows above which leaving out the others would not pay."""
+MAX_SHARE = 0.5
+"""The share of used rows above which leaving out the others would not be faster."""
 
 
 class TrainedRows:
-    """The used rows of one table as a parameter of their own, (U, D).
+    """The U used rows of an embedding table as a parameter of their own, (U, D).
 
-    While ``active`` the table looks them up when the model trains. ``follow`` copies them back
-    after each step of an optimizer, so that whoever evaluates or saves the model finds the whole
-    table as it is.
+    While ``active``, the table looks them up when the model trains. ``follow`` has them copied
+    back after each step of an optimizer, so the table is up to date whenever the model is
+    evaluated or saved.
 
     >>> table = nn.Embedding(4, 1)
     >>> rows = TrainedRows("table", table, [1, 3])
@@ -47,33 +47,35 @@ class TrainedRows:
         self.places = torch.full((table.num_embeddings,), -1, device=device)
         self.places[self.used] = torch.arange(len(used), device=device)
         self.parameter = nn.Parameter(self.gather(table.weight.detach()))
-        self.decay, self.steps, self.last = 1.0, 0, 0
-        at = table.padding_idx
-        self.padding = None if at is None or self.places[at] < 0 else int(self.places[at])
+        self.decay = 1.0  # of the unused rows, since it was last applied
+        self.steps = self.last = 0
+        self.padding: int | None = None
+        if table.padding_idx is not None and self.places[table.padding_idx] >= 0:
+            self.padding = int(self.places[table.padding_idx])
 
     @property
     def left_out(self) -> int:
-        """How many numbers of the table are not trained."""
+        """How many weights of the table are not trained."""
         return self.table.weight.numel() - self.parameter.numel()
 
-    def gather(self, whole: torch.Tensor) -> torch.Tensor:
-        """The used rows (U, D) of something as large as the table, (V, D)."""
-        return whole.index_select(0, self.used)
+    def gather(self, full: torch.Tensor) -> torch.Tensor:
+        """The used rows (U, D) of a tensor of the table's shape, (V, D)."""
+        return full.index_select(0, self.used)
 
     def scatter(self, rows: torch.Tensor) -> torch.Tensor:
-        """The used rows (U, D) among zeros, (V, D)."""
+        """The inverse of ``gather``: (U, D) in their places, with zeros elsewhere, (V, D)."""
         return rows.new_zeros(self.table.weight.shape).index_copy_(0, self.used, rows)
 
     @torch.no_grad()
     def read(self) -> None:
-        """Take the rows from the table."""
+        """Copy the rows from the table into the parameter."""
         torch.index_select(self.table.weight, 0, self.used, out=self.parameter)
 
     def follow(self, optimizer: torch.optim.Optimizer, *, steps: int) -> None:
         """Have the rows copied into the table after each step of an optimizer.
 
-        The other rows get no gradient, but AdamW's weight decay: they shrink by what it comes to,
-        every ``SHRINK_EVERY`` steps and after the last of ``steps``.
+        The other rows get no gradient, but AdamW decays them too: the product of all decays is
+        applied to them every ``DECAY_EVERY`` steps and after the last of ``steps``.
         """
         self.last = steps
         optimizer.register_step_post_hook(self._write)
@@ -84,14 +86,14 @@ class TrainedRows:
         for group in optimizer.param_groups:
             if any(parameter is self.parameter for parameter in group["params"]):
                 self.decay *= 1 - group["lr"] * group["weight_decay"]
-        if self.steps % SHRINK_EVERY == 0 or self.steps == self.last:
+        if self.steps % DECAY_EVERY == 0 or self.steps == self.last:
             self.table.weight.mul_(self.decay)
             self.decay = 1.0
         self.table.weight.index_copy_(0, self.used, self.parameter)
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """A context in which these rows learn in the table's place."""
+        """A context in which these rows are trained in place of the table."""
         hook = self.table.register_forward_hook(self._look_up)
         try:
             yield
@@ -113,7 +115,7 @@ class TrainedRows:
 
 
 def trained_rows(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[TrainedRows]:
-    """The model's table of words as the rows that ``ids`` name, where that saves much.
+    """The rows of the model's token embeddings that occur in ``ids``, where that saves much.
 
     Empty where the model has no such table, where it is frozen, tied to the output or of an
     unusual kind, and where more than half of it is used.
@@ -126,16 +128,20 @@ def trained_rows(model: nn.Module, ids: Iterable[Sequence[int]]) -> list[Trained
     >>> [rows.name for rows in trained_rows(Model(), [[1, 2], [2, 5]])]
     ['words.weight']
     """
-    found = _words(model)
-    if found is None:
+    embeddings = _token_embeddings(model)
+    if embeddings is None:
         return []
-    name, table = found
-    used = sorted({int(each) for row in ids for each in row} | _padding(table))
-    return [TrainedRows(name, table, used)] if len(used) <= WORTH * table.num_embeddings else []
+    name, table = embeddings
+    used = {int(token) for row in ids for token in row}
+    if table.padding_idx is not None:
+        used.add(table.padding_idx)
+    if len(used) > MAX_SHARE * table.num_embeddings:
+        return []
+    return [TrainedRows(name, table, sorted(used))]
 
 
-def _words(model: nn.Module) -> tuple[str, nn.Embedding] | None:
-    """The trainable table of words with its name, unless something else reads it too."""
+def _token_embeddings(model: nn.Module) -> tuple[str, nn.Embedding] | None:
+    """The name and the table of trainable token embeddings, unless another module reads it too."""
     try:
         table = getattr(model, "base_model", model).get_input_embeddings()
     except (AttributeError, NotImplementedError):
@@ -146,7 +152,3 @@ def _words(model: nn.Module) -> tuple[str, nn.Embedding] | None:
     named = model.named_parameters(remove_duplicate=False)
     names = [name for name, parameter in named if parameter is table.weight]
     return (names[0], table) if len(names) == 1 else None
-
-
-def _padding(table: nn.Embedding) -> set[int]:
-    return set() if table.padding_idx is None else {table.padding_idx}

@@ -1,4 +1,4 @@
-"""All that makes a training step faster without changing its result, behind one context."""
+"""Faster training updates with the same result: one context for all speed-ups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftlearn.runtime import distributed
 from ftlearn.runtime.arithmetic import Arithmetic, products_by
 
 SPEEDUPS = ("bf16_states", "cls_only", "fused_bert", "sparse_embeddings")
-"""What can be switched off by name, each a module beside this one."""
+"""Speed-ups that can be switched off by name, each a module beside this one."""
 
 
 @contextmanager
@@ -30,17 +30,16 @@ def speed_up(
 ) -> Iterator[None]:
     """A context for one forward and backward pass that saves time and changes no result.
 
-    It leaves out work that the result does not depend on, and each speed-up leaves a model alone
-    that it does not know. ``rows`` learn in place of the tables of word vectors that they are from
-    (``sparse_rows``). Speed-ups named in ``without`` are switched off.
+    A speed-up does nothing for a model that it does not know. ``rows`` are trained in place of
+    embedding tables; speed-ups named in ``without`` are switched off.
 
     >>> with speed_up(nn.Linear(1, 1), Arithmetic()):
     ...     pass
     """
     with ExitStack() as stack:
-        for table_rows in rows:
-            table_rows.read()  # the caller may have changed the model between steps
-            stack.enter_context(table_rows.active())
+        for trained in rows:
+            trained.read()  # the model may have been changed since the last update
+            stack.enter_context(trained.active())
         stack.enter_context(products_by(onednn=arithmetic.onednn))
         if "bf16_states" not in without:
             stack.enter_context(bf16_hidden_states(model, arithmetic.dtype))
@@ -54,10 +53,10 @@ def speed_up(
 def sparse_rows(
     model: nn.Module, batches: Batches, config: TrainConfig, without: Collection[str] = ()
 ) -> list[TrainedRows]:
-    """The rows of the model's word vectors that its texts use, where only they need be trained.
+    """Embedding tables of which only the rows in use need to be trained; usually one or none.
 
-    One table's, or none where that would change the result: where weight decay is a part of the
-    gradient (Adam, momentum), and where other ranks use other rows.
+    Empty where it would change the result: where weight decay is part of the gradient (Adam,
+    momentum), and where other ranks use other rows.
     """
     decoupled = config.optimizer == "adamw" or config.weight_decay == 0
     if not decoupled or distributed.world_size() > 1 or "sparse_embeddings" in without:

@@ -1,7 +1,7 @@
-"""Pretrained models: found, loaded with the head a task needs, changed, saved and opened again.
+"""Pretrained models: found, loaded with the head that a task needs, changed, saved, reopened.
 
-``hub`` knows where a model's files are, ``loading`` makes a model of them, ``architecture`` changes
-its head, depth and frozen parts, ``pooling`` turns token vectors into one, and ``saving`` writes a
+``hub`` finds a model's files, ``loading`` builds the model from them, ``architecture`` changes its
+head, depth and frozen parts, ``pooling`` turns token vectors into one, and ``saving`` writes a
 fine-tuned model and opens it again. Adapters (LoRA) will live here, beside ``architecture``.
 """
 

@@ -1,4 +1,4 @@
-"""Changing a pretrained model: its head, its pooling, its depth, what may move."""
+"""Changing a pretrained model: its head, its pooling, its depth, and which parameters train."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from torch import nn
 
 from ftlearn.errors import ArgumentError
-from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_first, pool_mean
+from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_cls, pool_mean
 
 __all__ = [
     "Count",
@@ -25,7 +25,7 @@ __all__ = [
     "layers",
     "other_attention",
     "parameter_table",
-    "pool_first",
+    "pool_cls",
     "pool_mean",
     "reorder_head",
     "replace_head",
@@ -43,7 +43,7 @@ HEAD_NAMES = (
 
 
 def is_head(name: str) -> bool:
-    """Whether a parameter belongs to the head rather than to the pretrained body.
+    """Whether a parameter belongs to the head rather than to the pretrained backbone.
 
     >>> is_head("classifier.weight"), is_head("bert.pooler.dense.weight"), is_head("bert.encoder.x")
     (True, True, False)
@@ -54,7 +54,7 @@ def is_head(name: str) -> bool:
 def backbone(model: nn.Module) -> nn.Module:
     """The pretrained part of a model, without its head.
 
-    Raises ValueError when the model has no such part.
+    Raises ValueError for a model without one.
     """
     base = getattr(model, "base_model", None)
     if not isinstance(base, nn.Module):
@@ -65,7 +65,7 @@ def backbone(model: nn.Module) -> nn.Module:
 def layers(model: nn.Module) -> nn.ModuleList:
     """The stack of transformer layers, bottom first.
 
-    Raises ValueError for a model without one, or whose layers lie in several lists (FlauBERT).
+    Raises ValueError for a model without one, or with layers in several lists (FlauBERT).
     """
     depth, name = model.config.num_hidden_layers, type(model).__name__
     for module in backbone(model).modules():
@@ -81,7 +81,7 @@ def layers(model: nn.Module) -> nn.ModuleList:
 
 
 def keep_layers(model: nn.Module, count: int) -> nn.Module:
-    """Cut the model, in place, to its lowest ``count`` layers.
+    """Remove, in place, all layers but the lowest ``count``.
 
     Raises ValueError when ``count`` is not between 1 and the number of layers.
     """
@@ -97,10 +97,10 @@ def keep_layers(model: nn.Module, count: int) -> nn.Module:
 
 
 def freeze(model: nn.Module, *parts: str) -> nn.Module:
-    """Hold the parameters whose names contain one of ``parts`` fixed, in place.
+    """Freeze, in place, the parameters whose names contain one of ``parts``.
 
-    ``"body"`` stands for everything but the head. Raises ValueError, with names that exist,
-    when a part matches nothing.
+    ``"body"`` stands for everything but the head. Raises ValueError, with the names that there
+    are, when a part matches nothing.
     """
     for part in parts:
         chosen = [
@@ -119,14 +119,14 @@ def freeze(model: nn.Module, *parts: str) -> nn.Module:
 
 
 def unfreeze(model: nn.Module) -> nn.Module:
-    """Let all parameters move again, in place."""
+    """Make all parameters trainable again, in place."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
 
 
 def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
-    """Put a freshly drawn linear head with ``outputs`` outputs on the model, in place.
+    """Replace, in place, the model's head by a new linear layer with ``outputs`` outputs.
 
     Weights are drawn from N(0, 0.02²) as in BERT (modeling.py in github.com/google-research/bert).
     """
@@ -143,7 +143,7 @@ def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
 
 
 def reorder_head(model: nn.Module, order: Sequence[int]) -> nn.Module:
-    """Give the outputs of the last linear layer another order, in place; C indices of the old one.
+    """Reorder the outputs of the last linear layer, in place: ``order`` has C indices.
 
     >>> model = PooledClassifier.__new__(PooledClassifier)
     >>> nn.Module.__init__(model)
@@ -162,9 +162,9 @@ def reorder_head(model: nn.Module, order: Sequence[int]) -> nn.Module:
 
 
 def rescale_head(model: nn.Module, factor: float, shift: float) -> nn.Module:
-    """Turn the outputs y of the last linear layer into factor · y + shift, in place.
+    """Change the last linear layer, in place, so that its output y becomes factor · y + shift.
 
-    Without a bias they are only scaled.
+    A layer without a bias is only scaled.
     """
     if (factor, shift) == (1.0, 0.0):
         return model
@@ -202,8 +202,9 @@ def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
 def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
     """The model with another way from token vectors (B, T, D) to one vector (B, D).
 
-    ``"mean"`` and ``"first"`` put a fresh linear head on the mean of the token vectors or on the
-    first one. With ``"pretrained"``, or if it pools in that way already, the model stays as it is.
+    ``"mean"`` and ``"cls"`` put a new linear head on the mean of the token vectors or on the
+    vector of the first token. With ``"pretrained"``, and where the model pools that way
+    already, it stays as it is.
     """
     if pooling in ("pretrained", getattr(model, "pooling", None)):
         return model
@@ -211,20 +212,23 @@ def with_pooling(model: nn.Module, pooling: str, *, seed: int) -> nn.Module:
 
 
 class Count(NamedTuple):
-    """Numbers of parameters."""
+    """How many parameters a model has, and how many of them are trained."""
 
     total: int
     trainable: int
 
 
 def count_parameters(model: nn.Module) -> Count:
-    """How many numbers the model holds, and how many of them training may move.
+    """The number of all parameters and of the trainable ones.
 
     >>> count_parameters(nn.Linear(3, 2))
     Count(total=8, trainable=8)
     """
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return Count(sum(size for size, _ in sizes), sum(size for size, moves in sizes if moves))
+    parameters = list(model.parameters())
+    return Count(
+        total=sum(parameter.numel() for parameter in parameters),
+        trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    )
 
 
 def parameter_table(model: nn.Module) -> pd.DataFrame:
@@ -238,7 +242,7 @@ def parameter_table(model: nn.Module) -> pd.DataFrame:
         row[0] += parameter.numel()
         row[1] += parameter.numel() * parameter.requires_grad
     table = pd.DataFrame(
-        [(part, total, moves) for part, (total, moves) in rows.items()],
+        [(part, total, trainable) for part, (total, trainable) in rows.items()],
         columns=["part", "parameters", "trainable"],
     )
     table.insert(2, "share", table["parameters"] / table["parameters"].sum())
@@ -256,25 +260,25 @@ def _part(name: str) -> str:
 
 
 EXCHANGEABLE = {"eager", "sdpa"}
-"""Ways to compute the same attention, by transformers' names."""
+"""Implementations of the same attention, by transformers' names."""
 
 
 def attention_of(model: nn.Module) -> str | None:
-    """The attention that a model computes, by transformers' name; None where it has no choice."""
+    """How a model computes attention, by transformers' name; None where it has no choice."""
     config = getattr(getattr(model, "base_model", model), "config", None)
     return getattr(config, "_attn_implementation", None)
 
 
 def other_attention(model: nn.Module, wanted: str | None) -> str | None:
-    """The attention that is wanted, where the model can use it and does not; else None."""
-    able = wanted == "eager" or getattr(
-        getattr(model, "base_model", model), "_supports_sdpa", False
-    )
-    # One that somebody chose by name, such as flash attention, stays.
-    return wanted if able and attention_of(model) in EXCHANGEABLE - {wanted} else None
+    """The wanted attention where the model supports it and does not use it yet; else None."""
+    encoder = getattr(model, "base_model", model)
+    supported = wanted == "eager" or getattr(encoder, "_supports_sdpa", False)
+    # One that was chosen by name, such as flash attention, stays.
+    replaceable = attention_of(model) in EXCHANGEABLE - {wanted}
+    return wanted if supported and replaceable else None
 
 
 def use_attention(model: nn.Module, wanted: str | None) -> None:
-    """Let a model compute another attention from now on, where it can."""
+    """Switch a model, in place, to another attention where it supports it."""
     if other := other_attention(model, wanted):
         getattr(model, "base_model", model).set_attn_implementation(other)

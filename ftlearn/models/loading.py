@@ -1,4 +1,4 @@
-"""A pretrained model with the head that a task needs, and its tokenizer."""
+"""Loading a pretrained model, with the head that a task needs, and its tokenizer."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ def load(
     dropout: float = 0.0,
     device: torch.device | str | None = None,
 ) -> tuple[torch.nn.Module, Any]:
-    """A pretrained model with the head the task needs, and its tokenizer.
+    """A pretrained model with the head that the task needs, and its tokenizer.
 
     ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
-    loaded. ``seed`` draws the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
-    checkpoint has it), ``"mean"`` or ``"first"``; one that the folder was not saved with gets a
-    new head, and so does a classifier that was trained for other labels, with a warning. Dropout
-    is off: on a CPU it slows training by a third, and over a few epochs it bought nothing. Weights
-    are always fp32; ``device=None`` takes the best one.
+    loaded. ``seed`` is for the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
+    checkpoint has it), ``"mean"`` or ``"cls"``. A folder that was saved with another pooling gets
+    a new head, and so does a classifier that was trained for other labels, with a warning. Dropout
+    is off: on a CPU it slows training by a third, and over a few epochs it did not improve the
+    scores. Weights are always fp32; ``device=None`` takes the best device.
 
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
-    folder, place = find(name), torch.device(device or runtime.best_device())
+    folder = find(name)
+    device = torch.device(device or runtime.best_device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
     tokenizer = _tokenizer(folder)
@@ -62,33 +63,36 @@ def load(
     model = _with_head(model, task, folder, seed=seed)
     model = architecture.with_pooling(model, pooling, seed=seed)
     _check_head(model)
-    return model.to(place), tokenizer
+    return model.to(device), tokenizer
 
 
 @contextmanager
 def _readable(folder: Path, part: str) -> Iterator[None]:
-    """A context in which what a library says of a part that it cannot read becomes a ModelError."""
+    """A context in which any error of a library that reads a part becomes a ModelError."""
     try:
         yield
     except (ModelError, MemoryError):
         raise
     except Exception as error:
-        found = compatibility.files_of(folder, thorough=True)
-        found += model_files.tokenizer_of(folder) if part == "tokenizer" else []
-        compatibility.settle(found, ModelError)
-        said, remedy = " ".join(str(error).split()), "install what is named there"
-        if not isinstance(error, ImportError):
-            remedy = "download or copy the folder again, or save it anew where it was made"
+        findings = compatibility.files_of(folder, thorough=True)
+        if part == "tokenizer":
+            findings += model_files.tokenizer_of(folder)
+        compatibility.settle(findings, ModelError)
+        if isinstance(error, ImportError):
+            remedy = "install what is named there"
+        else:
+            remedy = "download or copy the folder again, or save it again where it was made"
+        message = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"the {part} in {str(folder)!r} cannot be read ({type(error).__name__}: {said[:300]}): "
+            f"the {part} in {str(folder)!r} cannot be read ({type(error).__name__}: {message}): "
             f"{remedy}"
         ) from error
 
 
 def configuration(folder: Path, **changes: Any) -> Any:
-    """The configuration of a saved model, with some of it changed.
+    """The configuration of a saved model, with some settings changed.
 
-    Raises ModelError where it cannot be read.
+    Raises ModelError when it cannot be read.
     """
     with quiet(), _readable(folder, "configuration"):
         return AutoConfig.from_pretrained(folder, **changes)
@@ -112,8 +116,8 @@ def _configure(folder: Path, task: Any, dropout: float) -> Any:
 def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) -> torch.nn.Module:
     """The model with the trained head of its folder where that fits the task, or with a new one.
 
-    A head for the same labels in another order gives them in the order of the task, and one for a
-    number gives it in the task's units.
+    A head for the same labels in another order is reordered, and a regression head is rescaled to
+    the task's units.
     """
     if task is None or task.head != "sequence classification":
         return model
@@ -135,12 +139,12 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
 
 
 def _check_kind(config: Any, task: Any) -> None:
-    # BERT and RoBERTa have the class for it, but see both sides unless they are told not to.
+    # BERT and RoBERTa have the class for it, but attend in both directions unless configured.
     causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and getattr(config, "is_decoder", True)
     if task.head == "causal lm" and not causal:
         raise ModelError(
             f"{config.model_type} reads the whole text at once, the next token included, so it "
-            "cannot learn to predict it: load a model that reads from left to right, as gpt2 does"
+            "cannot learn to predict it: load a model that reads from left to right, such as 'gpt2'"
         )
     if task.head == "sequence classification" and config.is_encoder_decoder:
         raise ModelError(
@@ -150,33 +154,33 @@ def _check_kind(config: Any, task: Any) -> None:
 
 
 def _check_loaded(report: dict[str, Any], folder: Path) -> None:
-    """Only head weights may be new; a body with holes would train from noise in silence."""
+    """Raise ModelError where more than the head is missing: it would be trained from noise."""
     misfits = {name for name, *_ in report["mismatched_keys"]} | set(report["missing_keys"])
-    new = [name for name in misfits if not architecture.is_head(name)]
-    if new:
+    missing = sorted(name for name in misfits if not architecture.is_head(name))
+    if missing:
         raise ModelError(
-            f"the weights in {str(folder)!r} lack {len(new)} tensors of the model's body, or have "
-            f"them in another size, such as {sorted(new)[0]!r}: the file does not fit the "
+            f"the weights in {str(folder)!r} lack {len(missing)} tensors of the model's body, or "
+            f"have them in another size, such as {missing[0]!r}: the file does not fit the "
             "config.json beside it"
         )
 
 
 def _check_head(model: torch.nn.Module) -> None:
-    read = getattr(getattr(model, "sequence_summary", None), "summary_type", "first")
-    if read != "first":
+    summary = getattr(getattr(model, "sequence_summary", None), "summary_type", "first")
+    if summary != "first":
         raise ModelError(
-            f"the head of {model.config.model_type} reads {read!r} of all positions, padding "
+            f"the head of {model.config.model_type} reads {summary!r} of all positions, padding "
             "included: load it with pooling='mean', which reads the text alone"
         )
 
 
 def _agree(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
-    """Give tokenizer and model one padding token, and the tokenizer the model's window.
+    """Give tokenizer and model the same padding token, and the tokenizer the model's window.
 
-    Raises ModelError where the two are not of one model, or there is no token to pad with.
+    Raises ModelError where they do not belong to the same model, or there is no token to pad with.
     """
-    beside = compatibility.tokenizer_and_model(tokenizer, model, f" in {str(folder)!r}")
-    compatibility.settle(beside, ModelError, stacklevel=3)
+    findings = compatibility.tokenizer_and_model(tokenizer, model, f" in {str(folder)!r}")
+    compatibility.settle(findings, ModelError, stacklevel=3)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     if tokenizer.pad_token is None:
         raise ModelError(
@@ -185,16 +189,17 @@ def _agree(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
         )
     if window.position_padding(model) is None:
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    # A tokenizer's own window is how long the texts were that some run was trained with.
-    possible = window.positions(model)
-    tokenizer.model_max_length = tokenizer.model_max_length if possible is None else possible
+    # A tokenizer's own window may be the max_length of the run that saved it.
+    positions = window.positions(model)
+    if positions is not None:
+        tokenizer.model_max_length = positions
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the loading report and bar: what it says is checked instead (_check_loaded)."""
-    level, logging = transformers.logging.get_verbosity(), transformers.logging
-    bars = logging.is_progress_bar_enabled()
+    """A context without transformers' loading report and bar; ``_check_loaded`` checks instead."""
+    logging = transformers.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:

@@ -1,4 +1,4 @@
-"""From token vectors to one vector a text, and a classifier that does it in its own way."""
+"""From token vectors to one vector per text, and a classifier with a pooling of its own."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ def pool_mean(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tenso
     return (hidden * weight).sum(1) / weight.sum(1)
 
 
-def pool_first(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+def pool_cls(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """The vector of the first token ([CLS] in BERT), (B, T, D) to (B, D)."""
     return hidden[:, 0]
 
 
-POOLINGS = {"mean": pool_mean, "first": pool_first}
+POOLINGS = {"mean": pool_mean, "cls": pool_cls}
+"""From token vectors (B, T, D) and their mask (B, T) to one vector per text (B, D)."""
 
 
 def fresh_linear(inputs: int, outputs: int, *, seed: int) -> nn.Linear:
-    """A linear layer with weights from N(0, 0.02²) and no bias yet; draws from no global state.
+    """A linear layer with weights from N(0, 0.02²) and a bias of zeros.
+
+    The global random-number generators stay as they are.
 
     >>> bool((fresh_linear(3, 2, seed=1).weight == fresh_linear(3, 2, seed=1).weight).all())
     True
@@ -51,8 +54,8 @@ def fresh_linear(inputs: int, outputs: int, *, seed: int) -> nn.Linear:
 class PooledClassifier(nn.Module):
     """An encoder, a pooling and one linear layer: (B, T) ids to logits (B, C).
 
-    It is not one of transformers' own classes: ``models.load`` opens the folders it writes,
-    ``transformers.pipeline`` would find only the encoder in them.
+    It is not one of transformers' own classes: ``models.load`` opens the folders that it writes,
+    while ``transformers.pipeline`` would find only the encoder in them.
     """
 
     def __init__(self, encoder: nn.Module, outputs: int, pooling: str, *, seed: int) -> None:
@@ -64,7 +67,7 @@ class PooledClassifier(nn.Module):
         self.pooling = pooling
         head = fresh_linear(self.config.hidden_size, outputs, seed=seed)
         device = device_of(encoder)
-        # A layer of fake tensors, as resources makes, cannot be moved.
+        # A layer of fake tensors, as `training.resources` makes, cannot be moved.
         self.classifier = head if device == head.weight.device else head.to(device)
 
     def forward(
@@ -84,7 +87,7 @@ class PooledClassifier(nn.Module):
 
 
 def save_pooled(model: PooledClassifier, folder: str | Path) -> None:
-    """Write encoder, head and kind of pooling into a folder."""
+    """Write encoder, head and the name of the pooling into a folder."""
     model.base_model.save_pretrained(folder)
     head = {name: tensor.contiguous() for name, tensor in model.classifier.state_dict().items()}
     save_file(head, Path(folder) / HEAD_FILE, metadata={"pooling": model.pooling})

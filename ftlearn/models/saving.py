@@ -1,16 +1,16 @@
-"""A fitted model on disk: a plain ``save_pretrained`` folder, and a note on the task beside it.
+"""Saving a fine-tuned model: a plain ``save_pretrained`` folder, and the task beside it.
 
     folder/   config.json  model.safetensors  tokenizer.json  ...  ftlearn_task.json
 
-``transformers.pipeline("text-classification", folder, truncation=True)`` answers as
+``transformers.pipeline("text-classification", folder, truncation=True)`` predicts as
 ``evaluation.predict`` does, with the same label names; ``AutoModelForSequenceClassification``
 opens the folder too. Two things to know:
 
-- A pipeline cuts long texts only where it is told ``truncation=True``; then it cuts where the
-  task does, because the tokenizer is saved with the task's ``max_length`` as its window. Untold,
-  it reads the whole text, and fails where the text is longer than the model's positions.
+- A pipeline truncates long texts only with ``truncation=True``, and then where the task does,
+  because the tokenizer is saved with the task's ``max_length`` as its window. Without it the
+  pipeline reads the whole text, and fails on one that is longer than the model's positions.
 - A model with its own pooling (``pooling.PooledClassifier``) is not one of transformers' classes:
-  ``saved.load`` opens it, a pipeline would find its encoder only.
+  ``models.load_finetuned`` opens it, a pipeline would find its encoder only.
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ KINDS = {
     "regression": Regression,
     "language modelling": LanguageModelling,
 }
-WRITTEN = "files"
-"""Where the note lists what was saved beside it."""
-USUAL = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
-USUAL += ("*token*.json", "vocab.*", "merges.txt", "spiece.model", "sentencepiece*.model")
-USUAL += ("chat_template.jinja", "additional_chat_templates")
-"""What ``save_pretrained`` writes, where a note is older than its list."""
+FILES = "files"
+"""The key of the task file under which the names of the saved files are listed."""
+USUAL_FILES = (
+    *("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json"),
+    *("*token*.json", "vocab.*", "merges.txt", "spiece.model", "sentencepiece*.model"),
+    *("chat_template.jinja", "additional_chat_templates"),
+)
+"""What ``save_pretrained`` writes, for a task file from before it listed them."""
 DEFAULT_WINDOW = 512
 """Tokens, for a model that does not say how many positions it has."""
 
@@ -57,27 +59,33 @@ DEFAULT_WINDOW = 512
 def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Path:
     """Write model, tokenizer and task into a folder; an older saved model there is replaced.
 
-    A regression's centre and scale go into the last linear layer of what is written, so that
-    every reader of the folder gets numbers in the data's units; the model in memory stays as it
-    is. (A head without a bias, as GPT-2's, cannot hold a centre: then the note holds both, and a
-    warning says so.) All is written beside ``folder`` first and renamed at the end, so there is
-    never half a model. Files in it that no ``save`` wrote, such as a model card, stay.
+    The centre and scale of a regression go into the last linear layer that is written, so that
+    every reader of the folder gets numbers in the data's units; the model in memory does not
+    change. (A head without a bias, as GPT-2's, cannot hold a centre: then the task file holds
+    both, and a warning says so.) Everything is written beside ``folder`` and renamed at the end,
+    so there is never half a model. Files in it that ``save`` did not write, such as a model card,
+    stay.
 
-    Raises ModelError when ``folder`` holds no model that this function wrote, and when a file in
-    it that somebody else wrote would be replaced; DiskFullError, which counts the megabytes.
+    Raises ModelError when ``folder`` holds something else than a model that this function wrote,
+    or when a file in it that ``save`` did not write would be replaced; DiskFullError, which counts
+    the megabytes.
     """
-    folder, size = Path(folder), sum(weights.nbytes for weights in model.parameters())
+    folder = Path(folder)
     _check_replaceable(folder)
-    fits = disk.explained("the model", folder, size, size)
-    with fits, written_folder(folder, carry=_others) as fresh, _in_units(model, task) as written:
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    with (
+        disk.explained("the model", folder, size, size),
+        written_folder(folder, carry=_foreign_files) as fresh,
+        _in_units(model, task) as written_task,
+    ):
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.model_max_length = min(task.max_length, tokenizer.model_max_length)
         with loading.quiet():
             model.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
         names = sorted(path.name for path in fresh.iterdir())
-        (fresh / TASK_FILE).write_text(_note(written, names), encoding="utf-8")
-        _readable_by_all_or_none(fresh)
+        (fresh / TASK_FILE).write_text(_task_json(written_task, names), encoding="utf-8")
+        _same_mode(fresh)
     return folder
 
 
@@ -86,22 +94,25 @@ def load_finetuned(
 ) -> tuple[nn.Module, Any, Task]:
     """The model, its tokenizer and its task, ready for ``evaluation``; ``None`` is the best device.
 
-    A classification or regression folder of transformers that has no note is opened too, with
+    A classification or regression model of transformers, without a task file, is opened too, with
     the columns ``text`` and ``label`` and the labels of its configuration.
 
-    Raises ModelError when the folder is no saved model, or its task cannot be known.
+    Raises ModelError when the folder is no saved model, or its task is unknown.
     """
     folder = locate(folder)
-    noted = (folder / TASK_FILE).is_file()
-    task = _checked(_read_note(folder), folder) if noted else _task_of(folder)
+    if (folder / TASK_FILE).is_file():
+        task = _read_task(folder)
+        _check_labels(task, folder)
+    else:
+        task = _task_from_config(folder)
     model, tokenizer = loading.load(folder, task, device=device)
     return model.eval(), tokenizer, task
 
 
 def locate(folder: str | Path) -> Path:
-    """The folder with the model itself: the given one, or ``model`` inside it.
+    """The folder with the model itself: this one, or ``model`` inside it.
 
-    Raises ModelError when neither holds a model, or a file of it is not what its name says.
+    Raises ModelError when neither holds a model, or a file in it is not what its name says.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -109,9 +120,9 @@ def locate(folder: str | Path) -> Path:
             f"there is no folder {str(folder)!r}: give the one that `ftlearn fit` or "
             "save_pretrained wrote"
         )
-    for place in (folder, folder / "model"):
-        if (place / "config.json").is_file():
-            return hub.find(place)
+    for candidate in (folder, folder / "model"):
+        if (candidate / "config.json").is_file():
+            return hub.find(candidate)
     raise ModelError(
         f"folder {str(folder)!r} holds no model (no config.json there or in {'model'!r}): has its "
         "training finished?"
@@ -119,35 +130,40 @@ def locate(folder: str | Path) -> Path:
 
 
 def kind(task: Task) -> str:
-    """What sort of task it is, in a word or two.
+    """The kind of a task, in a word or two.
 
     >>> kind(Regression())
     'regression'
     """
-    return {known: name for name, known in KINDS.items()}[type(task)]
+    return next(name for name, task_class in KINDS.items() if task_class is type(task))
 
 
-def _note(task: Task, written: list[str]) -> str:
-    note = {"format": FORMAT, "kind": kind(task), **asdict(task), WRITTEN: written}
-    return json.dumps(note, ensure_ascii=False)
+def _task_json(task: Task, names: list[str]) -> str:
+    """The content of the task file; ``names`` are those of the files beside it."""
+    content = {"format": FORMAT, "kind": kind(task), **asdict(task), FILES: names}
+    return json.dumps(content, ensure_ascii=False)
 
 
-def _readable_by_all_or_none(folder: Path) -> None:
-    """Give all files the mode of the note: safetensors hides its own from other users."""
+def _same_mode(folder: Path) -> None:
+    """Give all files the mode of the task file: safetensors hides its own from other users."""
     mode = (folder / TASK_FILE).stat().st_mode
     for path in filter(Path.is_file, folder.rglob("*")):
         path.chmod(mode)
 
 
-def _read_note(folder: Path) -> Task:
+def _read_task(folder: Path) -> Task:
     try:
-        note = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
-        written, made = note.pop("format"), KINDS[note.pop("kind")]
-        note.pop(WRITTEN, None)
-        if written != FORMAT:
-            raise ValueError(f"its format is {written!r}, this version reads {FORMAT}")
-        lists = {name: tuple(value) for name, value in note.items() if isinstance(value, list)}
-        return made(**{**note, **lists})
+        content = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+        file_format = content.pop("format")
+        task_class = KINDS[content.pop("kind")]
+        content.pop(FILES, None)
+        if file_format != FORMAT:
+            raise ValueError(f"its format is {file_format!r}, this version reads {FORMAT}")
+        fields = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in content.items()
+        }
+        return task_class(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{TASK_FILE} in {str(folder)!r} cannot be read ({error}): restore it, or delete it "
@@ -155,8 +171,8 @@ def _read_note(folder: Path) -> Task:
         ) from error
 
 
-def _checked(task: Task, folder: Path) -> Task:
-    """The task of a note; ModelError where the model beside it was trained for another one."""
+def _check_labels(task: Task, folder: Path) -> None:
+    """Raise ModelError where the model beside a task file was trained for other labels."""
     pooled = (folder / HEAD_FILE).is_file()
     trained = heads.trained_labels(loading.configuration(folder), pooled=pooled)
     if trained and task.head == "sequence classification" and heads.order(trained, task) is None:
@@ -164,13 +180,12 @@ def _checked(task: Task, folder: Path) -> Task:
             f"{TASK_FILE} in {str(folder)!r} is of another model than config.json beside it, which "
             f"has the labels {listed(trained)}: copy the whole folder again"
         )
-    return task
 
 
-def _task_of(folder: Path) -> Task:
-    """The task of a folder without a note, as its configuration tells it."""
+def _task_from_config(folder: Path) -> Task:
+    """The task of a folder without a task file, according to its configuration."""
     config = loading.configuration(folder)
-    trained = any(n.endswith("ForSequenceClassification") for n in config.architectures or ())
+    trained = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
     if not (trained or (folder / HEAD_FILE).is_file()):
         raise ModelError(
             f"the model in {str(folder)!r} has no classification head (it is "
@@ -184,26 +199,26 @@ def _task_of(folder: Path) -> Task:
     window = _window_of(folder, config)
     if config.num_labels == 1:
         return Regression(max_length=window)
-    labels = tuple(config.id2label[at] for at in sorted(config.id2label))
+    labels = tuple(config.id2label[index] for index in sorted(config.id2label))
     return Classification(max_length=window, labels=labels)
 
 
 def _window_of(folder: Path, config: Any) -> int:
-    """Tokens that a saved model reads in ``transformers.pipeline``."""
+    """How many tokens ``transformers.pipeline`` reads of a text with this model."""
     positions = getattr(config, "max_position_embeddings", None) or 0
-    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no end, says -1
+    window = positions if positions > 0 else DEFAULT_WINDOW  # XLNet, which has no limit, says -1
     try:
-        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return window
-    return int(min(window, said.get("model_max_length") or window))
+    return int(min(window, settings.get("model_max_length") or window))
 
 
 @contextmanager
 def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
-    """A context in which the model answers in the data's units; the task that it then solves.
+    """A context in which the model predicts in the data's units; yields the task it then solves.
 
-    The tensors of the last linear layer are exchanged and put back, so no weight changes.
+    The tensors of the last linear layer are replaced for the time being, so no weight changes.
     """
     if not isinstance(task, Regression) or (task.center, task.scale) == (0.0, 1.0):
         yield task
@@ -229,7 +244,7 @@ def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
 def _check_replaceable(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{str(folder)!r} is a file: choose the name of a folder")
-    if not folder.is_dir() or not any(place.name != NAME for place in folder.iterdir()):
+    if not folder.is_dir() or not any(path.name != NAME for path in folder.iterdir()):
         return
     if not (folder / TASK_FILE).is_file():
         raise ModelError(
@@ -238,26 +253,25 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _others(old: Path, fresh: Path) -> list[Path]:
-    """What stands in an older saved model that ``save`` did not write; it is carried over."""
-    own = _own_names(old)
-    others = [place for place in old.iterdir() if place.name not in own]
-    taken = [place.name for place in others if (fresh / place.name).exists()]
-    if taken:
-        raise ModelError(
-            f"{taken[0]!r} in {str(old)!r} is not of the model that was saved there, and this one "
-            "has a file of that name: rename it, or choose a new folder"
-        )
-    return others
+def _foreign_files(old: Path, fresh: Path) -> list[Path]:
+    """What is in the folder of an older saved model that ``save`` did not write; it is kept."""
+    written = _written_names(old)
+    foreign = [path for path in old.iterdir() if path.name not in written]
+    for path in foreign:
+        if (fresh / path.name).exists():
+            raise ModelError(
+                f"{path.name!r} in {str(old)!r} is not of the model that was saved there, and this "
+                "one has a file of that name: rename it, or choose a new folder"
+            )
+    return foreign
 
 
-def _own_names(folder: Path) -> set[str]:
-    """The names that an older ``save`` wrote, as its note tells."""
+def _written_names(folder: Path) -> set[str]:
+    """The names that an older ``save`` wrote, according to its task file."""
     try:
-        written = json.loads((folder / TASK_FILE).read_text(encoding="utf-8")).get(WRITTEN)
+        names = json.loads((folder / TASK_FILE).read_text(encoding="utf-8")).get(FILES)
     except (ValueError, AttributeError):
-        written = None
-    if isinstance(written, list):
-        return {TASK_FILE, *map(str, written)}
-    usual = {path.name for pattern in USUAL for path in folder.glob(pattern)}
-    return {TASK_FILE, *usual}
+        names = None
+    if not isinstance(names, list):
+        names = [path.name for pattern in USUAL_FILES for path in folder.glob(pattern)]
+    return {TASK_FILE, *map(str, names)}

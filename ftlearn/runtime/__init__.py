@@ -1,9 +1,9 @@
-"""What the machine offers and how the package uses it; nothing here knows of texts or models.
+"""What the machine offers and how the package uses it; nothing here knows about texts or tasks.
 
 ``device`` and number formats, ``memory``, ``rng`` (random-number generators), ``arithmetic`` (how
 matrix products are computed), ``distributed`` and ``sharding`` (several processes), ``files``,
-``locking`` and ``disk``, ``versions``, ``arguments`` and ``progress``. The functions that nearly
-every module needs are here by their own names.
+``locking`` and ``disk``, ``versions`` (of libraries, and the machine), ``arguments`` and
+``progress``. The functions that nearly every module needs can be imported from here.
 """
 
 from ftlearn.runtime.device import PRECISIONS, autocast, best_device, device_of, name_of, precision

@@ -1,4 +1,4 @@
-"""Numbers that callers bring, of Python, NumPy or pandas alike, as Python's own."""
+"""Checking numbers that callers pass: Python's, NumPy's and pandas' alike, returned as Python's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftlearn.errors import ArgumentError
 
 
 def whole_number(name: str, value: Any, least: int) -> int:
-    """The value as an int; ValueError where it is no whole number of at least ``least``.
+    """The value as an int; ValueError unless it is a whole number of at least ``least``.
 
     >>> import numpy as np
     >>> whole_number("epochs", np.int64(3), 1)
@@ -25,7 +25,7 @@ def whole_number(name: str, value: Any, least: int) -> int:
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """The value as a float; ValueError where it is no number from ``low`` to ``high``.
+    """The value as a float; ValueError unless it is a number from ``low`` to ``high``.
 
     >>> import numpy as np
     >>> number("warmup_ratio", np.float32(0.5), 0, 1)

@@ -1,4 +1,4 @@
-"""How a model computes on a device: number format, attention, and who multiplies."""
+"""How a model computes: number format, attention, and which library multiplies matrices."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ftlearn.runtime import device
 class Arithmetic:
     """Number format of matrix products, attention by transformers' name, and who multiplies.
 
-    ``attention`` None leaves it as transformers chooses: torch's own (sdpa) wherever the model can
-    use it. Asked for by name as a model is loaded, that is an error for those that cannot, such as
-    DeBERTa. ``onednn``: fp32 products go to oneDNN in place of MKL, which keeps to narrower
+    ``attention`` None leaves the choice to transformers: torch's own (sdpa) wherever the model
+    supports it. (Loading a model that does not, such as DeBERTa, with ``"sdpa"`` is an error.)
+    ``onednn``: fp32 products are computed by oneDNN instead of MKL, which uses narrower
     instructions on processors that are not Intel's. ``packed``: for prediction, BERT's layers hold
-    their weights in oneDNN's own order (see ``packed``).
+    their weights in oneDNN's own order (see ``fast.packed_bert``).
 
     >>> print(Arithmetic(torch.bfloat16, "eager"))
     bf16, eager attention
@@ -35,30 +35,33 @@ class Arithmetic:
     packed: bool = False
 
     def __str__(self) -> str:
-        parts = [
-            device.name_of(self.dtype),
-            f"{self.attention or 'sdpa'} attention",
-            *(["products by oneDNN"] if self.onednn else []),
-            *(["packed weights"] if self.packed else []),
-        ]
+        parts = [device.name_of(self.dtype), f"{self.attention or 'sdpa'} attention"]
+        if self.onednn:
+            parts.append("products by oneDNN")
+        if self.packed:
+            parts.append("packed weights")
         return ", ".join(parts)
 
     def record(self) -> dict[str, Any]:
-        """The same as JSON can hold it."""
+        """The fields as JSON can hold them."""
         return {**asdict(self), "dtype": device.name_of(self.dtype)}
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Arithmetic:
-        """What ``record`` gave; ValueError or KeyError where it is not one."""
+        """The inverse of ``record``; ValueError or KeyError where it is not one."""
         if record["attention"] not in (None, "sdpa", "eager"):
             raise ArgumentError(f"unknown attention {record['attention']!r}: use sdpa or eager")
-        onednn, packed = bool(record["onednn"]), bool(record["packed"])
-        return cls(device.PRECISIONS[record["dtype"]], record["attention"], onednn, packed)
+        return cls(
+            dtype=device.PRECISIONS[record["dtype"]],
+            attention=record["attention"],
+            onednn=bool(record["onednn"]),
+            packed=bool(record["packed"]),
+        )
 
 
 @contextmanager
 def computing(on: torch.device, arithmetic: Arithmetic) -> Iterator[None]:
-    """A context in which matrix products on a device run as ``arithmetic`` says, forward.
+    """A context for forward passes on a device, with matrix products as ``arithmetic`` says.
 
     >>> with computing(torch.device("cpu"), Arithmetic(torch.bfloat16)):
     ...     (torch.eye(2) @ torch.eye(2)).dtype
@@ -72,7 +75,7 @@ def computing(on: torch.device, arithmetic: Arithmetic) -> Iterator[None]:
 def products_by(*, onednn: bool) -> Iterator[None]:
     """A context in which oneDNN multiplies fp32 matrices on a CPU, forward and backward.
 
-    Without ``onednn`` it does nothing.
+    Does nothing without ``onednn``.
 
     >>> with products_by(onednn=True):
     ...     torch.backends.mkldnn.matmul.fp32_precision
@@ -83,8 +86,8 @@ def products_by(*, onednn: bool) -> Iterator[None]:
         return
     products = torch.backends.mkldnn.matmul
     before = products.fp32_precision
-    # What sends fp32 products to oneDNN. The name promises bf16, and with AMX it is so: where it
-    # rounds, `autotune` never asks for it.
+    # This sends fp32 products to oneDNN. The name promises bf16, and with AMX oneDNN does round to
+    # it: there `autotune` never asks for it.
     products.fp32_precision = "bf16"
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which device, and which number format for its matrix products."""
+"""Which device to use, and which number format for its matrix products."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch
 from ftlearn.errors import ArgumentError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Number formats by name; weights stay fp32, only matrix products run in the format."""
+"""Number formats by name; weights stay fp32, only matrix products are computed in the format."""
 
 
 def best_device() -> torch.device:
-    """The best device here: CUDA, then Apple's MPS, then the CPU."""
+    """The best device of this machine: CUDA, or else Apple's MPS, or else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -20,7 +20,7 @@ def best_device() -> torch.device:
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
-    """Where the model's weights lie.
+    """The device of the model's weights.
 
     >>> device_of(torch.nn.Linear(1, 1)).type
     'cpu'
@@ -29,14 +29,14 @@ def device_of(model: torch.nn.Module) -> torch.device:
 
 
 def precision(on: torch.device, name: str = "auto") -> torch.dtype | None:
-    """The number format for matrix products on a device; None where only measuring can tell.
+    """The number format for matrix products on a device; None where it has to be measured.
 
-    ``"auto"`` takes bf16 on CUDA cards that multiply it natively (from Ampere on), fp16 on older
-    ones such as the T4, and fp32 on Apple's MPS. Which format is faster on a CPU depends on its
-    units and on the libraries: ``autotune`` measures it.
+    ``"auto"`` is bf16 on CUDA cards that multiply it natively (from Ampere on), fp16 on older ones
+    such as the T4, and fp32 on Apple's MPS. Which format is faster on a CPU depends on its units
+    and on the libraries: ``fast.autotune`` measures it.
 
-    Raises ValueError for an unknown name and for fp16 away from CUDA, where gradients would
-    underflow without a working scaler.
+    Raises ValueError for an unknown name, and for fp16 on other devices than CUDA, where gradients
+    would underflow without a working scaler.
 
     >>> precision(torch.device("cpu"), "fp32")
     torch.float32
@@ -60,12 +60,12 @@ def _native(on: torch.device) -> torch.dtype | None:
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """A number format as people call it.
+    """The short name of a number format.
 
     >>> name_of(torch.bfloat16)
     'bf16'
     """
-    return next(name for name, known in PRECISIONS.items() if known is dtype)
+    return next(name for name, precision in PRECISIONS.items() if precision is dtype)
 
 
 def autocast(on: torch.device, dtype: torch.dtype) -> torch.autocast:

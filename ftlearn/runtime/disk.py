@@ -1,4 +1,4 @@
-"""How much fits on a disk, asked before hours of work depend on it."""
+"""How much fits on a disk: checked before hours of work depend on it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from safetensors import SafetensorError
 
 from ftlearn.errors import DiskFullError
 
-FULL = {getattr(errno, name, errno.ENOSPC) for name in ("ENOSPC", "EFBIG", "EDQUOT")}
-SAID = ("no space left", "file too large", "not enough space", "quota exceeded")
-"""How safetensors puts it, whose errors carry no number."""
+FULL_CODES = {getattr(errno, name, errno.ENOSPC) for name in ("ENOSPC", "EFBIG", "EDQUOT")}
+FULL_PHRASES = ("no space left", "file too large", "not enough space", "quota exceeded")
+"""For safetensors, whose errors have no error number."""
 
 
 def free_bytes(folder: str | Path) -> int:
-    """What is free on the disk that a folder lies on, or will lie on."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     folder = Path(folder).absolute()
-    here = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(here).free
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 def largest_file() -> int | None:
-    """Bytes that one file may have here (``ulimit -f``); None without such a limit."""
+    """Bytes that one file may have (``ulimit -f``); None without such a limit."""
     try:
         import resource
     except ImportError:  # Windows
@@ -37,7 +37,7 @@ def largest_file() -> int | None:
 def shortage(folder: str | Path, total: int, largest: int, *, taken: int = 0) -> str | None:
     """Why ``total`` bytes, in files of up to ``largest``, do not fit into a folder, or None.
 
-    ``taken`` bytes there are given back meanwhile.
+    ``taken`` bytes there will be freed meanwhile.
 
     >>> shortage(".", 10**18, 1)
     '1,000,000,000,000 MB are needed and ... MB are free: ... MB too few'
@@ -57,7 +57,7 @@ def shortage(folder: str | Path, total: int, largest: int, *, taken: int = 0) ->
 
 
 def megabytes(size: int) -> str:
-    """A size for people, rounded up.
+    """A size in megabytes, rounded up.
 
     >>> megabytes(1_234_500_000)
     '1,235 MB'
@@ -66,16 +66,16 @@ def megabytes(size: int) -> str:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is that a disk, a quota or a file's size is exhausted.
+    """Whether an error, or its cause, says that a disk, a quota or a file size is exhausted.
 
     >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(ValueError("no"))
     (True, False)
     """
     while error is not None:
-        if isinstance(error, DiskFullError) or getattr(error, "errno", None) in FULL:
+        if isinstance(error, DiskFullError) or getattr(error, "errno", None) in FULL_CODES:
             return True
         text = str(error).casefold()
-        if isinstance(error, SafetensorError) and any(words in text for words in SAID):
+        if isinstance(error, SafetensorError) and any(phrase in text for phrase in FULL_PHRASES):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -83,9 +83,9 @@ def is_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def explained(what: str, folder: str | Path, total: int, largest: int) -> Iterator[None]:
-    """A context in which a full disk is a DiskFullError that counts the megabytes.
+    """A context in which a full disk becomes a DiskFullError that counts the megabytes.
 
-    ``total`` bytes in files of up to ``largest`` are to be written into ``folder``.
+    In it ``total`` bytes, in files of up to ``largest``, are written into ``folder``.
     """
     try:
         yield

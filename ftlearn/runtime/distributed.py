@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 
 def world_size() -> int:
-    """How many processes train together.
+    """The number of processes that train together.
 
     >>> world_size()
     1
@@ -49,7 +49,7 @@ def process_group() -> Iterator[None]:
     else:
         neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(max(1, _cores() // neighbours))
-    # NCCL knows of tensors on GPUs only; gloo carries those of a model that is still on the CPU.
+    # NCCL handles tensors on GPUs only; gloo those of a model that is still on the CPU.
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
@@ -58,22 +58,22 @@ def process_group() -> Iterator[None]:
 
 
 def _cores() -> int:
-    """How many cores this process may use: a scheduler may have given it fewer than there are."""
-    given = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(given(0)) if given else os.cpu_count() or 1
+    """How many cores this process may use, which may be fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def all_reduce_sum(values: Sequence[float], device: torch.device) -> list[float]:
-    """Each value added up over all processes.
+    """The sum of each value over all processes.
 
     >>> all_reduce_sum([1.5, 2], torch.device("cpu"))
     [1.5, 2]
     """
     if world_size() == 1:
         return list(values)
-    added = torch.tensor(values, dtype=torch.float64, device=device)
-    dist.all_reduce(added)
-    return added.tolist()
+    sums = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(sums)
+    return sums.tolist()
 
 
 def all_gather(value: Any) -> list[Any]:
@@ -89,20 +89,20 @@ def all_gather(value: Any) -> list[Any]:
     return values
 
 
-def rank_share(things: Sequence[Any]) -> list[tuple[int, Any]]:
-    """This rank's share of some things with their numbers, as many on each rank.
+def rank_share(items: Sequence[Any]) -> list[tuple[int, Any]]:
+    """This rank's share of a sequence, with indices; every rank gets equally many.
 
-    Where they do not divide, the last one is dealt more than once.
+    Where the number of ranks does not divide the length, the last item is given to several ranks.
 
     >>> rank_share(["a", "b"])
     [(0, 'a'), (1, 'b')]
     """
-    rounds = -(-len(things) // world_size())
-    numbers = [min(at * world_size() + rank(), len(things) - 1) for at in range(rounds)]
-    return [(number, things[number]) for number in numbers]
+    share = -(-len(items) // world_size())
+    indices = [min(turn * world_size() + rank(), len(items) - 1) for turn in range(share)]
+    return [(index, items[index]) for index in indices]
 
 
 def barrier() -> None:
-    """Wait until all processes are here."""
+    """Wait until all processes have reached this call."""
     if world_size() > 1:
         dist.barrier()

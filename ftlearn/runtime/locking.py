@@ -1,7 +1,7 @@
-"""One process at a time: a lock on a folder or file, released when its holder ends or dies.
+"""One process at a time: a lock on a folder or file, released when its holder ends or is killed.
 
-The operating system holds the lock, so no kill and no power cut leaves one behind; the file that
-carries it says who is at work.
+The operating system holds the lock, so neither a kill nor a power cut leaves one behind; the lock
+file says which process holds it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ NAME = ".ftlearn.lock"
 """The lock of a whole folder, inside it."""
 
 HOLDER_START, HOLDER_BYTES = 1, 400
-"""Where the file says who holds it: behind the byte that Windows locks, and in a fixed length."""
+"""Where in the file its holder is written: after the byte that Windows locks, in a fixed length."""
 
-NAMES = ("ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK")
-UNSUPPORTED = {getattr(errno, name, errno.ENOSYS) for name in NAMES}
-"""How a file system says that it knows no locks."""
+UNSUPPORTED = {
+    getattr(errno, name, errno.ENOSYS) for name in ("ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK")
+}
+"""Errors of a file system that has no locks."""
 
 
 @contextmanager
 def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterator[None]:
     """A context in which no other process, and no other thread, holds the lock of this folder.
 
-    The folder is made where it is missing, and taken away again where it ends empty. ``wait`` is
-    for how many seconds to wait for another holder. Raises BusyError, naming the holder. Where the
-    file system knows no locks, as some network drives, a warning says so and nothing is held.
+    The folder is made where it is missing, and removed again if it is empty at the end. ``wait``
+    is how many seconds to wait for another holder. Raises BusyError, naming the holder. On a file
+    system without locks, such as some network drives, a warning says so and nothing is locked.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "run"
@@ -70,13 +71,13 @@ def _acquire(lock: FileLock, file: Path, wait: float, made: list[Path]) -> None:
     except Timeout:
         raise BusyError(_busy(file)) from None
     except (FileNotFoundError, FileExistsError):
-        # The holder before us took the empty folder away right now, or another made it again.
+        # The previous holder has just removed the empty folder, or another has made it again.
         _acquire(lock, file, wait, made)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
         warnings.warn(
-            f"the disk of {file.parent} knows no locks: see to it that no other process writes "
+            f"the disk of {file.parent} has no locks: make sure that no other process writes "
             "there meanwhile",
             stacklevel=5,
         )
@@ -86,20 +87,20 @@ def _acquire(lock: FileLock, file: Path, wait: float, made: list[Path]) -> None:
 
 
 def _make(folder: Path) -> list[Path]:
-    """Make a folder; those that were missing, the innermost first."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    """Make a folder with its parents; returns those that were missing, the innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         if folder.exists():  # as a file
             raise
-        return _make(folder)  # it was there, and its last holder took it away
+        return _make(folder)  # its last holder has just removed it
     return missing
 
 
 def _release(lock: FileLock, file: Path) -> None:
-    # Removed while it is still held: a process that waits for it sees that the file is gone, and
-    # opens a new one. Windows removes no open file; there the library does, when it lets go.
+    # Removed while it is still held: a process that waits for it notices, and opens a new file.
+    # Windows cannot remove an open file; there the library does it on release.
     if lock.is_locked:
         with suppress(PermissionError):
             file.unlink(missing_ok=True)
@@ -107,26 +108,29 @@ def _release(lock: FileLock, file: Path) -> None:
 
 
 def _name_holder(file: Path) -> None:
-    """Write who holds a lock into its file."""
+    """Write into a lock file which process holds it."""
     since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     holder = {"pid": os.getpid(), "host": platform.node()[:200], "since": since}
     content = json.dumps(holder).encode().ljust(HOLDER_BYTES)
-    with file.open("r+b", buffering=0) as opened:
-        opened.seek(HOLDER_START)
-        opened.write(content)
+    with file.open("r+b", buffering=0) as stream:
+        stream.seek(HOLDER_START)
+        stream.write(content)
 
 
 def _busy(file: Path) -> str:
-    written = file.with_name(file.name.removeprefix(".")).with_suffix("")
-    place = file.parent if file.name == NAME else written
+    """The message that a folder or file is in use, and by which process."""
+    if file.name == NAME:
+        locked_path = file.parent
+    else:
+        locked_path = file.with_name(file.name.removeprefix(".")).with_suffix("")
     try:
-        with file.open("rb", buffering=0) as opened:
-            opened.seek(HOLDER_START)
-            holder = json.loads(opened.read(HOLDER_BYTES))
-        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        with file.open("rb", buffering=0) as stream:
+            stream.seek(HOLDER_START)
+            holder = json.loads(stream.read(HOLDER_BYTES))
+        process = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
-        who = "another process"
+        process = "another process"
     return (
-        f"{place} is in use by {who}: wait until it has ended (its lock goes with it), or choose "
-        "another place"
+        f"{locked_path} is in use by {process}: wait until it has ended (its lock goes with it), "
+        "or choose another place"
     )

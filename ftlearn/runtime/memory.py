@@ -1,4 +1,4 @@
-"""Memory of this process and of its devices: held, peaked, free, and kept from the system."""
+"""Memory of this process and of its devices: used, peak, available, and retained when freed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import torch
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from <malloc.h>
 
 
-class _Kept:
-    """How many contexts want memory kept: the allocator is the process's, and so is this count."""
+class _Retaining:
+    """How many contexts retain memory: one count per process, as there is one allocator."""
 
     contexts = 0
 
@@ -27,10 +27,11 @@ class _Kept:
 def retain_freed_memory() -> Iterator[None]:
     """A context in which freed memory stays with this process instead of going to the system.
 
-    A training step frees and takes again hundreds of large tensors. glibc gives such blocks back
-    to the kernel and pays with page faults for each new one: on two CPU cores that took a quarter
-    to a third of a MiniLM step. Does nothing where the C library is not glibc. At the end of the
-    outermost context the allocator is as it settles by itself, and what is free goes back.
+    A training step frees and allocates hundreds of large tensors. glibc returns such blocks to the
+    kernel, and each new one costs page faults: on two CPU cores they took a quarter to a third of
+    a MiniLM step. Does nothing where the C library is not glibc. At the end of the outermost
+    context the allocator has the thresholds that it settles at by itself, and free memory is
+    returned.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt"):
@@ -38,25 +39,25 @@ def retain_freed_memory() -> Iterator[None]:
         return
     library.mallopt(M_MMAP_THRESHOLD, 2**30)
     library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    _Kept.contexts += 1
+    _Retaining.contexts += 1
     try:
         yield
     finally:
-        _Kept.contexts -= 1
-        if not _Kept.contexts:
+        _Retaining.contexts -= 1
+        if not _Retaining.contexts:
             library.mallopt(M_MMAP_THRESHOLD, 2**25)  # the largest that glibc chooses by itself
             library.mallopt(M_TRIM_THRESHOLD, 2**26)
             library.malloc_trim(0)
 
 
 def memory_used() -> int:
-    """Bytes of memory that this process holds now (resident set)."""
+    """Bytes of memory that this process uses now (resident set size)."""
     return psutil.Process().memory_info().rss
 
 
 def memory_peak() -> int:
-    """Bytes of memory that this process held at most since it started."""
-    status = Path("/proc/self/status")  # getrusage counts what started this process, too
+    """Bytes of memory that this process has used at most since it started."""
+    status = Path("/proc/self/status")  # getrusage includes the peak of the parent process
     high = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
     if high:
         return int(high[1]) * 1024
@@ -70,40 +71,42 @@ def memory_peak() -> int:
 
 
 def memory_growth(function: Callable[[], Any]) -> int:
-    """Bytes by which this process grows at most while ``function()`` runs, looked at every ms.
+    """Bytes by which this process grows at most while ``function()`` runs, sampled every ms.
 
-    For a true figure run it in a fresh process: memory that was freed before is used again.
+    Run it in a new process for an exact figure: memory that was freed before is reused.
 
     >>> import mmap
     >>> block = mmap.mmap(-1, 80_000_000)
     >>> memory_growth(lambda: block.write(bytes(80_000_000))) > 70_000_000
     True
     """
-    before, done, seen = memory_used(), threading.Event(), [memory_used()]
+    before = memory_used()
+    samples, done = [before], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.001):
-            seen.append(memory_used())
+            samples.append(memory_used())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         function()
     finally:
-        seen.append(memory_used())
+        samples.append(memory_used())
         done.set()
         watcher.join()
-    return max(seen) - before
+    return max(samples) - before
 
 
 def memory_available(on: torch.device | None = None) -> int:
-    """Bytes this process can still take on a device; None is the CPU.
+    """Bytes that this process can still allocate on a device; None is the CPU.
 
-    On the CPU the container's limit (Binder: 2 GB) is respected; on CUDA what torch keeps is free.
+    On the CPU the container's limit (Binder: 2 GB) counts; on CUDA what torch has reserved but not
+    allocated is available too.
     """
     if on is not None and on.type == "cuda":
-        kept = torch.cuda.memory_reserved(on) - torch.cuda.memory_allocated(on)
-        return torch.cuda.mem_get_info(on)[0] + kept
+        reserved = torch.cuda.memory_reserved(on) - torch.cuda.memory_allocated(on)
+        return torch.cuda.mem_get_info(on)[0] + reserved
     free = psutil.virtual_memory().available
     return min([free, *(limit - memory_used() for limit in _container_limits())])
 
@@ -118,7 +121,7 @@ def _container_limits() -> list[int]:
 
 
 def format_bytes(count: float) -> str:
-    """A number of bytes for people, in powers of 1000.
+    """A number of bytes as text, in powers of 1000.
 
     >>> format_bytes(1_610_000_000)
     '1.61 GB'

@@ -1,4 +1,4 @@
-"""Bars of progress: on a terminal and in a notebook, and nowhere else."""
+"""Progress bars, on a terminal and in a notebook only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def bar(*, shown: bool = True, leave: bool = False, **look: Any) -> tqdm:
     It removes itself at the end unless ``leave`` is true. ``look`` is for tqdm: iterable, total,
     initial, desc, unit and so on.
     """
-    # A notebook's output is no terminal, and takes bars all the same.
+    # A notebook's output is no terminal, but shows bars all the same.
     disable = False if in_notebook() else None
     return tqdm(disable=disable if shown else True, leave=leave, **look)
 

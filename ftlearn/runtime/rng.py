@@ -16,14 +16,14 @@ def seed_everything(seed: int) -> None:
     >>> seed_everything(0); bool((torch.rand(2) == first).all())
     True
     """
-    seed = int(seed)  # Python's generator takes no number of NumPy
+    seed = int(seed)  # Python's generator does not accept NumPy's integers
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries still draw from the global generator
     torch.manual_seed(seed)
 
 
 def rng_state(on: torch.device) -> dict[str, Any]:
-    """The state of the generators that a run on a device draws from, as JSON can hold it.
+    """The state of the generators that a run on a device uses, as JSON can hold it.
 
     >>> cpu = torch.device("cpu"); state = rng_state(cpu); first = torch.rand(2)
     >>> set_rng_state(state, cpu); bool((torch.rand(2) == first).all())
@@ -42,14 +42,14 @@ def rng_state(on: torch.device) -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any], on: torch.device) -> None:
-    """Put the generators back into a state that ``rng_state`` gave.
+    """Restore the generators to a state that ``rng_state`` returned.
 
-    A state of another kind of device says nothing of this one's generator, which then stays.
+    A state from another kind of device leaves this device's generator as it is.
     """
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
     if state.get(on.type):
-        own = torch.tensor(state[on.type], dtype=torch.uint8)
-        torch.get_device_module(on).set_rng_state(own, on)
+        device_state = torch.tensor(state[on.type], dtype=torch.uint8)
+        torch.get_device_module(on).set_rng_state(device_state, on)

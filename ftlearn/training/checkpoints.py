@@ -10,7 +10,6 @@ its manifest. No pickle is written or read.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import warnings
@@ -26,7 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from ftlearn.errors import ArgumentError, FtlearnError
 from ftlearn.runtime import disk
-from ftlearn.runtime.files import sha256
+from ftlearn.runtime.files import flush, sha256
 from ftlearn.runtime.locking import locked
 
 MANIFEST = "manifest.json"
@@ -116,7 +115,7 @@ class Store:
             for old in self._of(number):  # the same update, written again
                 _remove(old)
             temporary.rename(final)
-            _flush(self.folder)
+            flush(self.folder)
             self.tidy(number)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -277,20 +276,8 @@ def _seal(folder: Path) -> None:
     """Flush every file to the disk, and write the manifest last."""
     files = {}
     for path in sorted(folder.iterdir()):
-        _flush(path)
+        flush(path)
         files[path.name] = {"size": path.stat().st_size, "sha256": sha256(path)}
     (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
-    _flush(folder / MANIFEST)
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders; it writes their names on its own
-    # Windows flushes only what is open for writing, other systems open folders only for reading.
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder / MANIFEST)
+    flush(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -10,20 +9,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-import datasets
-import numpy as np
-import tokenizers
 import torch
-import transformers
 from torch import nn
 
-import ftlearn
 from ftlearn import runtime
 from ftlearn.config import TrainConfig
 from ftlearn.errors import FtlearnError
-from ftlearn.fast import autotune
 from ftlearn.runtime import disk, distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
+from ftlearn.runtime.versions import processor, versions
 from ftlearn.training.checkpoints import Checkpoint, CheckpointError, Store
 from ftlearn.training.history import History, Step
 from ftlearn.training.loop import Run
@@ -37,6 +31,9 @@ from ftlearn.training.state import (
 
 INTERRUPTED = "interrupted"
 """The reason for stopping of a run that can be resumed."""
+
+LIBRARIES = ("ftlearn", "torch", "transformers", "tokenizers", "datasets", "numpy")
+"""Those whose version may change the rounding of a run."""
 
 
 class Checkpointer:
@@ -202,16 +199,10 @@ def _machine(run: Run) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "ranks": distributed.world_size(),
         "device": run.device.type,
-        "processor": autotune.processor(),
+        "processor": processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "arithmetic": str(run.arithmetic),
-        "python": platform.python_version(),
-        "ftlearn": ftlearn.__version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "tokenizers": tokenizers.__version__,
-        "datasets": datasets.__version__,
-        "numpy": np.__version__,
+        **versions(LIBRARIES),
     }
 
 

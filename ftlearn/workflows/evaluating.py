@@ -13,11 +13,12 @@ from ftlearn import compatibility, evaluation, models
 from ftlearn.data import ReadReport
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import Report
+from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Task
 from ftlearn.tasks.reading import as_rows, table_for
 from ftlearn.workflows.agreeing import against_model
 from ftlearn.workflows.plan import check_device
-from ftlearn.workflows.summary import record_warnings, scores, versions
+from ftlearn.workflows.summary import LIBRARIES, record_warnings, scores
 
 
 @dataclass(frozen=True)
@@ -121,4 +122,4 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
 
 def as_json(scored: Sequence[Scored]) -> dict[str, Any]:
     """What ``ftlearn evaluate --json`` writes."""
-    return {"files": [file.summary() for file in scored], "versions": versions()}
+    return {"files": [file.summary() for file in scored], "versions": versions(LIBRARIES)}

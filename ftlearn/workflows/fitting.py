@@ -18,12 +18,12 @@ from ftlearn.fast import autotune
 from ftlearn.models import save
 from ftlearn.models.architecture import count_parameters
 from ftlearn.runtime import distributed, sharding
-from ftlearn.runtime.files import write_text
+from ftlearn.runtime.files import strict_json, write_json, write_text
 from ftlearn.tasks import Task, classification, regression
 from ftlearn.training.history import History
 from ftlearn.training.resuming import INTERRUPTED
 from ftlearn.workflows import html
-from ftlearn.workflows.folder import RunFolder, strict, write_json
+from ftlearn.workflows.folder import RunFolder
 from ftlearn.workflows.keeping import check_space, explain_full_disk, locked_by_main
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts, read_parts
@@ -172,7 +172,7 @@ def _write(folder: RunFolder, outcome: Outcome) -> None:
     """Everything but the model."""
     history = history_table(outcome.history).to_csv(index=False, lineterminator="\n")
     write_text(folder.out / "history.csv", history)
-    facts = strict(outcome.summary)
+    facts = strict_json(outcome.summary)
     page = html.report_page(facts, outcome.history, outcome.report, title=facts["title"])
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from ftlearn.errors import FtlearnError
 from ftlearn.runtime import disk
-from ftlearn.runtime.files import unfinished, write_text
+from ftlearn.runtime.files import strict_json, unfinished, write_json
 from ftlearn.runtime.locking import NAME, locked
 from ftlearn.training.checkpoints import Store
 
@@ -114,7 +113,7 @@ class RunFolder:
         differences = [
             f"{name} was {before!r} and is {now!r}"
             for section, values in request.items()
-            for name, before, now in _changes(record.get(section), strict(values), section)
+            for name, before, now in _changes(record.get(section), strict_json(values), section)
         ]
         if differences:
             raise RunError(
@@ -153,24 +152,3 @@ def _changes(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:
 
 def _setting(section: str, key: str) -> str:
     return f"the {key} data (sha256)" if section == "data" else key
-
-
-def strict(value: Any) -> Any:
-    """The value as strict JSON can hold it: NaN and infinity become None.
-
-    >>> strict({"r2": float("nan"), "rows": (1, 2)})
-    {'r2': None, 'rows': [1, 2]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write strict JSON; a file of that name is replaced only when the new one is whole."""
-    text = json.dumps(strict(value), ensure_ascii=False, allow_nan=False, indent=2)
-    write_text(path, text + "\n")

@@ -81,7 +81,7 @@ class Plan:
 
     out         the folder for everything that is written
     checkpoint  the pretrained model: a name or a folder, as ``models.load`` takes it
-    pooling     pretrained, mean or first; only with pretrained can transformers.pipeline open
+    pooling     pretrained, mean or cls; only with pretrained can transformers.pipeline open
                 the saved model
     max_length  tokens read of each text; the rest is cut
     patience    evaluations without improvement before training stops early; None never stops
@@ -89,7 +89,7 @@ class Plan:
 
     >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
     Traceback (most recent call last):
-    ftlearn.errors.ArgumentError: unknown pooling 'max': use pretrained, mean, first
+    ftlearn.errors.ArgumentError: unknown pooling 'max': use pretrained, mean, cls
     """
 
     files: Files

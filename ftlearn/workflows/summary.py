@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 import warnings
 from collections.abc import Iterator
@@ -13,22 +12,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import transformers
 from datasets import Dataset, DatasetDict, Features, Value
 from torch import nn
 
-import ftlearn
 from ftlearn import runtime
 from ftlearn.evaluation import Report, baselines
 from ftlearn.fast import autotune
 from ftlearn.models import saving
 from ftlearn.runtime import device_of
+from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Regression, Task
 from ftlearn.training.history import History
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts
 
 Scores = dict[str, dict[str, float]]
+
+LIBRARIES = ("torch", "transformers", "ftlearn")
+"""Those whose versions decide the result."""
 
 
 def scores(report: Report) -> Scores:
@@ -121,22 +122,12 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
         "training_in": str(result.history.arithmetic),
         "prediction_in": str(autotune.prediction(result.model, device)),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": versions(LIBRARIES),
         "data": _data(plan, result.parts),
         "window": result.task.window(result.tokenizer),
         "labels": list(getattr(result.task, "labels", ())) or None,
         "configuration": plan.settings(),
         "notes": [*_reading_notes(plan, result.parts), *result.notes],
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions that decide the result."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "ftlearn": ftlearn.__version__,
     }
 
 

@@ -107,11 +107,11 @@ def test_a_model_with_its_own_pooling_is_merged_head_and_all(tiny_bert, tmp_path
 
 
 def test_poolings_that_differ_are_refused(tiny_bert, tmp_path):
-    for pooling in ("mean", "first"):
+    for pooling in ("mean", "cls"):
         load = {"task": checkpoints.CLASSES, "device": "cpu", "pooling": pooling}
         models.load(tiny_bert, **load)[0].save_pretrained(tmp_path / pooling)
     with pytest.raises(ValueError, match=f"{HEAD_FILE}.*pooling"):
-        on_disk.soup([tmp_path / "mean", tmp_path / "first"], tmp_path / "out")
+        on_disk.soup([tmp_path / "mean", tmp_path / "cls"], tmp_path / "out")
 
 
 def test_any_rule_can_merge_and_is_passed_the_names(classifiers, tmp_path):

@@ -61,9 +61,8 @@ def evaluate(
 
     Example: `ftlearn evaluate run new_reviews.csv --errors 5`
     """
-    from ftlearn.runtime.files import check_writable
+    from ftlearn.runtime.files import check_writable, write_json
     from ftlearn.workflows.evaluating import as_json, scored_one_by_one
-    from ftlearn.workflows.folder import write_json
 
     if result.json:
         check_writable(result.json, overwrite=result.overwrite)

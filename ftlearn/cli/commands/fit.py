@@ -86,8 +86,8 @@ class ModelOptions:
     pooling: Annotated[
         str,
         option(
-            "How the vectors of a text become one: pretrained (as the model has it), mean or "
-            "first. Only a model with pretrained opens in transformers.pipeline.",
+            "How the vectors of a text become one: pretrained (as the model was made), mean or "
+            "cls (the first token's). Only a model with pretrained opens in transformers.pipeline.",
             MODEL,
         ),
     ] = "pretrained"

@@ -1,49 +1,56 @@
-"""Times are kept in the user's cache folder, one file per machine, shape and purpose."""
+"""Measured times in the user's cache folder, one file per machine, shape and purpose."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import platform
-import tempfile
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import torch
-import transformers
 
+from ftlearn.errors import BusyError
 from ftlearn.fast.autotune.measuring import Shape, measure
 from ftlearn.runtime.arithmetic import Arithmetic
+from ftlearn.runtime.files import write_json
+from ftlearn.runtime.locking import locked
+from ftlearn.runtime.versions import instruction_limits, processor, version
 
 CACHE_VARIABLE = "FTLEARN_CACHE"
+
+PATIENCE = 10.0
+"""Seconds to wait for another process that is writing; it takes milliseconds."""
 
 
 def measured(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
     """Seconds of a layer's pass in each arithmetic, from this machine's file or measured now.
 
-    The first file that is written stays, so that all processes choose alike.
+    The first file that is written stays, so that all processes make the same choice.
     """
-    return _measured(shape, purpose, cache_folder(), json.dumps(machine(), sort_keys=True))
+    return _measured(shape, purpose, cache_folder(), json.dumps(conditions(), sort_keys=True))
 
 
-@cache  # of what does not change while a process lives; where the cache cannot be written, too
-def _measured(shape: Shape, purpose: str, folder: Path, here: str) -> dict[Arithmetic, float]:
-    path = folder / f"arithmetic-{_digest([here, shape, purpose])}.json"
-    kept = _read(path)
-    if kept is not None:
-        return kept
+@cache  # so that a process measures once even where the folder cannot be written
+def _measured(shape: Shape, purpose: str, folder: Path, machine: str) -> dict[Arithmetic, float]:
+    path = folder / f"arithmetic-{_digest([machine, shape, purpose])}.json"
+    earlier = _read(path)
+    if earlier is not None:
+        return earlier
     times = measure(shape, purpose)
     content = {
-        "machine": json.loads(here),
+        "machine": json.loads(machine),
         "shape": shape._asdict(),
         "purpose": purpose,
-        "times": [one.record() | {"seconds": seconds} for one, seconds in times.items()],
+        "times": [
+            arithmetic.record() | {"seconds": seconds} for arithmetic, seconds in times.items()
+        ],
     }
-    _write(path, json.dumps(content, indent=1))
+    _write(path, content)
     return _read(path) or times
 
 
@@ -52,39 +59,25 @@ def _digest(value: Any) -> str:
 
 
 def cache_folder() -> Path:
-    """Where times are kept: ``FTLEARN_CACHE``, else the user's cache folder of this system."""
+    """The folder of the times: ``FTLEARN_CACHE``, or else the system's cache folder of the user."""
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("ftlearn"))
+    return Path(chosen or platformdirs.user_cache_dir("ftlearn"))
 
 
-def machine() -> dict[str, Any]:
+def conditions() -> dict[str, Any]:
     """What the times depend on beside the model: processor, threads, libraries and their limits."""
-    limits = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-    limits += ("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
     return {
         "processor": processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "limits": {name: os.environ[name] for name in limits if os.environ.get(name)},
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+        "limits": instruction_limits(),
     }
 
 
-@cache
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        for line in listed.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() in ("model name", "CPU part"):
-                return f"{platform.machine()} {value.strip()}"
-    return f"{platform.machine()} {platform.processor()}".strip()
-
-
 def _read(path: Path) -> dict[Arithmetic, float] | None:
-    """Times from a file; None where there is none, or one that was not written whole."""
+    """Times from a file; None where there is none, or it is damaged."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["times"]
         return {Arithmetic.of_record(row): float(row["seconds"]) for row in rows}
@@ -92,18 +85,13 @@ def _read(path: Path) -> dict[Arithmetic, float] | None:
         return None
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write times, unless another process was first; warn where that is impossible."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-        if _read(path) is None:
-            os.replace(file.name, path)
-        else:  # another process was first
-            Path(file.name).unlink()
-    except OSError as error:
+        with locked(path.parent, f".{path.name}.lock", wait=PATIENCE):
+            if _read(path) is None:
+                write_json(path, content, indent=1)
+    except (OSError, BusyError) as error:
         warnings.warn(
             f"which number format is fastest here cannot be kept in {path.parent} ({error}) and is "
             f"measured in each process: set {CACHE_VARIABLE} to a folder that you can write to",

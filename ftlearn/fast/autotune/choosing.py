@@ -1,4 +1,4 @@
-"""From times to a choice: the simplest arithmetic that no other beats by enough."""
+"""Choosing an arithmetic by its time: the simplest one, unless another is clearly faster."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ftlearn.runtime.arithmetic import Arithmetic
 
 VARIABLE = "FTLEARN_COMPUTE"
 SMALLEST_WIDTH = 128
-"""Narrower models are for tests, and their times are noise: fp32, and torch as it is."""
+"""Narrower models are for tests, and their times are noise: they get fp32 and torch's defaults."""
 GAIN = {torch.float32: 1.1, torch.bfloat16: 1.2}
-"""How many times faster one must be than a simpler one to be taken: what rounds more gains more."""
+"""How many times faster an arithmetic must be than a simpler one: more where it rounds more."""
 
 
 def training(model: Any, on: torch.device, precision: str = "auto") -> Arithmetic:
-    """The fastest arithmetic to train a model, given itself or its configuration, on a device."""
+    """The fastest arithmetic to train a model (or one of its configuration) on a device."""
     return _choose(model, on, precision, TRAINING)
 
 
 def prediction(model: Any, on: torch.device, precision: str = "auto") -> Arithmetic:
-    """The fastest arithmetic to ask a model, given itself or its configuration, on a device."""
+    """The fastest arithmetic to predict with a model (or one of its configuration) on a device."""
     return _choose(model, on, precision, PREDICTION)
 
 
@@ -36,33 +36,38 @@ def _choose(model: Any, on: torch.device, precision: str, purpose: str) -> Arith
     dtype = runtime.precision(on, precision)
     if on.type != "cpu":
         return Arithmetic(dtype)
-    if (asked := os.environ.get(VARIABLE, "auto")) != "auto":
-        return _told(asked, dtype, purpose)
-    shape = Shape.of(getattr(model, "config", model))
+    variable = os.environ.get(VARIABLE, "auto")
+    if variable != "auto":
+        return _from_environment(variable, dtype, purpose)
+    simplest = Arithmetic(dtype or torch.float32)
+    config = getattr(model, "config", model)
+    shape = Shape.of(config)
     if shape is None or shape.width < SMALLEST_WIDTH:
-        return Arithmetic(dtype or torch.float32)
-    family = getattr(getattr(model, "config", model), "model_type", None)
+        return simplest
+    can_be_packed = getattr(config, "model_type", None) in packed_bert.FAMILIES
     times = {
-        one: seconds
-        for one, seconds in measured(shape, purpose).items()
-        if dtype in (None, one.dtype) and (family in packed_bert.FAMILIES or not one.packed)
+        arithmetic: seconds
+        for arithmetic, seconds in measured(shape, purpose).items()
+        if dtype in (None, arithmetic.dtype) and (can_be_packed or not arithmetic.packed)
     }
-    return fastest(times, Arithmetic(dtype or torch.float32))
+    return fastest(times, simplest)
 
 
-def _told(name: str, dtype: torch.dtype | None, purpose: str) -> Arithmetic:
-    """What ``FTLEARN_COMPUTE`` says; an explicit format is stronger."""
+def _from_environment(name: str, dtype: torch.dtype | None, purpose: str) -> Arithmetic:
+    """The arithmetic that ``FTLEARN_COMPUTE`` asks for; an explicit ``dtype`` takes precedence."""
     if name not in ("fp32", "bf16"):
         raise ArgumentError(f"{VARIABLE} is {name!r}: set it to auto, fp32 or bf16, or unset it")
     dtype = dtype or runtime.PRECISIONS[name]
-    quick = {TRAINING: "eager", PREDICTION: "sdpa"}[purpose]  # of sdpa's backward pass is slow
-    return Arithmetic(dtype, quick if dtype is torch.bfloat16 else None)
+    if dtype is not torch.bfloat16:
+        return Arithmetic(dtype)
+    # sdpa is fast forward, and its backward pass is slow.
+    return Arithmetic(dtype, "sdpa" if purpose == PREDICTION else "eager")
 
 
 def fastest(times: Mapping[Arithmetic, float], simplest: Arithmetic) -> Arithmetic:
-    """The arithmetic to take, given seconds in the order from simple to special.
+    """The arithmetic to choose by its seconds, among those listed from simple to special.
 
-    A later one must be faster by ``GAIN``; ``simplest`` is taken where nothing was timed.
+    A later one must be faster by ``GAIN``; ``simplest`` is for the case that none was timed.
 
     >>> simple, narrow = Arithmetic(), Arithmetic(torch.bfloat16)
     >>> fastest({simple: 1.0, narrow: 0.9}, simple) == simple

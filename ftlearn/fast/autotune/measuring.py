@@ -1,4 +1,4 @@
-"""How long a layer of a model's shape takes in each arithmetic that may pay on this machine."""
+"""Timing a layer of a model's shape in each arithmetic that may be fastest on this machine."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from ftlearn.runtime.arithmetic import Arithmetic, computing, products_by
 
 TRAINING, PREDICTION = "training", "prediction"
 
-TOKENS, ROWS, OPERATIONS = 64, 8, 1e9
-"""Texts of the layer that is timed: so many tokens, at most so many rows, and fewer of them for a
-wide model, so that a forward pass takes about so many operations."""
+TOKENS = 64
+"""Tokens per text of the timed batch."""
+ROWS = 8
+"""Texts of the timed batch at most."""
+OPERATIONS = 1e9
+"""About how many operations a forward pass takes: a wide model gets fewer texts."""
 SECONDS = 0.2
-"""For the rounds in which the arithmetics run in turn; at least one."""
+"""How long the arithmetics are timed in turn; at least one round."""
 HOPELESS = 1.4
-"""An arithmetic that takes so many times longer than the best is timed once only."""
+"""An arithmetic that takes this many times longer than the best is timed only once."""
 ROUNDING = 1e-5
 """Largest relative error of a product that counts as fp32."""
 
@@ -41,16 +44,14 @@ class Shape(NamedTuple):
 
     @classmethod
     def of(cls, config: Any) -> Shape | None:
-        """That of a transformers configuration; None where it does not say.
+        """The shape in a transformers configuration; None where it has none.
 
         >>> Shape.of(BertConfig())
         Shape(width=768, inner=3072, heads=12)
         """
         text = config.get_text_config() if hasattr(config, "get_text_config") else config
-        width, heads = (
-            getattr(text, "hidden_size", None),
-            getattr(text, "num_attention_heads", None),
-        )
+        width = getattr(text, "hidden_size", None)
+        heads = getattr(text, "num_attention_heads", None)
         if not isinstance(width, int) or not isinstance(heads, int) or width % heads:
             return None
         inner = getattr(text, "intermediate_size", None)
@@ -58,36 +59,37 @@ class Shape(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many texts of ``TOKENS`` tokens the layer is timed on."""
+        """How many texts the timed batch has."""
         per_token = 2 * (4 * self.width**2 + 2 * self.width * self.inner)
         return max(2, min(ROWS, math.ceil(OPERATIONS / (TOKENS * per_token))))
 
 
 def measure(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
-    """Seconds of a layer's pass in each arithmetic that may pay here, the simplest first.
+    """Seconds of a layer's pass in each of ``candidates``, the simplest first.
 
-    In training a pass goes forward and backward. Random numbers of the caller are not touched.
+    A pass is forward for prediction, forward and backward for training. The caller's random-number
+    generator stays as it is.
     """
-    timed = {TRAINING: _training_pass, PREDICTION: _prediction_pass}[purpose]
+    build = {TRAINING: _training_pass, PREDICTION: _prediction_pass}[purpose]
     with torch.random.fork_rng(devices=[]), runtime.retain_freed_memory():
         torch.manual_seed(0)
-        passes = {one: timed(shape, one) for one in candidates(shape, purpose)}
+        passes = {arithmetic: build(shape, arithmetic) for arithmetic in candidates(shape, purpose)}
         return in_turn(passes, SECONDS)
 
 
 def candidates(shape: Shape, purpose: str) -> list[Arithmetic]:
-    """The arithmetics to be timed, the simplest first; a single product sorts out the rest."""
-    kinds = [(torch.float32, False)]
+    """The arithmetics to be timed, the simplest first; a single product rules out the others."""
+    products = [(torch.float32, False)]
     if _stays_fp32_in_onednn(shape):
-        kinds.append((torch.float32, True))
+        products.append((torch.float32, True))
     if _product_seconds(shape, torch.bfloat16) < 1.5 * _product_seconds(shape, torch.float32):
-        kinds.append((torch.bfloat16, False))
+        products.append((torch.bfloat16, False))
     attentions = ("sdpa" if purpose == PREDICTION else None, "eager")
-    packing = (False, True) if purpose == PREDICTION and packed_bert.available() else (False,)
+    packings = (False, True) if purpose == PREDICTION and packed_bert.available() else (False,)
     return [
-        Arithmetic(dtype, attention, onednn, packs)
-        for dtype, onednn in kinds
-        for packs in packing
+        Arithmetic(dtype, attention, onednn, packed)
+        for dtype, onednn in products
+        for packed in packings
         for attention in attentions
     ]
 
@@ -104,7 +106,7 @@ def _product_seconds(shape: Shape, dtype: torch.dtype) -> float:
 
 
 def _stays_fp32_in_onednn(shape: Shape) -> bool:
-    """Whether fp32 products can be sent to oneDNN here and stay fp32; with AMX they do not."""
+    """Whether oneDNN computes fp32 products in fp32 on this machine; with AMX it rounds them."""
     x, weight = _product(shape, torch.float32)
     if platform.machine() not in packed_bert.X86 or not torch.backends.mkldnn.is_available():
         return False
@@ -115,7 +117,7 @@ def _stays_fp32_in_onednn(shape: Shape) -> bool:
 
 
 def _layer(shape: Shape, arithmetic: Arithmetic) -> nn.Module:
-    """One layer of BERT in a model's shape, with embeddings that take next to no time."""
+    """One BERT layer of a model's shape, with embeddings that take next to no time."""
     config = BertConfig(
         vocab_size=8,
         hidden_size=shape.width,
@@ -160,20 +162,22 @@ def _prediction_pass(shape: Shape, arithmetic: Arithmetic) -> Callable[[], Any]:
 
 
 def in_turn(passes: Mapping[Any, Callable[[], Any]], seconds: float) -> dict[Any, float]:
-    """The least seconds of each function, all in turn, so that a busy moment meets all alike.
+    """The shortest time of each function; they run in turn, so that a busy moment hits all alike.
 
-    Those that are hopeless after a first round are left at that; the others go on for so many
-    seconds, one round at least.
+    Those that are ``HOPELESS`` in the first round are not timed again; the others go on for
+    ``seconds``, at least one round.
     """
     for run in passes.values():
-        run()  # the first time loads and lays out what later ones find
+        run()  # the first call loads code and allocates memory
     times = {name: _seconds(run) for name, run in passes.items()}
-    best, end = min(times.values()), time.perf_counter() + seconds
-    racing, number = [name for name in passes if times[name] <= HOPELESS * best], 0
-    while number < 1 or time.perf_counter() < end:
-        times |= {name: min(times[name], _seconds(passes[name])) for name in racing}
-        number += 1
-    return times
+    fastest = min(times.values())
+    racing = [name for name in passes if times[name] <= HOPELESS * fastest]
+    end = time.perf_counter() + seconds
+    while True:
+        for name in racing:
+            times[name] = min(times[name], _seconds(passes[name]))
+        if time.perf_counter() >= end:
+            return times
 
 
 def _seconds(run: Callable[[], Any]) -> float:
