@@ -149,7 +149,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     # What takes longer than these runs, and writes nothing by itself.
     fitting.check_memory = lambda *_: None
-    whole_runs.pages.report_page = lambda *_, **__: "<html>"
+    whole_runs.html.report_page = lambda *_, **__: "<html>"
     summary.scores = lambda report: {
         name: dict.fromkeys(("value", "low", "high"), value)
         for name, value in report.scores.items()
