@@ -42,7 +42,7 @@ PLAIN = {"optimizer": "momentum", "learning_rate": 0.05}
 of attention's keys, it would turn the rounding into whole steps."""
 
 EXACT: dict[str, dict[str, Any]] = {
-    # 22 rows in sixes: a last batch of 4. Then in threes: 2 and 1 a rank, and a last batch of one.
+    # 22 rows in sixes: a last batch of 4. Then in threes: 2 and 1 per rank, a last batch of one.
     "whole": {"settings": {"batch_size": 6}},
     "pieces": {"settings": {"batch_size": 3, "micro_batches": 2}},
     "one row": {"settings": {"batch_size": 3}},
@@ -70,7 +70,7 @@ def exact(root: Path, name: str, prepare: Callable[[nn.Module], nn.Module]) -> t
     task = case.get("task", LABELS)
     model, tokenizer = load(root, **case)
     batches = task.batches(PARTS["train"], tokenizer, config)
-    run = list(training.steps(prepare(model), batches, task.loss, config))
+    run = list(training.steps(prepare(model), batches, task.loss, config, count=task.count_targets))
     return model, [[step.loss, step.gradient_norm, step.examples] for step in run]
 
 
@@ -99,14 +99,14 @@ def resumable(
     return model, history
 
 
-def told(history: History) -> dict[str, Any]:
-    """What of a history does not depend on the clock."""
+def clockless(history: History) -> dict[str, Any]:
+    """The parts of a history that do not depend on the clock."""
     losses = [step.loss for step in history.steps]
     return {"losses": losses, "evaluations": history.evaluations, "stopped": history.stopped}
 
 
 class Scenarios:
-    """All scenarios for one way of sharing a model; ``seen`` is what this rank saw."""
+    """All scenarios for one way of distributing a model; ``seen`` is what this rank saw."""
 
     def __init__(self, root: Path, way: str) -> None:
         self.root, self.way, self.seen = root, way, {}
@@ -117,7 +117,7 @@ class Scenarios:
         self.seen[name] = seen
         whole = sharding.unsharded_copy(model)
         if distributed.is_main():
-            weights = {key: each.clone() for key, each in whole.state_dict().items()}
+            weights = {key: tensor.clone() for key, tensor in whole.state_dict().items()}
             save_file(weights, self.root / f"{self.way} {name}.safetensors")
 
     def exact(self) -> None:
@@ -146,7 +146,7 @@ class Scenarios:
         more = {"patience": 2, "checkpoints": self.root / f"{self.way} best"}
         history = training.fit(model, PARTS, LABELS, tokenizer, OVERFIT, **more)
         report = evaluation.evaluate(model, PARTS["valid"], LABELS, tokenizer)
-        self.keep("best", model, {**told(history), "at the end": report.scores})
+        self.keep("best", model, {**clockless(history), "at the end": report.scores})
 
     def evaluated(self) -> None:
         """58 rows are two batches; 80 are three, which do not divide between two ranks."""
@@ -169,15 +169,15 @@ class Scenarios:
         """Undisturbed; then with Ctrl-C on rank 1 in the eighth update, and taken up again."""
         folder = self.root / f"{self.way} checkpoints"
         model, history = resumable(self.root, folder / "undisturbed", self.prepare)
-        self.keep("undisturbed", model, told(history))
+        self.keep("undisturbed", model, clockless(history))
         task = interrupted(LABELS, 8) if distributed.rank() == 1 else LABELS
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             _, history = resumable(self.root, folder / "cut", self.prepare, task=task)
-        warned = [str(each.message) for each in caught]
-        self.seen["cut"] = {"updates": len(history.steps), **told(history), "warned": warned}
+        warned = [str(warning.message) for warning in caught]
+        self.seen["cut"] = {"updates": len(history.steps), **clockless(history), "warned": warned}
         model, history = resumable(self.root, folder / "cut", self.prepare, resume=True)
-        self.keep("resumed", model, told(history))
+        self.keep("resumed", model, clockless(history))
 
     def taken_over(self) -> None:
         """A run that one process began; the folder is copied, for a run writes into its own."""
@@ -188,8 +188,8 @@ class Scenarios:
             model, history = resumable(
                 self.root, folder, self.prepare, config=config, dropout=0.0, resume=True
             )
-        warned = [str(each.message) for each in caught]
-        self.keep("taken over", model, {**told(history), "warned": warned})
+        warned = [str(warning.message) for warning in caught]
+        self.keep("taken over", model, {**clockless(history), "warned": warned})
 
     def handed_over(self) -> None:
         """A run that one process will go on with."""

@@ -26,8 +26,8 @@ def test_a_record_holds_all_of_it(kind: Arithmetic):
 
 
 def test_different_ones_read_differently():
-    told = {str(kind) for kind in KINDS}
-    assert len(told) == 3 * 2 * 2 * 2  # None is told as what it mostly is, sdpa
+    names = {str(kind) for kind in KINDS}
+    assert len(names) == 3 * 2 * 2 * 2  # None is named sdpa, which it mostly is
 
 
 @pytest.mark.parametrize(

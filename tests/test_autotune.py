@@ -1,4 +1,4 @@
-"""The fastest arithmetic is taken by its times, kept per machine and shape, and can be told."""
+"""The fastest arithmetic is chosen by its times, cached per machine and shape, or set by hand."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SMALL = Shape(128, 256, 4)
 CONFIG = BertConfig(hidden_size=128, intermediate_size=256, num_attention_heads=4)
 SIMPLE, EAGER = Arithmetic(), Arithmetic(attention="eager")
-NARROW = Arithmetic(torch.bfloat16, "eager")
+BF16 = Arithmetic(torch.bfloat16, "eager")
 
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Measured, not told, and kept in a folder of the test's own."""
+    """Measured, not set by the environment, and cached in a folder of the test."""
     monkeypatch.delenv(autotune.VARIABLE, raising=False)
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
     cache._measured.cache_clear()
@@ -45,8 +45,8 @@ def calls() -> list[tuple[Shape, str]]:
 @pytest.fixture
 def times(monkeypatch: pytest.MonkeyPatch, calls: list) -> dict[Arithmetic, float]:
     """What a measurement comes to, without one."""
-    values = {SIMPLE: 1.0, EAGER: 0.95, NARROW: 0.5}
-    monkeypatch.setattr(cache, "measure", lambda *given: calls.append(given) or values)
+    values = {SIMPLE: 1.0, EAGER: 0.95, BF16: 0.5}
+    monkeypatch.setattr(cache, "measure", lambda *arguments: calls.append(arguments) or values)
     return values
 
 
@@ -54,30 +54,30 @@ def times(monkeypatch: pytest.MonkeyPatch, calls: list) -> dict[Arithmetic, floa
 
 
 def test_the_fastest_is_taken_for_training_and_for_prediction(times, calls):
-    assert autotune.training(CONFIG, CPU) == NARROW
-    assert autotune.prediction(CONFIG, CPU) == NARROW
+    assert autotune.training(CONFIG, CPU) == BF16
+    assert autotune.prediction(CONFIG, CPU) == BF16
     assert [purpose for _, purpose in calls] == [TRAINING, PREDICTION]
 
 
 def test_a_format_that_is_named_is_kept_and_the_fastest_of_it_taken(times):
     times[EAGER] = 0.6
     assert autotune.training(CONFIG, CPU, "fp32") == EAGER
-    assert autotune.training(CONFIG, CPU, "bf16") == NARROW
+    assert autotune.training(CONFIG, CPU, "bf16") == BF16
 
 
 def test_what_was_not_timed_can_be_named(times):
-    del times[NARROW]
+    del times[BF16]
     assert autotune.training(CONFIG, CPU, "bf16") == Arithmetic(torch.bfloat16)
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=3, max_size=3))
 def test_no_other_is_faster_by_more_than_what_a_change_must_gain(seconds):
-    found = dict(zip((SIMPLE, EAGER, NARROW), seconds, strict=True))
-    chosen = choosing.fastest(found, SIMPLE)
+    times = dict(zip((SIMPLE, EAGER, BF16), seconds, strict=True))
+    chosen = choosing.fastest(times, SIMPLE)
     most = max(choosing.GAIN.values()) ** 2  # two changes may each miss by almost one gain
-    assert found[chosen] <= min(seconds) * most
+    assert times[chosen] <= min(seconds) * most
     if chosen != SIMPLE:
-        assert found[chosen] * choosing.GAIN[torch.float32] < found[SIMPLE]
+        assert times[chosen] * choosing.GAIN[torch.float32] < times[SIMPLE]
 
 
 @pytest.mark.parametrize(("numbers", "attention"), [("fp32", None), ("bf16", "eager")])
@@ -90,7 +90,7 @@ def test_the_environment_decides_without_measuring(monkeypatch, times, numbers, 
     assert calls == []
 
 
-def test_an_unknown_word_in_the_environment_is_refused(monkeypatch):
+def test_an_unknown_word_in_the_environment_is_an_error(monkeypatch):
     monkeypatch.setenv(autotune.VARIABLE, "int8")
     with pytest.raises(ValueError, match="FTLEARN_COMPUTE is 'int8': set it to auto, fp32 or bf16"):
         autotune.training(CONFIG, CPU)
@@ -130,9 +130,9 @@ def test_a_machine_measures_once(times, own_cache, calls):
     assert autotune.training(CONFIG, CPU) == first
     assert len(calls) == 1
     (file,) = own_cache.iterdir()
-    kept = json.loads(file.read_text())
-    assert kept["shape"] == {"width": 128, "inner": 256, "heads": 4}
-    assert kept["machine"]["threads"] == torch.get_num_threads()
+    content = json.loads(file.read_text())
+    assert content["shape"] == {"width": 128, "inner": 256, "heads": 4}
+    assert content["machine"]["threads"] == torch.get_num_threads()
 
 
 def test_other_threads_and_other_shapes_are_measured_by_themselves(times, monkeypatch, calls):
@@ -143,7 +143,7 @@ def test_other_threads_and_other_shapes_are_measured_by_themselves(times, monkey
     assert len(calls) == 3
 
 
-def test_whoever_measures_second_takes_what_the_first_has_written(times, own_cache, monkeypatch):
+def test_the_second_to_measure_takes_what_the_first_has_written(times, own_cache, monkeypatch):
     autotune.training(CONFIG, CPU)
     (file,) = own_cache.iterdir()
     first = file.read_text()
@@ -155,7 +155,7 @@ def test_whoever_measures_second_takes_what_the_first_has_written(times, own_cac
 
     monkeypatch.setattr(cache, "measure", late)
     cache._measured.cache_clear()
-    assert autotune.training(CONFIG, CPU) == NARROW
+    assert autotune.training(CONFIG, CPU) == BF16
     assert [path.name for path in own_cache.iterdir()] == [file.name]
 
 
@@ -165,19 +165,19 @@ def test_a_damaged_file_is_measured_again_and_replaced(times, own_cache, content
     (file,) = own_cache.iterdir()
     file.write_text(content)
     cache._measured.cache_clear()
-    assert autotune.training(CONFIG, CPU) == NARROW
+    assert autotune.training(CONFIG, CPU) == BF16
     assert len(calls) == 2
     assert json.loads(file.read_text())["purpose"] == TRAINING
 
 
-def test_where_nothing_can_be_kept_it_is_said_and_measured_once_per_process(
+def test_where_nothing_can_be_cached_a_warning_says_so_and_a_process_measures_once(
     times, monkeypatch, tmp_path, calls
 ):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "file" / "below"))
     with pytest.warns(UserWarning, match="cannot be kept in .*set FTLEARN_CACHE to a folder"):
-        assert autotune.training(CONFIG, CPU) == NARROW
-    assert autotune.training(CONFIG, CPU) == NARROW
+        assert autotune.training(CONFIG, CPU) == BF16
+    assert autotune.training(CONFIG, CPU) == BF16
     assert len(calls) == 1
 
 
@@ -188,12 +188,12 @@ def test_where_nothing_can_be_kept_it_is_said_and_measured_once_per_process(
 def test_a_measurement_times_the_simplest_first_and_leaves_the_random_numbers(purpose):
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    found = measuring.measure(SMALL, purpose)
+    times = measuring.measure(SMALL, purpose)
     assert torch.equal(torch.get_rng_state(), before)
-    first = next(iter(found))
+    first = next(iter(times))
     assert (first.dtype, first.onednn, first.packed) == (torch.float32, False, False)
-    assert all(seconds > 0 for seconds in found.values())
-    assert any(one.packed for one in found) == (
+    assert all(seconds > 0 for seconds in times.values())
+    assert any(arithmetic.packed for arithmetic in times) == (
         purpose == PREDICTION and measuring.packed_bert.available()
     )
 
@@ -210,10 +210,10 @@ def test_a_hopeless_one_is_timed_once_and_the_others_in_turn():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measuring.time, "perf_counter", lambda: clock.now)
-        found = measuring.in_turn(
+        times = measuring.in_turn(
             {"a": run("a", 1.0), "b": run("b", 1.25), "c": run("c", 9.0)}, 4.0
         )
-    assert found == {"a": 1.0, "b": 1.25, "c": 9.0}
+    assert times == {"a": 1.0, "b": 1.25, "c": 9.0}
     assert ran == [*"abc", *"abc", *"ab", *"ab"]
 
 
@@ -223,13 +223,13 @@ def test_products_that_onednn_would_round_are_not_sent_there(monkeypatch):
 
     def rounding(x, weight):
         narrow = x.dtype is torch.float32
-        return exact(*((one.bfloat16().float() if narrow else one) for one in (x, weight)))
+        return exact(*((tensor.bfloat16().float() if narrow else tensor) for tensor in (x, weight)))
 
     monkeypatch.setattr(measuring.F, "linear", rounding)
     assert not measuring._stays_fp32_in_onednn(SMALL)
 
 
-def test_processes_choose_alike(own_cache, tmp_path):
+def test_processes_make_the_same_choice(own_cache, tmp_path):
     code = (
         "import torch; from transformers import BertConfig; from ftlearn.fast import autotune; "
         "config = BertConfig(hidden_size=128, intermediate_size=256, num_attention_heads=4); "
@@ -239,6 +239,6 @@ def test_processes_choose_alike(own_cache, tmp_path):
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    told = {process.communicate()[0] for process in running}
-    assert len(told) == 1
+    choices = {process.communicate()[0] for process in running}
+    assert len(choices) == 1
     assert len([path for path in own_cache.iterdir() if not path.name.startswith(".")]) == 1

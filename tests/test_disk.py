@@ -22,11 +22,11 @@ def room(monkeypatch) -> None:
 
 
 def test_a_folder_that_is_not_there_yet_is_asked_for_its_disk(tmp_path, monkeypatch):
-    asked = []
+    paths = []
     real = shutil.disk_usage
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: (asked.append(place), real(place))[1])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: (paths.append(path), real(path))[1])
     assert disk.free_bytes(tmp_path / "a" / "b") > 0
-    assert asked == [tmp_path]
+    assert paths == [tmp_path]
 
 
 def test_what_is_too_much_is_counted(room):
@@ -40,8 +40,8 @@ def test_what_is_too_much_is_counted(room):
 def test_a_limit_of_one_file_counts_too(room):
     with small_files(50_000_000):
         assert disk.shortage(".", 60_000_000, 50_000_000) is None
-        told = disk.shortage(".", 60_000_000, 60_000_000)
-    assert told == (
+        reason = disk.shortage(".", 60_000_000, 60_000_000)
+    assert reason == (
         "one file takes 60 MB, and the limit of this session for a file is 50 MB (ulimit -f)"
     )
 

@@ -118,12 +118,12 @@ def test_a_head_that_would_read_padding_is_refused_and_the_mean_is_offered(folde
 def test_a_regression_of_a_summary_is_saved_in_the_datas_units(folders, tmp_path):
     task = tasks.Regression(center=300.0, scale=200.0)
     model, tokenizer = models.load(folders["flaubert"], task, device="cpu")
-    own = evaluation.predict(model, lives.TEXTS, task, tokenizer)["prediction"]
+    ours = evaluation.predict(model, lives.TEXTS, task, tokenizer)["prediction"]
     models.save(model, tokenizer, task, tmp_path / "model")
     again, _, units = models.load_finetuned(tmp_path / "model", "cpu")
     assert (units.center, units.scale) == (0.0, 1.0)
     answers = evaluation.predict(again, lives.TEXTS, units, tokenizer)["prediction"]
-    assert list(answers) == pytest.approx(list(own), rel=1e-5)
+    assert list(answers) == pytest.approx(list(ours), rel=1e-5)
 
 
 @pytest.mark.parametrize("family", OTHERS)

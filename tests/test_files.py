@@ -48,7 +48,7 @@ def test_a_folder_that_is_closed_is_told_before(tmp_path, monkeypatch):
         check_writable(tmp_path / "a.json")
 
 
-def test_a_dangling_link_is_somebodys_too(tmp_path):
+def test_a_dangling_link_is_not_replaced_either(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(ExistsError):
         check_writable(tmp_path / "link")
@@ -174,7 +174,7 @@ def test_a_link_to_a_folder_stays_one(tmp_path):
 
 
 def test_what_is_carried_over_is_copied_where_there_are_no_links(tmp_path, monkeypatch):
-    def unsupported(*given: object, **more: object) -> None:
+    def unsupported(*_: object, **__: object) -> None:
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "link", unsupported)

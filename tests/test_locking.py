@@ -63,10 +63,10 @@ def started(code: str, folder: Path) -> subprocess.Popen:
 
 def test_a_second_process_is_told_who_is_at_work_and_since_when(tmp_path):
     child = started(HOLD, tmp_path / "run")
-    with pytest.raises(BusyError) as told, locked(tmp_path / "run"):
+    with pytest.raises(BusyError) as caught, locked(tmp_path / "run"):
         pass
     for part in (str(tmp_path / "run"), f"process {child.pid} on {platform.node()}, since 20"):
-        assert part in str(told.value)
+        assert part in str(caught.value)
     child.communicate("\n")
     with locked(tmp_path / "run"):
         pass
@@ -93,22 +93,22 @@ def test_of_many_that_try_at_once_one_has_it(tmp_path):
     assert int((tmp_path / "run.count").read_text()) == 300
 
 
-def test_threads_of_one_process_are_told_apart_too(tmp_path):
-    told = []
+def test_threads_of_one_process_exclude_each_other_too(tmp_path):
+    outcomes = []
 
     def other() -> None:
         try:
             with locked(tmp_path):
-                told.append("taken")
+                outcomes.append("taken")
         except BusyError as error:
-            told.append(str(error))
+            outcomes.append(str(error))
 
     with locked(tmp_path):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
-    assert len(told) == 1
-    assert f"in use by process {os.getpid()} on" in told[0]
+    assert len(outcomes) == 1
+    assert f"in use by process {os.getpid()} on" in outcomes[0]
 
 
 def test_one_waits_as_long_as_it_is_asked_to(tmp_path):
@@ -146,7 +146,7 @@ def test_a_folder_that_its_last_holder_takes_away_is_made_again(tmp_path, monkey
 def test_a_disk_without_locks_is_told_and_used(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 
-    def unsupported(*given: Any) -> None:
+    def unsupported(*_: Any) -> None:
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)

@@ -75,11 +75,11 @@ def test_weights_are_fp32_even_if_saved_in_bf16(tiny_checkpoints, tmp_path, shap
 
 @each_shape
 def test_the_seed_draws_the_head_and_nothing_else(tiny_checkpoints, shape: str):
-    one, same, other = (
+    first, same, other = (
         load(tiny_checkpoints[shape], CLASSES, seed=seed)[0].state_dict() for seed in (1, 1, 2)
     )
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    changed = {name for name in first if not torch.equal(first[name], other[name])}
     assert changed
     assert all(architecture.is_head(name) for name in changed)
 
@@ -88,9 +88,9 @@ def test_the_seed_draws_the_head_and_nothing_else(tiny_checkpoints, shape: str):
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_dropout_is_what_is_asked_everywhere(tiny_checkpoints, shape: str, dropout: float):
     model, tokenizer = load(tiny_checkpoints[shape], CLASSES, dropout=dropout)
-    found = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
-    assert found
-    assert set(found) == {dropout}
+    rates = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    assert rates
+    assert set(rates) == {dropout}
     inputs = padded(tokenizer, TEXT, 0)
     with torch.no_grad():
         first, second = (model.train()(**inputs).logits for _ in range(2))
@@ -119,12 +119,12 @@ def test_a_saved_pooling_is_kept_unless_another_is_asked_for(tiny_bert, tmp_path
     model, tokenizer = load(tiny_bert, CLASSES, seed=1, pooling="mean")
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    kept, same, other = (
+    saved, same, other = (
         load(tmp_path, CLASSES, pooling=pooling)[0] for pooling in ("pretrained", "mean", "cls")
     )
-    assert (kept.pooling, same.pooling, other.pooling) == ("mean", "mean", "cls")
+    assert (saved.pooling, same.pooling, other.pooling) == ("mean", "mean", "cls")
     weight = model.classifier.weight
-    assert torch.equal(kept.classifier.weight, weight)
+    assert torch.equal(saved.classifier.weight, weight)
     assert torch.equal(same.classifier.weight, weight)
     assert not torch.equal(other.classifier.weight, weight)
 

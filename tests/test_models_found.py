@@ -202,7 +202,7 @@ def test_a_download_asks_for_the_pinned_revision_and_no_code(
     assert [(repo, local) for repo, local, _ in calls] == [(hub_id, True), (hub_id, False)]
     options = calls[-1][2]
     assert options["revision"] == revision
-    kept = set(
+    copied = set(
         models_filter(
             [
                 "config.json", "model.safetensors", "model-00001-of-00002.safetensors",
@@ -213,7 +213,7 @@ def test_a_download_asks_for_the_pinned_revision_and_no_code(
             options,
         )
     )  # fmt: skip
-    assert kept == {
+    assert copied == {
         "config.json",
         "model.safetensors",
         "model-00001-of-00002.safetensors",

@@ -107,14 +107,14 @@ def assert_close(
 def test_two_processes_train_as_one(root, seen, way, name):
     model, expected = worker.exact(root, name, alone)
     before, _ = worker.load(
-        root, **{key: each for key, each in worker.EXACT[name].items() if key != "settings"}
+        root, **{key: value for key, value in worker.EXACT[name].items() if key != "settings"}
     )
     found = load_file(root / f"{way} {name}.safetensors")
     # The softmax takes the bias of the keys out again: its gradient is rounding, of which Adam
     # makes whole steps. In all other weights 2e-7 was measured.
     without = "attention.self.key.bias" if name == "adamw" else " "
     assert_close(found, model.state_dict(), without)
-    moved = max((found[key] - each).abs().max() for key, each in before.state_dict().items())
+    moved = max((found[key] - tensor).abs().max() for key, tensor in before.state_dict().items())
     assert moved > 1000 * TOGETHER, "a run that stands still would agree with anything"
     for rank in seen:
         np.testing.assert_allclose(rank[way][name], expected, atol=TOGETHER, rtol=0)
@@ -200,11 +200,11 @@ def test_checkpoints_are_whole_and_written_once(root, way):
     store = checkpoints.Store(root / f"{way} checkpoints" / "undisturbed")
     newest = store.newest()
     model, _ = worker.load(root)
-    shapes = {name: each.shape for name, each in model.state_dict().items()}
-    assert {name: each.shape for name, each in newest.tensors("model").items()} == shapes
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in newest.tensors("model").items()} == shapes
     averages = {
-        name.removesuffix("/exp_avg"): each.shape
-        for name, each in newest.tensors("optimizer").items()
+        name.removesuffix("/exp_avg"): tensor.shape
+        for name, tensor in newest.tensors("optimizer").items()
         if name.endswith("/exp_avg")
     }
     assert averages == shapes
@@ -263,7 +263,7 @@ def commanded(tiny_bert, tmp_path_factory) -> Path:
 
 
 def fitting(folder: Path, name: str) -> list[Any]:
-    """``ftlearn fit`` on 24 rows in fives: 3 and 2 a rank, and 2 and 2 at the end of an epoch."""
+    """``ftlearn fit`` on 24 rows in fives: 3 and 2 per rank, and 2 and 2 at the end of an epoch."""
     return [
         "fit", folder / "notes.csv", "--text", "text", "--label", "label",
         "--checkpoint", folder / "bert", "--device", "cpu", "--max-length", 32, "--epochs", 3,
@@ -284,8 +284,8 @@ def found_in(run: Path) -> tuple[dict[str, Any], list[float], np.ndarray]:
 @pytest.mark.parametrize("more", [(), ("--shard",)], ids=["ddp", "fsdp"])
 def test_the_command_under_torchrun_ends_as_that_of_one_process(commanded, more):
     name = "-".join(("two", *more))
-    told = launch(*TWO, "-m", "ftlearn", *fitting(commanded, name), *more)
-    assert told.count("task: text → label") == told.count("report.html") == 1
+    printed = launch(*TWO, "-m", "ftlearn", *fitting(commanded, name), *more)
+    assert printed.count("task: text → label") == printed.count("report.html") == 1
     names = {path.name for path in (commanded / name).iterdir()}
     assert names == {"model", "report.json", "report.html", "history.csv", "run.json"}
     report, losses, answers = found_in(commanded / name)

@@ -1,4 +1,4 @@
-"""What the machine offers, asked in ways that other libraries and the kernel can confirm."""
+"""What the machine offers, compared with other libraries and the kernel."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_cuda_takes_fp16_where_bf16_is_emulated(
     assert runtime.precision(CUDA) is expected
 
 
-def test_precision_takes_the_asked_one():
+def test_precision_takes_the_named_one():
     assert runtime.precision(CPU, "bf16") is torch.bfloat16
     assert runtime.precision(CUDA, "fp16") is torch.float16
     assert runtime.precision(torch.device("mps")) is torch.float32
 
 
-def test_precision_refuses_fp16_on_a_cpu_and_unknown_names():
+def test_precision_rejects_fp16_on_a_cpu_and_unknown_names():
     with pytest.raises(ValueError, match=r"'fp16' needs a CUDA device, not 'cpu': use bf16"):
         runtime.precision(CPU, "fp16")
     with pytest.raises(ValueError, match=r"unknown precision 'int8': use auto, fp32"):
@@ -78,7 +78,7 @@ def test_seed_everything_repeats_all_three_generators():
     runtime.seed_everything(2**32 + 5)
     assert draw() == first
     runtime.seed_everything(6)
-    assert all(one != other for one, other in zip(draw(), first, strict=True))
+    assert all(new != old for new, old in zip(draw(), first, strict=True))
 
 
 def test_memory_follows_an_allocation():
@@ -89,10 +89,10 @@ def test_memory_follows_an_allocation():
     assert runtime.memory_peak() >= runtime.memory_used() * 0.99
 
 
-def test_peak_memory_is_not_that_of_who_started_the_process():
+def test_peak_memory_is_not_that_of_the_parent_process():
     ballast = b"x" * 900_000_000
-    asked = "from ftlearn import runtime; print(runtime.memory_peak())"
-    child = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
+    code = "from ftlearn import runtime; print(runtime.memory_peak())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert 50_000_000 < int(child.stdout) < len(ballast)
 
 
@@ -134,7 +134,7 @@ def test_sizes_are_read_in_powers_of_a_thousand(count: float, text: str):
 
 
 def faults(megabytes: int, rounds: int = 4) -> float:
-    """The share of a tensor's pages that the kernel handed out anew each time it was taken."""
+    """The share of a tensor's pages that the kernel handed out again at each allocation."""
     import resource  # which Windows does not have
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -145,7 +145,7 @@ def faults(megabytes: int, rounds: int = 4) -> float:
 
 
 def settled() -> None:
-    """Inside, memory is kept: after a few times no page is handed out anew."""
+    """Inside, memory is kept: after a few times no page is handed out again."""
     assert any(faults(40) < 0.05 for _ in range(5))
 
 
@@ -155,7 +155,7 @@ def given_back() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
-class TestKeptMemory:
+class TestRetainedMemory:
     """glibc by itself keeps blocks of up to 32 MB; those here are larger."""
 
     def test_inside_pages_are_handed_out_once_and_outside_each_time(self):
@@ -195,10 +195,10 @@ class TestKeptMemory:
 
 
 @pytest.mark.parametrize("where", ["another C library", "another system"])
-def test_kept_memory_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch, where: str):
+def test_retaining_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch, where: str):
     if where == "another system":
         monkeypatch.setattr(memory.sys, "platform", "darwin")
-        monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("it was asked"))
+        monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("it was called"))
     else:
         monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
     with runtime.retain_freed_memory():
@@ -242,11 +242,11 @@ def test_the_random_state_is_that_of_the_runs_own_device(
 ):
     on = torch.device(name)
     known = generators(monkeypatch, on.type)
-    own, other = known[on.index or 0], known[1 - (on.index or 0)]
+    current, other = known[on.index or 0], known[1 - (on.index or 0)]
     state = json.loads(json.dumps(runtime.rng_state(on)))
-    drawn, there = torch.rand(3, generator=own), torch.rand(3, generator=other)
+    drawn, there = torch.rand(3, generator=current), torch.rand(3, generator=other)
     runtime.set_rng_state(state, on)
-    assert torch.equal(torch.rand(3, generator=own), drawn)
+    assert torch.equal(torch.rand(3, generator=current), drawn)
     assert not torch.equal(torch.rand(3, generator=other), there)  # it went on undisturbed
 
 
@@ -258,6 +258,6 @@ def test_random_states_of_older_versions_are_understood(
     known = generators(monkeypatch, "cuda")
     state = {**runtime.rng_state(CPU), "cuda": cuda}
     runtime.set_rng_state(state, CPU)
-    assert [each.initial_seed() for each in known.values()] == [0, 1]
+    assert [generator.initial_seed() for generator in known.values()] == [0, 1]
     runtime.set_rng_state(state, torch.device("cuda:1"))
-    assert [each.initial_seed() for each in known.values()] == [0, 5 if cuda else 1]
+    assert [generator.initial_seed() for generator in known.values()] == [0, 5 if cuda else 1]

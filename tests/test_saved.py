@@ -1,4 +1,4 @@
-"""A saved model answers alike in every reader's hands, and is whole or not there at all."""
+"""A saved model predicts the same for every reader, and is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_pipeline_gives_the_same_labels_and_probabilities(
     tiny_checkpoints, tmp_path, shape: str, task
 ):
     model, tokenizer = loaded(tiny_checkpoints[shape], task)
-    own = evaluation.predict(model, TEXTS, task, tokenizer)
+    ours = evaluation.predict(model, TEXTS, task, tokenizer)
     models.save(model, tokenizer, task, tmp_path / "model")
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
-    assert [answer["label"] for answer in pipe(TEXTS)] == list(own["prediction"])
+    assert [answer["label"] for answer in pipe(TEXTS)] == list(ours["prediction"])
     theirs = [probabilities(answers, task.labels) for answers in pipe(TEXTS, top_k=None)]
-    np.testing.assert_allclose(theirs, own[list(task.labels)], atol=1e-5)
+    np.testing.assert_allclose(theirs, ours[list(task.labels)], atol=1e-5)
 
 
 @each_shape
@@ -83,11 +83,11 @@ def test_a_pipeline_cuts_long_texts_where_the_task_does(tiny_bert, tmp_path):
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu", truncation=True)
     theirs = probabilities(pipe([LONG], top_k=None)[0], task.labels)
     with pytest.warns(UserWarning, match="longer than 16 tokens"):
-        own = evaluation.predict(model, [LONG], task, tokenizer)
+        ours = evaluation.predict(model, [LONG], task, tokenizer)
     with pytest.warns(UserWarning, match="longer than 128 tokens"):
-        whole = evaluation.predict(model, [LONG], CLASSES, tokenizer)
-    np.testing.assert_allclose(theirs, own[list(task.labels)].iloc[0], atol=1e-5)
-    assert abs(own["cold"][0] - whole["cold"][0]) > 1e-4  # the cut matters
+        full = evaluation.predict(model, [LONG], CLASSES, tokenizer)
+    np.testing.assert_allclose(theirs, ours[list(task.labels)].iloc[0], atol=1e-5)
+    assert abs(ours["cold"][0] - full["cold"][0]) > 1e-4  # the cut matters
 
 
 @each_shape
@@ -95,26 +95,26 @@ def test_a_pipeline_cuts_long_texts_where_the_task_does(tiny_bert, tmp_path):
 @pytest.mark.filterwarnings("ignore:the head of this model has no bias")
 def test_load_gives_the_same_model_and_task_back(tiny_checkpoints, tmp_path, shape: str, task):
     model, tokenizer = loaded(tiny_checkpoints[shape], task)
-    own = evaluation.predict(model, TEXTS, task, tokenizer)
+    ours = evaluation.predict(model, TEXTS, task, tokenizer)
     models.save(model, tokenizer, task, tmp_path / "model")
     again, its_tokenizer, its_task = models.load_finetuned(tmp_path / "model", "cpu")
     assert not again.training
     answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
     if task is CLASSES:
         assert its_task == task
-        assert_alike(answers[list(task.labels)].to_numpy(), own[list(task.labels)].to_numpy())
+        assert_alike(answers[list(task.labels)].to_numpy(), ours[list(task.labels)].to_numpy())
     else:
-        np.testing.assert_allclose(answers["prediction"], own["prediction"], rtol=1e-5)
+        np.testing.assert_allclose(answers["prediction"], ours["prediction"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:4])
 def test_a_saved_regression_answers_in_the_datas_units(tiny_checkpoints, tmp_path, shape: str):
     model, tokenizer = loaded(tiny_checkpoints[shape], NUMBERS)
-    own = evaluation.predict(model, TEXTS, NUMBERS, tokenizer)["prediction"]
-    assert min(abs(own)) > 10
+    ours = evaluation.predict(model, TEXTS, NUMBERS, tokenizer)["prediction"]
+    assert min(abs(ours)) > 10
     models.save(model, tokenizer, NUMBERS, tmp_path / "model")
     pipe = pipeline("text-classification", str(tmp_path / "model"), device="cpu")
-    np.testing.assert_allclose([answer["score"] for answer in pipe(TEXTS)], own, rtol=1e-5)
+    np.testing.assert_allclose([answer["score"] for answer in pipe(TEXTS)], ours, rtol=1e-5)
     task = models.load_finetuned(tmp_path / "model", "cpu")[2]
     assert (task.center, task.scale) == (0.0, 1.0)
 
@@ -129,12 +129,12 @@ def test_a_head_without_a_bias_keeps_the_units_in_the_note(tiny_checkpoints, tmp
 @pytest.mark.parametrize("task", [CLASSES, NUMBERS], ids=["classes", "numbers"])
 def test_a_pooled_model_comes_back(tiny_bert, tmp_path, task):
     model, tokenizer = loaded(tiny_bert, task, pooling="mean")
-    own = evaluation.predict(model, TEXTS, task, tokenizer)
+    ours = evaluation.predict(model, TEXTS, task, tokenizer)
     models.save(model, tokenizer, task, tmp_path / "model")
     again, its_tokenizer, its_task = models.load_finetuned(tmp_path / "model", "cpu")
     answers = evaluation.predict(again, TEXTS, its_task, its_tokenizer)
-    numeric = list(own.select_dtypes("number"))
-    np.testing.assert_allclose(answers[numeric], own[numeric], rtol=1e-5)
+    numeric = list(ours.select_dtypes("number"))
+    np.testing.assert_allclose(answers[numeric], ours[numeric], rtol=1e-5)
 
 
 def test_saving_changes_no_weight(tiny_bert, tmp_path):
@@ -319,12 +319,12 @@ def add_own_files(folder: Path) -> dict[str, bytes]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    own = {"README.md", "metrics.json", "latest", ".git"}
+    foreign = {"README.md", "metrics.json", "latest", ".git"}
     files = (path for path in folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in files
-        if path.relative_to(folder).parts[0] in own
+        if path.relative_to(folder).parts[0] in foreign
     }
 
 

@@ -49,30 +49,30 @@ def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterat
     False
     """
     file = Path(folder).absolute() / name
-    made: list[Path] = []
+    created: list[Path] = []
     lock = FileLock(file, fallback_to_soft=False)
     try:
-        _acquire(lock, file, wait, made)
+        _acquire(lock, file, wait, created)
         try:
             yield
         finally:
             _release(lock, file)
     finally:
-        for empty in made:
+        for empty in created:
             with suppress(OSError):  # it is not empty
                 empty.rmdir()
 
 
-def _acquire(lock: FileLock, file: Path, wait: float, made: list[Path]) -> None:
-    """Take the lock, and note in ``made`` the folders that are new, the innermost first."""
-    made[:0] = _make(file.parent)
+def _acquire(lock: FileLock, file: Path, wait: float, created: list[Path]) -> None:
+    """Take the lock, and note in ``created`` the folders that are new, the innermost first."""
+    created[:0] = _make(file.parent)
     try:
         lock.acquire(timeout=wait)
     except Timeout:
         raise BusyError(_busy(file)) from None
     except (FileNotFoundError, FileExistsError):
         # The previous holder has just removed the empty folder, or another has made it again.
-        _acquire(lock, file, wait, made)
+        _acquire(lock, file, wait, created)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
