@@ -68,7 +68,7 @@ def predict_file(
     overwrite : replace a target that exists already
 
     Line k of the target belongs to row k of the source; see `predict_rows` for what it holds. The
-    target appears when it is complete: until then results are in a file with ".part" after its name,
+    target appears when it is complete: until then results are in a file with ".part" added,
     which stays, with a warning, when the run breaks off. A terminal or notebook shows a bar.
     Warnings tell how the source was read. Raises `DataError` where source or target cannot be
     used, are one file, or the source cannot be trusted, and `ExistsError` as `check_target` does.
