@@ -49,8 +49,8 @@ unit: $(VENV)/.test  ## run the tests of the package and of the repository, with
 colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
 	$(call say,widgets under ipywidgets 7.7.1)
 	$(OFFLINE) PYTHONPATH="$(CURDIR)/$(VENV)/widgets7" $(BIN)/python -m pytest \
-		tests/test_widgets.py tests/test_explorers.py tests/test_panel.py \
-		tests/exercises/test_quiz_widget.py
+		tests/course/test_widgets.py tests/course/test_explorers.py tests/course/test_panel.py \
+		tests/course/test_quiz_widget.py
 
 lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, one after the other
 	$(call say,lessons under nbval)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import checkpoints
 import matplotlib as mpl
 import pytest
+import tiny_models
 from datasets import DatasetDict
 from hypothesis import settings
 from matplotlib import pyplot as plt
@@ -55,7 +55,7 @@ def tiny_checkpoints(
     Keys: bert, distilbert, roberta, modernbert, gpt2.
     """
     texts = list(topics["train"]["text"])
-    return checkpoints.save_all(tmp_path_factory.mktemp("checkpoints"), texts)
+    return tiny_models.save_all(tmp_path_factory.mktemp("checkpoints"), texts)
 
 
 @pytest.fixture(scope="session")
@@ -73,4 +73,4 @@ def shape() -> str:
 @pytest.fixture
 def model(tiny_checkpoints: dict[str, Path], shape: str) -> nn.Module:
     """A small model with a new head for three labels."""
-    return models.load(tiny_checkpoints[shape], checkpoints.CLASSES, device="cpu")[0].eval()
+    return models.load(tiny_checkpoints[shape], tiny_models.CLASSES, device="cpu")[0].eval()

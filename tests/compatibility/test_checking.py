@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from checkpoints import CLASSES, byte_tokenizer
 from datasets import ClassLabel, Dataset, DatasetDict
+from tiny_models import CLASSES, byte_tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from ftlearn import compatibility, evaluation, models, training

@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 import torch
-from checkpoints import CLASSES, SHAPES, logits, padded
 from datasets import Dataset
+from tiny_models import CLASSES, SHAPES, logits, padded
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from ftlearn import models, tasks

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkpoints import CLASSES, copied
+from tiny_models import CLASSES, copied
 from transformers import AutoModel
 
 from ftlearn import models

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from checkpoints import byte_tokenizer, word_tokenizer
+from tiny_models import byte_tokenizer, word_tokenizer
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 from torch import nn

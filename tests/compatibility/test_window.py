@@ -6,8 +6,8 @@ import warnings
 from types import SimpleNamespace
 
 import pytest
-from checkpoints import CLASSES, POSITIONS, copied
 from datasets import Dataset
+from tiny_models import CLASSES, POSITIONS, copied
 from transformers import AutoTokenizer, XLNetConfig
 
 from ftlearn import models, tasks

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from checkpoints import POSITIONS, WHOLE, logits
 from hypothesis import given
 from hypothesis import strategies as st
 from rounding import assert_alike
+from tiny_models import POSITIONS, WHOLE, logits
 from transformers import AutoModel, LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from checkpoints import SHAPES, WHOLE, logits
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_models import SHAPES, WHOLE, logits
 from torch import nn
 
 from ftlearn import losses

@@ -1,8 +1,8 @@
 """The line through two models: its exact ends, its laws, and what it leaves alone."""
 
-import checkpoints
 import numpy as np
 import pytest
+import tiny_models
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,10 +101,10 @@ def test_weights_that_are_no_numbers_or_too_few_are_refused(shares):
 
 
 @pytest.mark.parametrize("pooling", ["pretrained", "mean"])
-@pytest.mark.parametrize("shape", checkpoints.SHAPES)
+@pytest.mark.parametrize("shape", tiny_models.SHAPES)
 def test_between_two_heads_the_logits_are_between(tiny_checkpoints, shape, pooling):
     # Logits are linear in the last layer, so mixed heads give mixed logits, exactly.
-    load = {"task": checkpoints.CLASSES, "device": "cpu", "pooling": pooling}
+    load = {"task": tiny_models.CLASSES, "device": "cpu", "pooling": pooling}
     start, _ = models.load(tiny_checkpoints[shape], **load, seed=0)
     end, _ = models.load(tiny_checkpoints[shape], **load, seed=1)
     with torch.no_grad():  # in a head of several layers only the last may differ
@@ -115,11 +115,11 @@ def test_between_two_heads_the_logits_are_between(tiny_checkpoints, shape, pooli
                 "classifier.out_proj",
             ):
                 end.state_dict()[name].copy_(value)
-    first, second = (checkpoints.logits(m, checkpoints.WHOLE) for m in (start, end))
+    first, second = (tiny_models.logits(m, tiny_models.WHOLE) for m in (start, end))
     assert (first - second).abs().max() > 0.01
     expected = 0.3 * first + 0.7 * second
     found = linear.sweep(
-        start, start, end, [0.7], lambda model: checkpoints.logits(model, checkpoints.WHOLE)
+        start, start, end, [0.7], lambda model: tiny_models.logits(model, tiny_models.WHOLE)
     )
     torch.testing.assert_close(found[0], expected, rtol=0, atol=1e-5)
 
@@ -261,27 +261,27 @@ def adapted(model, base):
 @pytest.mark.parametrize("factor", [-0.5, 0.0, 0.25, 1.0, 2.0])
 def test_the_scale_of_lora_is_a_straight_line_in_the_weights(base, adapted, factor):
     with interpolation.scale_adapter(adapted, factor):
-        found = checkpoints.logits(adapted, checkpoints.WHOLE)
+        found = tiny_models.logits(adapted, tiny_models.WHOLE)
     tuned = adapted.merge_and_unload()  # by peft itself
     (expected,) = linear.sweep(
-        tuned, base, tuned, [factor], lambda model: checkpoints.logits(model, checkpoints.WHOLE)
+        tuned, base, tuned, [factor], lambda model: tiny_models.logits(model, tiny_models.WHOLE)
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
 def test_scales_of_lora_matter_and_are_restored_even_after_an_error(adapted):
-    before = checkpoints.logits(adapted, checkpoints.WHOLE)
+    before = tiny_models.logits(adapted, tiny_models.WHOLE)
     seen = []
 
     def fail_inside():
         with interpolation.scale_adapter(adapted, 0):
-            seen.append(checkpoints.logits(adapted, checkpoints.WHOLE))
+            seen.append(tiny_models.logits(adapted, tiny_models.WHOLE))
             raise KeyError("in the middle")
 
     with pytest.raises(KeyError, match="in the middle"):
         fail_inside()
     assert (seen[0] - before).abs().max() > 0.01
-    assert torch.equal(checkpoints.logits(adapted, checkpoints.WHOLE), before)
+    assert torch.equal(tiny_models.logits(adapted, tiny_models.WHOLE), before)
 
 
 def test_a_model_without_lora_or_with_lora_merged_is_refused(adapted):
