@@ -60,8 +60,7 @@ def predict_file(
 
     Parameters
     ----------
-    source : a .txt (one text per line), .csv, .tsv, .jsonl or .parquet file, or "-" for standard
-        input
+    source : a .txt (one text per line), .csv, .tsv, .jsonl or .parquet file, or "-" for stdin
     target : the file to write, or "-" for standard output, which is flushed after each window
     text : the column with the text, or two for a pair; by default those of the task
     file_format : a `data.streams.Format`, where the suffix does not tell

@@ -15,7 +15,7 @@ from torch.amp import GradScaler
 from ftlearn import optim, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batch, Batches
-from ftlearn.errors import FtlearnError
+from ftlearn.errors import ArgumentError, FtlearnError
 from ftlearn.fast import autotune
 from ftlearn.fast.sparse_embeddings import TrainedRows
 from ftlearn.fast.training import check_speedups, sparse_rows, speed_up
@@ -223,7 +223,7 @@ def total_targets(model: nn.Module, micro_batches: list[Batch], count: Count) ->
     local = sum(count(batch.targets) for batch in micro_batches if batch.rows)
     (total,) = distributed.all_reduce_sum([local], runtime.device_of(model))
     if total == 0:
-        raise ValueError("a batch holds nothing to learn from: all its targets are ignored")
+        raise ArgumentError("a batch holds nothing to learn from: all its targets are ignored")
     return total
 
 
@@ -247,7 +247,7 @@ def require_count(summed: LossSum, batch: Batch, count: Count) -> None:
     """
     counted = count(batch.targets) if batch.rows else 0
     if summed.count != counted:
-        raise ValueError(
+        raise ArgumentError(
             f"the loss sums over {summed.count} targets where {counted} were counted: pass "
             "steps(count=) a function that counts targets as the loss does"
         )
