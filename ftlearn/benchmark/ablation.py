@@ -83,7 +83,7 @@ def levers(work: Workload) -> dict[str, Entry]:
         "last layer for all tokens": lever(without=("cls_only",)),
         "layers operation by operation": lever(without=("fused_bert",)),
         "all rows of the word table": lever(without=("sparse_embeddings",)),
-        "hidden states in fp32": lever(without=("bf16_states",)),
+        "hidden states in fp32": lever(without=("bf16_hidden_states",)),
         f"attention {attention}": lever(
             change_model=lambda model: model.set_attn_implementation(attention)
         ),

@@ -12,7 +12,7 @@ from ftlearn.data.errors import DataError
 from ftlearn.data.label_errors import label_errors
 from ftlearn.data.labels import natural_order
 from ftlearn.data.loading import load
-from ftlearn.data.rare import drop_rare
+from ftlearn.data.rare_labels import drop_rare
 from ftlearn.data.reading import ReadReport, read
 from ftlearn.data.records import Rejected
 from ftlearn.data.splitting import split, subset

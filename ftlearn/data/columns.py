@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ftlearn.data.errors import DataError, close_match
 from ftlearn.data.labels import KINDS, parse_number
-from ftlearn.data.notation import notation
+from ftlearn.data.number_notation import notation
 from ftlearn.data.quoting import LONGEST
 from ftlearn.data.records import Record, Rejected, Row, storable
 

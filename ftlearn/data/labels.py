@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datasets import ClassLabel, Value
 
 from ftlearn.data.errors import DataError
-from ftlearn.data.notation import COMMAS, notation
+from ftlearn.data.number_notation import COMMAS, notation
 
 KINDS = ("auto", "class", "number")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

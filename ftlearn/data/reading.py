@@ -9,11 +9,11 @@ from pathlib import Path
 from datasets import ClassLabel, Dataset, Features, Value
 
 from ftlearn.data.columns import Columns
-from ftlearn.data.disguises import check_suffix
 from ftlearn.data.errors import DataError
 from ftlearn.data.labels import label_feature
 from ftlearn.data.records import Record, Rejected, Row
 from ftlearn.data.streams import FORMATS, Format, Source, opened
+from ftlearn.data.wrong_formats import check_suffix
 
 SUFFIXES = tuple(suffix for suffix, name in FORMATS.items() if name != "txt")
 SHOWN = 10

@@ -16,8 +16,8 @@ import pyarrow
 import pyarrow.parquet
 
 from ftlearn.data.decoding import Lines
-from ftlearn.data.disguises import check_objects
 from ftlearn.data.errors import DataError
+from ftlearn.data.wrong_formats import check_objects
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 BATCH_ROWS = 1024

@@ -17,7 +17,7 @@ from datasets import Dataset, DatasetDict
 from scipy.optimize import linprog
 
 from ftlearn.data.errors import DataError, need_columns
-from ftlearn.data.rare import listed
+from ftlearn.data.rare_labels import listed
 
 PARTS = ("train", "valid", "test")
 Sizes = tuple[float, float, float]

@@ -13,10 +13,10 @@ from ftlearn.data.columns import Columns
 from ftlearn.data.decoding import Bytes, Lines
 from ftlearn.data.delimited import Delimited
 from ftlearn.data.dialect import Dialect, stated_delimiter
-from ftlearn.data.disguises import START, check_start, check_suffix
 from ftlearn.data.errors import DataError, close_match, need_columns
 from ftlearn.data.quoting import QUOTINGS, Choice, Grammar, choose
 from ftlearn.data.records import Row, json_rows, parquet_rows, text_rows
+from ftlearn.data.wrong_formats import START, check_start, check_suffix
 
 STANDARD_INPUT = "-"
 FORMATS = {

@@ -9,14 +9,14 @@ from torch import nn
 
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
-from ftlearn.fast.bf16_states import bf16_hidden_states
+from ftlearn.fast.bf16_hidden_states import bf16_hidden_states
 from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.fused_bert import fused_layers
 from ftlearn.fast.sparse_embeddings import TrainedRows, trained_rows
 from ftlearn.runtime import distributed
 from ftlearn.runtime.arithmetic import Arithmetic, products_by
 
-SPEEDUPS = ("bf16_states", "cls_only", "fused_bert", "sparse_embeddings")
+SPEEDUPS = ("bf16_hidden_states", "cls_only", "fused_bert", "sparse_embeddings")
 """Speed-ups that can be switched off by name, each a module beside this one."""
 
 
@@ -41,7 +41,7 @@ def speed_up(
             trained.read()  # the model may have been changed since the last update
             stack.enter_context(trained.active())
         stack.enter_context(products_by(onednn=arithmetic.onednn))
-        if "bf16_states" not in without:
+        if "bf16_hidden_states" not in without:
             stack.enter_context(bf16_hidden_states(model, arithmetic.dtype))
         if "cls_only" not in without:
             stack.enter_context(cls_only(model))

@@ -23,8 +23,8 @@ from ftlearn.tasks import Task, classification, regression
 from ftlearn.training.history import History
 from ftlearn.training.resuming import INTERRUPTED
 from ftlearn.workflows import html
-from ftlearn.workflows.folder import RunFolder
-from ftlearn.workflows.keeping import check_space, explain_full_disk, locked_by_main
+from ftlearn.workflows.disk_space import check_space, explain_full_disk
+from ftlearn.workflows.folder import RunFolder, locked_by_main
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts, read_parts
 from ftlearn.workflows.summary import Result, history_table, record_warnings, summary

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ftlearn.errors import FtlearnError
-from ftlearn.runtime import disk
+from ftlearn.runtime import disk, distributed
 from ftlearn.runtime.files import strict_json, unfinished, write_json
 from ftlearn.runtime.locking import NAME, locked
 from ftlearn.training.checkpoints import Store
@@ -152,3 +152,8 @@ def _changes(before: Any, now: Any, name: str) -> list[tuple[str, Any, Any]]:
 
 def _setting(section: str, key: str) -> str:
     return f"the {key} data (sha256)" if section == "data" else key
+
+
+def locked_by_main(folder: RunFolder) -> AbstractContextManager[None]:
+    """A context in which no other run works in the folder; of several ranks the main one locks."""
+    return folder.locked() if distributed.is_main() else nullcontext()

@@ -13,11 +13,11 @@ from ftlearn.compatibility.texts import same_texts
 from ftlearn.data import DataError, ReadReport, split
 from ftlearn.data.columns import Columns
 from ftlearn.data.labels import label_feature, own_labels
-from ftlearn.data.rare import drop_rare, listed
+from ftlearn.data.rare_labels import drop_rare, listed
 from ftlearn.data.reading import read_table, to_dataset
-from ftlearn.workflows.agreeing import against_train
 from ftlearn.workflows.folder import RunError
 from ftlearn.workflows.plan import KINDS, Files
+from ftlearn.workflows.row_checks import against_train
 
 SHARE = 0.1
 """Share of the training file for each part that has no file of its own."""
@@ -46,7 +46,7 @@ def read_parts(files: Files, *, seed: int) -> Parts:
     The split is stratified by class, the same for any order of the rows, and equal texts (case
     and white space aside) stay in one part. Rows of the other files with a label that the training
     file does not have are refused. Warns of rows that do not fit together
-    (``workflows.agreeing``). Raises DataError for files that cannot be read or have no label in
+    (``workflows.row_checks``). Raises DataError for files that cannot be read or have no label in
     common, and RunError where there are too few rows.
     """
     columns = Columns.of(files.text, files.label, KINDS[files.task])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ftlearn.data import DataError, load, read
 from ftlearn.data.labels import label_feature, parse_number
-from ftlearn.data.notation import notation
+from ftlearn.data.number_notation import notation
 
 PLAIN = [f"{number / 4}" for number in range(1, 41)]
 

@@ -26,7 +26,7 @@ from ftlearn.compatibility.texts import same_texts
 from ftlearn.config import TrainConfig
 from ftlearn.tasks import classification
 from ftlearn.training import loop
-from ftlearn.workflows import Files, Outcome, Plan, RunError, evaluating
+from ftlearn.workflows import Files, Outcome, Plan, RunError, evaluating, fitting
 from ftlearn.workflows.evaluating import scored_one_by_one
 from ftlearn.workflows.splits import read_parts
 from ftlearn.workflows.summary import baseline_reports
@@ -556,7 +556,7 @@ def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_training(plan, mo
 
 def full_when(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Files can no longer grow once a run calls a function."""
-    owner = workflows.fitting
+    owner = fitting
     real = getattr(owner, name)
 
     def call(*args, **kwargs):
@@ -608,7 +608,7 @@ def test_what_a_user_put_beside_the_checkpoints_is_kept(plan, monkeypatch):
         notes.write_text("update 8 looks best")
         return history
 
-    monkeypatch.setattr(workflows.fitting.training, "train", train)
+    monkeypatch.setattr(fitting.training, "train", train)
     assert workflows.fit(plan).state == "done"
     assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
 

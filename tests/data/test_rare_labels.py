@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlearn.data import DataError, drop_rare
-from ftlearn.data.rare import listed
+from ftlearn.data.rare_labels import listed
 
 NAMES = list("abcdef")
 

@@ -1,9 +1,9 @@
-"""A run has its folder to itself, fits on the disk, and keeps its scores when the disk is full."""
+"""A run fits on the disk, and keeps its scores when the disk is full."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -13,11 +13,6 @@ from ftlearn.training.checkpoints import Store
 from ftlearn.training.history import History
 from ftlearn.training.resuming import checkpoint_bytes, expected
 from ftlearn.workflows.folder import RunError, RunFolder
-
-
-def locked_by_main(folder: RunFolder) -> AbstractContextManager[None]:
-    """A context in which no other run works in the folder; of several ranks the main one locks."""
-    return folder.locked() if distributed.is_main() else nullcontext()
 
 
 def check_space(folder: RunFolder, model: nn.Module, config: TrainConfig, *, rows: int) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ftlearn import models
-from ftlearn.fast.bf16_states import bf16_hidden_states
+from ftlearn.fast.bf16_hidden_states import bf16_hidden_states
 from ftlearn.tasks import classification
 from ftlearn.training import TrainConfig, steps
 
@@ -57,7 +57,7 @@ def test_the_loss_curve_is_that_of_fp32_states_but_for_rounding(tiny_bert, topic
         return [step.loss for step in run]
 
     exact, narrow = curve("fp32"), curve("bf16")
-    wide = curve("bf16", without=("bf16_states",))
+    wide = curve("bf16", without=("bf16_hidden_states",))
     assert narrow != wide
     assert narrow == pytest.approx(exact, abs=0.02)
     assert wide == pytest.approx(exact, abs=0.02)
