@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 
 from ftlearn import figures
 from ftlearn.benchmark.part import RATIOS, Part
+from ftlearn.runtime import files
 from ftlearn.runtime.versions import machine, versions
 
 FORMATS = {
@@ -121,7 +122,7 @@ def _levers(part: Part) -> dict[str, dict[str, Any]]:
 
 def write_json(parts: Sequence[Part], settings: dict[str, Any], file: Path) -> None:
     """Write ``as_json`` to a file."""
-    write_json(file, as_json(parts, settings), indent=1)
+    files.write_json(file, as_json(parts, settings), indent=1)
 
 
 def write_figure(parts: Sequence[Part], file: Path) -> None:
