@@ -39,8 +39,10 @@ def quiz(sheet: ExerciseSheet) -> ipywidgets.VBox:
 
 
 def _question(number: int, question: Question) -> ipywidgets.VBox:
-    text = ipywidgets.HTMLMath(value=as_form(number, question))
-    status = ipywidgets.HTMLMath(value=as_status(Outcome(NOT_ATTEMPTED, "")))
+    text = ipywidgets.HTMLMath()
+    text.value = as_form(number, question)
+    status = ipywidgets.HTMLMath()
+    status.value = as_status(Outcome(NOT_ATTEMPTED, ""))
     button = ipywidgets.Button(description=f"Check answer {number}")
     control, read_answer = CONTROLS[question.kind](question)
 
