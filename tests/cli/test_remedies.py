@@ -40,7 +40,6 @@ RAISED_PLAIN = {
     "metrics.py": "takes arrays, which commands make themselves",
     "models/saving.py": "caught where it is called",
     "optim.py": "takes names that TrainConfig has checked",
-    "training/loop.py": "no batch of a command is without targets",
 }
 """Modules in which a plain error is a fault of ours, or none that anybody sees, and why."""
 
