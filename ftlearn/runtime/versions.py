@@ -36,6 +36,8 @@ def version(library: str) -> str | None:
     """
     if library == "ftlearn":
         return ftlearn.__version__  # it may run from its source without being installed
+    if library == "torch":
+        return str(torch.__version__)  # names the build, too, which its metadata may leave out
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
