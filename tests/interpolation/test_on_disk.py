@@ -257,8 +257,8 @@ print(runtime.memory_growth(lambda: on_disk.soup(large, root / "out")))
 
 
 def test_memory_is_that_of_a_few_tensors_and_not_of_the_models(tmp_path):
-    # Three models of 64 MB each, in tensors of 4 MB.
+    # Three models of 64 MB each, in tensors of 4 MB: at most ten of these at once.
     run = [sys.executable, "-c", MEASURE, str(tmp_path)]
     grown = int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
-    assert grown < 32e6
+    assert grown < 40e6
     assert (tmp_path / "out" / "model-1.safetensors").stat().st_size > 32e6
