@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -106,7 +107,7 @@ def _arithmetic() -> Finding:
     if setting:
         found += f" ({autotune.VARIABLE} is {setting})"
     elif device.type == "cpu":
-        found += f" (the fastest for minilm here, kept in {autotune.cache_folder()})"
+        found += f" (the fastest for minilm here, kept in {_short(autotune.cache_folder())})"
     return Finding("arithmetic", found, True)
 
 
@@ -154,6 +155,16 @@ def _config(shape: Shape) -> BertConfig:
         hidden_dropout_prob=0.0,  # as models.load does
         attention_probs_dropout_prob=0.0,
     )
+
+
+def _short(path: Path) -> str:
+    """A path as people write it, with ~ for their home.
+
+    >>> _short(Path.home() / "notes")
+    '~/notes'
+    """
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
 def _disk() -> Finding:
