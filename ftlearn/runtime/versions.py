@@ -36,12 +36,13 @@ def version(library: str) -> str | None:
     """
     if library == "ftlearn":
         return ftlearn.__version__  # it may run from its source without being installed
-    if library == "torch":
-        return str(torch.__version__)  # names the build, too, which its metadata may leave out
     try:
-        return metadata.version(library)
+        installed = metadata.version(library)
     except metadata.PackageNotFoundError:
         return None
+    if library == "torch" and torch.__version__.startswith(f"{installed}+"):
+        return str(torch.__version__)  # the build as well, which the metadata may leave out
+    return installed
 
 
 def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str | None]:
