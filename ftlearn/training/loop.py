@@ -204,13 +204,14 @@ def backward(
     Returns that mean. Raises ValueError where there is nothing to learn from, and where ``count``
     counts other targets than the loss sums over.
     """
-    targets = total_targets(model, micro_batches, count)
+    counts = [count(batch.targets) if batch.rows else 0 for batch in micro_batches]
+    targets = total_targets(counts, runtime.device_of(model))
     mean_loss = 0.0
-    for batch in micro_batches:
+    for batch, counted in zip(micro_batches, counts, strict=True):
         last = batch is micro_batches[-1]
         with explain_out_of_memory(batch), sharding.sync_gradients(model, last=last):
             summed = loss_sum(model, batch, loss, dtype)
-            require_count(summed, batch, count)
+            require_count(summed, counted)
             share = summed.total / targets
             # DDP and FSDP take the mean of the ranks' gradients, and their sum is wanted.
             scaler.scale(share * distributed.world_size()).backward()
@@ -218,10 +219,9 @@ def backward(
     return distributed.all_reduce_sum([mean_loss], runtime.device_of(model))[0]
 
 
-def total_targets(model: nn.Module, micro_batches: list[Batch], count: Count) -> float:
-    """How many targets all micro-batches of all ranks hold; ValueError where there are none."""
-    local = sum(count(batch.targets) for batch in micro_batches if batch.rows)
-    (total,) = distributed.all_reduce_sum([local], runtime.device_of(model))
+def total_targets(counts: list[int], device: torch.device) -> float:
+    """The sum of the counts of targets over all ranks; ValueError where there are none."""
+    (total,) = distributed.all_reduce_sum([sum(counts)], device)
     if total == 0:
         raise ArgumentError("a batch holds nothing to learn from: all its targets are ignored")
     return total
@@ -239,13 +239,11 @@ def loss_sum(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype) -> 
     return summed if batch.rows else LossSum(0 * summed.total, 0)
 
 
-def require_count(summed: LossSum, batch: Batch, count: Count) -> None:
-    """Raise ValueError where a loss sums over other targets than ``count`` counts.
+def require_count(summed: LossSum, counted: int) -> None:
+    """Raise ValueError where a loss sums over other targets than were counted.
 
-    >>> batch = Batch({}, torch.tensor([0, 1]), rows=[5, 8])
-    >>> require_count(LossSum(torch.tensor(1.4), 2), batch, count_targets)
+    >>> require_count(LossSum(torch.tensor(1.4), 2), counted=2)
     """
-    counted = count(batch.targets) if batch.rows else 0
     if summed.count != counted:
         raise ArgumentError(
             f"the loss sums over {summed.count} targets where {counted} were counted: pass "
