@@ -26,9 +26,10 @@ from nbformat.v4 import new_markdown_cell, new_output
 
 from ftlearn.course import exercises
 from ftlearn.course.exercises import Exercise, ExerciseSheet, Outcome, Question
+from ftlearn.course.exercises.base import STARTER, starter
 from ftlearn.course.exercises.question import LETTERS
 from tools import mistakes_table, notebooks, teacher_notes
-from tools.exercise_cells import STARTER, ClassroomError, item_names, require_all_cells
+from tools.exercise_cells import ClassroomError, item_names, require_all_cells
 
 BUILD = notebooks.ROOT / "build"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -36,7 +37,7 @@ FINGERPRINT = "ftlearn_built"
 """The key in a notebook's metadata that holds its hash at the time it was built."""
 TEACHER_TAGS = ("solution", "teacher")
 
-_SOLUTION = re.compile(rf"^( *){BEGIN}\n.*?^ *{END}$", re.MULTILINE | re.DOTALL)
+_SOLUTION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.MULTILINE | re.DOTALL)
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
@@ -64,7 +65,12 @@ def remove_solutions(source: str) -> str:
     answer = ...
     check()
     """
-    return _SOLUTION.sub(lambda match: match[1] + STARTER, source)
+
+    def begin(match: re.Match[str]) -> str:
+        indent, solution = match.groups()
+        return indent + STARTER if indent else starter(solution)
+
+    return _SOLUTION.sub(begin, source)
 
 
 def teacher(notebook: NotebookNode) -> NotebookNode:
@@ -107,7 +113,7 @@ def insert_solution(cell: NotebookNode, name: str, exercise: Exercise) -> None:
     """
     outcome = outcome_of(name, exercise)
     solution = f"{BEGIN}\n{exercise.worked.rstrip()}\n{END}"
-    cell.source = cell.source.replace(STARTER, solution, 1)
+    cell.source = cell.source.replace(exercise.starter, solution, 1)
     data = {"text/html": str(outcome.as_html()), "text/plain": repr(outcome)}
     count = cell.execution_count
     cell.outputs = [new_output("execute_result", data, execution_count=count)]

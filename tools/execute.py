@@ -122,7 +122,7 @@ def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> Non
 
 
 def replace_widgets(cell: NotebookNode) -> None:
-    """Replaces live widgets by a sentence: without their kernel they would show an error.
+    """Replaces live widgets by their text, or by a sentence: without a kernel they show an error.
 
     Progress bars are removed.
     """
@@ -132,7 +132,8 @@ def replace_widgets(cell: NotebookNode) -> None:
         if data.pop(WIDGET, None) is not None:
             if re.search(r"\d+%\||it/s|s/it|\?it", data.get("text/plain", "")):
                 continue
-            output["data"] = {"text/html": f"<em>{PLACEHOLDER}</em>", "text/plain": PLACEHOLDER}
+            if "text/markdown" not in data:
+                output["data"] = {"text/html": f"<em>{PLACEHOLDER}</em>", "text/plain": PLACEHOLDER}
         outputs.append(output)
     cell.outputs = outputs
 

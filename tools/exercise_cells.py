@@ -7,14 +7,10 @@ import re
 from nbformat import NotebookNode
 
 from ftlearn.course import exercises
-from ftlearn.course.exercises import ExerciseSheet
+from ftlearn.course.exercises import Exercise, ExerciseSheet, Question
 from tools import notebooks
 
-STARTER = "answer = ..."
-FORMS = {"exercise": f"{STARTER}\nex.{{}}.check(answer)", "quiz": "ex.{}.check(...)"}
-"""The source of an unanswered cell with this tag; the brackets stand for the name."""
-
-_CHECK = re.compile(r"\bex\.(q\d+|quiz\d+)\.check\(")
+_ITEM = re.compile(r"^ex\.(q\d+|quiz\d+)\b", re.MULTILINE)
 
 
 class ClassroomError(ValueError):
@@ -33,23 +29,44 @@ def complaints(notebook: NotebookNode) -> list[str]:
 
 
 def require_all_cells(notebook: NotebookNode, sheet: ExerciseSheet) -> None:
-    """Raise ClassroomError unless each exercise and question has exactly one cell."""
-    names = [name for cell in notebook.cells for name in item_names(cell)]
-    expected = [name for name, _ in sheet.items()]
-    if sorted(names) != sorted(expected):
-        raise ClassroomError(f"cells tagged exercise or quiz ask {names}; the sheet has {expected}")
+    """Raise ClassroomError unless each exercise and question has exactly one cell, unanswered."""
+    items = dict(sheet.items())
+    names = []
+    for cell in notebook.cells:
+        for name in item_names(cell):
+            names.append(name)
+            if name in items and cell.source != unanswered(name, items[name]):
+                raise ClassroomError(
+                    f"cell {cell.id} is tagged exercise or quiz and must read "
+                    f"{unanswered(name, items[name])!r}"
+                )
+    if sorted(names) != sorted(items):
+        raise ClassroomError(
+            f"cells tagged exercise or quiz ask {names}; the sheet has {list(items)}"
+        )
+
+
+def unanswered(name: str, item: Exercise | Question) -> str:
+    """The code of the cell that asks an exercise or a question of a sheet.
+
+    >>> from ftlearn.course.exercises import load
+    >>> unanswered("quiz1", load("00").quiz1)
+    'ex.quiz1'
+    """
+    if isinstance(item, Question):
+        return f"ex.{name}"
+    return f"{item.starter}\nex.{name}.check(answer)"
 
 
 def item_names(cell: NotebookNode) -> list[str]:
     """The exercise or question of a cell as a list of one name, such as q1; empty for others.
 
-    Raises ClassroomError for a tagged cell that is not in its starting form.
+    Raises ClassroomError for a tagged cell that asks none.
     """
-    match = _CHECK.search(cell.source) if cell.cell_type == "code" else None
     tags = [tag for tag in ("exercise", "quiz") if notebooks.has_tag(cell, tag)]
     if not tags:
         return []
-    form = FORMS[tags[0]]
-    if match is None or cell.source != form.format(match[1]):
-        raise ClassroomError(f"cell {cell.id} is tagged {tags[0]} and must read {form!r}")
+    match = _ITEM.search(cell.source)
+    if match is None:
+        raise ClassroomError(f"cell {cell.id} is tagged {tags[0]} and asks nothing of the sheet")
     return [match[1]]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ftlearn.runtime.versions import X86
 from tools import notebooks
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "FTLEARN_PROGRESS": ""}
@@ -20,7 +21,6 @@ AVX2 = {  # one variable per library: each chooses its own kernels
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "OPENBLAS_CORETYPE": "Haswell",
 }
-X86 = ("x86_64", "AMD64")
 CPUINFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is Arm's
 

@@ -27,9 +27,10 @@ CODE_LINES_MEDIAN, CODE_LINES, SHOWN_LINES = 5, 20, 25
 CODE_CELLS_IN_A_ROW = 2
 WORDS_MEDIAN, WORDS = (15, 80), 120
 CELLS_PER_HEADING = 8
-ASSERTS = 3
+ASSERTS, ASSERTS_IN_FLOW = 3, 10
 OUTPUTS_SHARE = 1 / 3
 ALT_CHARACTERS = 20
+GUARDS = "guards"
 SECTIONS = ("Exercises", "Summary", "Where it comes from")
 
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
@@ -131,9 +132,11 @@ def sections(notebook: NotebookNode) -> list[str]:
 def code(notebook: NotebookNode) -> list[str]:
     """The right number of short code cells, not many in a row, with assertions.
 
-    Quiz questions are not counted.
+    Quiz questions are not counted, and the guards may be long.
     """
-    cells = notebooks.executed_cells(notebook)
+    cells = [
+        cell for cell in notebooks.executed_cells(notebook) if not notebooks.has_tag(cell, GUARDS)
+    ]
     lines = [code_lines(cell) for cell in cells]
     complaints = [
         f"cell {cell.id} has {count} lines of code; at most {most_lines(cell)}"
@@ -148,12 +151,31 @@ def code(notebook: NotebookNode) -> list[str]:
             f"the median code cell has {statistics.median(lines)} lines; at most "
             f"{CODE_LINES_MEDIAN}"
         )
-    asserts = sum(len(re.findall(r"^ *assert\b", cell.source, re.MULTILINE)) for cell in cells)
+    asserts = sum(map(assertions, notebooks.executed_cells(notebook)))
     if asserts < ASSERTS:
         complaints.append(
             f"{asserts} assertions; at least {ASSERTS} guard the numbers in the prose"
         )
     return complaints + code_runs(notebook)
+
+
+def guards(notebook: NotebookNode) -> list[str]:
+    """Few assertions stand in the text; the others in one folded cell, which is the last."""
+    tagged = [cell for cell in notebook.cells if notebooks.has_tag(cell, GUARDS)]
+    if [cell.id for cell in tagged] != [notebook.cells[-1].id]:
+        return [f"the last cell, and no other, must be tagged {GUARDS!r}"]
+    complaints = []
+    if not tagged[0].metadata.get("jupyter", {}).get("source_hidden"):
+        complaints.append(f"cell {tagged[0].id} must be folded: jupyter.source_hidden in metadata")
+    in_flow = sum(
+        assertions(cell) for cell in notebooks.executed_cells(notebook) if cell is not tagged[0]
+    )
+    if in_flow > ASSERTS_IN_FLOW:
+        complaints.append(
+            f"{in_flow} assertions stand in the text; at most {ASSERTS_IN_FLOW}, the others go "
+            f"into the cell tagged {GUARDS!r}"
+        )
+    return complaints
 
 
 def code_runs(notebook: NotebookNode) -> list[str]:
@@ -213,6 +235,11 @@ def most_lines(cell: NotebookNode) -> int:
     return SHOWN_LINES if shown else CODE_LINES
 
 
+def assertions(cell: NotebookNode) -> int:
+    """The number of assert statements in a cell."""
+    return len(re.findall(r"^ *assert\b", cell.source, re.MULTILINE))
+
+
 def code_lines(cell: NotebookNode) -> int:
     """Lines of a code cell that are neither blank nor imports at its top level.
 
@@ -247,6 +274,7 @@ RULES: tuple[Callable[[NotebookNode], list[str]], ...] = (
     opening,
     sections,
     code,
+    guards,
     prose,
     alternative_texts,
 )

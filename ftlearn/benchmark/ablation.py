@@ -11,7 +11,7 @@ from torch import nn
 
 from ftlearn import models, runtime
 from ftlearn.benchmark import contenders, peak
-from ftlearn.benchmark.part import Part
+from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.throughput import Amount, Comparison, Entry, compare
 from ftlearn.benchmark.timing import Log, spread
 from ftlearn.benchmark.workload import Workload

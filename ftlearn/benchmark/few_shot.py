@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from ftlearn import models
 from ftlearn.benchmark import contenders
-from ftlearn.benchmark.part import Part
+from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.timing import Log, catch_errors, silenced, spread, timed
 from ftlearn.benchmark.workload import Workload
 from ftlearn.evaluation import baselines

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ftlearn.benchmark import ablation, few_shot, prediction, throughput
 from ftlearn.benchmark import time_to_accuracy as target
-from ftlearn.benchmark.part import Part
+from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.settings import Settings
 from ftlearn.benchmark.timing import Log, catch_errors
 from ftlearn.benchmark.workload import Workload

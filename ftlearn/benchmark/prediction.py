@@ -12,7 +12,7 @@ from transformers import pipeline
 from ftlearn import evaluation, models
 from ftlearn.benchmark import contenders, onnx
 from ftlearn.benchmark.contenders import Prepared
-from ftlearn.benchmark.part import Part
+from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.throughput import Amount, Entry, compare
 from ftlearn.benchmark.timing import Log, catch_errors, silenced
 from ftlearn.benchmark.workload import Workload

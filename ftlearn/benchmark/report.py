@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import pyplot as plt
 
 from ftlearn import figures
-from ftlearn.benchmark.part import RATIOS, Part
+from ftlearn.benchmark.part_result import RATIOS, Part
 from ftlearn.runtime import files
 from ftlearn.runtime.versions import machine, versions
 

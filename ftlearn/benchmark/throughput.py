@@ -13,7 +13,7 @@ from torch import nn
 from ftlearn import runtime
 from ftlearn.benchmark import contenders, peak
 from ftlearn.benchmark.contenders import Prepared
-from ftlearn.benchmark.part import Part
+from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.timing import Log, Outcome, Spread, Timing, in_turn, spread
 from ftlearn.benchmark.workload import Workload
 from ftlearn.data.batching import Encoded

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from ftlearn.benchmark import contenders
-from ftlearn.benchmark.part import Part
+from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.timing import Log, catch_errors, silenced, spread, timed
 from ftlearn.benchmark.workload import Workload
 

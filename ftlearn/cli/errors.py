@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ def short_notes(options: Mapping[str, Option]) -> Iterator[None]:
 
 
 class _ShowOnce:
-    """Shows each message once, above the progress bar if there is one."""
+    """Shows each message once, above the progress bar if there is one; of several ranks, one."""
 
     def __init__(self, options: Mapping[str, Option]) -> None:
         self.options = options
@@ -63,7 +64,8 @@ class _ShowOnce:
     def __call__(self, message: Warning | str, *place: Any, **more: Any) -> None:
         from tqdm import tqdm
 
-        if str(message) not in self.shown:
+        is_main = os.environ.get("RANK", "0") == "0"  # a note may precede the process group
+        if is_main and str(message) not in self.shown:
             self.shown.add(str(message))
             text = plain(in_options(str(message), self.options))
             tqdm.write(f"note: {text}", file=sys.stderr)

@@ -8,7 +8,7 @@ import datasets
 from datasets import DatasetDict
 
 from ftlearn.data.errors import DataError, close_match, need_columns
-from ftlearn.data.parts import split_to_part
+from ftlearn.data.part_names import split_to_part
 from ftlearn.data.splitting import split
 
 VALID_SHARE = 0.1

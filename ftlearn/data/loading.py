@@ -13,7 +13,7 @@ from ftlearn.data.columns import Columns
 from ftlearn.data.errors import DataError
 from ftlearn.data.hub import load_hub
 from ftlearn.data.labels import label_feature
-from ftlearn.data.parts import PART_NAMES, part_of
+from ftlearn.data.part_names import PART_NAMES, part_of
 from ftlearn.data.reading import SUFFIXES, Table, read_table, to_dataset
 
 TOPICS = ("technology", "health", "sports")

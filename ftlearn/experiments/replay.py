@@ -13,7 +13,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 from torch import nn
 
-from ftlearn.data.parts import require_part
+from ftlearn.data.part_names import require_part
 from ftlearn.evaluation import evaluate
 from ftlearn.experiments.record import Record, Stage
 from ftlearn.experiments.snapshot import Snapshot, SnapshotCache, resume, snapshot

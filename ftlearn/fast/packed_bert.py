@@ -18,8 +18,8 @@ from torch import nn
 
 from ftlearn.fast.cls_only import attend, is_bert_layer, layer_read_at_cls
 from ftlearn.fast.fused_bert import has_plain_parts, is_changed
+from ftlearn.runtime.versions import X86
 
-X86 = ("x86_64", "AMD64")
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 """Kinds of models, by transformers' names, whose layers are BERT's."""
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
+from ftlearn.errors import ArgumentError
 from ftlearn.fast.bf16_hidden_states import bf16_hidden_states
 from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.fused_bert import fused_layers
@@ -68,10 +69,10 @@ def sparse_rows(
 
 
 def check_speedups(names: Collection[str]) -> None:
-    """Raise ValueError for a name that is no speed-up.
+    """Raise ArgumentError for a name that is no speed-up.
 
     >>> check_speedups(["cls_only"])
     """
     for name in names:
         if name not in SPEEDUPS:
-            raise ValueError(f"unknown speed-up {name!r}: use {', '.join(SPEEDUPS)}")
+            raise ArgumentError(f"unknown speed-up {name!r}: use {', '.join(SPEEDUPS)}")

@@ -21,6 +21,9 @@ LIBRARIES = (
 )
 """All libraries whose version may change a result or a time."""
 
+X86 = ("x86_64", "AMD64")
+"""What `platform.machine()` says on Intel's and AMD's processors."""
+
 LIMITS = (
     *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"),
     *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR"),

@@ -32,7 +32,7 @@ def fine_tuning(
     the objective raises ValueError for a setting that ``TrainConfig`` does not have.
     """
     # Imported here, so that a worker whose objective needs no torch does not load it.
-    from ftlearn.data.parts import require_part
+    from ftlearn.data.part_names import require_part
     from ftlearn.evaluation import evaluate
     from ftlearn.training import TrainConfig, steps
 

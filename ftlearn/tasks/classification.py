@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from ftlearn import losses, metrics
 from ftlearn.compatibility.labels import unknown_labels
 from ftlearn.data.labels import natural_order
-from ftlearn.data.parts import training_part
+from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task, Truncation, require_columns

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn import losses, metrics
-from ftlearn.data.parts import training_part
+from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
 from ftlearn.tasks.base import Task, Truncation, require_columns

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
-from ftlearn.data.parts import training_part
+from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows

@@ -15,7 +15,7 @@ from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import Report
 from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Task
-from ftlearn.tasks.reading import as_rows, table_for
+from ftlearn.tasks.file_rows import as_rows, table_for
 from ftlearn.workflows.plan import check_device
 from ftlearn.workflows.row_checks import against_model
 from ftlearn.workflows.summary import LIBRARIES, record_warnings, scores

@@ -36,7 +36,7 @@ from ftlearn.benchmark import (
     time_to_accuracy,
 )
 from ftlearn.benchmark.lengths import cut_or_extend
-from ftlearn.benchmark.part import RATIOS, Part
+from ftlearn.benchmark.part_result import RATIOS, Part
 from ftlearn.benchmark.prediction import agreement
 from ftlearn.benchmark.settings import PARTS, Settings, Source
 from ftlearn.benchmark.timing import in_turn, spread, timed

@@ -1,5 +1,7 @@
 """Every sheet and quiz: right answers pass, starters are not attempted, mistakes are named."""
 
+from types import FunctionType
+
 import pytest
 
 from ftlearn.course import exercises
@@ -37,6 +39,23 @@ def test_the_right_answer_passes_with_its_reason(question):
 def test_the_starter_is_not_attempted(item):
     assert item.check(...).status == "not attempted"
     assert item.check().status == "not attempted"
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_the_starter_runs_and_is_not_attempted(exercise):
+    namespace = {}
+    exec(compile(exercise.starter, "starter", "exec"), namespace)
+    assert exercise.check(namespace["answer"]).status == "not attempted"
+    is_function = isinstance(exercise.example, FunctionType)
+    assert is_function == exercise.starter.startswith("def ")
+
+
+def test_a_function_that_somebody_began_is_checked():
+    def accuracy(truths, answers):
+        truths.sort()
+        return ...
+
+    assert SHEETS["00"].q3.check(accuracy).status == "not yet"
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

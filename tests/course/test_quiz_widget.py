@@ -34,22 +34,37 @@ def sheet() -> ExerciseSheet:
     )
 
 
-def part(box: ipywidgets.VBox, index: int):
-    text, control, button, status = box.children[index].children
-    return control, button, status, text
+def parts(box: ipywidgets.VBox, index: int) -> tuple:
+    """The control of a question, and the line that says the outcome."""
+    _, control, status = box.children[index].children
+    return control, status
+
+
+def first_column(rows: ipywidgets.VBox) -> list:
+    """The buttons or boxes beside the choices."""
+    return [row.children[0] for row in rows.children]
 
 
 def test_every_kind_is_answered_with_its_own_control(sheet: ExerciseSheet):
     box = quiz(sheet)
-    radio, boxes, field, letters = (part(box, at)[0] for at in range(4))
-    for at in range(4):
-        assert "not attempted" in part(box, at)[2].value
-    radio.value = "b"
-    boxes.children[0].value = boxes.children[2].value = True
-    field.value, letters.value = "4", sheet.quiz4.right
-    for at in range(4):
-        part(box, at)[1].click()
-        assert "passed" in part(box, at)[2].value
+    (single_rows, _), (multiple_box, _), (number_box, _), (order_rows, _) = (
+        parts(box, index) for index in range(4)
+    )
+    for index in range(4):
+        assert "not attempted" in parts(box, index)[1].value
+    first_column(single_rows)[1].click()
+    rows, check = multiple_box.children
+    for checkbox in (first_column(rows)[0], first_column(rows)[2]):
+        checkbox.value = True
+    check.click()
+    field, check = number_box.children
+    field.value = "4"
+    check.click()
+    steps = dict(zip("abc", first_column(order_rows), strict=True))
+    for letter in sheet.quiz4.right:
+        steps[letter].click()
+    for index in range(4):
+        assert "passed" in parts(box, index)[1].value
 
 
 def test_a_wrong_answer_gets_its_reason_and_an_empty_one_is_not_checked(sheet: ExerciseSheet):
@@ -57,28 +72,62 @@ def test_a_wrong_answer_gets_its_reason_and_an_empty_one_is_not_checked(sheet: E
     for question in sheet.questions:
         question.on_event = events.append
     box = quiz(sheet)
-    radio, button, status, _ = part(box, 0)
-    for at in range(4):
-        part(box, at)[1].click()
-    assert "choose or type first" in status.value
+    for index in (1, 2):
+        control, status = parts(box, index)
+        control.children[-1].click()
+        assert "choose or type first" in status.value
     assert events == []
-    radio.value = "a"
-    button.click()
+    control, status = parts(box, 0)
+    wrong, right = first_column(control)
+    wrong.click()
     assert "not yet</strong>: <strong>not</strong> $x$" in status.value
-    assert events == ["not yet"]
+    assert (wrong.button_style, right.button_style) == ("warning", "")
+    right.click()
+    assert "passed</strong>: so" in status.value
+    assert (wrong.button_style, right.button_style) == ("", "success")
+    assert events == ["not yet", "passed"]
+
+
+def test_an_order_is_clicked_and_a_second_click_takes_a_step_out(sheet: ExerciseSheet):
+    control, status = parts(quiz(sheet), 3)
+    steps = dict(zip("abc", first_column(control), strict=True))
+    first, second, third = sheet.quiz4.right
+    for letter in (first, third, second):
+        steps[letter].click()
+    assert f"{third} does not come before {second}" in status.value
+    steps[third].click()
+    steps[second].click()
+    assert [steps[name].description for name in (first, second, third)] == [
+        f"1. {first}",
+        second,
+        third,
+    ]
+    steps[second].click()
+    steps[third].click()
+    assert "passed" in status.value
 
 
 def test_controls_are_named_and_the_status_is_spoken(sheet: ExerciseSheet):
     box = quiz(sheet)
-    radio, button, status, _ = part(box, 0)
-    assert radio.value is None
-    assert dict(radio.options) == {"a · no": "a", "b · yes": "b"}
-    assert button.description == "Check answer 1"
+    control, status = parts(box, 0)
+    assert [button.description for button in first_column(control)] == ["a", "b"]
+    assert [button.tooltip for button in first_column(control)] == ["no", "yes"]
     assert 'role="status" aria-live="polite"' in status.value
-    boxes, _, _, text = part(box, 1)
-    assert [checkbox.description for checkbox in boxes.children] == ["a", "b", "c"]
-    assert "<code>three</code>" in text.value
-    assert "<li><strong>b</strong> · $b$</li>" in text.value  # a label shows no formula
+    rows, button = parts(box, 1)[0].children
+    assert button.description == "Check answer"
+    assert [checkbox.description for checkbox in first_column(rows)] == ["a", "b", "c"]
+    assert "<code>three</code>" in box.children[1].children[0].value
+    assert rows.children[1].children[1].value == "$b$"
+
+
+def test_a_question_is_shown_with_buttons_and_as_text(sheet: ExerciseSheet):
+    bundle = sheet.quiz1._repr_mimebundle_(include=None, exclude=None)
+    view = bundle["application/vnd.jupyter.widget-view+json"]
+    form = ipywidgets.Widget.get_manager_state()["state"][view["model_id"]]
+    assert form["model_name"] == "VBoxModel"
+    assert "- **b** · yes" in bundle["text/markdown"]
+    assert '`ex.quiz1.check("a")`' in bundle["text/markdown"]
+    assert "One?" in bundle["text/plain"]
 
 
 def test_a_sheet_without_questions_is_refused():
@@ -90,13 +139,14 @@ def test_hostile_answers_and_questions_are_escaped():
     question = single(HOSTILE, Choice(HOSTILE, why=HOSTILE), Choice("b", right=True, why="b"))
     typed = number("?", truth=1, tolerance=0, why="one")
     box = quiz(ExerciseSheet([], [question, typed]))
-    radio, button, status, text = part(box, 0)
-    radio.value = "a"
-    button.click()
-    field, second_button, second_status, _ = part(box, 1)
+    control, status = parts(box, 0)
+    first_column(control)[0].click()
+    number_box, second_status = parts(box, 1)
+    field, check = number_box.children
     field.value = HOSTILE
-    second_button.click()
-    assert "<img" not in status.value + text.value + second_status.value
+    check.click()
+    shown = [status, second_status, box.children[0].children[0], control.children[0].children[1]]
+    assert not any("<img" in widget.value for widget in shown)
 
 
 def test_only_arguments_of_ipywidgets_7_are_used(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import badges, notebooks
+from tools import badges, notebooks, rules
 
 NAME = "00_sample.ipynb"
 PROSE = "The sum of the first numbers is computed in the next cell, and the sentence after it " * 2
@@ -18,9 +18,10 @@ def lesson() -> NotebookNode:
     for number in range(21):
         heading = f"## Step {number}\n\n" if number % 3 == 0 else ""
         cells.append(new_markdown_cell(heading + PROSE, id=f"say-{number}"))
-        cells.append(new_code_cell(f"assert {number} + 1 > 0\n{number}", id=f"show-{number}"))
+        cells.append(new_code_cell(f"number = {number}\nnumber", id=f"show-{number}"))
     for name in ("Exercises", "Summary", "Where it comes from"):
         cells.append(new_markdown_cell(f"## {name}\n\n{PROSE}", id=name.split()[0].lower()))
+    cells.append(guards_cell())
     notebook = new_notebook(cells=cells)
     badges.update(notebook, NAME)
     finish(notebook)
@@ -36,6 +37,13 @@ def opening_cell() -> NotebookNode:
 def parameters_cell() -> NotebookNode:
     """The cell with the parameters that a reader may change."""
     return new_code_cell("seed = 0\nseed", id="parameters", metadata={"tags": ["parameters"]})
+
+
+def guards_cell() -> NotebookNode:
+    """The last cell, folded, which checks what the text states."""
+    source = "\n".join(f"assert {number} + 1 > 0" for number in range(rules.CODE_LINES + 1))
+    metadata = {"tags": [rules.GUARDS], "jupyter": {"source_hidden": True}}
+    return new_code_cell(source, id="guards", metadata=metadata)
 
 
 def finish(notebook: NotebookNode) -> None:

@@ -14,7 +14,7 @@ from ftlearn import evaluate, interpolation, models
 from ftlearn.data import DataError
 from ftlearn.evaluation import Report
 from ftlearn.interpolation import landscape
-from ftlearn.interpolation.landscape import merge
+from ftlearn.interpolation.landscape import best_point
 from ftlearn.metrics import log_losses
 from ftlearn.tasks import classification, regression
 
@@ -261,7 +261,7 @@ def test_other_architectures_and_existing_folders_are_refused_before_the_work(
 def test_names_and_points_are_checked_before_anything_is_measured(
     two_folders, tmp_path, monkeypatch, alphas, by, message: str
 ):
-    monkeypatch.setattr(merge, "evaluate_line", None)
+    monkeypatch.setattr(best_point, "evaluate_line", None)
     with pytest.raises((ValueError, KeyError), match=message):
         landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", alphas, by=by)
     assert not (tmp_path / "out").exists()
@@ -275,7 +275,7 @@ def test_a_metric_without_data_to_measure_it_on_is_refused(two_folders, tmp_path
 def test_a_failure_at_the_end_leaves_no_folder_in_the_way(two_folders, tmp_path, monkeypatch):
     before = sorted(tmp_path.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(merge.on_disk, "interpolate", lambda *_: 1 / 0)
+        patch.setattr(best_point.on_disk, "interpolate", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             landscape.interpolate_folders(*two_folders, VALID, tmp_path / "out", [0, 1])
     assert sorted(tmp_path.iterdir()) == before

@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ftlearn.course import exercises
-from tools import classroom, notebooks, rules, teacher_notes
+from tools import classroom, exercise_cells, notebooks, rules, teacher_notes
 from tools.classroom import BEGIN, END, ClassroomError
 
 PATHS = notebooks.find()
@@ -103,11 +103,13 @@ def sample(*cells: NotebookNode) -> NotebookNode:
 
 
 def complete() -> list[NotebookNode]:
-    tags = {"exercise": "answer = ...\nex.{}.check(answer)", "quiz": "ex.{}.check(...)"}
     return [
-        new_code_cell(tags[kind].format(name), id=name, metadata={"tags": [kind]})
-        for name, _ in exercises.load("00", record=False).items()
-        for kind in ["quiz" if name.startswith("quiz") else "exercise"]
+        new_code_cell(
+            exercise_cells.unanswered(name, item),
+            id=name,
+            metadata={"tags": ["quiz" if name.startswith("quiz") else "exercise"]},
+        )
+        for name, item in exercises.load("00", record=False).items()
     ]
 
 
@@ -130,7 +132,7 @@ def test_a_lesson_that_does_not_fit_its_sheet_is_named():
         classroom.teacher(sample(*complete()[1:]))
     spoilt = complete()
     spoilt[0].source = "answer = 1.386\nex.q1.check(answer)"  # an author's answer left behind
-    with pytest.raises(ClassroomError, match="cell q1 is tagged exercise and must read"):
+    with pytest.raises(ClassroomError, match="cell q1 is tagged exercise or quiz and must read"):
         classroom.teacher(sample(*spoilt))
 
 

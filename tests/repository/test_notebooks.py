@@ -138,11 +138,11 @@ def lose_parameters(notebook: NotebookNode) -> None:
 
 
 def lose_summary(notebook: NotebookNode) -> None:
-    notebook.cells[-2].source = PROSE
+    notebook.cells[-3].source = PROSE
 
 
 def lose_headings(notebook: NotebookNode) -> None:
-    for cell in notebook.cells[5:-3]:
+    for cell in notebook.cells[5:-4]:
         cell.source = cell.source.replace("## ", "")
 
 
@@ -166,6 +166,22 @@ def write_few_cells(notebook: NotebookNode) -> None:
 def assert_nothing(notebook: NotebookNode) -> None:
     for cell in notebooks.executed_cells(notebook):
         cell.source = cell.source.replace("assert ", "")
+
+
+def lose_guards(notebook: NotebookNode) -> None:
+    notebook.cells[-1].metadata["tags"] = []
+
+
+def put_guards_before_the_end(notebook: NotebookNode) -> None:
+    notebook.cells.append(new_markdown_cell(PROSE))
+
+
+def unfold_guards(notebook: NotebookNode) -> None:
+    notebook.cells[-1].metadata["jupyter"] = {}
+
+
+def assert_in_the_text(notebook: NotebookNode) -> None:
+    notebook.cells[4].source = "\n".join(["assert True"] * (rules.ASSERTS_IN_FLOW + 1))
 
 
 def write_long_prose(notebook: NotebookNode) -> None:
@@ -205,6 +221,10 @@ def write_short_prose(notebook: NotebookNode) -> None:
         (rules.code, write_code_in_a_row, "3rd code cell in a row"),
         (rules.code, write_few_cells, "code cells; 20 to 45"),
         (rules.code, assert_nothing, "0 assertions"),
+        (rules.guards, lose_guards, "the last cell, and no other, must be tagged 'guards'"),
+        (rules.guards, put_guards_before_the_end, "the last cell, and no other"),
+        (rules.guards, unfold_guards, "must be folded"),
+        (rules.guards, assert_in_the_text, "11 assertions stand in the text; at most 10"),
         (rules.prose, write_long_prose, "has 121 words"),
         (rules.prose, write_short_prose, "the median prose cell has 1"),
         (rules.alternative_texts, show_image, "needs an `alt` text"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 from ftlearn.course.exercises import outcome
@@ -11,7 +13,9 @@ from ftlearn.course.exercises.journal import HINT, SOLUTION
 from ftlearn.course.exercises.outcome import Outcome, Shown
 
 NOT_ATTEMPTED = Ellipsis
-"""The answer in a starter cell: ``answer = ...``."""
+"""The answer in a starter cell: ``answer = ...``, or a function that does ``return ...``."""
+
+STARTER = "answer = ..."
 
 ASK_AGAIN = "sure? One more try teaches more. Call solution() again to see it."
 
@@ -48,9 +52,14 @@ class Exercise:
     solution_requested: bool = field(default=False, repr=False)
     on_event: Callable[[str], None] = field(default=ignore_event, repr=False)
 
+    @property
+    def starter(self) -> str:
+        """The code with which the learner begins: a stub of the function, or ``answer = ...``."""
+        return starter(self.worked)
+
     def check(self, answer: Any = NOT_ATTEMPTED) -> Outcome:
         """Check an answer; an answer never makes this raise."""
-        if answer is NOT_ATTEMPTED:
+        if answer is NOT_ATTEMPTED or is_stub(answer):
             return Outcome(outcome.NOT_ATTEMPTED, f"put your answer in place of ... ({self.name})")
         result = run_check(self.verify, answer)
         self.on_event(result.status)
@@ -74,6 +83,48 @@ class Exercise:
     def __repr__(self) -> str:
         stars = "★" * self.difficulty + "☆" * (3 - self.difficulty)
         return f"{self.name} {stars} about {self.minutes} min"
+
+
+def starter(worked: str) -> str:
+    """The code of a solution with the answer left out.
+
+    A function called ``answer``, or one that the last line makes the answer, becomes a stub.
+
+    >>> print(starter("def double(x):\\n    return 2 * x\\n\\nanswer = double"))
+    def double(x):
+        return ...
+    <BLANKLINE>
+    <BLANKLINE>
+    answer = double
+    >>> starter("answer = 2 * 3")
+    'answer = ...'
+    """
+    body = ast.parse(worked).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    name = (
+        "answer" if "answer" in functions else getattr(getattr(body[-1], "value", None), "id", "")
+    )
+    if name not in functions:
+        return STARTER
+    stub = f"def {name}({ast.unparse(functions[name].args)}):\n    return ...\n\n"
+    return stub if name == "answer" else f"{stub}\nanswer = {name}"
+
+
+def is_stub(answer: Any) -> bool:
+    """Whether an answer is a function that nobody has written yet: its body is ``return ...``.
+
+    >>> def double(x): return ...
+    >>> is_stub(double), is_stub(abs)
+    (True, False)
+    """
+    if not isinstance(answer, FunctionType):
+        return False
+    code, empty = answer.__code__, _stub.__code__
+    return code.co_code == empty.co_code and NOT_ATTEMPTED in code.co_consts
+
+
+def _stub() -> Any:
+    return ...
 
 
 def run_check(verify: Callable[[Any], str], answer: Any) -> Outcome:

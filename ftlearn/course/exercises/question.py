@@ -35,10 +35,12 @@ class Choice:
 class Question:
     """One question; made by ``single``, ``multiple``, ``number`` and ``order``.
 
-    ``text`` is Markdown with formulas as $x$. ``choices`` are shown with letters; a question for a
-    number has none. ``verify`` takes a cleaned answer (letters, or a float) and returns a sentence
-    of praise, or raises NotYetError with the misconception. ``right`` is the answer that passes,
-    and ``why`` the reason for it.
+    A cell that ends in the question shows it with buttons, and as Markdown where widgets do not
+    live. ``text`` is Markdown with formulas as $x$. ``choices`` are shown with letters; a question
+    for a number has none. ``verify`` takes a cleaned answer (letters, or a float) and returns a
+    sentence of praise, or raises NotYetError with the misconception. ``right`` is the answer that
+    passes, and ``why`` the reason for it. ``code`` is the learner's name for the question, such as
+    ``ex.quiz1``.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Question:
     why: str
     verify: Callable[[Any], str] = field(repr=False)
     mistakes: tuple[tuple[Any, str], ...] = field(default=(), repr=False)
+    code: str = ""
     solution_requested: bool = field(default=False, repr=False)
     on_event: Callable[[str], None] = field(default=ignore_event, repr=False)
 
@@ -90,10 +93,27 @@ class Question:
             f"- **{letter}** · {choice.text}"
             for letter, choice in zip(LETTERS, self.choices, strict=False)
         ]
-        return "\n\n".join(filter(None, [self.text, "\n".join(choices), HOW_TO_ANSWER[self.kind]]))
+        return "\n\n".join(filter(None, [self.text, "\n".join(choices), self.how_to_answer()]))
+
+    def how_to_answer(self) -> str:
+        """What to write in a cell to answer, in Markdown."""
+        kind, answer = HOW_TO_ANSWER[self.kind]
+        call = f"{self.code}." if self.code else ""
+        return f"*{kind}, such as `{call}check({answer})`*"
 
     def __repr__(self) -> str:
-        return f"{self.text} ({HOW_TO_ANSWER[self.kind].strip('*')})"
+        return f"{self.text} ({self.how_to_answer().strip('*')})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """The question for a notebook: with buttons, and as text for pages without widgets."""
+        from ftlearn.course.widgets.quiz import question_form  # loaded when it is shown
+
+        view = {"version_major": 2, "version_minor": 0, "model_id": question_form(self).model_id}
+        return {
+            "text/plain": repr(self),
+            "text/markdown": self.as_markdown(),
+            "application/vnd.jupyter.widget-view+json": view,
+        }
 
     def _verify(self, answer: Any) -> str:
         return self.verify(as_number(answer) if self.kind == "number" else self._letters(answer))
@@ -113,12 +133,12 @@ class Question:
 
 
 HOW_TO_ANSWER = {
-    "single": '*One letter, such as `check("a")`*',
-    "multiple": '*One or several letters, such as `check("ab")`*',
-    "number": "*A number, such as `check(1.5)`*",
-    "order": '*All letters in order, such as `check("abc")`*',
+    "single": ("One letter", '"a"'),
+    "multiple": ("One or several letters", '"ab"'),
+    "number": ("A number", "1.5"),
+    "order": ("All letters in order", '"abc"'),
 }
-"""How to answer each kind of question."""
+"""How to answer each kind of question, and an example."""
 
 
 def as_number(answer: Any) -> float:

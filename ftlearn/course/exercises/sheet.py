@@ -21,6 +21,8 @@ class ExerciseSheet:
     def __init__(self, exercises: list[Exercise], questions: list[Question]) -> None:
         self.exercises = exercises
         self.questions = questions
+        for number, question in enumerate(questions, start=1):
+            question.code = f"ex.quiz{number}"
         for name, item in self.items():
             setattr(self, name, item)
 

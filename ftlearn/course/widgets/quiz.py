@@ -1,4 +1,4 @@
-"""A lesson's quiz questions as a form with radio buttons, checkboxes and text fields."""
+"""A lesson's quiz questions as buttons: a click gives the answer, and its reason stands below."""
 
 from __future__ import annotations
 
@@ -8,66 +8,62 @@ from collections.abc import Callable
 import ipywidgets
 
 from ftlearn import markup
-from ftlearn.course.exercises.outcome import NOT_ATTEMPTED, SIGNS, Outcome
+from ftlearn.course.exercises.outcome import NOT_ATTEMPTED, NOT_YET, PASSED, SIGNS, Outcome
 from ftlearn.course.exercises.question import LETTERS, Question
 from ftlearn.course.exercises.sheet import ExerciseSheet
 from ftlearn.markup import Markup, tag
 
 HINTS = {
-    "number": "a number, such as 1.5",
-    "order": "all letters in order, such as abc",
+    "single": "Click the best answer.",
+    "multiple": "Tick every right answer, then check.",
+    "number": "Type a number such as 1.5, then check.",
+    "order": "Click the steps in order; a second click takes a step out again.",
 }
+COLORS = {PASSED: "success", NOT_YET: "warning"}
+"""The button style of an answer with this status; the status is also said in words."""
 _SPAN = re.compile(r"(\$[^$]+\$|`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*)")
 
 
 def quiz(sheet: ExerciseSheet) -> ipywidgets.VBox:
-    """The questions of a sheet as a form; a button below each question checks the answer.
+    """All questions of a sheet, one below the other, as ``question_form`` shows them.
 
-    The form calls the sheet's own checks: ``ex.quiz1.check("b")`` in a cell does the same, and
-    progress is recorded either way. Raises ValueError for a sheet without questions.
+    Progress is recorded as by ``ex.quiz1.check("b")``. Raises ValueError for a sheet without
+    questions.
 
     >>> from ftlearn.course.exercises.quiz import number
     >>> box = quiz(ExerciseSheet([], [number("2 + 2?", truth=4, tolerance=0, why="twice two")]))
-    >>> text, field, button, status = box.children[0].children
+    >>> text, control, status = box.children[0].children
+    >>> field, button = control.children
     >>> field.value = "4"; button.click(); status.value
     '<p role="status" aria-live="polite"><strong>✔ passed</strong>: twice two</p>'
     """
     if not sheet.questions:
         raise ValueError("this sheet has no quiz questions yet")
-    questions = enumerate(sheet.questions, start=1)
-    return ipywidgets.VBox([_question(number, question) for number, question in questions])
+    return ipywidgets.VBox([question_form(question) for question in sheet.questions])
 
 
-def _question(number: int, question: Question) -> ipywidgets.VBox:
-    text = ipywidgets.HTMLMath()
-    text.value = as_form(number, question)
-    status = ipywidgets.HTMLMath()
+def question_form(question: Question) -> ipywidgets.VBox:
+    """One question: its text, a control for the answer, and a line for the outcome.
+
+    The control calls ``question.check``, so that a click and code give the same outcome. By
+    keyboard, Tab moves from button to button, and Enter or Space presses one; a screen reader
+    speaks the outcome when it changes.
+    """
+    text, status = ipywidgets.HTMLMath(), ipywidgets.HTMLMath()
+    text.value = tag("p", inline(question.text), " ", tag("em", HINTS[question.kind]))
     status.value = as_status(Outcome(NOT_ATTEMPTED, ""))
-    button = ipywidgets.Button(description=f"Check answer {number}")
-    control, read_answer = CONTROLS[question.kind](question)
 
-    def check(_: ipywidgets.Button) -> None:
-        answer = read_answer()
-        if answer:
-            outcome = question.check(answer)
-        else:
-            outcome = Outcome(NOT_ATTEMPTED, "choose or type first")
+    def check(answer: str) -> str:
+        outcome = question.check(answer) if answer else NOTHING_CHOSEN
         status.value = as_status(outcome)
+        return outcome.status
 
-    button.on_click(check)
-    return ipywidgets.VBox([text, control, button, status])
+    return ipywidgets.VBox([text, CONTROLS[question.kind](question, check), status])
 
 
-def as_form(number: int, question: Question) -> Markup:
-    """The text of a question as HTML, and its choices if a control label cannot show them."""
-    text = tag("p", tag("strong", f"{number}. "), inline(question.text))
-    if not _listed(question):
-        return text
-    choices = zip(LETTERS, question.choices, strict=False)
-    items = [
-        tag("li", tag("strong", letter), " · ", inline(choice.text)) for letter, choice in choices
-    ]
-    return markup.join(text, tag("ul", *items))
+NOTHING_CHOSEN = Outcome(NOT_ATTEMPTED, "choose or type first")
+Check = Callable[[str], str]
+"""Checks an answer, shows the outcome and returns its status."""
 
 
 def as_status(outcome: Outcome) -> Markup:
@@ -96,51 +92,83 @@ def _span(part: str) -> str | Markup:
     return tag("em", part[1:-1])
 
 
-def _listed(question: Question) -> bool:
-    """Whether choices are listed above their controls: for an order, formulas or code."""
-    has_markup = any(_SPAN.search(choice.text) for choice in question.choices)
-    return question.kind == "order" or has_markup
-
-
-def _labels(question: Question) -> list[str]:
+def _choice_buttons(question: Question) -> dict[str, ipywidgets.Button]:
+    """One button per choice, by its letter; the choice itself is its tooltip."""
     choices = zip(LETTERS, question.choices, strict=False)
-    if _listed(question):
-        return [letter for letter, _ in choices]
-    return [f"{letter} · {choice.text}" for letter, choice in choices]
+    layout = {"width": "4em", "flex": "0 0 auto"}
+    return {
+        letter: ipywidgets.Button(description=letter, tooltip=choice.text, layout=layout)
+        for letter, choice in choices
+    }
 
 
-Control = tuple[ipywidgets.Widget, Callable[[], str]]
-"""A control, and a function that returns the answer; an empty text if there is none."""
+def _rows(question: Question, controls: dict[str, ipywidgets.Widget]) -> ipywidgets.VBox:
+    """Each control beside the text of its choice, which may be long and hold formulas."""
+    rows = []
+    for control, choice in zip(controls.values(), question.choices, strict=True):
+        text = ipywidgets.HTMLMath(value=inline(choice.text), layout={"flex": "1 1 auto"})
+        rows.append(ipywidgets.HBox([control, text], layout={"align_items": "center"}))
+    return ipywidgets.VBox(rows)
 
 
-def _radio(question: Question) -> Control:
-    labels = _labels(question)
-    options = list(zip(labels, LETTERS, strict=False))
-    radio = ipywidgets.RadioButtons(
-        options=options,
-        value=None,
-        description="answer",
-        layout={"width": "max-content"},
-    )
-    return radio, lambda: radio.value or ""
+def _single(question: Question, check: Check) -> ipywidgets.VBox:
+    """A click on a choice is the answer."""
+    buttons = _choice_buttons(question)
+
+    def choose(clicked: ipywidgets.Button) -> None:
+        status = check(clicked.description)
+        for button in buttons.values():
+            button.button_style = COLORS.get(status, "") if button is clicked else ""
+
+    for button in buttons.values():
+        button.on_click(choose)
+    return _rows(question, buttons)
 
 
-def _boxes(question: Question) -> Control:
-    boxes = [
-        ipywidgets.Checkbox(description=label, indent=False, layout={"width": "max-content"})
-        for label in _labels(question)
-    ]
+def _multiple(question: Question, check: Check) -> ipywidgets.VBox:
+    """Boxes to tick, and a button that checks them."""
+    boxes = {
+        letter: ipywidgets.Checkbox(
+            description=letter, indent=False, layout={"width": "4em", "flex": "0 0 auto"}
+        )
+        for letter, _ in zip(LETTERS, question.choices, strict=False)
+    }
+    button = ipywidgets.Button(description="Check answer")
 
-    def ticked() -> str:
-        pairs = zip(LETTERS, boxes, strict=False)
-        return "".join(letter for letter, box in pairs if box.value)
+    def check_ticked(_: ipywidgets.Button) -> None:
+        check("".join(letter for letter, box in boxes.items() if box.value))
 
-    return ipywidgets.VBox(boxes), ticked
-
-
-def _field(question: Question) -> Control:
-    field = ipywidgets.Text(description="answer", placeholder=HINTS[question.kind])
-    return field, lambda: field.value.strip()
+    button.on_click(check_ticked)
+    return ipywidgets.VBox([_rows(question, boxes), button])
 
 
-CONTROLS = {"single": _radio, "multiple": _boxes, "number": _field, "order": _field}
+def _order(question: Question, check: Check) -> ipywidgets.VBox:
+    """Buttons that number themselves in the order of the clicks; the last one checks."""
+    buttons = _choice_buttons(question)
+    chosen: list[str] = []
+
+    def toggle(letter: str) -> None:
+        if letter in chosen:
+            chosen.remove(letter)
+        else:
+            chosen.append(letter)
+        status = check("".join(chosen)) if len(chosen) == len(buttons) else ""
+        for name, button in buttons.items():
+            position = f"{chosen.index(name) + 1}. " if name in chosen else ""
+            button.description = position + name
+            button.button_style = COLORS.get(status, "")
+
+    for letter, button in buttons.items():
+        button.on_click(lambda _, letter=letter: toggle(letter))
+    return _rows(question, buttons)
+
+
+def _number(question: Question, check: Check) -> ipywidgets.HBox:
+    """A field for the number, and a button that checks it."""
+    field = ipywidgets.Text(description="answer", placeholder="a number, such as 1.5")
+    button = ipywidgets.Button(description="Check answer")
+    button.on_click(lambda _: check(field.value.strip()))
+    return ipywidgets.HBox([field, button], layout={"flex_flow": "row wrap"})
+
+
+CONTROLS = {"single": _single, "multiple": _multiple, "number": _number, "order": _order}

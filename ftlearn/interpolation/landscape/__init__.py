@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ftlearn.interpolation.landscape.best_point import Merged, interpolate_folders
 from ftlearn.interpolation.landscape.line import ALPHAS, HIGHER, Line, evaluate_line
-from ftlearn.interpolation.landscape.merge import Merged, interpolate_folders
 from ftlearn.interpolation.landscape.surface import Surface, evaluate_plane, greedy_soup
 
 __all__ = [

@@ -19,7 +19,7 @@ from ftlearn.interpolation.weights import on_disk
 from ftlearn.models import saving
 from ftlearn.runtime.files import check_new_folder, written_folder
 from ftlearn.tasks import Task
-from ftlearn.tasks.reading import read_for
+from ftlearn.tasks.file_rows import read_for
 
 
 @dataclass(frozen=True)
