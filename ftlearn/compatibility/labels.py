@@ -17,14 +17,17 @@ UNLIKELY = 1e-3
 """A missing label is reported if chance leaves it out of a part with a lower probability."""
 QUOTES = str.maketrans(dict.fromkeys("\"'`´‘’‚‛“”„‟«»‹›", "'"))
 MINUS = str.maketrans({"−": "-", "﹣": "-"})
+TWINS = str.maketrans("авекмнорстухіјѕο", "abekmhopctyxijso")
+"""Cyrillic letters (and Greek's o) whose small or capital form looks like a Latin letter."""
 JOINED = re.compile(r"(?<=[^\W_])[-_‐‑‒–—]+(?=[^\W_])")
 
 
 def spelling(label: str) -> str | Decimal:
     """A key that is the same for all spellings of a label; for a number, its value.
 
-    Ignored are case, white space, Unicode form and invisible characters, quotation marks around
-    it, a full stop after it, whether words are joined by a hyphen, and how a number is written.
+    Ignored are case, white space, Unicode form and invisible characters, letters of another
+    alphabet that look the same, quotation marks around it, a full stop after it, whether words are
+    joined by a hyphen, and how a number is written.
 
     >>> spelling(" Sci_Fi. ") == spelling("sci-fi") == spelling('"sci fi"')
     True
@@ -37,7 +40,8 @@ def spelling(label: str) -> str | Decimal:
         for character in unicodedata.normalize("NFKC", folded)
         if unicodedata.category(character) != "Cf"
     )
-    plain = " ".join(visible.translate(QUOTES).translate(MINUS).split()).strip(" '")
+    latin = visible.translate(TWINS)
+    plain = " ".join(latin.translate(QUOTES).translate(MINUS).split()).strip(" '")
     if parse_number(plain) is not None:
         return Decimal(plain)
     return " ".join(JOINED.sub(" ", plain).rstrip(" .,;:'").split()) or label
@@ -178,7 +182,10 @@ def _first(counts: Mapping[str, int | None]) -> list[tuple[str, int | None]]:
 def shown(label: str) -> str:
     r"""A label in quotes; with code points where it could look like another one.
 
-    >>> print(shown("café"), shown("cafe\u0301"))
-    'café' 'cafe\u0301'
+    >>> print(shown("café"), shown("cafe\u0301"), shown("s\u0440orts"))
+    'café' 'cafe\u0301' 's\u0440orts'
     """
-    return repr(label) if unicodedata.is_normalized("NFC", label) else ascii(label)
+    folded = label.casefold()
+    mixes_alphabets = folded.translate(TWINS) != folded and re.search("[a-z]", folded)
+    is_plain = unicodedata.is_normalized("NFC", label) and not mixes_alphabets
+    return repr(label) if is_plain else ascii(label)

@@ -22,6 +22,8 @@ ALIKE = [
     ("garden", "gar\u200bden"),
     ("garden", "\ufeffgarden"),
     ("Straße", "STRASSE"),
+    ("sports", "s\u0440orts"),  # a Cyrillic er
+    ("KOMETA", "КОМЕТА"),
     ("garden", '"garden"'),
     ("garden", "“garden”"),
     ("garden", "'garden'"),
@@ -46,6 +48,8 @@ APART = [
     (":)", ":("),
     ("?", "!"),
     ("否", "不"),
+    ("спорт", "споры"),
+    ("α", "a"),
     ("12345678901234567890", "12345678901234567891"),
 ]
 
@@ -59,6 +63,11 @@ def test_the_spelling_of_a_label_is_ignored(one: str, other: str):
     assert "(3)" in note.message
     assert "(2)" in note.message
     assert "kitchen" not in note.message
+
+
+def test_a_letter_of_another_alphabet_is_shown_by_its_code_point():
+    (note,) = lookalikes({"sports": 4, "s\u0440orts": 5})
+    assert r"'s\u0440orts' (5)" in note.message
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
