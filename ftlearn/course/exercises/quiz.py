@@ -45,7 +45,7 @@ def multiple(text: str, *choices: Choice) -> Question:
     )
     if not right:
         raise ValueError(f"no choice of {text!r} is right: mark at least one")
-    why = " ".join(f"**{letter}**: {choices[LETTERS.index(letter)].why}" for letter in right)
+    why = "; ".join(f"**{letter}**: {choices[LETTERS.index(letter)].why}" for letter in right)
 
     def verify(letters: str) -> str:
         wrong = [letter for letter in sorted(letters) if letter not in right]

@@ -106,7 +106,8 @@ def _rows(question: Question, controls: dict[str, ipywidgets.Widget]) -> ipywidg
     """Each control beside the text of its choice, which may be long and hold formulas."""
     rows = []
     for control, choice in zip(controls.values(), question.choices, strict=True):
-        text = ipywidgets.HTMLMath(value=inline(choice.text), layout={"flex": "1 1 auto"})
+        layout = {"flex": "1 1 auto", "padding": "0 0 0 8px"}
+        text = ipywidgets.HTMLMath(value=inline(choice.text), layout=layout)
         rows.append(ipywidgets.HBox([control, text], layout={"align_items": "center"}))
     return ipywidgets.VBox(rows)
 
