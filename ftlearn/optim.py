@@ -58,8 +58,8 @@ def schedule(name: str, *, total: int, warmup_ratio: float) -> Callable[[int], f
     zero; then it is constant, falls linearly, or falls along half a cosine, to zero one update
     after the last.
 
-    >>> rate = schedule("linear", total=4, warmup_ratio=0.0)
-    >>> [rate(update) for update in range(4)]
+    >>> factor = schedule("linear", total=4, warmup_ratio=0.0)
+    >>> [factor(update) for update in range(4)]
     [1.0, 0.75, 0.5, 0.25]
     """
     if name not in SCHEDULES:

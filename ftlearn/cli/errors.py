@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ftlearn.cli.output import is_main_process
 from ftlearn.cli.remedies import Option, in_options
 from ftlearn.errors import FtlearnError
 from ftlearn.markup import plain
@@ -64,8 +64,7 @@ class _ShowOnce:
     def __call__(self, message: Warning | str, *place: Any, **more: Any) -> None:
         from tqdm import tqdm
 
-        is_main = os.environ.get("RANK", "0") == "0"  # a note may precede the process group
-        if is_main and str(message) not in self.shown:
+        if is_main_process() and str(message) not in self.shown:
             self.shown.add(str(message))
             text = plain(in_options(str(message), self.options))
             tqdm.write(f"note: {text}", file=sys.stderr)

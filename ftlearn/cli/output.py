@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,11 @@ def say(text: object, *, err: bool = False) -> None:
     [U+001B][2Jgone
     """
     typer.echo(plain(str(text)), err=err)
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that prints: with `torchrun`, which sets RANK, the first one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
@@ -66,7 +72,7 @@ def _error_lines(report: Report, most: int) -> Iterator[str]:
     rows = report.rows()
     wrong = rows[rows["label"] != rows["prediction"]].sort_values("loss", ascending=False)
     yield f"worst of {len(wrong)} errors:" if len(wrong) else "no errors"
-    names = [report.task.text] if isinstance(report.task.text, str) else list(report.task.text)
+    names = report.task.text_columns
     for row in wrong.head(most).to_dict(orient="records"):
         label, prediction = _shown(row["label"]), _shown(row["prediction"])
         yield f"  {prediction} instead of {label} (loss {row['loss']:.3g})"

@@ -60,15 +60,15 @@ def task_and_window(task: Any, model: nn.Module | None, tokenizer: Any) -> list[
     return [Finding("window", message)]
 
 
-def cut(count: int, texts: int, window: int, longest: int, allowed: int) -> str:
+def truncation_message(count: int, texts: int, window: int, longest: int, allowed: int) -> str:
     """The message on texts that were cut, with the remedy that keeps more of them.
 
     ``allowed`` is the longest window that model and tokenizer have.
 
-    >>> print(cut(2, 9, 64, 80, 512))
+    >>> print(truncation_message(2, 9, 64, 80, 512))
     2 of 9 texts are longer than 64 tokens (the longest has 80) and were cut at the end; fit with a
     larger max_length (up to 512) to keep more
-    >>> print(cut(2, 9, 512, 800, 512))
+    >>> print(truncation_message(2, 9, 512, 800, 512))
     2 of 9 texts are longer than 512 tokens (the longest has 800) and were cut at the end; this is
     all the model reads: shorten them, or take a model with a longer window
     """

@@ -80,12 +80,12 @@ def plan(
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths)).tolist()
     if not bucketed:
-        return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     batches = []
     for start in range(0, len(order), POOL * batch_size):
         pool = sorted(order[start : start + POOL * batch_size], key=lambda row: -lengths[row])
-        batches += [pool[at : at + batch_size] for at in range(0, len(pool), batch_size)]
-    return [batches[at] for at in random.permutation(len(batches))]
+        batches += [pool[start : start + batch_size] for start in range(0, len(pool), batch_size)]
+    return [batches[index] for index in random.permutation(len(batches))]
 
 
 def by_length(lengths: Sequence[int], positions: int) -> list[list[int]]:
@@ -171,7 +171,7 @@ class Batches:
         """This rank's share of a global batch, in as many micro-batches as the largest share."""
         largest_share = -(-len(rows) // self.ranks)
         size = -(-self.batch_size // (self.ranks * self.micro_batches))
-        # Rows are in order of length: taken in turn, every rank gets rows of every length.
+        # Rows are sorted by length, so every n-th gives each rank rows of every length.
         share = rows[self.rank :: self.ranks]
         parts = [share[start : start + size] for start in range(0, largest_share, size)]
         return [self._collate(part) if part else self._idle(rows) for part in parts]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from ftlearn.data.decoding import SPOILT, Lines
 from ftlearn.data.dialect import Dialect, check_header, other_delimiters
@@ -30,6 +31,13 @@ FEW_LINES = 10
 """A field of at most this many lines seems merged only if all of them look like rows; a longer one
 if more than half of them do."""
 SHOWN = 3
+
+
+class Fields(NamedTuple):
+    """One row before its columns are known: the line on which it starts, and its cells in order."""
+
+    line: int
+    cells: list[str]
 
 
 class Delimited:
@@ -55,10 +63,10 @@ class Delimited:
         self._width = 0  # columns of the header, once it is read
         self._merged: list[RawRow] = []
         self._quoted_rows = 0
-        self._split = (
+        self._rows = (
             self._quoted_rows_of(content) if dialect.quoting == "csv" else self._plain_rows(content)
         )
-        header = next(self._split, Record(1, []))
+        header = next(self._rows, Fields(1, []))
         if isinstance(header, Rejected):
             raise DataError(f"{lines.place}: its header cannot be read: {header.reason}.")
         check_header(header.cells, wanted, dialect.delimiter, lines.place)
@@ -77,7 +85,7 @@ class Delimited:
 
     def rows(self) -> Iterator[Row]:
         """The rows after the header; they can be read once."""
-        return map(self._to_record, self._split)
+        return map(self._to_record, self._rows)
 
     def note(self) -> str | None:
         """A note on doubtful quotes, complete after the last row; None where there are none."""
@@ -96,7 +104,7 @@ class Delimited:
             )
         return None
 
-    def _to_record(self, row: Row) -> Row:
+    def _to_record(self, row: Fields | Rejected) -> Row:
         """The row with its cells by column; rejected where it has more or fewer than the header."""
         if isinstance(row, Rejected):
             return row
@@ -104,7 +112,7 @@ class Delimited:
             return Rejected(row.line, f"{len(row.cells)} fields where the header has {self._width}")
         return Record(row.line, {name: row.cells[index] for index, name in self._columns.items()})
 
-    def _plain_rows(self, content: Iterable[str]) -> Iterator[Row]:
+    def _plain_rows(self, content: Iterable[str]) -> Iterator[Fields | Rejected]:
         """One row per line, its cells between the delimiters."""
         for number, line in enumerate(content, 1):
             body = line.rstrip("\r\n")
@@ -118,9 +126,9 @@ class Delimited:
                 self._quoted_rows += any(
                     len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells
                 )
-                yield Record(number, cells)
+                yield Fields(number, cells)
 
-    def _quoted_rows_of(self, content: Iterable[str]) -> Iterator[Row]:
+    def _quoted_rows_of(self, content: Iterable[str]) -> Iterator[Fields | Rejected]:
         """Rows whose quoted fields may span several lines."""
         grammar = Grammar.of(self.dialect.delimiter)
         for raw in raw_rows(content, grammar):
@@ -139,7 +147,7 @@ class Delimited:
             elif self._seems_merged(raw) and self.dialect.delimiter == "\t":
                 yield Rejected(raw.line, _merged(raw))
             else:
-                yield Record(raw.line, grammar.split(raw.text))
+                yield Fields(raw.line, grammar.split(raw.text))
 
     def _fault(self, text: str) -> str | None:
         """Why a row was not decoded, or None; an error for the header, which every row needs."""
@@ -165,7 +173,7 @@ class Delimited:
             self._merged.append(raw._replace(text=""))
         return merged
 
-    def _broken(self, raw: RawRow) -> Row:
+    def _broken(self, raw: RawRow) -> Fields | Rejected:
         """A line that does not follow the grammar: its row or why it is rejected; else an error.
 
         It is an error where the row may go on to the next line.
@@ -187,16 +195,16 @@ class Delimited:
             return Rejected(raw.line, BARE_RETURN)
         if quoted_after_spaces:
             return Rejected(raw.line, UNDOUBLED if quoted else SPACED_QUOTE)
-        return Record(raw.line, cells) if even else Rejected(raw.line, STRAY_QUOTE)
+        return Fields(raw.line, cells) if even else Rejected(raw.line, STRAY_QUOTE)
 
 
-def _unquoted_row(raw: RawRow, delimiter: str) -> Iterator[Row]:
+def _unquoted_row(raw: RawRow, delimiter: str) -> Iterator[Fields | Rejected]:
     """The row of a line without quotes; nothing for a blank line."""
     body = raw.text.rstrip("\r\n")
     if "\r" in body or "\n" in body:
         yield Rejected(raw.line, BARE_RETURN)
     elif body:
-        yield Record(raw.line, body.split(delimiter))
+        yield Fields(raw.line, body.split(delimiter))
 
 
 def _ends_closed(cells: Sequence[str]) -> bool:

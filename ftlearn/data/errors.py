@@ -1,4 +1,4 @@
-"""The one error of this package: data that cannot be used as it is, and what to do about it."""
+"""`DataError`, the one error of `ftlearn.data`, and helpers for its messages."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _check_no_numbers(values: Sequence[str], lines: Sequence[int]) -> None:
     numeric = sum(counts[value] for value, number in numbers.items() if number is not None)
     if len(values) < ENOUGH_ROWS or numeric < MOSTLY * len(values):
         return
-    nearly_all_different = own_labels(counts)
+    nearly_all_different = unique_labels_message(counts)
     decimals = any(number and number % 1 for number in numbers.values())
     if nearly_all_different or decimals:
         reason = (
@@ -116,10 +116,10 @@ def _intended_number(value: str) -> float | None:
     return parse_number(plain)
 
 
-def own_labels(counts: Mapping[str, int]) -> str | None:
+def unique_labels_message(counts: Mapping[str, int]) -> str | None:
     """A message where nearly every row has its own label; None where labels are shared by rows.
 
-    >>> own_labels({"a1": 1, "a2": 1, "b1": 1, "b2": 1, "c": 2})
+    >>> unique_labels_message({"a1": 1, "a2": 1, "b1": 1, "b2": 1, "c": 2})
     'nearly every row has its own label (5 labels for 6 rows)'
     """
     rows = sum(counts.values())

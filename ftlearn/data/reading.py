@@ -169,4 +169,5 @@ def to_dataset(table: Table, wanted: Columns, feature: ClassLabel | Value | None
         features[wanted.label] = feature
         if isinstance(feature, Value):
             columns[wanted.label] = [float(value) for value in columns[wanted.label]]
+    # Dataset turns the names of a ClassLabel into their ids.
     return Dataset.from_dict(columns, features=Features(features))

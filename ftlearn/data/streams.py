@@ -51,10 +51,10 @@ class Format:
     encoding: str | None = None
     quoting: str = "auto"
 
-    def of(self, source: str | Path) -> Format:
+    def resolve(self, source: str | Path) -> Format:
         """The format of a source, with its name filled in; raises `DataError`.
 
-        >>> Format().of("notes.tsv")
+        >>> Format().resolve("notes.tsv")
         Format(name='tsv', delimiter=None, encoding=None, quoting='auto')
         """
         name = self.name or _format_of(source)
@@ -136,7 +136,7 @@ def stream(
 @contextmanager
 def opened(source: str | Path, wanted: Columns, file_format: Format) -> Iterator[Source]:
     """Open a path or standard input ("-") and check its columns, as a context."""
-    file_format = file_format.of(source)
+    file_format = file_format.resolve(source)
     path = Path(source)
     if source == STANDARD_INPUT:
         if file_format.name == "parquet":

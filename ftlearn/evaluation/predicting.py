@@ -90,8 +90,7 @@ def map_batches(
     Rows of similar length go together, in batches of one row or of at most ``positions`` (B × T),
     if given; gradients are off, and the model is in evaluation mode. With ``shared`` each rank
     computes some of the batches and all get all results: all ranks must call it, with the same
-    weights. With ``progress`` a bar is shown on a
-    terminal and in a notebook.
+    weights. With ``progress`` a bar is shown on a terminal and in a notebook.
     """
     was_training = model.training
     model.eval()

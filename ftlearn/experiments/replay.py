@@ -36,7 +36,7 @@ class Replay:
     def fingerprint(self) -> str:
         """A hash of texts, targets and task."""
         task = self.task
-        names = [task.text] if isinstance(task.text, str) else list(task.text)
+        names = task.text_columns
         parts = [self.data["train"], self.data["valid"]]
         columns = [list(part[name]) for part in parts for name in dict.fromkeys(names)]
         targets = [list(task.targets(part)) for part in parts]

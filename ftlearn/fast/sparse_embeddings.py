@@ -27,8 +27,9 @@ class TrainedRows:
     """The U used rows of an embedding table as a parameter of their own, (U, D).
 
     While ``active``, the table looks them up when the model trains. ``follow`` has them copied
-    back after each step of an optimizer, so the table is up to date whenever the model is
-    evaluated or saved.
+    back after each step of an optimizer, so they are up to date whenever the model is evaluated or
+    saved. The unused rows get their weight decay every ``DECAY_EVERY`` steps and at the last one: a
+    run that ends early leaves them at most that many decays behind.
 
     >>> table = nn.Embedding(4, 1)
     >>> rows = TrainedRows("table", table, [1, 3])

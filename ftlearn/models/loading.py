@@ -36,11 +36,15 @@ def load(
     """A pretrained model with the head that the task needs, and its tokenizer.
 
     ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is
-    loaded. ``seed`` is for the weights of a new head. ``pooling`` is ``"pretrained"`` (as the
-    checkpoint has it), ``"mean"`` or ``"cls"``. A folder that was saved with another pooling gets
-    a new head, and so does a classifier that was trained for other labels, with a warning. Dropout
-    is off: on a CPU it slows training by a third, and over a few epochs it did not improve the
-    scores. Weights are always fp32; ``device=None`` takes the best device.
+    loaded. ``seed`` is for the weights of a new head, and for the global random generators, which
+    start from it. ``pooling`` is ``"pretrained"``,
+    ``"mean"`` or ``"cls"``. ``"pretrained"`` is the head of transformers' own class for the model:
+    for BERT the first token, the checkpoint's pooler and a new linear layer. Not every checkpoint
+    has trained its pooler: that of ``"minilm"`` is a random matrix, and its pretrained pooling is
+    the mean. A folder that was saved with another pooling gets a new head, and so does a classifier
+    that was trained for other labels, with a warning. Dropout is off: on a CPU it slows training by
+    a third, and over a few epochs it did not improve the scores. Weights are always fp32;
+    ``device=None`` takes the best device.
 
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
@@ -55,11 +59,11 @@ def load(
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
-            ignore_mismatched_sizes=True,
+            ignore_mismatched_sizes=True,  # a head of another size is replaced in _with_head
             output_loading_info=True,
         )
     _check_loaded(report, folder)
-    _agree(model, tokenizer, folder)
+    _match_padding_and_window(model, tokenizer, folder)
     model = _with_head(model, task, folder, seed=seed)
     model = architecture.with_pooling(model, pooling, seed=seed)
     _check_head(model)
@@ -121,6 +125,7 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
     """
     if task is None or task.head != "sequence classification":
         return model
+    # The folder's configuration is read anew: the model's has the task's labels already.
     pooled = (folder / HEAD_FILE).is_file()
     if pooled:
         model = read_pooled(architecture.backbone(model), folder)
@@ -174,7 +179,7 @@ def _check_head(model: torch.nn.Module) -> None:
         )
 
 
-def _agree(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
+def _match_padding_and_window(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
     """Give tokenizer and model the same padding token, and the tokenizer the model's window.
 
     Raises ModelError where they do not belong to the same model, or there is no token to pad with.

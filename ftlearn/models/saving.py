@@ -35,7 +35,7 @@ from ftlearn.models.hub import ModelError
 from ftlearn.models.pooling import HEAD_FILE
 from ftlearn.runtime import disk
 from ftlearn.runtime.files import written_folder
-from ftlearn.runtime.locking import NAME
+from ftlearn.runtime.locking import LOCK_NAME
 from ftlearn.tasks import Classification, LanguageModelling, Regression, Task
 
 FORMAT = 1
@@ -66,7 +66,7 @@ def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Pa
     so there is never half a model. Files in it that ``save`` did not write, such as a model card,
     stay.
 
-    Raises ModelError when ``folder`` holds something else than a model that this function wrote,
+    Raises ModelError when ``folder`` holds anything other than a model that this function wrote,
     or when a file in it that ``save`` did not write would be replaced; DiskFullError, which counts
     the megabytes.
     """
@@ -145,7 +145,7 @@ def _task_json(task: Task, names: list[str]) -> str:
 
 
 def _same_mode(folder: Path) -> None:
-    """Give all files the mode of the task file: safetensors hides its own from other users."""
+    """Give all files the mode of the task file: safetensors lets only the owner read its own."""
     mode = (folder / TASK_FILE).stat().st_mode
     for path in filter(Path.is_file, folder.rglob("*")):
         path.chmod(mode)
@@ -244,7 +244,7 @@ def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
 def _check_replaceable(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{str(folder)!r} is a file: choose the name of a folder")
-    if not folder.is_dir() or not any(path.name != NAME for path in folder.iterdir()):
+    if not folder.is_dir() or not any(path.name != LOCK_NAME for path in folder.iterdir()):
         return
     if not (folder / TASK_FILE).is_file():
         raise ModelError(

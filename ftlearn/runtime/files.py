@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlearn.errors import ExistsError, FtlearnError
-from ftlearn.runtime.locking import NAME, locked
+from ftlearn.runtime.locking import LOCK_NAME, locked
 
 Carry = Callable[[Path, Path], list[Path]]
 """From an old folder and its replacement to the paths in the old one that are to be kept."""
@@ -148,7 +148,7 @@ def check_new_folder(folder: str | Path) -> None:
     folder = Path(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise ExistsError(f"{folder} is a file: choose the name of a folder")
-    if folder.is_dir() and any(path.name != NAME for path in folder.iterdir()):
+    if folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir()):
         raise ExistsError(f"{folder} exists already: choose a new folder")
 
 

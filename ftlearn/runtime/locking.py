@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from ftlearn.errors import BusyError
 
-NAME = ".ftlearn.lock"
+LOCK_NAME = ".ftlearn.lock"
 """The lock of a whole folder, inside it."""
 
 HOLDER_START, HOLDER_BYTES = 1, 400
@@ -33,7 +33,7 @@ UNSUPPORTED = {
 
 
 @contextmanager
-def locked(folder: str | Path, name: str = NAME, *, wait: float = 0.0) -> Iterator[None]:
+def locked(folder: str | Path, name: str = LOCK_NAME, *, wait: float = 0.0) -> Iterator[None]:
     """A context in which no other process, and no other thread, holds the lock of this folder.
 
     The folder is made where it is missing, and removed again if it is empty at the end. ``wait``
@@ -119,7 +119,7 @@ def _name_holder(file: Path) -> None:
 
 def _busy(file: Path) -> str:
     """The message that a folder or file is in use, and by which process."""
-    if file.name == NAME:
+    if file.name == LOCK_NAME:
         locked_path = file.parent
     else:
         locked_path = file.with_name(file.name.removeprefix(".")).with_suffix("")

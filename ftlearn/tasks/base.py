@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from ftlearn.compatibility.window import cut
+from ftlearn.compatibility.window import truncation_message
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from ftlearn.losses import LossSum, count_targets
@@ -89,6 +89,11 @@ class Task(ABC):
         """Keyword arguments for ``from_pretrained`` that shape the head."""
         return {}
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The text column, or the two columns of a task on pairs of texts."""
+        return (self.text,) if isinstance(self.text, str) else tuple(self.text)
+
     def targets(self, dataset: Dataset) -> Sequence[Any]:
         """The targets of all rows, in the form that the loss takes."""
         require_columns(dataset, [self.target])
@@ -102,11 +107,8 @@ class Task(ABC):
     def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
         """Tokenise texts, or pairs of texts, without targets."""
         texts = list(texts)
-        if isinstance(self.text, str):
-            columns = {self.text: texts}
-        else:
-            first, second = zip(*texts, strict=True)
-            columns = {self.text[0]: list(first), self.text[1]: list(second)}
+        values = [texts] if isinstance(self.text, str) else map(list, zip(*texts, strict=True))
+        columns = dict(zip(self.text_columns, values, strict=True))
         inputs, truncated = self._token_ids(Dataset.from_dict(columns), tokenizer)
         return Encoded(inputs, [0] * len(texts), self.window(tokenizer), truncated)
 
@@ -123,19 +125,19 @@ class Task(ABC):
         self, dataset: Dataset, tokenizer: Any
     ) -> tuple[dict[str, list[list[int]]], int]:
         """The tokenizer's outputs for all rows, cut to the window, and the number of rows cut."""
-        names = [self.text] if isinstance(self.text, str) else list(self.text)
+        names = self.text_columns
         require_columns(dataset, names)
         if len(dataset) == 0:
             raise ArgumentError("the data set is empty (0 rows): load one with at least one row")
         window = self.window(tokenizer)
         columns = [check_texts(dataset[name], name) for name in names]
-        encoding = tokenizer(*columns, verbose=False)
+        encoding = tokenizer(*columns, verbose=False)  # whole, to count what is cut
         lengths = [len(ids) for ids in encoding["input_ids"]]
         truncated = sum(length > window for length in lengths)
         if truncated:
             if self.truncation == "warn":
                 allowed = tokenizer.model_max_length
-                message = cut(truncated, len(dataset), window, max(lengths), allowed)
+                message = truncation_message(truncated, len(dataset), window, max(lengths), allowed)
                 warnings.warn(message, TruncationWarning, stacklevel=4)
             encoding = tokenizer(*columns, truncation=True, max_length=window)
         return {name: list(ids) for name, ids in encoding.items()}, truncated

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,6 +44,10 @@ class LanguageModelling(Task):
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         inputs, truncated = self._token_ids(dataset, tokenizer)
         return Encoded(inputs, inputs["input_ids"], self.window(tokenizer), truncated)
+
+    def encode_texts(self, texts: Sequence[Any], tokenizer: Any) -> Encoded:
+        encoded = super().encode_texts(texts, tokenizer)
+        return replace(encoded, targets=encoded.inputs["input_ids"])
 
     def decode(self, outputs: np.ndarray) -> list[float]:
         """The perplexity of each text."""

@@ -24,7 +24,7 @@ from ftlearn.models import architecture
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.training.history import Step
-from ftlearn.training.out_of_memory import FitInMemory, explain_out_of_memory
+from ftlearn.training.out_of_memory import RetrySmaller, explain_out_of_memory
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 """From logits and targets to a summed loss and the number of targets."""
@@ -98,13 +98,16 @@ class Run(Iterator[Step]):
         self.lr_factor = optim.schedule(
             config.schedule, total=self.total, warmup_ratio=config.warmup_ratio
         )
-        halve, undo = self.batches.split_in_half, self.optimizer.zero_grad
-        self.fit_in_memory = FitInMemory(halve, undo, self.device)
+        self.retry_smaller = RetrySmaller(
+            split=self.batches.split_in_half,
+            clear_gradients=self.optimizer.zero_grad,
+            device=self.device,
+        )
         self.number = 0  # steps so far; a resumed run begins with more
         self.examples = 0
         self.seconds = 0.0
         self.rng_state: dict[str, Any] | None = None  # of the checkpoint that a run resumes from
-        self._steps = self._train()
+        self._steps = self._train()  # nothing runs before the first next(): a resumed run is set up
 
     def __next__(self) -> Step:
         return next(self._steps)
@@ -132,7 +135,7 @@ class Run(Iterator[Step]):
                 # caller that breaks out of its loop never comes back here to end it.
                 self.model.train()
                 with speed_up(self.model, self.arithmetic, self.sparse_rows, without=self.without):
-                    mean_loss = self.fit_in_memory(self._backward, micro_batches)
+                    mean_loss = self.retry_smaller(self._backward, micro_batches)
 
                 # Clip it, check it, take the step.
                 self.scaler.unscale_(self.optimizer)
@@ -151,7 +154,7 @@ class Run(Iterator[Step]):
             runtime.set_rng_state(self.rng_state, self.device)
 
     def _remaining_batches(self) -> Iterator[list[Batch]]:
-        """The batches that a resumed run has not seen yet, each cut into micro-batches."""
+        """The batches still to be trained on, of all epochs, each cut into micro-batches."""
         first_epoch, done = divmod(self.number, len(self.batches))
         for epoch in range(first_epoch, self.config.epochs):
             yield from self.batches.epoch(epoch, skip=done if epoch == first_epoch else 0)
@@ -173,7 +176,7 @@ class Run(Iterator[Step]):
     def _record_step(
         self, start: float, lr: float, mean_loss: float, norm: float, micro_batches: list[Batch]
     ) -> Step:
-        """Count the step that began at ``start``, and say what it did."""
+        """Update the counters; returns a record of the step that began at ``start``."""
         local_rows = sum(len(batch.rows) for batch in micro_batches)
         (rows,) = distributed.all_reduce_sum([local_rows], self.device)
         self.number += 1
@@ -205,14 +208,14 @@ def backward(
     counts other targets than the loss sums over.
     """
     counts = [count(batch.targets) if batch.rows else 0 for batch in micro_batches]
-    targets = total_targets(counts, runtime.device_of(model))
+    target_count = total_targets(counts, runtime.device_of(model))
     mean_loss = 0.0
     for batch, counted in zip(micro_batches, counts, strict=True):
         last = batch is micro_batches[-1]
         with explain_out_of_memory(batch), sharding.sync_gradients(model, last=last):
             summed = loss_sum(model, batch, loss, dtype)
             require_count(summed, counted)
-            share = summed.total / targets
+            share = summed.total / target_count
             # DDP and FSDP take the mean of the ranks' gradients, and their sum is wanted.
             scaler.scale(share * distributed.world_size()).backward()
         mean_loss += share.item()

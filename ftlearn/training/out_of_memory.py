@@ -33,21 +33,24 @@ def explain_out_of_memory(batch: Batch) -> Iterator[None]:
         ) from error
 
 
-class FitInMemory:
+class RetrySmaller:
     """Calls a function of micro-batches, and again with smaller ones as long as they do not fit.
 
-    ``split`` halves micro-batches, and ``undo`` clears what a failed call has left. ``halvings`` is
-    how often every batch is halved from then on, since what did not fit once will not fit later.
+    ``split`` halves micro-batches, and ``clear_gradients`` removes what a failed call has left.
+    ``halvings`` is how often every batch is halved from then on: what did not fit once will not fit
+    later.
     Random numbers are drawn again, so that dropout is as if nothing had failed.
     """
 
     def __init__(
         self,
         split: Callable[[MicroBatches], MicroBatches],
-        undo: Callable[[], None],
+        clear_gradients: Callable[[], None],
         device: torch.device,
     ) -> None:
-        self.split, self.undo, self.device = split, undo, device
+        self.split = split
+        self.clear_gradients = clear_gradients
+        self.device = device
         self.halvings = 0
 
     def __call__(
@@ -61,7 +64,7 @@ class FitInMemory:
             try:
                 return function(micro_batches)
             except MemoryError:
-                self.undo()
+                self.clear_gradients()
                 smaller = self.split(micro_batches)
                 # Ranks wait for each other's gradients: one alone cannot cut its batch.
                 if len(smaller) == len(micro_batches) or distributed.world_size() > 1:

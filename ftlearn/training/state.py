@@ -20,7 +20,7 @@ def progress_state(run: Run) -> dict[str, Any]:
         "number": run.number,
         "examples": run.examples,
         "seconds": run.seconds,
-        "halvings": run.fit_in_memory.halvings,
+        "halvings": run.retry_smaller.halvings,
         "decay": {rows.name: rows.decay for rows in run.sparse_rows},
         "scaler": run.scaler.state_dict(),
     }
@@ -31,7 +31,7 @@ def load_progress(run: Run, progress: dict[str, Any]) -> None:
     run.number = progress["number"]
     run.examples = progress["examples"]
     run.seconds = progress["seconds"]
-    run.fit_in_memory.halvings = progress["halvings"]
+    run.retry_smaller.halvings = progress["halvings"]
     for rows in run.sparse_rows:  # the checkpoint may be of a run that trained whole tables
         rows.steps = run.number
         rows.decay = progress["decay"].get(rows.name, 1.0)

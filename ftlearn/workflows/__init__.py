@@ -8,9 +8,11 @@ line only reads options and prints.
 
 from __future__ import annotations
 
+from ftlearn.training.resuming import INTERRUPTED
 from ftlearn.workflows.evaluating import Scored, evaluate
-from ftlearn.workflows.fitting import Outcome, fit
+from ftlearn.workflows.fitting import FINISHED_BEFORE, Outcome, fit
 from ftlearn.workflows.folder import RunError
 from ftlearn.workflows.plan import Files, Plan
 
-__all__ = ["Files", "Outcome", "Plan", "RunError", "Scored", "evaluate", "fit"]
+__all__ = ["FINISHED_BEFORE", "INTERRUPTED", "Files", "Outcome", "Plan", "RunError", "Scored"]
+__all__ += ["evaluate", "fit"]

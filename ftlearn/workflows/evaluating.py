@@ -108,7 +108,7 @@ def _read(
 
 def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None) -> Task:
     """The task on columns of other names; ValueError for one text where the task reads a pair."""
-    count = 1 if isinstance(task.text, str) else len(task.text)
+    count = len(task.text_columns)
     if text and len(text) != count:
         raise ArgumentError(
             f"the model reads {count} text column{'s' * (count > 1)}, and {len(text)} were "

@@ -47,11 +47,12 @@ class Outcome:
 def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Outcome:
     """Carry out a plan; ``log`` gets each line that a person at a terminal should read.
 
-    ``resume=True`` continues a run that was interrupted, and does nothing where it is finished.
+    ``resume=True`` continues a run that was interrupted. If the run is finished, it checks that
+    settings and data are the same, and trains nothing.
     Under ``torchrun`` each process trains on its share and the first one writes.
 
     Raises DataError, ModelError, RunError, BusyError, TooLargeError, CheckpointError and
-    DivergedError, each with its remedy; before training has begun nothing is written.
+    DivergedError, each with its remedy; before training has begun nothing but run.json is written.
     """
     start, folder = time.perf_counter(), RunFolder(Path(plan.out))
     with distributed.process_group(), locked_by_main(folder), record_warnings() as notes:
@@ -62,7 +63,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         parts, task = _read(plan, log)
         if resume and folder.finished:
             if main:
-                folder.begin(_request(plan))
+                folder.begin(_request(plan))  # refuses other settings or data
             return Outcome(FINISHED_BEFORE)
         model, tokenizer = _load(plan, task, parts, log)
         check_space(folder, model, plan.config, rows=len(parts.data["train"]))

@@ -12,7 +12,7 @@ from typing import Any
 from ftlearn.errors import FtlearnError
 from ftlearn.runtime import disk, distributed
 from ftlearn.runtime.files import strict_json, unfinished, write_json
-from ftlearn.runtime.locking import NAME, locked
+from ftlearn.runtime.locking import LOCK_NAME, locked
 from ftlearn.training.checkpoints import Store
 
 ENDED = "ended"
@@ -68,10 +68,18 @@ class RunFolder:
         if self.out.exists() and not self.out.is_dir():
             raise RunError(f"{self.out} is a file: choose the name of a folder for `out`")
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a checkpoint or a report: without one, nothing would be lost."""
+        has_checkpoints = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        return has_checkpoints or self.report.is_file()
+
     def check_free(self, *, resume: bool) -> None:
-        """Raise RunError where ``out`` is not empty and no run to be resumed."""
+        """Raise RunError where ``out`` is not empty and holds no run to resume."""
         self._check_no_file()
-        leftovers = {self.out / NAME, unfinished(self.record)}  # of a run that was killed at once
+        leftovers = {self.out / LOCK_NAME, unfinished(self.record)}  # of a run killed at once
+        if not self.has_begun:
+            leftovers |= {self.record, self.checkpoints}
         taken = self.out.is_dir() and any(path not in leftovers for path in self.out.iterdir())
         if taken and not self.record.is_file():
             raise RunError(f"{self.out} holds other files already: choose a new folder for `out`")
@@ -102,10 +110,11 @@ class RunFolder:
     def begin(self, request: Mapping[str, Any]) -> int:
         """Record settings and data; returns how often the run was resumed, this time included.
 
+        A record without a checkpoint is replaced: its run ended before there was any result.
         Raises RunError, naming every difference, where the run was started with other settings
         or other data.
         """
-        if not self.record.is_file():
+        if not (self.record.is_file() and self.has_begun):
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(self.record, {**request, "resumed": 0})
             return 0

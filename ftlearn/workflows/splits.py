@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from ftlearn.compatibility.texts import same_texts
 from ftlearn.data import DataError, ReadReport, split
 from ftlearn.data.columns import Columns
-from ftlearn.data.labels import label_feature, own_labels
+from ftlearn.data.labels import label_feature, unique_labels_message
 from ftlearn.data.rare_labels import drop_rare, listed
 from ftlearn.data.reading import read_table, to_dataset
 from ftlearn.workflows.folder import RunError
@@ -134,7 +134,7 @@ def _check_enough(
     least = len(cut) + 1
     rare = {names[label]: count for label, count in counts.items() if count < least}
     if rare:
-        raise RunError(_too_rare(files, rare, cut, own_labels(counts)))
+        raise RunError(_too_rare(files, rare, cut, unique_labels_message(counts)))
 
 
 def _too_rare(

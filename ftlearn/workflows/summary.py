@@ -60,7 +60,7 @@ def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
 
 def _one_text(dataset: Dataset, task: Task) -> Dataset:
     """The data with the texts of a pair joined into one, in the columns ``text`` and ``label``."""
-    names = [task.text] if isinstance(task.text, str) else task.text
+    names = task.text_columns
     rows = zip(*(dataset[name] for name in names), strict=True)
     columns = {"text": ["\n".join(row) for row in rows], "label": dataset[task.target][:]}
     features = Features({"text": Value("string"), "label": dataset.features[task.target]})

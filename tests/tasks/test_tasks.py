@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 
 from ftlearn import TrainConfig, models, tasks
 from ftlearn.data.batching import collate
+from ftlearn.evaluation import predict
 from ftlearn.losses import IGNORED
 from ftlearn.tasks import classification, language_modelling, regression
 from ftlearn.tasks.base import TruncationWarning
@@ -344,6 +345,18 @@ def test_language_modelling_counts_no_padding_and_keeps_texts_apart(gpt2, topics
     assert outputs[:, 1].tolist() == [count for _, count in alone]
     total, count = task.loss(logits, batch.targets)
     assert outputs.sum(0) == pytest.approx([total.item(), count], rel=1e-5)
+
+
+def test_language_modelling_predicts_the_perplexity_of_texts_without_labels(gpt2):
+    model, tokenizer = gpt2
+    texts = ["A short one.", "Another text, a little longer."]
+    alone = []
+    for text in texts:
+        ids = tokenizer(text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            alone.append(model(input_ids=ids, labels=ids).loss.exp().item())
+    predicted = predict(model, texts, language_modelling(), tokenizer)["prediction"]
+    assert predicted.tolist() == pytest.approx(alone, rel=1e-3)
 
 
 def test_language_modelling_scores_weigh_every_token_alike():

@@ -20,12 +20,12 @@ from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error
 from small_files import small_files
 
-from ftlearn import data, training, workflows
+from ftlearn import data, runtime, training, workflows
 from ftlearn.compatibility import CompatibilityWarning
 from ftlearn.compatibility.texts import same_texts
 from ftlearn.config import TrainConfig
 from ftlearn.tasks import classification
-from ftlearn.training import loop
+from ftlearn.training import loop, resources
 from ftlearn.workflows import Files, Outcome, Plan, RunError, evaluating, fitting
 from ftlearn.workflows.evaluating import scored_one_by_one
 from ftlearn.workflows.splits import read_parts
@@ -481,6 +481,15 @@ def test_a_run_killed_as_it_wrote_its_record_can_start_again(plan):
     (out / ".run.json.writing").write_text('{"half')
     assert workflows.fit(plan, resume=True).state == "done"
     assert (out / "report.json").is_file()
+
+
+def test_the_remedy_for_too_little_memory_can_be_followed_in_the_same_folder(plan, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime, "memory_available", lambda *_: 5)
+        with pytest.raises(resources.TooLargeError):
+            workflows.fit(plan)
+    smaller = replace(plan, config=replace(plan.config, micro_batches=2))
+    assert workflows.fit(smaller).state == "done"
 
 
 def test_checkpoints_that_a_finished_run_left_go_when_it_is_resumed(finished):

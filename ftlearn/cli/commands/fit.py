@@ -19,7 +19,7 @@ from ftlearn.cli.options import (
     grouped,
     option,
 )
-from ftlearn.cli.output import fit_lines, say
+from ftlearn.cli.output import fit_lines, is_main_process, say
 
 if TYPE_CHECKING:
     from ftlearn.workflows import Outcome, Plan
@@ -191,18 +191,23 @@ def fit(
     try:
         outcome = workflows.fit(plan, resume=run.resume, log=say)
     except KeyboardInterrupt:
-        say(_how_to_resume(plan), err=True)
+        if is_main_process():
+            say(_how_to_resume(plan), err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _show(plan, outcome)
+    if is_main_process():
+        _show(plan, outcome)
+    if outcome.state == workflows.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _show(plan: Plan, outcome: Outcome) -> None:
-    if outcome.state == "interrupted":
+    from ftlearn import workflows
+
+    if outcome.state == workflows.INTERRUPTED:
         last = outcome.history.steps[-1]
         say(f"stopped after update {last.number} of {last.total}", err=True)
         say(_how_to_resume(plan), err=True)
-        raise typer.Exit(INTERRUPTED)
-    if outcome.state == "finished before":
+    elif outcome.state == workflows.FINISHED_BEFORE:
         say(f"this run is finished already: see {Path(plan.out) / 'report.html'}")
     elif outcome.summary is not None:  # only the first of several processes has one
         for line in fit_lines(outcome.summary, Path(plan.out)):

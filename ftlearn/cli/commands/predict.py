@@ -56,7 +56,7 @@ def predict(
     reading: ReadingOptions,
     device: DeviceOptions,
 ) -> None:
-    """Answer new texts with a fitted model, in the order in which they come.
+    """Predict the labels or numbers of new texts, in their order, in the order in which they come.
 
     Line k of the output belongs to row k of the input: the label and the probability of each
     label, or the number. A row that cannot be read gives its error in its place. Files of any
@@ -84,6 +84,6 @@ def predict(
         file_format=Format(stream.format, **vars(reading)),
         overwrite=stream.overwrite,
     )
-    answered = f"{counts.rows - counts.rejected} of {counts.rows} rows answered"
+    answered = f"{counts.rows - counts.rejected} of {counts.rows} rows predicted"
     rejected = "; the others have their error in their place" if counts.rejected else ""
     say(answered + rejected, err=True)
