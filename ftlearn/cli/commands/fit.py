@@ -86,8 +86,9 @@ class ModelOptions:
     pooling: Annotated[
         str,
         option(
-            "How the vectors of a text become one: pretrained (as the model was made), mean or "
-            "cls (the first token's). Only a model with pretrained opens in transformers.pipeline.",
+            "How the vectors of a text become one: pretrained (as in transformers' own class, the "
+            "only way that transformers.pipeline opens), mean (MiniLM's own) or cls (the first "
+            "token's).",
             MODEL,
         ),
     ] = "pretrained"
