@@ -122,8 +122,7 @@ def reliability(table: np.ndarray, *, ax: Axes | None = None) -> Axes:
     ax.scatter(table[:, 0], table[:, 1], s=sizes, color=COLORS[0], label="bins, area = rows")
     ax.set_xlabel("mean confidence")
     ax.set_ylabel("accuracy")
-    ax.set_xlim(0, 1.02)
-    ax.set_ylim(0, 1.02)
+    ax.set(xlim=(-0.08, 1.08), ylim=(-0.08, 1.08))  # the largest dot is whole at 0 and at 1
     ax.legend(frameon=False, loc="upper left")
     return ax
 

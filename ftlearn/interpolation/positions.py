@@ -129,8 +129,9 @@ def yarn(
 def attention_factor(scale: float) -> float:
     """√(1/t) = 0.1 ln s + 1, with which YaRN multiplies cos and sin, and so scores by 1/t.
 
-    softmax(q·k / (t √W)) with t < 1 is sharper. A longer text needs that, since attention is
-    divided among more keys. Peng et al. 2023, section 3.4; s below 1 changes nothing.
+    softmax(q·k / (t √W)) with t < 1 is sharper. Peng et al. 2023 (section 3.4) fitted this line
+    to the perplexity of LLaMA; the reason that they give is that lower frequencies make attention
+    too even. s below 1 changes nothing.
 
     >>> round(attention_factor(16), 4)
     1.2773

@@ -91,6 +91,7 @@ def swa() -> Average:
     """The plain mean of all models added, by the rate 1/t.
 
     Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407): add a model at the end of
-    each cycle or epoch in the late part of a run. Library only: no lesson uses it yet.
+    each cycle or epoch in the late part of a run. Lesson 10 averages after each update of the
+    last pass.
     """
     return Average(lambda t: 1 / t)

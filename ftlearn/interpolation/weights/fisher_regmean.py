@@ -1,6 +1,6 @@
 """Merging that uses data: Fisher-weighted means, and RegMean for linear layers.
 
-Library only: no lesson uses it yet.
+Lesson 10 uses both, and only ``fisher`` is in no lesson yet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def fisher_mean(
 
     It is the mode of the product of K Laplace approximations (Matena and Raffel 2021, arXiv
     2111.09832). Equal Fishers give the plain mean; so does an entry with F_k = 0 for all k, and a
-    floating tensor without a Fisher (a buffer). Library only: no lesson uses it yet.
+    floating tensor without a Fisher (a buffer). Lesson 10 uses it.
 
     >>> models = [{"w": torch.tensor([0.0, 0.0])}, {"w": torch.tensor([4.0, 4.0])}]
     >>> fisher_mean(models, [{"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([3.0, 0.0])}])
@@ -80,7 +80,7 @@ def fisher_from_gradients(gradients: Iterable[State]) -> dict[str, torch.Tensor]
     """The mean of squared gradients, one state per example: the diagonal of the Fisher matrix.
 
     It is the Fisher information if the gradients are of log p(y|x) with y drawn from the model,
-    and the empirical Fisher if y is the label. Library only: no lesson uses it yet.
+    and the empirical Fisher if y is the label. Lesson 10 uses the latter.
 
     >>> fisher_from_gradients([{"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}])
     {'w': tensor([5.])}
@@ -146,7 +146,7 @@ def regmean(
     scaled by ``off_diagonal`` (RegMean, Jin et al. 2022, arXiv 2212.09849). ``grams`` holds one
     dict per model, as the function ``grams`` returns it: G_k by the name of the weight W_k
     (outputs, D). All other tensors, and directions in which no input was seen, get the plain
-    mean. Library only: no lesson uses it yet.
+    mean. Lesson 10 uses it.
     """
     equal = weights_or_equal(len(sources))
     _check_statistics(sources, grams)
@@ -183,7 +183,7 @@ def grams(model: nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
     """XᵀX (D, D) of the inputs of each linear layer, by the name of its weight, in fp64.
 
     Padding does not count. The model runs in evaluation mode, and the hooks are removed at the
-    end. Library only: no lesson uses it yet.
+    end. Lesson 10 uses it.
     """
     totals: dict[str, torch.Tensor] = {}
     mask: torch.Tensor | None = None

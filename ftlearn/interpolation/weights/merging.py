@@ -158,7 +158,7 @@ def ties(
     """Merge task vectors: trim each, elect a sign per entry, average the values that agree.
 
     TIES, Yadav et al. 2023, arXiv 2306.01708. The sign is that of the sum; an entry whose sum is
-    0 stays 0. Add the result with ``add_vectors``. Library only: no lesson uses it yet.
+    0 stays 0. Add the result with ``add_vectors``. Lesson 10 uses it.
 
     >>> vectors = [{"w": torch.tensor([4.0, 1.0])}, {"w": torch.tensor([-1.0, 3.0])}]
     >>> ties(vectors, 1.0)
@@ -177,8 +177,8 @@ def _agreeing_mean(rows: torch.Tensor) -> torch.Tensor:
 def dare(vector: State, drop: float, *, seed: int) -> dict[str, torch.Tensor]:
     """Set each entry to 0 with probability ``drop`` and divide the others by 1 − drop.
 
-    The mean over seeds is the vector itself (DARE, Yu et al. 2023, arXiv 2311.03099). Library
-    only: no lesson uses it yet.
+    The mean over seeds is the vector itself (DARE, Yu et al. 2023, arXiv 2311.03099). Lesson
+    10 uses it.
 
     >>> entries = dare({"w": torch.ones(1000)}, 0.75, seed=0)["w"]
     >>> sorted(set(entries.tolist())), round(entries.mean().item(), 1)
@@ -205,7 +205,7 @@ def slerp(first: State, second: State, alpha: float) -> dict[str, torch.Tensor]:
     result lies on the straight line.
 
     On whole models the arc is almost a straight line, since their differences are tiny beside θ_P.
-    Library only: no lesson uses it yet.
+    Lesson 10 uses it.
 
     >>> x, y = {"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([0.0, 1.0])}
     >>> slerp(x, y, 0.5)

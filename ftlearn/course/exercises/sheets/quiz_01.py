@@ -61,7 +61,7 @@ def _fresh_head() -> Question:
         Choice(
             "its fresh head must learn from 12 articles what the descriptions already said",
             right=True,
-            why="it starts from nothing; with more labels it catches up and overtakes",
+            why="it starts from nothing; with more labels it catches up",
         ),
         Choice(
             "zero-shot has seen the labels of the test articles",

@@ -1,4 +1,4 @@
-"""Quiz of lesson 06: a gap, a temperature, the luck in an accuracy, and the order of choices."""
+"""Quiz of lesson 06: a gap, a rare label, a temperature, the luck in an accuracy, the order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ftlearn.course.exercises.quiz import Choice, Question, multiple, number, or
 
 def quiz() -> list[Question]:
     """The questions of lesson 06."""
-    return [_gap(), _temperature(), _luck(), _choices()]
+    return [_gap(), _rare(), _temperature(), _luck(), _choices()]
 
 
 def _gap() -> Question:
@@ -24,12 +24,42 @@ def _gap() -> Question:
         ),
         Choice(
             "the validation articles are harder than the training articles",
-            why="both were drawn from the same articles; the model has simply *seen* the former",
+            why="both were drawn alike; the model has simply *seen* the training articles",
         ),
         Choice(
             "little by itself: a model does better on what it has studied",
             right=True,
             why="that is normal, and the reason why a training score is never a result",
+        ),
+    )
+
+
+def _rare() -> Question:
+    return multiple(
+        "Of 1,000 letters 10 are complaints. A model gives every letter the same small probability "
+        "of being one, and so never answers *complaint*. Which of these hold?",
+        Choice(
+            "its accuracy is 0.99",
+            right=True,
+            why="it is right on the 990 others: where a label is rare, accuracy comes for nothing",
+        ),
+        Choice(
+            "its recall of complaints is 0",
+            right=True,
+            why="it finds none of the 10",
+        ),
+        Choice(
+            "its balanced accuracy is 0.5",
+            right=True,
+            why="the mean of the two recalls, 0 and 1",
+        ),
+        Choice(
+            "its AUC is 0.99",
+            why="equal scores order nothing: every pair is a tie and counts half, so it is 0.5",
+        ),
+        Choice(
+            "it beats a model that is right on 0.95 of the letters and finds 8 of the 10",
+            why="in accuracy only; whether 8 found are worth the false alarms depends on the costs",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Quiz of lesson 10: choosing a point on the line, mixtures, barriers, scales."""
+"""Quiz of lesson 10: choosing a point on the line, mixtures, controls, barriers, scales."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ftlearn.course.exercises.quiz import Choice, Question, multiple, number, or
 
 def quiz() -> list[Question]:
     """The questions of lesson 10."""
-    return [_recipe(), _beyond(), _strangers(), _scale()]
+    return [_recipe(), _beyond(), _control(), _random_starts(), _scale()]
 
 
 def _recipe() -> Question:
@@ -40,7 +40,33 @@ def _beyond() -> Question:
     )
 
 
-def _strangers() -> Question:
+def _control() -> Question:
+    return single(
+        "Models fine-tuned from one checkpoint mix without a barrier; models from different random "
+        "starts do not. Somebody concludes that it is the *pretraining* that makes models mixable. "
+        "Which comparison can show this conclusion false?",
+        Choice(
+            "twenty more pairs of the same two kinds",
+            why="tighter intervals, but both differences still come together: "
+            "a pretrained start is also a shared one",
+        ),
+        Choice(
+            "pairs trained from one and the same *random* start, in two orders of the data",
+            right=True,
+            why="only the shared start is left: if they mix too, pretraining was not needed for it",
+        ),
+        Choice(
+            "the same pairs, scored on articles from another source",
+            why="another test set measures the same confusion of two causes again",
+        ),
+        Choice(
+            "pairs from different random starts, trained until they are as accurate",
+            why="equal accuracy is good to have, but these still differ in both respects",
+        ),
+    )
+
+
+def _random_starts() -> Question:
     return multiple(
         "Two networks were trained from different random starts, to the same accuracy. What can "
         "be true of the network halfway between their weights?",
@@ -55,6 +81,12 @@ def _strangers() -> Question:
             why="smaller logits are less certain, and overconfident ends pay for their certainty",
         ),
         Choice(
+            "after its units are renumbered to match, the second network gives a midpoint that is "
+            "as accurate as the ends",
+            right=True,
+            why="renumbering changes no function; it removes the barrier that numbering caused",
+        ),
+        Choice(
             "its logits are the mean of the logits of the ends, exactly",
             why="only where the network is linear in its weights all the way, which this is not",
         ),
@@ -67,15 +99,17 @@ def _strangers() -> Question:
 
 def _scale() -> Question:
     return number(
-        "A LoRA adapter was trained with scale 2. Which scale gives the point "
-        "$\\alpha = 0.25$ of the line from the pretrained to the fine-tuned model?",
+        "A LoRA adapter was trained with `lora_alpha` 8 and rank 4, under a fixed head. Which "
+        "scale $s$ gives the point $\\alpha = 0.25$ of the line from the pretrained to the "
+        "fine-tuned model?",
         truth=0.5,
         tolerance=0.001,
-        why="$s = \\alpha s_0 = 0.25 \\cdot 2$: scale 0 is the pretrained model, scale 2 the end",
+        why="$s = \\alpha s_0$ with $s_0 = 8/4 = 2$: scale 0 is the pretrained model, 2 the end",
         mistakes=(
             (0.25, "that is α: the end of the line is at scale 2, not at 1"),
             (8, "α multiplies the scale, it does not divide it"),
             (1.5, "that is α = 0.75: counted from the fine-tuned end"),
             (2.25, "the scale is multiplied by α, nothing is added"),
+            (2, "that is the scale of the end, α = 1; go a quarter of the way"),
         ),
     )

@@ -116,7 +116,8 @@ def spoil() -> Exercise:
         minutes=8,
         verify=_verify_spoil,
         hints=(
-            "three things go wrong: rows drawn twice, a new label equal to the old, the argument",
+            "three things go wrong: a row may be drawn twice, a new label may equal the old one, "
+            "and the argument is changed",
             "random.choice(..., replace=False) draws each row once; adding 1 to classes − 1 to "
             "a label, modulo classes, always changes it; np.array(labels) copies",
         ),
@@ -136,6 +137,7 @@ def spoil() -> Exercise:
             (_spoiler(low=0), "a new label may be equal to the old one"),
             (_spoiler(twice=True), "drawn twice"),
             (_spoiler(high=2), "always the next one"),
+            (_biased_spoiler, "drawn more often"),
             (lambda labels, share, classes, random: None, "an array of the same shape"),
             (lambda labels, share, classes, random: labels + 1, "0 to"),
         ),
@@ -159,21 +161,49 @@ def _spoiler(
     return spoiled
 
 
+def _biased_spoiler(
+    labels: np.ndarray, share: float, classes: int, random: np.random.Generator
+) -> np.ndarray:
+    """Draws among all classes, and moves a label that has not changed to the next one."""
+    labels = np.array(labels)
+    count = round(share * len(labels))
+    wrong = random.choice(len(labels), count, replace=False)
+    drawn = random.integers(0, classes, count)
+    labels[wrong] = np.where(drawn == labels[wrong], (drawn + 1) % classes, drawn)
+    return labels
+
+
 def _verify_spoil(answer: Any) -> str:
     require_function(answer, "labels, share, classes and random")
-    random, steps = np.random.default_rng(), set()
+    random, steps = np.random.default_rng(), []
     for classes in (3, 4, 5):
-        labels = random.integers(0, classes, 400)
+        labels = random.integers(0, classes, 4000)
         argument = labels.copy()
         result = answer(argument, 0.3, classes, random)
-        steps |= _judge_spoilt(result, argument, labels, classes)
-    if steps == {1}:
-        raise NotYetError("the new label is always the next one: draw among all wrong labels")
+        steps.append(_judge_spoilt(result, argument, labels, classes))
+    _judge_steps(steps)
     return "yes: exactly the share you asked for, every one of them wrong, the argument unchanged"
 
 
-def _judge_spoilt(result: Any, argument: np.ndarray, labels: np.ndarray, classes: int) -> set[int]:
-    """By how much, modulo the classes, the labels were changed."""
+def _judge_steps(steps: list[np.ndarray]) -> None:
+    """Raise NotYetError unless all other classes are about equally likely.
+
+    Each array counts the wrong labels by how far, modulo the classes, they are from the right one.
+    """
+    if all(counts[0] == counts.sum() for counts in steps):
+        raise NotYetError("the new label is always the next one: draw among all wrong labels")
+    # A fair draw stays within 5 standard errors of an equal share.
+    if any(counts.max() > 1.25 * counts.mean() for counts in steps):
+        raise NotYetError(
+            "some wrong labels are drawn more often than others: each of the other classes must "
+            "be equally likely"
+        )
+
+
+def _judge_spoilt(
+    result: Any, argument: np.ndarray, labels: np.ndarray, classes: int
+) -> np.ndarray:
+    """How many labels were changed by 1, 2, ... classes - 1, modulo the classes."""
     if not np.array_equal(argument, labels):
         raise NotYetError("your argument was changed: work on a copy, np.array(labels)")
     if np.shape(result) != labels.shape:
@@ -190,7 +220,8 @@ def _judge_spoilt(result: Any, argument: np.ndarray, labels: np.ndarray, classes
             f"{changed} labels were changed, {wanted} were asked for: a row was drawn twice, "
             "or a new label may be equal to the old one"
         )
-    return set(((result - labels)[result != labels] % classes).tolist())
+    changes = (result - labels)[result != labels] % classes
+    return np.bincount(changes, minlength=classes)[1:]
 
 
 def worth() -> Exercise:

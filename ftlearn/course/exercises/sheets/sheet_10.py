@@ -173,8 +173,8 @@ def _swapped() -> Exercise:
         ),
         worked=(
             "import numpy as np\n\n"
-            "one, twin = np.array([1, -1]), np.array([-1, 1])\n"
-            "middle = (one + twin) / 2  # of the input and of the output weights: all are 0\n"
+            "network, twin = np.array([1, -1]), np.array([-1, 1])\n"
+            "middle = (network + twin) / 2  # of the input and of the output weights: all are 0\n"
             "answer = float(middle @ np.maximum(middle * 3, 0))"
         ),
         example=0,
@@ -222,7 +222,7 @@ def _verify_greedy(answer: Callable[..., Any]) -> str:
         if got.shape == truth.shape and np.abs(got - truth).max() < 1e-9:
             continue
         _name_greedy(got, models, score)
-    return "right: every ingredient that stays has the same weight, and each was tasted first"
+    return "right: all models that stay have the same weight, and each was tried first"
 
 
 def _judge_equal_weights(answer: Callable[..., Any]) -> None:
@@ -235,14 +235,14 @@ def _judge_equal_weights(answer: Callable[..., Any]) -> None:
             "each should have 1/4"
         )
     if got.shape == (4,) and close(got[0], 1.0):
-        raise NotYetError("an ingredient that scores *as well* stays too: compare with >=")
+        raise NotYetError("a model that scores *as well* stays too: compare with >=")
 
 
 def _name_greedy(got: np.ndarray, models: Sequence[np.ndarray], score: Score) -> None:
     if got.shape != models[0].shape:
         raise NotYetError(f"the soup is one array of shape {models[0].shape}, not {got.shape}")
     if np.abs(got - np.mean(models, axis=0)).max() < 1e-9:
-        raise NotYetError("that is the uniform soup: taste, and leave out what makes it worse")
+        raise NotYetError("that is the uniform soup: try each, leave out what makes it worse")
     if np.abs(got - models[0]).max() < 1e-9:
         raise NotYetError("that is the best single model: try the others with it")
     raise NotYetError(
@@ -269,7 +269,7 @@ def _strict(models: Sequence[np.ndarray], score: Score) -> np.ndarray:
 
 def _greedy() -> Exercise:
     return Exercise(
-        name="the soup that forgot its first ingredients",
+        name="the soup that forgot its first models",
         difficulty=3,
         minutes=12,
         verify=_verify_greedy,
