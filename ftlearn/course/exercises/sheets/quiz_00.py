@@ -17,7 +17,7 @@ def _update() -> Question:
             "take a batch of articles",
             "let the model answer",
             "measure in one number how wrong it is",
-            "move each weight a little",
+            "change each weight a little",
         ),
         why="batch, answer, loss, step; then comes the next batch",
     )
@@ -43,7 +43,7 @@ def _valid() -> Question:
         "After each epoch the model was asked about the articles in `valid`. What for?",
         Choice(
             "to learn from them as well",
-            why="the model learns nothing from `valid`: no weight is moved there",
+            why="the model learns nothing from `valid`: no weight is changed there",
         ),
         Choice(
             "to see whether what it has learnt carries over to other articles",

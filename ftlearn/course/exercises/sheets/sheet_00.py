@@ -124,7 +124,9 @@ def _judge(found: Any, right: int, size: int) -> None:
     if close(found, share, tolerance=1e-9):
         return
     if close(found, right):
-        raise NotYetError("that is the count of right answers; divide it by their number")
+        raise NotYetError(
+            "that is the count of right answers; divide it by the number of all answers"
+        )
     if close(found, 1 - share, tolerance=1e-9):
         raise NotYetError("that is the share of wrong ones")
     if close(found, 100 * share, tolerance=1e-6):

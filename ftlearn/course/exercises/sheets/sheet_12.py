@@ -44,7 +44,7 @@ def _verify_turns(answer: Any) -> str:
 
 def _unfinished_turns() -> Exercise:
     return Exercise(
-        name="hands that never go round",
+        name="pairs that never complete a turn",
         difficulty=1,
         minutes=5,
         verify=_verify_turns,
@@ -189,8 +189,8 @@ def _why_odds(step: float, slope: float) -> str:
 
 
 def _alibi_weights(scores: Array, slope: float, *, inside: bool = True) -> Array:
-    place = np.arange(len(scores))
-    distance = place[:, None] - place
+    position = np.arange(len(scores))
+    distance = position[:, None] - position
     bias = -slope * distance
     masked = np.where(distance >= 0, scores + bias * inside, -np.inf)
     weights = np.exp(masked - masked.max(1, keepdims=True))
@@ -199,14 +199,14 @@ def _alibi_weights(scores: Array, slope: float, *, inside: bool = True) -> Array
 
 
 def _alibi_unmasked(scores: Array, slope: float) -> Array:
-    place = np.arange(len(scores))
-    weights = np.exp(scores - slope * np.abs(place[:, None] - place))
+    position = np.arange(len(scores))
+    weights = np.exp(scores - slope * np.abs(position[:, None] - position))
     return weights / weights.sum(1, keepdims=True)
 
 
 def _alibi() -> Exercise:
     return Exercise(
-        name="ALiBi's bias in the wrong place",
+        name="ALiBi's bias in the wrong line",
         difficulty=2,
         minutes=10,
         verify=_verify_alibi,
@@ -218,8 +218,8 @@ def _alibi() -> Exercise:
         worked=(
             "import numpy as np\n\n\n"
             "def answer(scores, slope):\n"
-            "    place = np.arange(len(scores))\n"
-            "    distance = place[:, None] - place\n"
+            "    position = np.arange(len(scores))\n"
+            "    distance = position[:, None] - position\n"
             "    masked = np.where(distance >= 0, scores - slope * distance, -np.inf)\n"
             "    weights = np.exp(masked - masked.max(1, keepdims=True))\n"
             "    return weights / weights.sum(1, keepdims=True)"
@@ -237,8 +237,8 @@ def _alibi() -> Exercise:
 
 
 def _alibi_far(scores: Array, slope: float) -> Array:
-    place = np.arange(len(scores))
-    distance = place[:, None] - place
+    position = np.arange(len(scores))
+    distance = position[:, None] - position
     weights = np.where(distance >= 0, np.exp(scores + slope * distance), 0)
     return weights / weights.sum(1, keepdims=True)
 
@@ -248,7 +248,7 @@ def _alibi_far(scores: Array, slope: float) -> Array:
 
 def _verify_ntk(answer: Any) -> str:
     truth = np.exp(64 / 126 * np.log(8))
-    if close(answer, truth, tolerance=5e-3):
+    if close(answer, truth, tolerance=1e-2):
         return f"right: {truth:.3f}, a geometric middle between 1 for pair 0 and 8 for pair 63"
     known = (
         (8, "that is the last pair, and position interpolation for all"),
@@ -263,7 +263,7 @@ def _verify_ntk(answer: Any) -> str:
 
 def _ntk_middle() -> Exercise:
     return Exercise(
-        name="the hand in the middle",
+        name="the pair in the middle",
         difficulty=2,
         minutes=5,
         verify=_verify_ntk,
@@ -323,15 +323,15 @@ def _off(got: Array, expected: Array) -> float:
     return float(np.abs(got[1] - expected[1]).max())
 
 
-def _at(table: Array, places: Array) -> Array:
-    columns = [np.interp(places, np.arange(len(table)), column) for column in table.T]
+def _at(table: Array, positions: Array) -> Array:
+    columns = [np.interp(positions, np.arange(len(table)), column) for column in table.T]
     return np.stack(columns, axis=1)
 
 
 def _stretched(table: Array, length: int) -> Array:
-    places = np.arange(length) * (len(table) - 1) / (length - 1)
-    below = np.minimum(places.astype(int), len(table) - 2)
-    share = (places - below)[:, None]
+    positions = np.arange(length) * (len(table) - 1) / (length - 1)
+    below = np.minimum(positions.astype(int), len(table) - 2)
+    share = (positions - below)[:, None]
     return (1 - share) * table[below] + share * table[below + 1]
 
 
@@ -346,16 +346,16 @@ def _table() -> Exercise:
         minutes=10,
         verify=_verify_table,
         hints=(
-            "new row t stands at place t (P − 1) / (length − 1) of the old table",
-            "take the rows below and above that place, weighted by how near they are",
-            "at the last place there is no row above: let the lower one be P − 2 at most",
+            "new row t stands at position t (P − 1) / (length − 1) of the old table",
+            "take the rows below and above that position, weighted by how near they are",
+            "at the last position there is no row above: let the lower one be P − 2 at most",
         ),
         worked=(
             "import numpy as np\n\n\n"
             "def answer(table, length):\n"
-            "    places = np.arange(length) * (len(table) - 1) / (length - 1)\n"
-            "    below = np.minimum(places.astype(int), len(table) - 2)\n"
-            "    share = (places - below)[:, None]\n"
+            "    positions = np.arange(length) * (len(table) - 1) / (length - 1)\n"
+            "    below = np.minimum(positions.astype(int), len(table) - 2)\n"
+            "    share = (positions - below)[:, None]\n"
             "    return (1 - share) * table[below] + share * table[below + 1]"
         ),
         example=_stretched,
