@@ -71,6 +71,7 @@ def test_pieces_are_the_tokenizers_own(tokenizer):
     assert table["id"].tolist() == tokenizer(text)["input_ids"]
     assert tokenizer.convert_tokens_to_ids(table["piece"].tolist()) == table["id"].tolist()
     assert table["note"].tolist()[0] == table["note"].tolist()[-1] == "special"
+    assert (table.index.name, table.index[0]) == ("position", 1)
 
 
 @given(window=st.integers(3, 12))
@@ -139,6 +140,27 @@ def test_every_row_has_a_reason_and_records_are_shown_before_and_after():
     assert "<img" not in view._repr_html_()
     with pytest.raises(ValueError, match=r"no record has the reason 'zeal': use \['html'"):
         report.show("zeal")
+
+
+def test_the_first_difference_is_shown_even_far_inside_a_text():
+    start, end = "word " * 20, " and so on" * 20
+    texts = [start + "a cafÃ©" + end, "four  \n", "four"]
+    report = CleaningReport(texts, ["A", "a", "A"], ["A"])
+    view = report.show("mojibake")
+    before, after = view.elements[1].loc["first difference"]
+    assert "a cafÃ© and" in before
+    assert "a café and" in after
+    assert before.startswith("'…")
+    assert after.endswith("…'")
+    assert "cafÃ©" in repr(view)  # a plain terminal cuts long cells, but not this one
+    _, table = report.show("whitespace").elements
+    assert table.loc["first difference"].tolist() == ["'four  \\n'", "'four'"]
+
+
+def test_an_unchanged_text_has_no_difference():
+    report = CleaningReport(["one"], [" a"], ["a"])
+    _, table = report.show("label respelled").elements
+    assert table.index.tolist() == ["text", "label"]
 
 
 def test_clean_records_are_reported_as_clean():

@@ -12,6 +12,7 @@ from ftlearn.course.explorers.view import View
 from ftlearn.data import Repair, exact_duplicates, normalise_label, repair_text
 
 UNCHANGED = "nothing to do"
+BEFORE, AROUND = 16, 44  # characters shown before the first difference, and in all
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class CleaningReport:
     def show(self, reason: str | None = None, number: int = 1) -> View:
         """One record of a reason, before and after; of the first reason by default.
 
-        Numbers start at 1 and wrap around after the last record.
+        Numbers start at 1 and wrap around after the last record. Where the repairs changed the
+        text, the first row shows it around the first difference.
         """
         reason = next(iter(self.reasons)) if reason is None else reason
         if reason not in self.reasons:
@@ -90,5 +92,26 @@ class CleaningReport:
             },
             index=["text", "label"],
         )
+        if self.texts[row] != self.repairs[row].text:
+            difference = _first_difference(self.texts[row], self.repairs[row].text)
+            table = pd.concat([pd.DataFrame(difference, index=["first difference"]), table])
         sentence = f"{reason}: record {index + 1} of {len(rows)}, row {row} of {len(self.texts)}."
         return View(sentence, (self.counts(), table))
+
+
+def _first_difference(before: str, after: str) -> dict[str, str]:
+    """Both texts around the first character that differs, in quotation marks.
+
+    >>> _first_difference("a cafÃ©", "a café")
+    {'before': "'a cafÃ©'", 'after': "'a café'"}
+    """
+    pairs = enumerate(zip(before, after, strict=False))
+    ends = min(len(before), len(after))  # where the shorter text is the beginning of the longer
+    start = max(next((at for at, (old, new) in pairs if old != new), ends) - BEFORE, 0)
+    return {"before": _excerpt(before, start), "after": _excerpt(after, start)}
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + AROUND
+    # repr makes a line break or an outer space visible
+    return repr("…" * (start > 0) + text[start:end] + "…" * (end < len(text)))

@@ -25,7 +25,7 @@ def tokens(tokenizer: Any, text: str, max_length: int = 16) -> View:
     cut = content[inside:]
     rows = [_row(tokenizer, token_id, token_id in special) for token_id in window_ids]
     rows += [{**_row(tokenizer, token_id, False), "note": "cut off"} for token_id in cut]
-    table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="place"))
+    table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="position"))
     return View(_sentence(tokenizer, len(window_ids), max_length, cut), (table,))
 
 

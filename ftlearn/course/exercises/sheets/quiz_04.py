@@ -14,7 +14,7 @@ def _encoder() -> Question:
     return multiple(
         "What can MiniLM with a classification head do?",
         Choice(
-            "file a text by all of its words, wherever they stand",
+            "assign a class to a text from all of its words, wherever they stand",
             right=True,
             why="in an encoder every token looks at every other",
         ),
@@ -29,7 +29,7 @@ def _encoder() -> Question:
         Choice(
             "give one word another vector when a later word changes",
             right=True,
-            why="the table above shows it: all six vectors moved",
+            why="it is an encoder, and in the encoder of the table above all six vectors changed",
         ),
     )
 
@@ -66,15 +66,15 @@ def _head() -> Question:
 
 def _batch() -> Question:
     return single(
-        "A run does not fit into memory, and you make the pieces of a batch half as large. What "
-        "becomes smaller?",
+        "A run does not fit into memory, and you make the batch half as large. "
+        "What becomes smaller?",
         Choice(
             "the weights",
             why="the weights are there once, whatever is computed with them",
         ),
         Choice(
             "the gradients",
-            why="there is one gradient for each weight that moves, however many texts are read",
+            why="there is one gradient per trainable weight, however many texts are read",
         ),
         Choice(
             "AdamW's two moments",
@@ -83,6 +83,6 @@ def _batch() -> Question:
         Choice(
             "the activations",
             right=True,
-            why="they are kept for every token of the piece until the backward pass",
+            why="they are kept for every token of the batch until the backward pass",
         ),
     )

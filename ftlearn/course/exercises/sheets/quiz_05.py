@@ -41,8 +41,8 @@ def _update() -> Question:
 
 def _seeds() -> Question:
     return single(
-        "Setting A reaches 0.78 and setting B 0.77, one seed each. Two seeds of A differ by 0.03. "
-        "What has been shown?",
+        "Setting A reaches an accuracy of 0.78 and setting B of 0.77, one seed each. Two seeds of "
+        "A differ by 0.03. What has been shown?",
         Choice(
             "A is better, by one point",
             why="another seed would have moved either number by more than that",
@@ -65,24 +65,24 @@ def _seeds() -> Question:
 
 def _validation() -> Question:
     return multiple(
-        "From the third pass on, the training loss falls to almost nothing, the validation loss "
+        "From the third epoch on, the training loss falls to almost nothing, the validation loss "
         "rises, and the validation accuracy hardly moves. What is going on?",
         Choice(
-            "the model becomes more certain in its wrong answers",
+            "the model becomes more confident in its wrong answers",
             right=True,
-            why="the loss punishes certainty that is wrong; accuracy does not see it",
+            why="the loss punishes misplaced confidence; accuracy does not see it",
         ),
         Choice(
             "the model answers more and more validation articles wrongly",
             why="then the accuracy would fall, and it hardly moves",
         ),
         Choice(
-            "the weights of an earlier pass give better probabilities",
+            "the weights of an earlier epoch give better probabilities",
             right=True,
-            why="that is why `fit` keeps the weights of the best pass",
+            why="that is why `fit` keeps the weights of the best epoch",
         ),
         Choice(
-            "a few more passes will bring the validation loss down again",
+            "a few more epochs will bring the validation loss down again",
             why="nothing pulls it down: the training loss is nearly 0 and leaves little to learn",
         ),
     )

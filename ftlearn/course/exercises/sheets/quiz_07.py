@@ -68,7 +68,7 @@ def _grid() -> Question:
         Choice(
             "The random search tries 27 values of the knob that matters, the grid three.",
             right=True,
-            why="Right: seen from the one knob that matters, the grid repeats each of its three "
+            why="seen from the one knob that matters, the grid repeats each of its three "
             "values nine times.",
         ),
         Choice(

@@ -12,25 +12,26 @@ def quiz() -> list[Question]:
 
 def _memory() -> Question:
     return single(
-        "After ten passes the model answers all twelve wrongly labelled training articles as they "
+        "After ten epochs the model answers all twelve wrongly labelled training articles as they "
         "were labelled. What follows?",
         Choice(
             "it has found what these twelve articles have in common",
             why="their labels were drawn by chance, so there is nothing in common to be found",
         ),
         Choice(
-            "it has learned them by heart",
+            "it has memorised them",
             right=True,
-            why="chance cannot be learned in any other way, and it helps with no new article",
+            why="what is drawn by chance can only be memorised, and helps with no new article",
         ),
         Choice(
             "its accuracy on new articles must have fallen",
-            why="not by itself: look at the right panel, where the accuracy stands still while "
+            why="not by itself: look at the right panel, where the accuracy stands still, while "
             "the loss climbs",
         ),
         Choice(
-            "it must have learned the lies before the rightly labelled articles",
-            why="it is the other way round: what is regular is learned first",
+            "it must have learned the wrong labels before the right ones",
+            why="in the left panel both curves rise together, the right labels a little ahead "
+            "if at all",
         ),
     )
 

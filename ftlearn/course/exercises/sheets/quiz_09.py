@@ -1,4 +1,4 @@
-"""Questions of lesson 09: what lies between dots, which weight the data have, what is exact."""
+"""Questions of lesson 09: what lies between nodes, which weight the data have, what is exact."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from ftlearn.course.exercises.quiz import Choice, Question, multiple, number, or
 
 def quiz() -> list[Question]:
     """The questions of lesson 09."""
-    return [_more_dots(), _pace(), _between(), _exact()]
+    return [_more_nodes(), _pace(), _between(), _exact()]
 
 
-def _more_dots() -> Question:
+def _more_nodes() -> Question:
     return single(
-        "Eleven evenly spaced dots on the bell are joined by one polynomial. We take ten more "
-        "dots, evenly spaced again, and join all 21. What happens between the dots?",
+        "Eleven evenly spaced nodes on the bell are joined by one polynomial. We take ten more "
+        "nodes, evenly spaced again, and join all 21. What happens between the nodes?",
         Choice(
             "The error shrinks, since more is known.",
-            why="more dots help only if the family of curves stays calm between them; this one "
+            why="more nodes help only if the family of curves stays calm between them; this one "
             "does not (see the table)",
         ),
         Choice(
             "The error near the ends grows.",
             right=True,
-            why="that is Runge's phenomenon: the curve meets all dots and gets worse between them",
+            why="that is Runge's phenomenon: exact at all nodes, and worse and worse between them",
         ),
         Choice(
-            "There is no error, since all dots are met.",
-            why="the dots are met exactly, but they are not the places in between",
+            "There is no error, since the curve passes through every point.",
+            why="it does, but the question is about the places in between",
         ),
         Choice(
             "That depends on rounding.",
@@ -82,7 +82,7 @@ def _exact() -> Question:
             why="the weights are $1 - (1 - \\eta h_i)^t$, between 0 and 1 while $\\eta h_i \\le 1$",
         ),
         Choice(
-            "A model that meets every training label does badly on new articles.",
+            "A model that fits every training label exactly does badly on new articles.",
             why="not by itself: among many exact fits the smallest can be calm, as beyond the "
             "peak of double descent",
         ),

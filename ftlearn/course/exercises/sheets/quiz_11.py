@@ -46,7 +46,8 @@ def _jensen() -> Question:
         ),
         Choice(
             "the loss of averaged weights is at most the mean of the losses",
-            why="Jensen speaks of averaged probabilities; deep networks are not convex in weights",
+            why="Jensen speaks of averaged probabilities; it also holds for linear heads, but the "
+            "loss of a deep network is not convex in its weights",
         ),
     )
 
@@ -60,7 +61,7 @@ def _store() -> Question:
         Choice(
             "a probe that has learned from fewer articles",
             right=True,
-            why="the weaker the other member, the more the memory has to say",
+            why="the weaker the other member, the more weight for the memory",
         ),
         Choice(
             "scoring on the stored articles themselves",

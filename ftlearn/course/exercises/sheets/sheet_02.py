@@ -17,6 +17,7 @@ from ftlearn.course.exercises.base import (
 )
 from ftlearn.losses import IGNORED
 
+SHARES = (0.7, 0.2, 0.1)
 PARTS = ([(8.0, 8), (9.0, 3), (5.0, 1)], [(3.0, 2), (0.0, 0)], [(2.0, 4)])
 
 
@@ -142,48 +143,52 @@ def _mean_reason(value: Any, parts: list[tuple[float, int]], total: float) -> st
 
 def _floor() -> Exercise:
     return Exercise(
-        name="the floor under a smoothed loss",
+        name="the floor under a loss",
         difficulty=2,
         minutes=6,
         verify=_verify_floor,
         hints=(
             "the cross-entropy H(q, p) is lowest at p = q; what is q?",
-            "q = (0.85, 0.05, 0.05, 0.05); the floor is its entropy",
+            "q = (0.7, 0.2, 0.1); the floor is its entropy",
         ),
         worked=(
             "import math\n\n"
-            "# the floor is the entropy of the target (0.85, 0.05, 0.05, 0.05): 0.5875 nats\n"
-            "answer = -(0.85 * math.log(0.85) + 3 * 0.05 * math.log(0.05))"
+            "# the floor is the entropy of the annotators' shares (0.7, 0.2, 0.1): 0.802 nats\n"
+            "answer = -sum(share * math.log(share) for share in (0.7, 0.2, 0.1))"
         ),
-        example=-(0.85 * math.log(0.85) + 3 * 0.05 * math.log(0.05)),
+        example=-sum(share * math.log(share) for share in SHARES),
         mistakes=(
-            (0.0, "only for one-hot"),
-            (math.log(4), "guess"),
-            (-math.log(0.85), "only the true class"),
-            (-(0.8 * math.log(0.8) + 0.2 * math.log(0.2 / 3)), "all four classes"),
-            (0.3, "entropy of the smoothed target"),
+            (0.0, "only where all annotators agree"),
+            (math.log(3), "guess"),
+            (-math.log(0.7), "only the seven"),
+            (-0.7 * math.log(0.7), "only the seven"),
+            (1.157, "bits"),
+            (8.018, "sum over ten labels"),
+            (-0.802, "sign"),
+            (0.3, "entropy of the annotators"),
             ("low", "number"),
         ),
     )
 
 
 def _verify_floor(answer: Any) -> str:
-    q = torch.full((4,), 0.05, dtype=torch.float64)
-    q[0] = 0.85
+    q = torch.tensor(SHARES, dtype=torch.float64)
     floor = -(q * q.log()).sum().item()
-    if close(answer, floor, tolerance=2e-3):
-        return "right: the entropy of (0.85, 0.05, 0.05, 0.05), 0.588 nats, and never 0"
-    without_truth = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2 / 3))
+    if close(answer, floor, tolerance=3e-3):
+        return "right: the entropy of (0.7, 0.2, 0.1), 0.802 nats, and never 0"
     reasons = (
-        (0.0, "0 can be reached only for one-hot targets; a smoothed target has entropy"),
-        (math.log(4), "ln 4 is the loss of a guess; a good model does better"),
-        (-math.log(0.85), "this counts only the true class; the other three have 0.05 each"),
-        (without_truth, "ε is spread over all four classes, the true one too: 0.8 + 0.2/4"),
+        (0.0, "0 can be reached only where all annotators agree; these have entropy"),
+        (math.log(3), "ln 3 is the loss of a guess; a good prediction does better"),
+        (-math.log(0.7), "this counts only the seven; the other three labels cost something too"),
+        (-0.7 * math.log(0.7), "this counts only the seven; the other three labels cost too"),
+        (floor / math.log(2), "this is in bits; nats take the natural logarithm"),
+        (10 * floor, "this is the sum over ten labels; the mean divides by ten"),
+        (-floor, "the sign is reversed: a loss is minus the logarithm"),
     )
-    reject_known(answer, reasons, tolerance=2e-3)
+    reject_known(answer, reasons, tolerance=3e-3)
     if not isinstance(answer, int | float):
         raise NotYetError(f"the answer is a number of nats, not {answer!r}")
-    raise NotYetError("the floor is the entropy of the smoothed target; which distribution is it?")
+    raise NotYetError("the floor is the entropy of the annotators' shares: which are they?")
 
 
 def _next_token() -> Exercise:

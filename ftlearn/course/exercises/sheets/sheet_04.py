@@ -82,6 +82,8 @@ def _verify_pool_max(pool: Callable) -> str:
         clean = hidden.clone()
         noisy = hidden.masked_fill(mask.unsqueeze(-1) == 0, 50.0)
         pooled = pool(noisy, mask)
+        if isinstance(pooled, torch.return_types.max):
+            raise NotYetError("max(dim) gives the values and their positions: return .values")
         if not isinstance(pooled, torch.Tensor) or pooled.shape != (4, 5):
             raise NotYetError(
                 f"the result must be a tensor of shape (B, D) = (4, 5), not "
@@ -125,19 +127,21 @@ def _pool_max() -> Exercise:
             (lambda hidden, mask: hidden.max(2).values, "shape (B, D)"),
             (lambda hidden, mask: hidden[:, 0], "not the maximum"),
             (lambda hidden, mask: hidden.tolist(), "not list"),
+            (lambda hidden, mask: hidden.max(1), "return .values"),
         ),
     )
 
 
 def _verify_mask(may_look: Callable) -> str:
-    for real in ([1, 1, 1, 1], [1, 1, 1, 0, 0], [1]):
+    for real in ([1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 0, 1, 1], [1]):
         allowed = torch.as_tensor(may_look(torch.tensor(real)))
         size = len(real)
         if allowed.shape != (size, size):
             raise NotYetError(f"the result must have shape (T, T) = ({size}, {size})")
         allowed = allowed.bool().tolist()
         for row in range(size):
-            _check_row(allowed[row], row, real)
+            if real[row] == 1:  # nobody reads what a padding token looks at
+                _check_row(allowed[row], row, real)
     return "every token looks at itself and at what came before it, and never at padding"
 
 
@@ -196,18 +200,18 @@ def _verify_bytes(answer: Callable) -> str:
     reasons = {
         16 * count: "frozen numbers have no gradient and no moments: they take 4 bytes only",
         16 * few: "frozen weights take memory too, 4 bytes each",
-        4 * count + 4 * few: "AdamW keeps two moments for each number that moves",
-        4 * count + 8 * few: "gradient and two moments are three numbers for each that moves",
+        4 * count + 4 * few: "AdamW keeps two moments for each trainable number",
+        4 * count + 8 * few: "gradient and two moments are three numbers per trainable one",
         2 * count + 6 * few: "fp32 takes 4 bytes per number",
     }
     reject_known(size, reasons.items(), tolerance=0.5)
-    for total, moving in ((count, few), (100, 0), (100, 100), (7_000_000, 50_000)):
-        if not close(answer(total, moving), 4 * total + 12 * moving, tolerance=0.5):
+    for total, trainable in ((count, few), (100, 0), (100, 100), (7_000_000, 50_000)):
+        if not close(answer(total, trainable), 4 * total + 12 * trainable, tolerance=0.5):
             raise NotYetError(
-                f"for {total} parameters, of which {moving} move, the weights are 4 bytes each; "
-                "add the gradient and two moments of those that move"
+                f"for {total} parameters, {trainable} of them trainable, the weights are 4 bytes "
+                "each; add the gradient and two moments of the trainable ones"
             )
-    return "16 bytes for a number that moves, 4 for one that is frozen"
+    return "16 bytes for a trainable number, 4 for a frozen one"
 
 
 def _training_bytes() -> Exercise:
@@ -221,18 +225,18 @@ def _training_bytes() -> Exercise:
             "Which of the four does a frozen weight need?",
         ),
         worked=(
-            "def training_bytes(total, moving):\n"
-            "    # every weight, and for each that moves a gradient and two moments\n"
-            "    return 4 * total + 3 * 4 * moving\n\n\n"
+            "def training_bytes(total, trainable):\n"
+            "    # every weight, and for each trainable one a gradient and two moments\n"
+            "    return 4 * total + 3 * 4 * trainable\n\n\n"
             "answer = training_bytes"
         ),
-        example=lambda total, moving: 4 * total + 12 * moving,
+        example=lambda total, trainable: 4 * total + 12 * trainable,
         mistakes=(
-            (lambda total, moving: 16 * total, "no gradient and no moments"),
-            (lambda total, moving: 16 * moving, "frozen weights take memory"),
-            (lambda total, moving: 4 * (total + moving), "two moments"),
-            (lambda total, moving: 4 * total + 8 * moving, "three numbers"),
-            (lambda total, moving: 2 * total + 6 * moving, "4 bytes per number"),
-            (lambda total, moving: 4 * total, "weights are 4 bytes each"),
+            (lambda total, trainable: 16 * total, "no gradient and no moments"),
+            (lambda total, trainable: 16 * trainable, "frozen weights take memory"),
+            (lambda total, trainable: 4 * (total + trainable), "two moments"),
+            (lambda total, trainable: 4 * total + 8 * trainable, "three numbers"),
+            (lambda total, trainable: 2 * total + 6 * trainable, "4 bytes per number"),
+            (lambda total, trainable: 4 * total, "weights are 4 bytes each"),
         ),
     )

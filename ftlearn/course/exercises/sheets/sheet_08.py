@@ -174,13 +174,15 @@ def _paired() -> Exercise:
 
 
 def _verify_stopping(answer: Callable[..., Any]) -> str:
-    require_function(answer, "the losses of the passes and the patience")
+    require_function(answer, "the losses of the epochs and the patience")
     random = np.random.default_rng()
     cases = [([1.0, 2.0, 3.0, 4.0], 1), ([3.0, 2.0, 2.5, 1.0, 1.5, 1.6, 0.5], 2), ([3.0, 2.0], 5)]
     cases += [(random.permutation(12).astype(float).tolist(), 3) for _ in range(20)]
     for losses, patience in cases:
         _judge_stop(answer(list(losses), patience), losses, patience)
-    return "right: the count restarts at each best pass, and the run stops when patience is used up"
+    return (
+        "right: the count restarts at each best epoch, and the run stops when patience is used up"
+    )
 
 
 def _judge_stop(result: Any, losses: list[float], patience: int) -> None:
@@ -192,18 +194,18 @@ def _judge_stop(result: Any, losses: list[float], patience: int) -> None:
     miscounted = (_stop_without_reset, _stop_first_counted, _stop_never_reset, _as_given)
     if any(pair == wrong(losses, patience) for wrong in miscounted):
         raise NotYetError(
-            f"{where}: passes without a new best count *in a row*, so every new best, the first "
-            "pass too, sets the count to 0, and the run ends when the count reaches the patience"
+            f"{where}: epochs without a new best count *in a row*, so every new best, the first "
+            "epoch too, sets the count to 0, and the run ends when the count reaches the patience"
         )
     if pair == _stop_late(losses, patience):
-        raise NotYetError(f"{where}: it runs one pass too many; it ends at patience, not beyond")
+        raise NotYetError(f"{where}: it runs one epoch too many; it ends at patience, not beyond")
     if pair == (ran - 1, ran):
-        raise NotYetError(f"{where}: keep the best pass, not the last one")
-    raise NotYetError(f"{where} keep pass {keep} after {ran} passes, not {pair}")
+        raise NotYetError(f"{where}: keep the best epoch, not the last one")
+    raise NotYetError(f"{where} keep epoch {keep} after {ran} epochs, not {pair}")
 
 
 def _slow_stop(losses: list[float], patience: int) -> tuple[int, int]:
-    """By the definition: the first pass that lies ``patience`` after the best one so far."""
+    """By the definition: the first epoch that is ``patience`` after the best one so far."""
     for ran in range(1, len(losses) + 1):
         best = int(np.argmin(losses[:ran]))
         if ran - 1 - best >= patience:
@@ -214,7 +216,7 @@ def _slow_stop(losses: list[float], patience: int) -> tuple[int, int]:
 def _walk(
     losses: list[float], patience: int, *, reset: bool, late: bool, first: bool
 ) -> tuple[int, int]:
-    """Early stopping with any of three bugs: no reset, a pass too late, the first pass counted."""
+    """Early stopping with any of three bugs: no reset, stopped late, the first epoch counted."""
     best, waited, epoch = 0, 0, 0
     for epoch, loss in enumerate(losses):
         if loss < losses[best]:
@@ -258,8 +260,8 @@ def _stopping() -> Exercise:
         verify=_verify_stopping,
         hints=(
             "follow `waited` by hand through the losses 3, 2, 2.5, 1, 1.5, 1.6, 0.5",
-            "the first pass is a best one, too: is it counted as waiting?",
-            "how many passes without a new best does `waited > patience` allow?",
+            "the first epoch is a best one, too: is it counted as waiting?",
+            "how many epochs without a new best does `waited > patience` allow?",
         ),
         worked=(
             "def answer(losses, patience):\n"
@@ -269,7 +271,7 @@ def _stopping() -> Exercise:
             "            best, waited = epoch, 0  # a new best: restart the count\n"
             "        else:\n"
             "            waited += 1\n"
-            "        if waited >= patience:  # not one pass more\n"
+            "        if waited >= patience:  # not one epoch more\n"
             "            break\n"
             "    return best, epoch + 1"
         ),
@@ -278,11 +280,11 @@ def _stopping() -> Exercise:
             (_as_given, "in a row"),
             (_stop_without_reset, "in a row"),
             (_stop_never_reset, "in a row"),
-            (_stop_first_counted, "the first pass too"),
-            (_stop_late, "one pass too many"),
+            (_stop_first_counted, "the first epoch too"),
+            (_stop_late, "one epoch too many"),
             (lambda losses, patience: (_stop(losses, patience)[1] - 1, _stop(losses, patience)[1]),
-             "keep the best pass"),
-            (lambda losses, patience: (int(np.argmin(losses)), len(losses)), "keep pass"),
+             "keep the best epoch"),
+            (lambda losses, patience: (int(np.argmin(losses)), len(losses)), "keep epoch"),
             ((3, 6), "give the function itself"),
         ),
     )  # fmt: skip

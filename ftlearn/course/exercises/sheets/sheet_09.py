@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: weights of data and prior, joined residuals, double descent."""
+"""Exercises of notebook 09: weights of data and prior, interpolated residuals, double descent."""
 
 from __future__ import annotations
 
@@ -172,24 +172,24 @@ def _bell(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 def _verify_joined(answer: Callable[..., Any]) -> str:
     require_function(answer, "K, k, prior_train, prior_test and y")
     random = np.random.default_rng()
-    dots, others = random.normal(size=(8, 3)), random.normal(size=(5, 3))
+    nodes, others = random.normal(size=(8, 3)), random.normal(size=(5, 3))
     slope, y = random.normal(size=3), random.normal(size=8)
-    K, prior_train = _bell(dots, dots), dots @ slope
-    on_dots = np.asarray(answer(K, K, prior_train, prior_train, y), dtype=float)
-    if on_dots.shape != y.shape:
-        raise NotYetError(f"8 places have 8 scores; yours have the shape {on_dots.shape}")
-    if not np.allclose(on_dots, y, atol=1e-6):
-        if np.allclose(on_dots, y + prior_train, atol=1e-6):
-            raise NotYetError("prior and labels are added: join the *residuals* y − prior_train")
+    K, prior_train = _bell(nodes, nodes), nodes @ slope
+    on_nodes = np.asarray(answer(K, K, prior_train, prior_train, y), dtype=float)
+    if on_nodes.shape != y.shape:
+        raise NotYetError(f"8 articles have 8 scores; yours have the shape {on_nodes.shape}")
+    if not np.allclose(on_nodes, y, atol=1e-6):
+        if np.allclose(on_nodes, y + prior_train, atol=1e-6):
+            raise NotYetError("prior and labels are added: fit the *residuals* y − prior_train")
         raise NotYetError("at the training articles the scores must equal y exactly")
     far = np.asarray(answer(K, np.zeros((5, 8)), prior_train, others @ slope, y), dtype=float)
     if not np.allclose(far, others @ slope):
-        raise NotYetError("far from all dots (k = 0) the scores must be the pretrained ones")
-    joined = RBFInterpolator(dots, y - prior_train, kernel="gaussian", epsilon=1.0, degree=-1)
-    got = answer(K, _bell(others, dots), prior_train, others @ slope, y)
+        raise NotYetError("far from all articles (k = 0) the scores must be the pretrained ones")
+    joined = RBFInterpolator(nodes, y - prior_train, kernel="gaussian", epsilon=1.0, degree=-1)
+    got = answer(K, _bell(others, nodes), prior_train, others @ slope, y)
     if not np.allclose(got, others @ slope + joined(others), atol=1e-5):
-        raise NotYetError("between the dots it differs from SciPy's kernel interpolation")
-    return "right: what is joined is what pretraining got wrong; SciPy's RBFInterpolator agrees"
+        raise NotYetError("between the articles it differs from SciPy's kernel interpolation")
+    return "right: interpolated is what pretraining got wrong; SciPy's RBFInterpolator agrees"
 
 
 def _joined(K: Any, k: Any, prior_train: Any, prior_test: Any, y: Any) -> Any:
@@ -203,8 +203,8 @@ def _joined_residuals() -> Exercise:
         minutes=10,
         verify=_verify_joined,
         hints=(
-            "far from all dots every product in k is 0: what does the function return there?",
-            "start from prior_test, and join the dots of what prior_train left over",
+            "far from all training articles every product in k is 0: what is returned there?",
+            "start from prior_test, and interpolate what prior_train left over",
         ),
         worked=(
             "import numpy as np\n\n\n"
@@ -214,7 +214,7 @@ def _joined_residuals() -> Exercise:
         ),
         example=_joined,
         mistakes=(
-            (lambda K, k, p, q, y: k @ np.linalg.solve(K, y), "far from all dots"),
+            (lambda K, k, p, q, y: k @ np.linalg.solve(K, y), "far from all"),
             (lambda K, k, p, q, y: q + k @ np.linalg.solve(K, y), "are added"),
             (lambda K, k, p, q, y: q, "equal y exactly"),
             (lambda K, k, p, q, y: _joined(K + np.eye(8), k, p, q, y), "equal y exactly"),
