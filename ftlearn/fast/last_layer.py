@@ -61,7 +61,7 @@ class LastLayer(nn.Module):
 
         ``attention_mask`` (B, T) is 0 at padding; without it every position is read.
         """
-        first = hidden[:, 0].contiguous()
+        first = hidden[:, 0]
         context = self._attend(first, hidden, attention_mask)
         return self.layer.feed_forward_chunk(self.layer.attention.output(context, first))
 
