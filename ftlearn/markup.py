@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -161,3 +161,26 @@ class AsHtml:
     def _repr_html_(self) -> Markup | None:
         content = self.as_html()
         return None if content is None else escape(content)
+
+
+class AsWidget:
+    """Base class of objects that a notebook shows as a widget, and as Markdown without widgets.
+
+    A subclass writes ``as_widget``, which returns a widget of ipywidgets, and ``as_markdown``.
+    """
+
+    def as_widget(self) -> Any:
+        """The widget; a subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is shown as a widget")
+
+    def as_markdown(self) -> str:
+        """What a page without widgets shows; a subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is shown as text")
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.as_widget().model_id}
+        return {
+            "text/plain": repr(self),
+            "text/markdown": self.as_markdown(),
+            "application/vnd.jupyter.widget-view+json": view,
+        }

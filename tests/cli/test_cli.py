@@ -225,7 +225,7 @@ def test_predict_answers_standard_input_on_standard_output(fitted):
     assert first["label"] in LABELS
     assert last["label"] in LABELS
     assert refused["line"] == 2
-    assert run.stderr == "2 of 3 rows answered; the others have their error in their place\n"
+    assert run.stderr == "2 of 3 rows predicted; the others have their error in their place\n"
 
 
 def test_the_epoch_is_chosen_by_the_valid_file(tiny_bert, tmp_path):

@@ -18,6 +18,7 @@ from ftlearn.course.exercises.base import (
 )
 from ftlearn.course.exercises.journal import SOLUTION
 from ftlearn.course.exercises.outcome import Outcome, ShownMarkdown
+from ftlearn.markup import AsWidget
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -32,7 +33,7 @@ class Choice:
 
 
 @dataclass
-class Question:
+class Question(AsWidget):
     """One question; made by ``single``, ``multiple``, ``number`` and ``order``.
 
     A cell that ends in the question shows it with buttons, and as Markdown where widgets do not
@@ -104,16 +105,11 @@ class Question:
     def __repr__(self) -> str:
         return f"{self.text} ({self.how_to_answer().strip('*')})"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """The question for a notebook: with buttons, and as text for pages without widgets."""
+    def as_widget(self) -> Any:
+        """The question with buttons; a click answers as ``check`` does."""
         from ftlearn.course.widgets.quiz import question_form  # loaded when it is shown
 
-        view = {"version_major": 2, "version_minor": 0, "model_id": question_form(self).model_id}
-        return {
-            "text/plain": repr(self),
-            "text/markdown": self.as_markdown(),
-            "application/vnd.jupyter.widget-view+json": view,
-        }
+        return question_form(self)
 
     def _verify(self, answer: Any) -> str:
         return self.verify(as_number(answer) if self.kind == "number" else self._letters(answer))

@@ -107,7 +107,8 @@ def _rows(question: Question, controls: dict[str, ipywidgets.Widget]) -> ipywidg
     rows = []
     for control, choice in zip(controls.values(), question.choices, strict=True):
         layout = {"flex": "1 1 auto", "padding": "0 0 0 8px"}
-        text = ipywidgets.HTMLMath(value=inline(choice.text), layout=layout)
+        text = ipywidgets.HTMLMath(layout=layout)
+        text.value = inline(choice.text)
         rows.append(ipywidgets.HBox([control, text], layout={"align_items": "center"}))
     return ipywidgets.VBox(rows)
 
