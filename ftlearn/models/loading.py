@@ -35,15 +35,13 @@ def load(
 ) -> tuple[torch.nn.Module, Any]:
     """A pretrained model with the head that the task needs, and its tokenizer.
 
-    ``name`` is a folder, one of ``KNOWN``, or a Hub id. Without a task the bare encoder is loaded.
-    ``seed`` is for the weights of a new head, and for the global random generators, which start
-    from it. ``pooling`` is ``"pretrained"``, ``"mean"`` or ``"cls"``. ``"pretrained"`` is the head
-    of transformers' own class for the model: for BERT the first token, the checkpoint's pooler and
-    a new linear layer. Not every checkpoint has a trained pooler: that of ``"minilm"`` is a random
-    matrix, and its pretrained pooling is the mean. A folder that was saved with another pooling
-    gets a new head, and so does a classifier that was trained for other labels, with a warning.
-    Dropout is off: on a CPU it slows training by a third, and over a few epochs it did not improve
-    the scores. Weights are always fp32; ``device=None`` takes the best device.
+    ``name`` is a folder, one of ``KNOWN``, or a Hub id; without a task the bare encoder is loaded.
+    ``seed`` is for a new head, and for the global random generators. ``pooling`` is ``"mean"``,
+    ``"cls"`` or ``"pretrained"``, the head of transformers' own class: for BERT the first token,
+    the checkpoint's pooler (that of ``"minilm"`` was never trained; its own pooling is the mean)
+    and a linear layer. A folder saved with another pooling gets a new head, and so does a
+    classifier for other labels, with a warning. Dropout is off by default: it slows training by a
+    third. Weights are fp32; ``device=None`` takes the best device.
 
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """

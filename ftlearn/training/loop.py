@@ -95,19 +95,15 @@ class Run(Iterator[Step]):
         for rows in self.sparse_rows:
             rows.follow(self.optimizer, steps=self.total)
         self.scaler = GradScaler(self.device.type, enabled=self.arithmetic.dtype is torch.float16)
-        self.lr_factor = optim.schedule(
-            config.schedule, total=self.total, warmup_ratio=config.warmup_ratio
-        )
+        self.lr_factor = learning_rate_factor(config, self.total)
         self.retry_smaller = RetrySmaller(
-            split=self.batches.split_in_half,
-            clear_gradients=self.optimizer.zero_grad,
-            device=self.device,
+            self.batches.split_in_half, self.optimizer.zero_grad, self.device
         )
-        self.number = 0  # steps so far; a resumed run begins with more
+        self.number = 0  # steps so far; a resumed run sets it, and rng_state, before next()
         self.examples = 0
         self.seconds = 0.0
-        self.rng_state: dict[str, Any] | None = None  # of the checkpoint that a run resumes from
-        self._steps = self._train()  # nothing runs before the first next(): a resumed run is set up
+        self.rng_state: dict[str, Any] | None = None
+        self._steps = self._train()  # nothing runs before the first next()
 
     def __next__(self) -> Step:
         return next(self._steps)
@@ -252,6 +248,11 @@ def require_count(summed: LossSum, counted: int) -> None:
             f"the loss sums over {summed.count} targets where {counted} were counted: pass "
             "steps(count=) a function that counts targets as the loss does"
         )
+
+
+def learning_rate_factor(config: TrainConfig, total: int) -> Callable[[int], float]:
+    """The factor on the learning rate at each of ``total`` updates."""
+    return optim.schedule(config.schedule, total=total, warmup_ratio=config.warmup_ratio)
 
 
 def trainable(model: nn.Module, sparse: list[TrainedRows]) -> dict[str, nn.Parameter]:

@@ -195,8 +195,7 @@ def fit(
         if is_main_process():
             say(_how_to_resume(plan), err=True)
         raise typer.Exit(INTERRUPTED) from None
-    if is_main_process():
-        _show(plan, outcome)
+    _show(plan, outcome)
     if outcome.state == workflows.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
 
@@ -204,6 +203,8 @@ def fit(
 def _show(plan: Plan, outcome: Outcome) -> None:
     from ftlearn import workflows
 
+    if not is_main_process():
+        return
     if outcome.state == workflows.INTERRUPTED:
         last = outcome.history.steps[-1]
         say(f"stopped after update {last.number} of {last.total}", err=True)
