@@ -61,8 +61,9 @@ def load(
         )
     _check_loaded(report, folder)
     _match_padding_and_window(model, tokenizer, folder)
-    model = _with_head(model, task, folder, seed=seed)
-    model = architecture.with_pooling(model, pooling, seed=seed)
+    model = architecture.with_pooling(
+        _with_head(model, task, folder, seed=seed), pooling, seed=seed
+    )
     _check_head(model)
     return model.to(device), tokenizer
 
