@@ -46,7 +46,6 @@ def load(
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
     folder = find(name)
-    device = torch.device(device or runtime.best_device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
     tokenizer = _tokenizer(folder)
@@ -61,11 +60,10 @@ def load(
         )
     _check_loaded(report, folder)
     _match_padding_and_window(model, tokenizer, folder)
-    model = architecture.with_pooling(
-        _with_head(model, task, folder, seed=seed), pooling, seed=seed
-    )
+    model = _with_head(model, task, folder, seed=seed)
+    model = architecture.with_pooling(model, pooling, seed=seed)
     _check_head(model)
-    return model.to(device), tokenizer
+    return model.to(device or runtime.best_device()), tokenizer
 
 
 @contextmanager
