@@ -83,7 +83,7 @@ def run(
 ) -> tuple[float, float]:
     """Executes all cells in a fresh kernel; returns wall time in seconds and peak memory in MB.
 
-    The memory is that of the kernel alone, without the processes it starts. `environment` is
+    The memory is that of the kernel and the processes it starts together. `environment` is
     added to the variables of this process. Raises LessonError if a cell fails; with `keep_going`
     only if no further cell can run, because the kernel died or a cell did not end.
     """
@@ -111,7 +111,7 @@ def run(
                     f"{path.name}, cell {cell.id}:\n{without_colors(str(error))}"
                 ) from error
         seconds = time.perf_counter() - start
-    return seconds, memory.process_mb
+    return seconds, memory.mb
 
 
 def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> None:
