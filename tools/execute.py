@@ -6,8 +6,8 @@
 
 Each lesson runs in a fresh kernel with the network off, in its own folder. Its metadata then
 hold the time, the peak memory of the kernel and its processes, and a hash of the code, so that a
-test can detect stale outputs. A lesson with a cell that raises, or with outputs that name a path of this
-machine, is not changed.
+test can detect stale outputs. A lesson with a cell that raises, or with outputs that name a path
+of this machine, is not changed.
 """
 
 from __future__ import annotations
