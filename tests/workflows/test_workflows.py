@@ -335,6 +335,7 @@ def test_copies_with_two_labels_are_told_by_line_and_file(tmp_path):
     assert "on line 1 of train.jsonl ('cold') and on line 31 of train.jsonl ('warm')" in message
 
 
+@pytest.mark.filterwarnings("always::ftlearn.compatibility.CompatibilityWarning")
 def test_what_was_found_is_in_the_report_and_its_page(plan, tmp_path):
     rows = [*notes(40), *((f"other {at}", "Warm") for at in range(5))]
     train = write(tmp_path / "train.jsonl", [(f"{text} 新的手机", label) for text, label in rows])
