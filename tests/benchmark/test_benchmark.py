@@ -46,6 +46,9 @@ from ftlearn.fast import training
 from ftlearn.models.architecture import backbone, count_parameters
 from ftlearn.training import resources
 
+# Texts are cut short, so that the contenders are fast.
+pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.tasks.base.TruncationWarning")
+
 CPU = torch.device("cpu")
 
 

@@ -14,6 +14,9 @@ from ftlearn import interpolation, models
 from ftlearn.interpolation.weights import linear
 from ftlearn.models import architecture
 
+# transformers reads an attribute of its own that is deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
 FLOATS = st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3)
 ALPHAS = st.floats(-2, 3)
 

@@ -38,6 +38,9 @@ from ftlearn import evaluation, models, tasks
 from ftlearn.models import ModelError, architecture
 from ftlearn.training import TrainConfig, fit
 
+# Tiny tokenizers stand in for those of the families.
+pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.compatibility.CompatibilityWarning")
+
 SIZES = {
     "vocab_size": WORDS,
     "hidden_size": WIDTH,

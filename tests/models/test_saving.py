@@ -20,6 +20,9 @@ from ftlearn import evaluation, models, tasks
 from ftlearn.models import ModelError, saving
 from ftlearn.tasks import classification, language_modelling, regression
 
+# Tiny tokenizers stand in for those of the models.
+pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.compatibility.CompatibilityWarning")
+
 TEXTS = [
     "The new phone lasts longer.",
     "比赛以平局结束。",

@@ -43,6 +43,9 @@ from ftlearn.tasks import language_modelling
 from ftlearn.training import History, TrainConfig, checkpoints, fit, fitting, resuming, steps
 from ftlearn.training.checkpoints import CheckpointError, Store
 
+# A few short texts of few words: some stand in both parts.
+pytestmark = pytest.mark.filterwarnings("ignore::ftlearn.compatibility.CompatibilityWarning")
+
 
 class Torn(Exception):  # noqa: N818 - it is no error of the run
     """A run ends in the middle of an update, as if the power had failed."""
