@@ -56,7 +56,17 @@ def pack_layers(model: nn.Module) -> nn.Module:
 
 def is_packable(layer: nn.Module) -> bool:
     """Whether a module is a layer of BERT's family that computes as ``PackedLayer`` does."""
-    return is_bert_layer(layer) and not is_changed(layer) and has_plain_parts(layer)
+    is_plain = is_bert_layer(layer) and not is_changed(layer) and has_plain_parts(layer)
+    return is_plain and packs(next(layer.parameters()).dtype)
+
+
+def packs(dtype: torch.dtype) -> bool:
+    """Whether oneDNN can pack weights of this type here: bf16 takes a processor with AVX-512.
+
+    >>> packs(torch.float32)
+    True
+    """
+    return dtype is not torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 class PackedLayer(nn.Module):

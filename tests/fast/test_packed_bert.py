@@ -10,7 +10,7 @@ from bert_family import IDS, KINDS, MASK, built
 from torch import nn
 
 from ftlearn.fast import packed_bert
-from ftlearn.fast.packed_bert import PackedLayer, pack_layers
+from ftlearn.fast.packed_bert import PackedLayer, pack_layers, packs
 from ftlearn.models.architecture import use_attention
 
 pytestmark = pytest.mark.skipif(
@@ -55,8 +55,18 @@ def test_in_bf16_the_error_is_that_of_bf16():
     narrow = copy.deepcopy(exact).to(torch.bfloat16)
     expected = hidden(exact)
     plain = (hidden(narrow) - expected).abs().mean()
-    error = (hidden(pack_layers(narrow)) - expected).abs().mean()
+    packed = pack_layers(copy.deepcopy(narrow))
+    error = (hidden(packed) - expected).abs().mean()
     assert 0 < error < 1.5 * plain
+    packable = len(narrow.base_model.encoder.layer) - 1  # the last is computed for [CLS] alone
+    assert packed_layers(packed) == (packable if packs(torch.bfloat16) else 0)
+
+
+def test_weights_stay_where_the_processor_cannot_multiply_them_packed(monkeypatch):
+    monkeypatch.setattr(packed_bert, "packs", lambda dtype: dtype is not torch.bfloat16)
+    body = built("bert").eval().base_model
+    assert packed_layers(pack_layers(copy.deepcopy(body).to(torch.bfloat16))) == 0
+    assert packed_layers(pack_layers(body)) == len(body.encoder.layer)
 
 
 def changed(layer: nn.Module, how: str) -> None:
