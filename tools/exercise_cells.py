@@ -66,7 +66,8 @@ def item_names(cell: NotebookNode) -> list[str]:
     tags = [tag for tag in ("exercise", "quiz") if notebooks.has_tag(cell, tag)]
     if not tags:
         return []
-    match = _ITEM.search(cell.source)
-    if match is None:
-        raise ClassroomError(f"cell {cell.id} is tagged {tags[0]} and asks nothing of the sheet")
+    match = _ITEM.search(cell.source) if cell.cell_type == "code" else None
+    kind = "quiz" if match and match[1].startswith("quiz") else "exercise"
+    if match is None or kind != tags[0]:
+        raise ClassroomError(f"cell {cell.id} is tagged {tags[0]} and does not ask one")
     return [match[1]]

@@ -24,7 +24,6 @@ class PeakMemory:
     def __init__(self, pid: int) -> None:
         self.process = psutil.Process(pid)
         self.bytes = 0
-        self.process_bytes = 0
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch)
 
@@ -32,11 +31,6 @@ class PeakMemory:
     def mb(self) -> float:
         """The peak of the process and its children up to now, in MB of 2^20 bytes."""
         return self.bytes / MB
-
-    @property
-    def process_mb(self) -> float:
-        """The peak of the process without its children, in MB."""
-        return self.process_bytes / MB
 
     def __enter__(self) -> PeakMemory:
         self._watcher.start()
@@ -62,7 +56,6 @@ class PeakMemory:
             all_bytes = total_bytes(self.process)
         except psutil.Error:  # the process has ended
             return
-        self.process_bytes = max(self.process_bytes, process_bytes)
         self.bytes = max(self.bytes, process_bytes, all_bytes)
 
 

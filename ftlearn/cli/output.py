@@ -29,7 +29,10 @@ def say(text: object, *, err: bool = False) -> None:
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that prints: with `torchrun`, which sets RANK, the first one."""
+    """Whether this is the process that prints: with `torchrun`, which sets RANK, the first one.
+
+    Unlike ``distributed.is_main`` it holds before and after the process group, and without torch.
+    """
     return os.environ.get("RANK", "0") == "0"
 
 

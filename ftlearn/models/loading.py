@@ -35,17 +35,17 @@ def load(
 ) -> tuple[torch.nn.Module, Any]:
     """A pretrained model with the head that the task needs, and its tokenizer.
 
-    ``name`` is a folder, one of ``KNOWN``, or a Hub id; without a task the bare encoder is loaded.
+    ``name`` is a folder, one of ``KNOWN``, or a Hub id; without a task the encoder alone is loaded.
     ``seed`` is for a new head, and for the global random generators. ``pooling`` is ``"mean"``,
     ``"cls"`` or ``"pretrained"``, the head of transformers' own class: for BERT the first token,
     the checkpoint's pooler (that of ``"minilm"`` was never trained; its own pooling is the mean)
     and a linear layer. A folder saved with another pooling gets a new head, and so does a
-    classifier for other labels, with a warning. Dropout is off by default: it slows training by a
-    third. Weights are fp32; ``device=None`` takes the best device.
+    classifier for other labels, with a warning. Weights are fp32; ``None`` is the best device.
 
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
     folder = find(name)
+    device = torch.device(device or runtime.best_device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
     tokenizer = _tokenizer(folder)
@@ -63,7 +63,7 @@ def load(
     model = _with_head(model, task, folder, seed=seed)
     model = architecture.with_pooling(model, pooling, seed=seed)
     _check_head(model)
-    return model.to(device or runtime.best_device()), tokenizer
+    return model.to(device), tokenizer
 
 
 @contextmanager

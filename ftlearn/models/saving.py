@@ -67,8 +67,8 @@ def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Pa
     stay.
 
     Raises ModelError when ``folder`` holds anything other than a model that this function wrote,
-    or when a file in it that ``save`` did not write would be replaced; DiskFullError, which counts
-    the megabytes.
+    or when a file in it that ``save`` did not write would be replaced; DiskFullError, which says
+    how many megabytes are missing.
     """
     folder = Path(folder)
     _check_replaceable(folder)

@@ -51,4 +51,4 @@ def test_a_changed_sign_is_noticed():
 
 
 def test_lessons_show_code_in_full():
-    assert len(list(shown())) >= 3
+    assert len(list(shown())) >= 4

@@ -211,7 +211,7 @@ def _show(plan: Plan, outcome: Outcome) -> None:
         say(_how_to_resume(plan), err=True)
     elif outcome.state == workflows.FINISHED_BEFORE:
         say(f"this run is finished already: see {Path(plan.out) / 'report.html'}")
-    elif outcome.summary is not None:  # only the first of several processes has one
+    elif outcome.summary is not None:
         for line in fit_lines(outcome.summary, Path(plan.out)):
             say(line)
 

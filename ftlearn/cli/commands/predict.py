@@ -56,7 +56,7 @@ def predict(
     reading: ReadingOptions,
     device: DeviceOptions,
 ) -> None:
-    """Predict the labels or numbers of new texts, in their order, in the order in which they come.
+    """Predict the labels or numbers of new texts, in the order in which they come.
 
     Line k of the output belongs to row k of the input: the label and the probability of each
     label, or the number. A row that cannot be read gives its error in its place. Files of any
