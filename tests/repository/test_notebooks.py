@@ -51,7 +51,16 @@ def test_badges_colab_cells_and_lesson_table_are_up_to_date():
 
 def test_colab_cell_names_the_configured_place():
     place = notebooks.settings()
-    assert f"git+https://github.com/{place['repository']}@{place['branch']}" in badges.colab_cell()
+    cell = badges.colab_cell(lesson())
+    assert f"git+https://github.com/{place['repository']}@{place['branch']}" in cell
+
+
+def test_colab_cell_fetches_the_language_model_where_it_is_used():
+    plain, writing = lesson(), lesson()
+    writing.cells[4].source = 'model, tokenizer = models.load("smollm2")'
+    fetch = "!ftlearn fetch smollm2"
+    assert fetch in badges.colab_cell(writing)
+    assert fetch not in badges.colab_cell(plain)
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)

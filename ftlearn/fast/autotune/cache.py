@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 
 from ftlearn.errors import BusyError
@@ -19,9 +17,8 @@ from ftlearn.fast.autotune.measuring import Shape, measure
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.runtime.files import write_json
 from ftlearn.runtime.locking import locked
+from ftlearn.runtime.user_cache import CACHE_VARIABLE, cache_folder
 from ftlearn.runtime.versions import instruction_limits, processor, version
-
-CACHE_VARIABLE = "FTLEARN_CACHE"
 
 PATIENCE = 10.0
 """Seconds to wait for another process that is writing; it takes milliseconds."""
@@ -56,12 +53,6 @@ def _measured(shape: Shape, purpose: str, folder: Path, machine: str) -> dict[Ar
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """The folder of the times: ``FTLEARN_CACHE``, or else the system's cache folder of the user."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen or platformdirs.user_cache_dir("ftlearn"))
 
 
 def conditions() -> dict[str, Any]:
