@@ -8,13 +8,19 @@ notebook 02 shows.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 IGNORED = -100
 """Target id of positions that do not count (padding, prompt tokens)."""
+
+
+CHUNK = 2**17
+"""Logits whose probabilities are in memory at once: 0.5 MB, which a processor's cache holds."""
 
 
 class LossSum(NamedTuple):
@@ -101,3 +107,66 @@ def next_token(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     2
     """
     return cross_entropy(logits[:, :-1], targets[:, 1:])
+
+
+def next_counted_token(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+    """``next_token`` from the logits of the positions that count alone.
+
+    targets (B, T), logits (N, V): row after row, those of each position whose next token is not
+    ``IGNORED``. Chunks of positions keep memory low: none but the logits, and in the backward pass
+    their gradient, are there for all N at once.
+
+    >>> next_counted_token(torch.zeros(2, 8), torch.tensor([[1, 2, 3, -100]])).count
+    2
+    """
+    ids = targets[:, 1:]
+    ids = ids[ids != IGNORED]
+    return LossSum(_ChunkedCrossEntropy.apply(logits, ids), len(ids))
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """The sum over n of log Σ_v exp(z_nv) − z_n,y(n) for logits z (N, V) and ids y (N,)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        chunks = logits.split(_chunk_rows(logits))
+        # The log of the sum over the vocabulary for each position, (N,).
+        norms = torch.cat([torch.logsumexp(at_least_fp32(chunk), -1) for chunk in chunks])
+        ctx.save_for_backward(logits, ids, norms)
+        return (norms - at_least_fp32(logits.gather(1, ids[:, None]).squeeze(1))).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, factor: torch.Tensor) -> tuple[torch.Tensor, None]:
+        logits, ids, norms = ctx.saved_tensors
+        gradient = torch.empty_like(logits)
+        size = _chunk_rows(logits)
+        for start in range(0, len(ids), size):
+            rows = slice(start, start + size)
+            # softmax(z) − onehot(y)
+            difference = at_least_fp32(logits[rows]).sub(norms[rows, None]).exp_()
+            difference[torch.arange(len(difference)), ids[rows]] -= 1
+            gradient[rows] = difference.mul_(factor)
+        return gradient, None
+
+
+def _chunk_rows(logits: torch.Tensor) -> int:
+    return max(1, CHUNK // logits.shape[-1])
+
+
+def on_counted_logits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function of logits and targets that also takes logits (N, V) as above.
+
+    A training loop then computes no others.
+    """
+    function.on_counted_logits = True
+    return function
+
+
+def accepts_counted_logits(function: Callable[..., Any]) -> bool:
+    """Whether a function was marked by ``on_counted_logits``.
+
+    >>> accepts_counted_logits(next_token)
+    False
+    """
+    return getattr(function, "on_counted_logits", False)

@@ -113,6 +113,8 @@ def insert_solution(cell: NotebookNode, name: str, exercise: Exercise) -> None:
     """
     outcome = outcome_of(name, exercise)
     solution = f"{BEGIN}\n{exercise.worked.rstrip()}\n{END}"
+    if exercise.broken:  # what is to be mended stays in sight
+        solution = f"{exercise.broken.rstrip()}\n\n{solution}"
     cell.source = cell.source.replace(exercise.starter, solution, 1)
     data = {"text/html": str(outcome.as_html()), "text/plain": repr(outcome)}
     count = cell.execution_count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ftlearn.benchmark import ablation, few_shot, prediction, throughput
+from ftlearn.benchmark import ablation, few_shot, generation, prediction, sft, throughput
 from ftlearn.benchmark import time_to_accuracy as target
 from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.settings import Settings
@@ -48,23 +48,39 @@ def lever_speeds(work: Workload, settings: Settings, log: Log) -> Part:
     return ablation.lever_speeds(work, examples=settings.examples, rounds=settings.rounds, log=log)
 
 
+def generate(work: Workload, settings: Settings, log: Log) -> Part:
+    """Generation speed beside transformers.pipeline, with the language model of the course."""
+    return generation.generation_speed(work, rounds=settings.rounds, log=log)
+
+
+def chats(work: Workload, settings: Settings, log: Log) -> Part:
+    """Speed and memory of training a language model beside SFTTrainer, on a quarter as many."""
+    return sft.chat_training_speed(
+        sft.open_chats(work, max(1, settings.examples // 4)), rounds=settings.rounds, log=log
+    )
+
+
 PARTS: dict[str, Measure] = {
     "train": train,
     "predict": predict,
     "accuracy": time_to_accuracy,
     "few": few_labels,
     "levers": lever_speeds,
+    "sft": chats,
+    "generate": generate,
 }
 
 
 def parts_to_measure(settings: Settings, *, log: Log) -> tuple[str, ...]:
     """The parts that the settings name; 'few' only where SetFit is installed.
 
-    Raises ArgumentError where 'few' is named and SetFit is not installed, and for settings that
-    cannot be read.
+    Raises ArgumentError where 'few' or 'sft' is named and SetFit or trl is not installed, and for
+    settings that cannot be read.
     """
     parts = settings.parts
     _ = settings.per_class  # raises now, not after an hour
+    if "sft" in parts and not sft.has_trl():
+        raise ArgumentError(sft.NEEDED)
     if "few" not in parts or few_shot.has_setfit():
         return parts
     if settings.only:

@@ -16,6 +16,10 @@ RATIOS = {
     "few_shot_vs_setfit": "few",
     "predict_vs_pipeline": "predict",
     "predict_fp32_vs_onnxruntime": "predict",
+    "sft_vs_trl_default": "sft",
+    "sft_vs_trl_best": "sft",
+    "generate_vs_pipeline_default": "generate",
+    "generate_vs_pipeline_best": "generate",
 }
 """Each ratio, that is how many times faster ftlearn is, and the part that measures it."""
 

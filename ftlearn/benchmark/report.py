@@ -22,6 +22,7 @@ FORMATS = {
     "lowest": "{:.3f}",
     "highest": "{:.3f}",
     "speed over default": "{:.2f}",
+    "peak GB": "{:.2f}",
 }
 
 LEGEND = {
@@ -31,6 +32,9 @@ LEGEND = {
     "predict": "median, low and high are texts per second, from text to prediction.",
     "accuracy": "median, low and high are seconds of training until the target was reached.",
     "few": "median, low and high are seconds of training.",
+    "generate": "median, low and high are generated tokens per second, end tokens included.",
+    "sft": "median, low and high are trained tokens per second: those that the loss counts; "
+    "peak GB is the most memory of a process in which this contender alone trains.",
     "levers": "median, low and high are examples per second; lower half frozen and embeddings "
     "frozen train less of the model, all others do the same work.",
 }

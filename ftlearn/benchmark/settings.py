@@ -10,7 +10,8 @@ from typer import Option
 
 from ftlearn.errors import ArgumentError
 
-PARTS = ("train", "predict", "accuracy", "few", "levers")
+PARTS = ("train", "predict", "accuracy", "few", "levers", "sft", "generate")
+DEFAULT_PARTS = PARTS[:4]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Settings:
     only: Annotated[
         str,
         Option(
-            help=f"Parts to measure, with commas: {', '.join(PARTS)}. Default: all but the last."
+            help=f"Parts to measure, with commas: {', '.join(PARTS)}. "
+            f"Default: {', '.join(DEFAULT_PARTS)}."
         ),
     ] = ""
     checkpoint: Annotated[str, Option(help="Name or folder of the model.")] = "minilm"
@@ -54,8 +56,8 @@ class Settings:
         int,
         Option(
             min=1,
-            help="Texts per round and contender; 'accuracy' trains on twice as many, and 'predict' "
-            "asks for four times as many.",
+            help="Texts per round and contender; 'accuracy' trains on twice as many, 'predict' "
+            "asks for four times as many, and 'sft' trains on a quarter.",
         ),
     ] = 256
     batch_size: Annotated[int, Option(min=1, help="Texts in one update.")] = 16
@@ -74,7 +76,7 @@ class Settings:
         unknown = sorted(names - set(PARTS))
         if unknown:
             raise ArgumentError(f"--only has no part {unknown[0]!r}: use {', '.join(PARTS)}")
-        return tuple(part for part in PARTS if part in (names or PARTS[:-1]))
+        return tuple(part for part in PARTS if part in (names or DEFAULT_PARTS))
 
     @property
     def per_class(self) -> tuple[int, ...]:

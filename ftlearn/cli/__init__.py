@@ -13,10 +13,12 @@ from typing import Annotated
 import typer
 
 from ftlearn.cli.commands.bench import bench
+from ftlearn.cli.commands.chat import chat
 from ftlearn.cli.commands.doctor import doctor
 from ftlearn.cli.commands.evaluate import evaluate
 from ftlearn.cli.commands.fetch import fetch
 from ftlearn.cli.commands.fit import fit
+from ftlearn.cli.commands.generate import generate
 from ftlearn.cli.commands.interpolate import interpolate
 from ftlearn.cli.commands.predict import predict
 from ftlearn.cli.errors import UNEXPECTED, explain, short_notes
@@ -48,7 +50,7 @@ def about(
     """
 
 
-for command in (doctor, fetch, fit, evaluate, predict, interpolate, bench):
+for command in (doctor, fetch, fit, evaluate, predict, generate, chat, interpolate, bench):
     app.command(name=command.__name__)(command)
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ftlearn.evaluation import Report
     from ftlearn.workflows import Scored
 
-HEADLINES = ("accuracy", "mae")
-"""The metric that people ask for first, of classification and of regression."""
+HEADLINES = ("accuracy", "mae", "f1", "loss")
+"""The metric that people ask for first, of classification, regression, answers, and writing."""
 
 
 def say(text: object, *, err: bool = False) -> None:
@@ -26,6 +26,11 @@ def say(text: object, *, err: bool = False) -> None:
     [U+001B][2Jgone
     """
     typer.echo(plain(str(text)), err=err)
+
+
+def write(piece: str) -> None:
+    """Print a piece of a line, cleaned as by ``say``; the next piece continues it."""
+    typer.echo(plain(piece), nl=False)
 
 
 def is_main_process() -> bool:
@@ -43,8 +48,12 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     yield f"on the {rows['test']} test rows, with 95 % intervals:"
     yield from score_lines(summary["test"])
     headline = next(name for name in HEADLINES if name in summary["test"])
-    yield f"for comparison, {headline.replace('_', ' ')}:"
-    yield from _table({name: scores[headline] for name, scores in summary["baselines"].items()})
+    if summary["baselines"]:
+        yield f"for comparison, {headline.replace('_', ' ')}:"
+        scores = {name: scores[headline] for name, scores in summary["baselines"].items()}
+        yield from _table(scores)
+    if "writing" in summary:
+        yield from _writing_lines(summary["writing"])
     seconds = summary["seconds"]
     yield ""
     yield (
@@ -54,10 +63,23 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     )
     if summary["training"]["stopped"]:
         yield f"stopped early: {summary['training']['stopped']}"
-    yield f"written into {out}: report.html (read this first), report.json, history.csv, model/"
+    adapter = ", adapter/" if summary["configuration"]["lora"] else ""
+    yield (
+        f"written into {out}: report.html (read this first), report.json, history.csv, "
+        f"model/{adapter}"
+    )
     if summary["configuration"]["pooling"] != "pretrained":
         yield "the model has its own pooling: ftlearn opens it, transformers.pipeline does not"
-    yield f"next: ftlearn predict {out} --input FILE --output answers.jsonl"
+    command = "generate" if "writing" in summary else "predict"
+    yield f"next: ftlearn {command} {out} --input FILE --output answers.jsonl"
+
+
+def _writing_lines(writing: Mapping[str, Any]) -> Iterator[str]:
+    """How the model wrote before and after its training."""
+    yield "what it writes, before and after (see report.html for the texts):"
+    for name, value in writing["after"].items():
+        before = writing["before"][name]
+        yield f"  {name.replace('_', ' '):<14}  {_number(before):>7}  {_number(value):>7}"
 
 
 def evaluation_lines(file: Scored, errors: int) -> Iterator[str]:

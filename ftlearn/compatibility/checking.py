@@ -42,6 +42,7 @@ def check(
     known = set(getattr(task, "labels", ()))
     unknown = any(label not in known for part in rows.values() for label in part.labels or ())
     findings = rows_and_labels(rows, fate=UNKNOWN_TO_TASK if unknown else COUNTED, error=unknown)
+    findings += contexts_apart(parts, task)
     findings += tokenizer_and_model(tokenizer, model)
     findings += task_and_window(task, model, tokenizer)
     findings += texts_and_tokenizer(parts, task, tokenizer)
@@ -65,6 +66,37 @@ def rows_and_labels(parts: Mapping[str, Rows], *, fate: str, error: bool = False
             findings += labels.unseen(part, counts, known, fate=fate, error=error)
             findings += labels.missing(part, counts, known)
     return labels.lookalikes(known) + findings
+
+
+def contexts_apart(parts: Mapping[str, Dataset], task: Any) -> list[Finding]:
+    """A note on contexts of questions that stand in train and in another part, too.
+
+    >>> from ftlearn import tasks
+    >>> rows = Dataset.from_dict({"question": ["Who?"], "context": ["A mill burned."]})
+    >>> for finding in contexts_apart({"train": rows, "test": rows}, tasks.question_answering()):
+    ...     print(finding)
+    note: 1 of 1 contexts of test also stand in train: the model has learnt from them, so the scores
+    do not tell how it reads new ones; split by context, not by question
+    """
+    if getattr(task, "head", None) != "question answering":
+        return []
+    name = task.text_columns[1]
+    contexts = {
+        part: set(same_columns([dataset[name]]))
+        for part, dataset in parts.items()
+        if name in dataset.column_names
+    }
+    findings = []
+    for part in ("valid", "test"):
+        shared = len(contexts.get(part, set()) & contexts.get("train", set()))
+        if shared:
+            message = (
+                f"{shared} of {len(contexts[part])} contexts of {part} also stand in train: the "
+                "model has learnt from them, so the scores do not tell how it reads new ones; "
+                "split by context, not by question"
+            )
+            findings.append(Finding("texts", message))
+    return findings
 
 
 def texts_and_tokenizer(parts: Mapping[str, Dataset], task: Any, tokenizer: Any) -> list[Finding]:

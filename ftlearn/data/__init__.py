@@ -12,6 +12,7 @@ from ftlearn.data.errors import DataError
 from ftlearn.data.label_errors import label_errors
 from ftlearn.data.labels import natural_order
 from ftlearn.data.loading import load
+from ftlearn.data.questions import read_questions
 from ftlearn.data.rare_labels import drop_rare
 from ftlearn.data.reading import ReadReport, read
 from ftlearn.data.records import Rejected
@@ -32,6 +33,7 @@ __all__ = [
     "near_duplicates",
     "normalise_label",
     "read",
+    "read_questions",
     "repair_text",
     "split",
     "subset",

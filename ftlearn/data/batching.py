@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ftlearn.data.windows import Window
 from ftlearn.losses import IGNORED
 
 POOL = 32
@@ -43,13 +44,16 @@ class Batch(NamedTuple):
 class Encoded:
     """Rows as token ids, not yet padded: inputs[name][row] is a list of T ids.
 
-    ``truncated`` counts the rows that were longer than ``max_length`` and were cut.
+    ``truncated`` counts the rows that were longer than ``max_length`` and were cut. With
+    ``windows`` each input is a part of a row, and ``reduce_windows`` of the task makes one output
+    per row of theirs.
     """
 
     inputs: dict[str, list[list[int]]]
     targets: Sequence[Any]
     max_length: int
     truncated: int = 0
+    windows: Sequence[Window] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

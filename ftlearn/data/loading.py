@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from importlib import resources
 from pathlib import Path
 
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, DatasetDict, Value
 
+from ftlearn.data.bundled import BUNDLED, load_bundled
 from ftlearn.data.columns import Columns
 from ftlearn.data.errors import DataError
 from ftlearn.data.hub import load_hub
 from ftlearn.data.labels import label_feature
 from ftlearn.data.part_names import PART_NAMES, part_of
 from ftlearn.data.reading import SUFFIXES, Table, read_table, to_dataset
-
-TOPICS = ("technology", "health", "sports")
-BUNDLED = {
-    "topics": ("train", "valid", "test"),
-    "topics_shift": ("test",),
-    "topics_raw": ("raw", "verdicts"),
-    "ratings": ("train", "valid", "test"),
-}
 
 
 def load(
@@ -40,7 +31,7 @@ def load(
     Parameters
     ----------
     name_or_path : first match of
-        a bundled name: "topics", "topics_shift", "topics_raw", "ratings" (no network; see CARD.md);
+        bundled: topics, topics_shift, topics_raw, ratings, questions, summaries, service (CARD.md);
         the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
         such files named train and, if wanted, valid (or validation, val, dev, eval) and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text
@@ -56,7 +47,7 @@ def load(
     name = str(name_or_path)
     path = Path(name_or_path)
     if name in BUNDLED:
-        return DatasetDict({part: _bundled(name, part) for part in BUNDLED[name]})
+        return load_bundled(name)
     if path.is_dir():
         files = _part_files(path)
     elif path.suffix.lower() in SUFFIXES or path.is_file():
@@ -65,30 +56,6 @@ def load(
         return load_hub(name, tuple(BUNDLED))
     wanted = Columns.of(text, label, kind)
     return _read_parts(files, wanted, delimiter=delimiter, encoding=encoding, quoting=quoting)
-
-
-def _features(name: str, part: str) -> Features:
-    """The features of a part of a bundled data set."""
-    if part == "verdicts":
-        return Features({column: Value("string") for column in ("id", "label")})
-    if name == "topics_raw":
-        names = ("id", "title", "text", "register", "near", "story")
-        labels = ("annotator_a", "annotator_b", "editor")
-        return Features({column: Value("string") for column in (*names, *labels)})
-    if name == "ratings":
-        strings = {column: Value("string") for column in ("id", "text", "product")}
-        return Features({**strings, "label": Value("float32")})
-    names = ("id", "title", "text", "label", "register", "near", "story")
-    strings = {column: Value("string") for column in names}
-    return Features({**strings, "label": ClassLabel(names=list(TOPICS))})
-
-
-def _bundled(name: str, part: str) -> Dataset:
-    file = resources.files(__package__) / "files" / name / f"{part}.jsonl"
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
-    features = _features(name, part)
-    columns = {column: [row[column] for row in rows] for column in features}
-    return Dataset.from_dict(columns, features=features)
 
 
 def _part_files(folder: Path) -> dict[str, Path]:

@@ -1,7 +1,12 @@
-"""What any fine-tuned model must beat: the most frequent label, word counts, a linear probe."""
+"""What any fine-tuned model must beat: the most frequent label, word counts, a linear probe.
+
+And in question answering: no answer at all, and the sentence that is most like the question.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +25,11 @@ from ftlearn.evaluation.predicting import map_batches
 from ftlearn.evaluation.report import Report
 from ftlearn.models.architecture import backbone
 from ftlearn.models.pooling import pool_mean
+from ftlearn.tasks import QuestionAnswering
+
+SENTENCE = re.compile(r"\S.*?(?:[.!?…][\"'”’)]*(?=\s|$)|$)", re.DOTALL)
+CERTAIN = 1e9
+"""A score that is above every threshold."""
 
 
 def majority(train: Dataset, dataset: Dataset, task: Any) -> Report:
@@ -77,3 +87,39 @@ def embed(model: nn.Module, dataset: Dataset, task: Any, tokenizer: Any) -> np.n
         return pool_mean(hidden, batch.inputs["attention_mask"]).float()
 
     return map_batches(model, task.encode(dataset, tokenizer), tokenizer, pooled)
+
+
+def no_answer(dataset: Dataset, task: QuestionAnswering) -> Report:
+    """Say of every question that its context holds no answer; the loss is not defined."""
+    return _answers([None] * len(dataset), dataset, task)
+
+
+def best_sentence(dataset: Dataset, task: QuestionAnswering) -> Report:
+    """Give the sentence of each context whose words are most like the question's (TF-IDF)."""
+    question, context = task.text_columns
+    spans = [best_span(*texts) for texts in zip(dataset[question], dataset[context], strict=True)]
+    return _answers(spans, dataset, task)
+
+
+def best_span(question: str, context: str) -> tuple[int, int]:
+    """Where the sentence that is most like the question stands: its first character, and its end.
+
+    >>> best_span("Where does it rain?", "The sun shines. It rains in Oslo, rain upon rain.")
+    (16, 49)
+    """
+    spans = [match.span() for match in SENTENCE.finditer(context)]
+    sentences = [context[start:end] for start, end in spans]
+    words = TfidfVectorizer(token_pattern=r"\w+").fit([*sentences, question])  # noqa: S106
+    similarity = words.transform(sentences) @ words.transform([question]).T
+    return spans[int(similarity.toarray()[:, 0].argmax())]
+
+
+def _answers(
+    spans: list[tuple[int, int] | None], dataset: Dataset, task: QuestionAnswering
+) -> Report:
+    """The report on answers that stand at these characters, or nowhere."""
+    rows = [
+        [0, CERTAIN, 0, 0, math.nan, 1] if span is None else [CERTAIN, 0, *span, math.nan, 1]
+        for span in spans
+    ]
+    return Report(task, dataset, np.array(rows), np.asarray(task.targets(dataset), dtype=object))

@@ -17,7 +17,10 @@ from ftlearn.data.batching import Batch, Encoded, by_length, collate
 from ftlearn.errors import ArgumentTypeError
 from ftlearn.fast import autotune
 from ftlearn.fast.cls_only import cls_only
+from ftlearn.fast.counted_logits import counted_logits, output_embeddings, without_cache
 from ftlearn.fast.inference import fp32_head, inference_copy
+from ftlearn.losses import IGNORED, accepts_counted_logits
+from ftlearn.models.outputs import logits as logits_of
 from ftlearn.runtime import device_of, distributed, sharding
 from ftlearn.runtime.arithmetic import computing
 from ftlearn.runtime.progress import bar
@@ -26,8 +29,8 @@ POSITIONS = {"cpu": 3072, "cuda": 16_384}
 """Positions (B × T) of one batch, padding included. On a CPU that many were fastest, as measured;
 a GPU only has to be kept busy."""
 
-LOGITS = 2**28
-"""The most logits of a language model at once, 1 GB in fp32: vocabularies may be large."""
+LOGITS = 2**26
+"""The most logits of a language model at once, 0.27 GB in fp32: vocabularies may be large."""
 
 BF16_STEP = 8
 """In bf16 texts are padded to a multiple of this many tokens: torch's attention on a CPU then takes
@@ -46,33 +49,45 @@ def outputs(
 ) -> np.ndarray:
     """The model's logits, reduced by ``task.reduce_logits`` to (N, K), in the order of the rows.
 
-    The model is put into evaluation mode and back. No random numbers are drawn, so evaluating
-    in the middle of training changes nothing. ``shared`` and ``progress`` as in ``map_batches``.
+    Of rows that were cut into windows, ``task.reduce_windows`` makes one output per row. The model
+    is put into evaluation mode and back. No random numbers are drawn, so evaluating in the middle
+    of training changes nothing. ``shared`` and ``progress`` as in ``map_batches``.
     """
     device = device_of(model)
     model, arithmetic = inference_copy(model, autotune.prediction(model, device, precision))
 
     def reduced_logits(batch: Batch) -> torch.Tensor:
-        with computing(device, arithmetic):
-            return task.reduce_logits(model(**batch.inputs).logits.float(), batch.targets)
+        reduce = task.reduce_logits
+        with computing(device, arithmetic), counted_logits(model, batch.targets, reduce):
+            logits = logits_of(model(**batch.inputs))
+            # Those of a language model are many, and are converted row by row.
+            return reduce(
+                logits if accepts_counted_logits(reduce) else logits.float(), batch.targets
+            )
 
-    with cls_only(model), fp32_head(model):
-        return map_batches(
+    with cls_only(model), fp32_head(model), without_cache(model):
+        reduced = map_batches(
             model,
             encoded,
             tokenizer,
             reduced_logits,
-            positions=_positions(model, task),
+            positions=_positions(model, encoded, task),
             shared=shared,
             progress=progress,
         )
+    return task.reduce_windows(reduced, encoded.windows) if encoded.windows else reduced
 
 
-def _positions(model: nn.Module, task: Any) -> int | None:
+def _positions(model: nn.Module, encoded: Encoded, task: Any) -> int | None:
     """The most positions of a batch whose logits still fit; None where logits are few anyway."""
     if getattr(task, "head", None) != "causal lm" or not hasattr(model, "config"):
         return None
-    return LOGITS // model.config.get_text_config().vocab_size
+    fitting = LOGITS // model.config.get_text_config().vocab_size
+    if not accepts_counted_logits(task.reduce_logits) or output_embeddings(model) is None:
+        return fitting
+    # A batch of B × T positions has at most this share of positions that count.
+    shares = [(len(row) - row.count(IGNORED)) / len(row) for row in encoded.targets if len(row) > 0]
+    return int(fitting / max(shares, default=1.0)) if any(shares) else fitting
 
 
 def map_batches(
@@ -131,7 +146,7 @@ def predict(
     encoded = task.encode_texts(texts, tokenizer)
     compatibility.settle(_check_texts(model, texts, task, tokenizer), error=None)
     logits = outputs(model, encoded, task, tokenizer, precision=precision)
-    table = pd.DataFrame({"text": texts, "prediction": task.decode(logits)})
+    table = pd.DataFrame({"text": texts, "prediction": task.predictions(logits, texts)})
     labels = getattr(task, "labels", ())
     if not labels:
         return table

@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ftlearn import compatibility, metrics
+from ftlearn.data.batching import Encoded
 from ftlearn.errors import UnknownNameError
 from ftlearn.evaluation.predicting import outputs
 from ftlearn.metrics import Interval
@@ -57,13 +58,16 @@ def report_on(
     predicted = outputs(
         model, encoded, task, tokenizer, shared=shared, progress=progress, precision=precision
     )
-    return Report(task, dataset, predicted, _targets(encoded.targets))
+    return Report(task, dataset, predicted, _targets(task, dataset, encoded))
 
 
-def _targets(targets: Sequence[Any]) -> np.ndarray:
+def _targets(task: Any, dataset: Dataset, encoded: Encoded) -> np.ndarray:
+    """The targets of the rows, as the metrics take them."""
+    if encoded.windows:  # they have targets of their own
+        return np.asarray(task.targets(dataset), dtype=object)
     # Of targets per token, the outputs hold all that the metrics need.
-    ragged = isinstance(targets[0], list)
-    return np.zeros(len(targets)) if ragged else np.asarray(targets)
+    ragged = isinstance(encoded.targets[0], list)
+    return np.zeros(len(encoded)) if ragged else np.asarray(encoded.targets)
 
 
 def shown_as(name: str) -> str:
@@ -134,17 +138,21 @@ class Report:
         text = self.task.text
         names = [*([text] if isinstance(text, str) else text), *columns]
         table = pd.DataFrame({shown_as(name): list(self.dataset[name]) for name in names})
+        texts = self.dataset[text] if isinstance(text, str) else self._pairs(text)
         return table.assign(
             label=self._labels(),
-            prediction=self.task.decode(self.outputs),
+            prediction=self.task.predictions(self.outputs, texts),
             loss=self.example_losses,
         )
+
+    def _pairs(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        return list(zip(*(self.dataset[name] for name in names), strict=True))
 
     def _labels(self) -> list[Any]:
         labels = getattr(self.task, "labels", None)
         if labels:
             return [labels[target] for target in self.targets]
-        return list(self.dataset[self.task.target])
+        return self.task.readable_targets(self.dataset)
 
     def confusion(self) -> pd.DataFrame:
         """Counts of (label, prediction) pairs: labels in rows, predictions in columns."""

@@ -99,10 +99,11 @@ def predict_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield one result for each row of `data.streams.stream`, in order.
 
-    A result is {"label": name, "probabilities": {name: number}} for a classification and
-    {"value": number} otherwise, numbers rounded to 6 digits. A rejected row gives {"line": number,
-    "error": reason} in its place. At the end a `TruncationWarning` counts the texts that were cut,
-    unless the task cuts silently. Raises ValueError where the model's outputs are not finite.
+    A result is {"label": name, "probabilities": {name: number}} for a classification, {"value":
+    number} for a regression, numbers rounded to 6 digits, and {"answer": text} for a question with
+    its context, "" where that holds none. A rejected row gives {"line": number, "error": reason} in
+    its place. At the end a `TruncationWarning` counts the texts that were cut, unless the task cuts
+    silently. Raises ValueError where the model's outputs are not finite.
     """
     columns = Columns.of(text or task.text).text
     with bar(shown=progress, unit=" rows", unit_scale=True, leave=True) as shown:
@@ -188,12 +189,14 @@ def _predict(
             f"{outputs[infinite][0]}, not finite: its training diverged or its weights are "
             "damaged; train it again or copy it again"
         )
-    return _results(outputs, task), encoded.truncated
+    return _results(outputs, texts, task), encoded.truncated
 
 
-def _results(outputs: np.ndarray, task: Any) -> list[dict[str, Any]]:
+def _results(outputs: np.ndarray, texts: Sequence[Any], task: Any) -> list[dict[str, Any]]:
     labels = getattr(task, "labels", ())
-    predictions = task.decode(outputs)
+    predictions = task.predictions(outputs, texts)
+    if not labels and isinstance(predictions[0], str):
+        return [{"answer": answer} for answer in predictions]
     if not labels:
         return [{"value": round(float(value), DIGITS)} for value in predictions]
     probabilities = softmax(outputs.astype(np.float64), axis=-1).round(DIGITS).tolist()

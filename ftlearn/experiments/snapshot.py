@@ -24,6 +24,7 @@ from ftlearn.training.state import (
     optimizer_state,
     progress_state,
 )
+from ftlearn.training.weights import load_trained, trained_weights
 
 DIGITS = 20
 """Hex digits of a hash in the name of a snapshot's folder."""
@@ -53,7 +54,7 @@ class Snapshot:
 def snapshot(run: Run) -> Snapshot:
     """A snapshot of a run after its current update."""
     memory = {key: value.detach().clone() for key, value in optimizer_state(run).items()}
-    weights = {name: value.detach().clone() for name, value in _trainable(run.model).items()}
+    weights = {name: value.detach().clone() for name, value in trained_weights(run.model).items()}
     state = {
         **progress_state(run),
         "random": runtime.rng_state(run.device),
@@ -90,20 +91,14 @@ def resume(
     return run
 
 
-def _trainable(model: nn.Module) -> Tensors:
-    """Weights and buffers that are not frozen, by name."""
-    frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
-    return {name: value for name, value in model.state_dict().items() if name not in frozen}
-
-
 def _load(model: nn.Module, weights: Tensors) -> None:
-    differing = sorted(set(_trainable(model)) ^ set(weights))
+    differing = sorted(set(trained_weights(model)) ^ set(weights))
     if differing:
         raise ValueError(
             "the snapshot is of a model in which other weights are trained: they differ in "
             f"{len(differing)} tensors such as {differing[0]!r}. Build the model as for the run"
         )
-    model.load_state_dict(weights, strict=False)
+    load_trained(model, weights)
 
 
 class SnapshotCache:

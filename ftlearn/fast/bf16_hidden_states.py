@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ftlearn import runtime
+from ftlearn.models.wrapping import unwrapped
 
 
 @contextmanager
@@ -20,7 +21,8 @@ def bf16_hidden_states(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     each matrix product and back after it. Does nothing for fp32, on other devices, and for models
     without a module ``embeddings``, such as those that read from left to right.
     """
-    embeddings = getattr(getattr(model, "base_model", model), "embeddings", None)
+    inner = unwrapped(model)
+    embeddings = getattr(getattr(inner, "base_model", inner), "embeddings", None)
     on_cpu = runtime.device_of(model).type == "cpu"
     if dtype is torch.float32 or not on_cpu or not isinstance(embeddings, nn.Module):
         yield

@@ -19,6 +19,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
 from ftlearn.models.pooling import PooledClassifier
+from ftlearn.models.wrapping import unwrapped
 from ftlearn.runtime import sharding
 
 FAMILIES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra")
@@ -53,6 +54,7 @@ def cls_only(model: nn.Module) -> Iterator[None]:
 
 def layer_read_at_cls(model: nn.Module) -> nn.Module | None:
     """The last layer of a model whose head reads only the first token; None for other models."""
+    model = unwrapped(model)
     model_class = sharding.unsharded_class(model)
     pools_cls = model_class is PooledClassifier and model.pooling == "cls"
     if not pools_cls and not _is_bert_class(model_class, "ForSequenceClassification"):

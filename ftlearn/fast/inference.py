@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ftlearn.fast import packed_bert
-from ftlearn.models import architecture
+from ftlearn.models import architecture, lora
 from ftlearn.models.architecture import last_linear
+from ftlearn.models.wrapping import is_adapted
 from ftlearn.runtime import sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 
@@ -29,15 +30,21 @@ def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module,
 
     For bf16, for packed layers and for another attention than the model's it is a copy. In bf16
     its weights are bf16 too, which autocast would cast again for each batch; otherwise the copy
-    shares the model's weights. The last layer of a classification or regression head, and buffers
-    such as the angles of rotary positions, stay fp32. A sharded model is returned as it is.
+    shares the model's weights. Adapters are merged into the copy if layers are packed, and if the
+    frozen weights are bf16 and fp32 is asked for. The last layer of a classification or regression
+    head, and buffers such as the angles of rotary positions, stay fp32. A sharded model is returned
+    as it is.
     """
     in_bf16 = arithmetic.dtype is torch.bfloat16
     attention = architecture.other_attention(model, arithmetic.attention)
     packed = arithmetic.packed and packed_bert.available()
-    if not (in_bf16 or packed or attention) or sharding.is_sharded(model):
+    merging = not in_bf16 and (lora.holds_bf16(model) or (packed and is_adapted(model)))
+    if not (in_bf16 or packed or attention or merging) or sharding.is_sharded(model):
         return model, arithmetic
-    model = _bf16_copy(model) if in_bf16 else _copy_with_same_weights(model)
+    if merging:
+        model = lora.merged_view(model)
+    else:
+        model = _bf16_copy(model) if in_bf16 else _copy_with_same_weights(model)
     if attention:
         architecture.use_attention(model, attention)
     if packed:

@@ -12,12 +12,23 @@ from ftlearn.data.batching import Batches
 from ftlearn.errors import ArgumentError
 from ftlearn.fast.bf16_hidden_states import bf16_hidden_states
 from ftlearn.fast.cls_only import cls_only
+from ftlearn.fast.counted_logits import without_cache
+from ftlearn.fast.frozen_prefix import FrozenPrefix
 from ftlearn.fast.fused_bert import fused_layers
+from ftlearn.fast.fused_llama import fused_decoder_layers
 from ftlearn.fast.sparse_embeddings import TrainedRows, trained_rows
 from ftlearn.runtime import distributed
 from ftlearn.runtime.arithmetic import Arithmetic, products_by
 
-SPEEDUPS = ("bf16_hidden_states", "cls_only", "fused_bert", "sparse_embeddings")
+SPEEDUPS = (
+    "bf16_hidden_states",
+    "cls_only",
+    "counted_logits",
+    "frozen_prefix",
+    "fused_bert",
+    "fused_llama",
+    "sparse_embeddings",
+)
 """Speed-ups that can be switched off by name, each a module beside this one."""
 
 
@@ -26,13 +37,15 @@ def speed_up(
     model: nn.Module,
     arithmetic: Arithmetic,
     rows: Sequence[TrainedRows] = (),
+    prefix: FrozenPrefix | None = None,
     *,
     without: Collection[str] = (),
 ) -> Iterator[None]:
     """A context for one forward and backward pass that saves time and changes no result.
 
     A speed-up does nothing for a model that it does not know. ``rows`` are trained in place of
-    embedding tables; speed-ups named in ``without`` are switched off.
+    embedding tables, and ``prefix`` stands in for frozen layers; speed-ups named in ``without`` are
+    switched off.
 
     >>> with speed_up(nn.Linear(1, 1), Arithmetic()):
     ...     pass
@@ -42,12 +55,17 @@ def speed_up(
             trained.read()  # the model may have been changed since the last update
             stack.enter_context(trained.active())
         stack.enter_context(products_by(onednn=arithmetic.onednn))
+        stack.enter_context(without_cache(model))
         if "bf16_hidden_states" not in without:
             stack.enter_context(bf16_hidden_states(model, arithmetic.dtype))
         if "cls_only" not in without:
             stack.enter_context(cls_only(model))
         if "fused_bert" not in without:
             stack.enter_context(fused_layers(model, arithmetic.dtype))
+        if "fused_llama" not in without:
+            stack.enter_context(fused_decoder_layers(model, arithmetic.dtype))
+        if prefix is not None:
+            stack.enter_context(prefix.active(arithmetic))  # last: the others speed it up as well
         yield
 
 

@@ -7,10 +7,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
+from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from ftlearn.errors import ArgumentError
+from ftlearn.models.attention import attention_of, other_attention, use_attention
 from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_cls, pool_mean
+from ftlearn.models.wrapping import PREFIX, is_adapted, unwrapped
 
 __all__ = [
     "Count",
@@ -31,12 +34,13 @@ __all__ = [
     "replace_head",
     "rescale_head",
     "unfreeze",
+    "unwrapped",
     "use_attention",
     "with_pooling",
 ]
 
 HEAD_NAMES = (
-    *("classifier", "score", "pre_classifier", "lm_head", "pooler", "head", "cls"),
+    *("classifier", "score", "pre_classifier", "lm_head", "pooler", "head", "cls", "qa_outputs"),
     *("sequence_summary", "logits_proj"),  # XLNet, XLM, FlauBERT
 )
 """First part of the parameter names that belong to a head in transformers' models."""
@@ -48,7 +52,7 @@ def is_head(name: str) -> bool:
     >>> is_head("classifier.weight"), is_head("bert.pooler.dense.weight"), is_head("bert.encoder.x")
     (True, True, False)
     """
-    return any(part in HEAD_NAMES for part in name.split(".")[:2])
+    return any(part in HEAD_NAMES for part in name.removeprefix(PREFIX).split(".")[:2])
 
 
 def backbone(model: nn.Module) -> nn.Module:
@@ -56,7 +60,7 @@ def backbone(model: nn.Module) -> nn.Module:
 
     Raises ValueError for a model without one.
     """
-    base = getattr(model, "base_model", None)
+    base = getattr(unwrapped(model), "base_model", None)
     if not isinstance(base, nn.Module):
         raise ArgumentError(f"{type(model).__name__} has no base_model: pass a transformers model")
     return base
@@ -119,9 +123,11 @@ def freeze(model: nn.Module, *parts: str) -> nn.Module:
 
 
 def unfreeze(model: nn.Module) -> nn.Module:
-    """Make all parameters trainable again, in place."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
+    """Make all parameters trainable again, in place; of an adapted model, those of its adapter."""
+    adapted = is_adapted(model)
+    for name, parameter in model.named_parameters():
+        in_adapter = "lora_" in name or "modules_to_save" in name
+        parameter.requires_grad_(in_adapter or not adapted)
     return model
 
 
@@ -137,8 +143,8 @@ def replace_head(model: nn.Module, outputs: int, *, seed: int) -> nn.Module:
         new.bias = None
     setattr(owner, name, new.to(old.weight.device))
     model.config.num_labels = outputs
-    if hasattr(model, "num_labels"):
-        model.num_labels = outputs
+    if hasattr(unwrapped(model), "num_labels"):
+        unwrapped(model).num_labels = outputs
     return model
 
 
@@ -189,10 +195,13 @@ def last_linear(model: nn.Module) -> nn.Linear:
 
 
 def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
-    for name in ("classifier", "score", "logits_proj", "sequence_summary"):
-        head = getattr(model, name, None)
+    for name in ("classifier", "score", "qa_outputs", "logits_proj", "sequence_summary"):
+        owner, head = unwrapped(model), getattr(unwrapped(model), name, None)
+        if isinstance(head, ModulesToSaveWrapper):  # the head that is trained beside an adapter
+            owner, name = head.modules_to_save, head.active_adapters[0]
+            head = owner[name]
         if isinstance(head, nn.Linear):
-            return model, name
+            return owner, name
         for last in ("out_proj", "summary"):
             if isinstance(getattr(head, last, None), nn.Linear):
                 return head, last
@@ -250,35 +259,10 @@ def parameter_table(model: nn.Module) -> pd.DataFrame:
 
 
 def _part(name: str) -> str:
-    pieces = name.split(".")
+    pieces = name.removeprefix(PREFIX).split(".")
     for before, piece in pairwise(pieces):
         if piece.isdigit():
             return f"{before} {piece}"
     if is_head(name):
         return "head"
     return "embeddings" if "embed" in name or "wte" in name or "wpe" in name else pieces[0]
-
-
-EXCHANGEABLE = {"eager", "sdpa"}
-"""Implementations of the same attention, by transformers' names."""
-
-
-def attention_of(model: nn.Module) -> str | None:
-    """How a model computes attention, by transformers' name; None where it has no choice."""
-    config = getattr(getattr(model, "base_model", model), "config", None)
-    return getattr(config, "_attn_implementation", None)
-
-
-def other_attention(model: nn.Module, wanted: str | None) -> str | None:
-    """The wanted attention where the model supports it and does not use it yet; else None."""
-    encoder = getattr(model, "base_model", model)
-    supported = wanted == "eager" or getattr(encoder, "_supports_sdpa", False)
-    # One that was chosen by name, such as flash attention, stays.
-    replaceable = attention_of(model) in EXCHANGEABLE - {wanted}
-    return wanted if supported and replaceable else None
-
-
-def use_attention(model: nn.Module, wanted: str | None) -> None:
-    """Switch a model, in place, to another attention where it supports it."""
-    if other := other_attention(model, wanted):
-        getattr(model, "base_model", model).set_attn_implementation(other)

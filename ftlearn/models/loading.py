@@ -9,18 +9,25 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+)
 
 from ftlearn import compatibility, runtime
 from ftlearn.compatibility import heads, model_files, window
-from ftlearn.models import architecture
+from ftlearn.models import architecture, hub
 from ftlearn.models.hub import ModelError, find
 from ftlearn.models.pooling import HEAD_FILE, read_pooled
+from ftlearn.models.verbosity import quiet
 
 HEADS = {
     None: transformers.AutoModel,
     "sequence classification": transformers.AutoModelForSequenceClassification,
     "causal lm": transformers.AutoModelForCausalLM,
+    "question answering": transformers.AutoModelForQuestionAnswering,
 }
 
 
@@ -44,12 +51,24 @@ def load(
 
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
+    _check_pooling(pooling, task)
     folder = find(name)
     device = torch.device(device or runtime.best_device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
-    tokenizer = _tokenizer(folder)
-    with quiet(), _readable(folder, "model"):
+    tokenizer = read_tokenizer(folder)
+    model = _from_files(folder, task, config)
+    match_padding_and_window(model, tokenizer, folder)
+    model = _with_head(model, task, folder, seed=seed)
+    model = architecture.with_pooling(model, pooling, seed=seed)
+    _check_head(model)
+    model.config.name_or_path = hub.lasting_name(name)
+    return model.to(device), tokenizer
+
+
+def _from_files(folder: Path, task: Any, config: Any) -> torch.nn.Module:
+    """The model of a folder in fp32, perhaps with a new head."""
+    with quiet(), readable(folder, "model"):
         model, report = HEADS[task.head if task else None].from_pretrained(
             folder,
             config=config,
@@ -59,15 +78,11 @@ def load(
             output_loading_info=True,
         )
     _check_loaded(report, folder)
-    _match_padding_and_window(model, tokenizer, folder)
-    model = _with_head(model, task, folder, seed=seed)
-    model = architecture.with_pooling(model, pooling, seed=seed)
-    _check_head(model)
-    return model.to(device), tokenizer
+    return model
 
 
 @contextmanager
-def _readable(folder: Path, part: str) -> Iterator[None]:
+def readable(folder: Path, part: str) -> Iterator[None]:
     """A context in which any error of a library that reads a part becomes a ModelError."""
     try:
         yield
@@ -94,12 +109,13 @@ def configuration(folder: Path, **changes: Any) -> Any:
 
     Raises ModelError when it cannot be read.
     """
-    with quiet(), _readable(folder, "configuration"):
+    with quiet(), readable(folder, "configuration"):
         return AutoConfig.from_pretrained(folder, **changes)
 
 
-def _tokenizer(folder: Path) -> Any:
-    with quiet(), _readable(folder, "tokenizer"):
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a saved model; ModelError when it cannot be read."""
+    with quiet(), readable(folder, "tokenizer"):
         return AutoTokenizer.from_pretrained(folder)
 
 
@@ -152,6 +168,21 @@ def _check_kind(config: Any, task: Any) -> None:
             f"{config.model_type} is an encoder with a decoder, which ftlearn cannot fine-tune: "
             "load an encoder such as 'minilm' or ModernBERT, or a decoder such as 'gpt2'"
         )
+    spans = type(config) in MODEL_FOR_QUESTION_ANSWERING_MAPPING and not config.is_encoder_decoder
+    if task.head == "question answering" and (causal or not spans):
+        raise ModelError(
+            f"{config.model_type} is no encoder that points to an answer after reading the whole "
+            "context: load one such as 'minilm' or ModernBERT"
+        )
+
+
+def _check_pooling(pooling: str, task: Any) -> None:
+    head = task.head if task else "sequence classification"
+    if pooling != "pretrained" and head != "sequence classification":
+        raise ModelError(
+            f"pooling={pooling!r} makes one vector of a text, and {head} needs one per token: "
+            "leave it out"
+        )
 
 
 def _check_loaded(report: dict[str, Any], folder: Path) -> None:
@@ -175,7 +206,7 @@ def _check_head(model: torch.nn.Module) -> None:
         )
 
 
-def _match_padding_and_window(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
+def match_padding_and_window(model: torch.nn.Module, tokenizer: Any, folder: Path) -> None:
     """Give tokenizer and model the same padding token, and the tokenizer the model's window.
 
     Raises ModelError where they do not belong to the same model, or there is no token to pad with.
@@ -194,18 +225,3 @@ def _match_padding_and_window(model: torch.nn.Module, tokenizer: Any, folder: Pa
     positions = window.positions(model)
     if positions is not None:
         tokenizer.model_max_length = positions
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """A context without transformers' loading report and bar; ``_check_loaded`` checks instead."""
-    logging = transformers.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

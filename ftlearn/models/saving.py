@@ -17,10 +17,6 @@ from __future__ import annotations
 
 import copy
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,34 +26,36 @@ from torch import nn
 from ftlearn.compatibility import heads
 from ftlearn.compatibility.heads import TASK_FILE
 from ftlearn.compatibility.labels import listed
-from ftlearn.models import architecture, hub, loading
+from ftlearn.errors import ArgumentError
+from ftlearn.models import adapters, folders, hub, loading, lora
+from ftlearn.models.folders import kind
 from ftlearn.models.hub import ModelError
 from ftlearn.models.pooling import HEAD_FILE
-from ftlearn.runtime import disk
-from ftlearn.runtime.files import written_folder
-from ftlearn.runtime.locking import LOCK_NAME
-from ftlearn.tasks import Classification, LanguageModelling, Regression, Task
+from ftlearn.models.units import in_units
+from ftlearn.models.verbosity import quiet
+from ftlearn.models.wrapping import is_adapted
+from ftlearn.tasks import Classification, Regression, Task
 
-FORMAT = 1
-KINDS = {
-    "classification": Classification,
-    "regression": Regression,
-    "language modelling": LanguageModelling,
-}
-FILES = "files"
-"""The key of the task file under which the names of the saved files are listed."""
-USUAL_FILES = (
-    *("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json"),
-    *("*token*.json", "vocab.*", "merges.txt", "spiece.model", "sentencepiece*.model"),
-    *("chat_template.jinja", "additional_chat_templates"),
-)
-"""What ``save_pretrained`` writes, for a task file from before it listed them."""
+__all__ = ["TASK_FILE", "kind", "load_finetuned", "locate", "save"]
+
 DEFAULT_WINDOW = 512
 """Tokens, for a model that does not say how many positions it has."""
 
 
-def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Path:
+def save(
+    model: nn.Module,
+    tokenizer: Any,
+    task: Task,
+    folder: str | Path,
+    *,
+    precision: str = "fp32",
+) -> Path:
     """Write model, tokenizer and task into a folder; an older saved model there is replaced.
+
+    Of a model with an adapter the merged weights are written, W + (alpha / R) BA, summed in fp32;
+    see ``save_adapter`` for the adapter alone. Weights are written in fp32, 4 bytes each; in
+    ``"bf16"`` they take half the space, and are rounded to eight significant bits, which loses much
+    of a small change.
 
     The centre and scale of a regression go into the last linear layer that is written, so that
     every reader of the folder gets numbers in the data's units; the model in memory does not
@@ -71,37 +69,59 @@ def save(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Pa
     how many megabytes are missing.
     """
     folder = Path(folder)
-    _check_replaceable(folder)
-    size = sum(parameter.nbytes for parameter in model.parameters())
+    if is_adapted(model):
+        model = lora.merged_view(model)
+    dtype = _dtype(precision, task)
+    width = torch.finfo(dtype).bits // 8
+    size = sum(width * parameter.numel() for parameter in model.parameters())
     with (
-        disk.explained("the model", folder, size, size),
-        written_folder(folder, carry=_foreign_files) as fresh,
-        _in_units(model, task) as written_task,
+        folders.saved_folder(folder, "the model", size, tokenizer, task) as fresh,
+        in_units(model, task) as written_task,
     ):
-        tokenizer = copy.deepcopy(tokenizer)
-        tokenizer.model_max_length = min(task.max_length, tokenizer.model_max_length)
-        with loading.quiet():
-            model.save_pretrained(fresh)
-        tokenizer.save_pretrained(fresh)
-        names = sorted(path.name for path in fresh.iterdir())
-        (fresh / TASK_FILE).write_text(_task_json(written_task, names), encoding="utf-8")
-        _same_mode(fresh)
+        with quiet():
+            _in_format(model, dtype).save_pretrained(fresh)
+        folders.write_task(fresh, written_task)
     return folder
 
 
+def _dtype(precision: str, task: Task) -> torch.dtype:
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}.get(precision)
+    if dtype is None:
+        raise ArgumentError(f"precision is {precision!r}: use fp32 or bf16")
+    if dtype is torch.bfloat16 and isinstance(task, Regression):
+        raise ArgumentError("bf16 has too few digits for a regression's mean: use precision='fp32'")
+    return dtype
+
+
+def _in_format(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The model, or for bf16 a copy of it in bf16."""
+    if dtype is torch.float32:
+        return model
+    copies = {id(weight): nn.Parameter(weight.detach().to(dtype)) for weight in model.parameters()}
+    return copy.deepcopy(model, copies)
+
+
 def load_finetuned(
-    folder: str | Path, device: torch.device | str | None = None
+    folder: str | Path,
+    device: torch.device | str | None = None,
+    *,
+    base: str | Path | None = None,
 ) -> tuple[nn.Module, Any, Task]:
     """The model, its tokenizer and its task, ready for ``evaluation``; ``None`` is the best device.
 
     A classification or regression model of transformers, without a task file, is opened too, with
-    the columns ``text`` and ``label`` and the labels of its configuration.
+    the columns ``text`` and ``label`` and the labels of its configuration. The folder of
+    ``save_adapter`` gives the base model with its adapter; ``base`` is where that model is now, if
+    it is no longer found by its name.
 
-    Raises ModelError when the folder is no saved model, or its task is unknown.
+    Raises ModelError when the folder is no saved model, its task is unknown, or an adapter belongs
+    to another base model.
     """
     folder = locate(folder)
+    if adapters.is_adapter(folder):
+        return adapters.load_adapter(folder, device, base=base)
     if (folder / TASK_FILE).is_file():
-        task = _read_task(folder)
+        task, _ = folders.read_task(folder)
         _check_labels(task, folder)
     else:
         task = _task_from_config(folder)
@@ -110,7 +130,7 @@ def load_finetuned(
 
 
 def locate(folder: str | Path) -> Path:
-    """The folder with the model itself: this one, or ``model`` inside it.
+    """The folder with the model itself: this one, or ``model`` or ``adapter`` inside it.
 
     Raises ModelError when neither holds a model, or a file in it is not what its name says.
     """
@@ -120,55 +140,15 @@ def locate(folder: str | Path) -> Path:
             f"there is no folder {str(folder)!r}: give the one that `ftlearn fit` or "
             "save_pretrained wrote"
         )
-    for candidate in (folder, folder / "model"):
+    for candidate in (folder, folder / "model", folder / "adapter"):
+        if adapters.is_adapter(candidate):
+            return candidate
         if (candidate / "config.json").is_file():
             return hub.find(candidate)
     raise ModelError(
         f"folder {str(folder)!r} holds no model (no config.json there or in {'model'!r}): has its "
         "training finished?"
     )
-
-
-def kind(task: Task) -> str:
-    """The kind of a task, in a word or two.
-
-    >>> kind(Regression())
-    'regression'
-    """
-    return next(name for name, task_class in KINDS.items() if task_class is type(task))
-
-
-def _task_json(task: Task, names: list[str]) -> str:
-    """The content of the task file; ``names`` are those of the files beside it."""
-    content = {"format": FORMAT, "kind": kind(task), **asdict(task), FILES: names}
-    return json.dumps(content, ensure_ascii=False)
-
-
-def _same_mode(folder: Path) -> None:
-    """Give all files the mode of the task file: safetensors lets only the owner read its own."""
-    mode = (folder / TASK_FILE).stat().st_mode
-    for path in filter(Path.is_file, folder.rglob("*")):
-        path.chmod(mode)
-
-
-def _read_task(folder: Path) -> Task:
-    try:
-        content = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
-        file_format = content.pop("format")
-        task_class = KINDS[content.pop("kind")]
-        content.pop(FILES, None)
-        if file_format != FORMAT:
-            raise ValueError(f"its format is {file_format!r}, this version reads {FORMAT}")
-        fields = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in content.items()
-        }
-        return task_class(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{TASK_FILE} in {str(folder)!r} cannot be read ({error}): restore it, or delete it "
-            "to have the task taken from config.json"
-        ) from error
 
 
 def _check_labels(task: Task, folder: Path) -> None:
@@ -212,66 +192,3 @@ def _window_of(folder: Path, config: Any) -> int:
     except FileNotFoundError:
         return window
     return int(min(window, settings.get("model_max_length") or window))
-
-
-@contextmanager
-def _in_units(model: nn.Module, task: Task) -> Iterator[Task]:
-    """A context in which the model predicts in the data's units; yields the task it then solves.
-
-    The tensors of the last linear layer are replaced for the time being, so no weight changes.
-    """
-    if not isinstance(task, Regression) or (task.center, task.scale) == (0.0, 1.0):
-        yield task
-        return
-    layer = architecture.last_linear(model)
-    weight, bias = layer.weight, layer.bias
-    if bias is None:
-        warnings.warn(
-            "the head of this model has no bias to hold the mean of the targets: only "
-            "ftlearn answers in the data's units, transformers.pipeline does not",
-            stacklevel=4,
-        )
-        yield task
-        return
-    layer.weight = nn.Parameter(weight.detach() * task.scale)
-    layer.bias = nn.Parameter(bias.detach() * task.scale + task.center)
-    try:
-        yield replace(task, center=0.0, scale=1.0)
-    finally:
-        layer.weight, layer.bias = weight, bias
-
-
-def _check_replaceable(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ModelError(f"{str(folder)!r} is a file: choose the name of a folder")
-    if not folder.is_dir() or not any(path.name != LOCK_NAME for path in folder.iterdir()):
-        return
-    if not (folder / TASK_FILE).is_file():
-        raise ModelError(
-            f"folder {str(folder)!r} holds other things than a model that ftlearn saved (it has no "
-            f"{TASK_FILE}): choose a new folder"
-        )
-
-
-def _foreign_files(old: Path, fresh: Path) -> list[Path]:
-    """What is in the folder of an older saved model that ``save`` did not write; it is kept."""
-    written = _written_names(old)
-    foreign = [path for path in old.iterdir() if path.name not in written]
-    for path in foreign:
-        if (fresh / path.name).exists():
-            raise ModelError(
-                f"{path.name!r} in {str(old)!r} is not of the model that was saved there, and this "
-                "one has a file of that name: rename it, or choose a new folder"
-            )
-    return foreign
-
-
-def _written_names(folder: Path) -> set[str]:
-    """The names that an older ``save`` wrote, according to its task file."""
-    try:
-        names = json.loads((folder / TASK_FILE).read_text(encoding="utf-8")).get(FILES)
-    except (ValueError, AttributeError):
-        names = None
-    if not isinstance(names, list):
-        names = [path.name for pattern in USUAL_FILES for path in folder.glob(pattern)]
-    return {TASK_FILE, *map(str, names)}

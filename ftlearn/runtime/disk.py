@@ -14,7 +14,7 @@ from ftlearn.errors import DiskFullError
 
 FULL_CODES = {getattr(errno, name, errno.ENOSPC) for name in ("ENOSPC", "EFBIG", "EDQUOT")}
 FULL_PHRASES = ("no space left", "file too large", "not enough space", "quota exceeded")
-"""For safetensors, whose errors have no error number."""
+"""For safetensors and tokenizers, whose errors have no error number."""
 
 
 def free_bytes(folder: str | Path) -> int:
@@ -70,12 +70,15 @@ def is_full(error: BaseException | None) -> bool:
 
     >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(ValueError("no"))
     (True, False)
+    >>> is_full(Exception("File too large (os error 27)"))
+    True
     """
     while error is not None:
         if isinstance(error, DiskFullError) or getattr(error, "errno", None) in FULL_CODES:
             return True
         text = str(error).casefold()
-        if isinstance(error, SafetensorError) and any(phrase in text for phrase in FULL_PHRASES):
+        of_rust = isinstance(error, SafetensorError) or type(error) is Exception
+        if of_rust and any(phrase in text for phrase in FULL_PHRASES):
             return True
         error = error.__cause__ or error.__context__
     return False

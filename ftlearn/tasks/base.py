@@ -69,6 +69,10 @@ class Task(ABC):
     def decode(self, outputs: np.ndarray) -> list[Any]:
         """Outputs (N, K) as readable predictions, one per row."""
 
+    def predictions(self, outputs: np.ndarray, texts: Sequence[Any]) -> list[Any]:
+        """Outputs (N, K) as readable predictions on texts or pairs, which they may quote."""
+        return self.decode(outputs)
+
     @abstractmethod
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named scores of the outputs (N, K) against the targets (N,)."""
@@ -98,6 +102,10 @@ class Task(ABC):
         """The targets of all rows, in the form that the loss takes."""
         require_columns(dataset, [self.target])
         return dataset[self.target]
+
+    def readable_targets(self, dataset: Dataset) -> list[Any]:
+        """The targets of all rows as a report shows them."""
+        return list(dataset[self.target])
 
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         """Tokenise all rows, without padding."""

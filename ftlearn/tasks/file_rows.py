@@ -6,11 +6,16 @@ from pathlib import Path
 
 from datasets import Dataset, Value
 
-from ftlearn.data import ReadReport
+from ftlearn.data import ReadReport, read_questions
+from ftlearn.data.chats import read_chats, read_completions
 from ftlearn.data.columns import Columns
 from ftlearn.data.reading import Table, read_table, to_dataset
+from ftlearn.errors import ArgumentError
 from ftlearn.tasks.base import Task
+from ftlearn.tasks.chat import Chat
+from ftlearn.tasks.completion import Completion
 from ftlearn.tasks.language_modelling import LanguageModelling
+from ftlearn.tasks.question_answering import QuestionAnswering
 from ftlearn.tasks.regression import Regression
 
 
@@ -18,10 +23,42 @@ def read_for(task: Task, path: Path, **reading: str | None) -> tuple[Dataset, Re
     """The rows of a file for an existing task: class labels as strings, numbers as numbers.
 
     All rows may have the same label here, since nothing is trained. ``reading`` holds delimiter,
-    encoding and quoting, as ``data.read`` takes them. Raises DataError.
+    encoding and quoting, as ``data.read`` takes them; conversations, completions and questions are
+    JSON, which has an encoding only. Raises DataError.
     """
+    if reads_json(task):
+        return _read_json(task, path, **reading)
     table, wanted = table_for(task, path, **reading)
     return as_rows(table, wanted), table.report
+
+
+def reads_json(task: Task) -> bool:
+    """Whether the rows of a task are no cells of a table but JSON of a shape of its own.
+
+    >>> reads_json(Regression())
+    False
+    """
+    return isinstance(task, Chat | Completion | QuestionAnswering)
+
+
+def _read_json(
+    task: Task,
+    path: Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quoting: str = "auto",
+) -> tuple[Dataset, ReadReport]:
+    if delimiter is not None or quoting not in ("auto", None):
+        raise ArgumentError(
+            f"{path} is JSON, which has no delimiter and no quoting: leave them out"
+        )
+    if isinstance(task, Chat):
+        return read_chats(path, messages=task.text, encoding=encoding)
+    if isinstance(task, Completion):
+        prompt, answer = task.text
+        return read_completions(path, prompt=prompt, answer=answer, encoding=encoding)
+    return read_questions(path, encoding=encoding)
 
 
 def table_for(task: Task, path: Path, **reading: str | None) -> tuple[Table, Columns]:

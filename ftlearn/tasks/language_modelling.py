@@ -28,16 +28,22 @@ class LanguageModelling(Task):
     monitor: ClassVar[str] = "loss"
     columns: ClassVar[int] = 2
 
+    @losses.on_counted_logits
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+        if logits.ndim == 2:  # (N, V), of the positions that count
+            return losses.next_counted_token(logits, targets)
         return losses.next_token(logits, targets)
 
     def count_targets(self, targets: torch.Tensor) -> int:
         return losses.count_targets(targets[:, 1:])  # nothing predicts the first token
 
+    @losses.on_counted_logits
     def reduce_logits(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        rows = targets.split(1)
+        sizes = 1 if logits.ndim == 3 else [self.count_targets(row) for row in rows]
         outputs = []
-        for row_logits, row_targets in zip(logits.split(1), targets.split(1), strict=True):
-            loss = losses.next_token(row_logits, row_targets)
+        for row_logits, row_targets in zip(logits.split(sizes), rows, strict=True):
+            loss = self.loss(row_logits, row_targets)
             outputs.append([loss.total.item(), loss.count])
         return torch.tensor(outputs)
 

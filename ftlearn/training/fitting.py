@@ -21,7 +21,8 @@ from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows
-from ftlearn.models.architecture import PooledClassifier
+from ftlearn.models import lora
+from ftlearn.models.architecture import PooledClassifier, unwrapped
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.progress import bar
 from ftlearn.training import resources
@@ -30,6 +31,7 @@ from ftlearn.training.history import History, Step
 from ftlearn.training.interrupts import graceful_interrupt
 from ftlearn.training.loop import DivergedError, Run, steps
 from ftlearn.training.resuming import INTERRUPTED, Checkpointer, model_weights
+from ftlearn.training.weights import load_trained, trained_weights
 
 Scorer = Callable[[], dict[str, float]]
 
@@ -91,6 +93,7 @@ def train(
     batches = task.batches(training_part(data), tokenizer, config)
     history = History(config, task.monitor)
     run = steps(model, batches, task.loss, config, count=task.count_targets)
+    lora.settle_frozen(model, run.arithmetic.dtype)
     check_memory(model, batches, config)
     score = _scorer(model, data, task, tokenizer)
     early_stopping = EarlyStopping(run, history, score, patience)
@@ -98,6 +101,7 @@ def train(
     with checkpointer.locked() if checkpointer else nullcontext():
         if checkpointer and checkpointer.begin(resume=resume):
             early_stopping.load_best(checkpointer.store)
+            lora.settle_frozen(model, run.arithmetic.dtype)  # as the run computed before
         history.arithmetic = run.arithmetic
         try:
             _run_to_end(run, history, early_stopping, checkpointer)
@@ -153,7 +157,7 @@ def _scorer(model: nn.Module, data: Any, task: Any, tokenizer: Any) -> Scorer | 
 
 
 class EarlyStopping:
-    """Evaluates after each epoch, keeps the best weights, and stops a run that gets no better."""
+    """Evaluates after each epoch, keeps the best trained weights, and stops a run without gain."""
 
     def __init__(
         self, run: Run, history: History, score: Scorer | None, patience: int | None
@@ -180,7 +184,7 @@ class EarlyStopping:
         evaluations.append({"step": step.number, "epoch": step.epoch, **self.score()})
         since_best = len(evaluations) - 1 - evaluations.index(self.history.best)
         if since_best == 0:
-            self.weights = copy.deepcopy(self.model.state_dict())
+            self.weights = copy.deepcopy(trained_weights(self.model))
         if self.patience is not None and since_best >= self.patience:
             self.history.stopped = f"no better {self.history.monitor} in {since_best} evaluations"
         return since_best == 0
@@ -203,7 +207,7 @@ class EarlyStopping:
     def restore_best(self) -> None:
         """Give the model the best weights, if there was an evaluation."""
         if self.weights is not None:
-            self.model.load_state_dict(self.weights)
+            load_trained(self.model, self.weights)
 
 
 def _checkpointer(
@@ -224,8 +228,9 @@ def _on_any_rank(run: Run, *flags: bool) -> list[bool]:
 
 def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
     """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free."""
-    if not isinstance(model, PreTrainedModel | PooledClassifier) or sharding.is_sharded(model):
-        return  # the dry run knows how to rebuild only these
+    known = isinstance(unwrapped(model), PreTrainedModel | PooledClassifier)
+    if not known or sharding.is_sharded(model):
+        return  # the dry run knows the inputs of these only
     rows = -(-config.batch_size // distributed.world_size())  # of a batch on this rank
     needed = resources.estimate(
         model,

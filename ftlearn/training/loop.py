@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,10 +19,13 @@ from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batch, Batches
 from ftlearn.errors import ArgumentError, FtlearnError
 from ftlearn.fast import autotune
+from ftlearn.fast.counted_logits import counted_logits
+from ftlearn.fast.frozen_prefix import frozen_prefix
 from ftlearn.fast.sparse_embeddings import TrainedRows
 from ftlearn.fast.training import check_speedups, sparse_rows, speed_up
 from ftlearn.losses import LossSum, count_targets
 from ftlearn.models import architecture
+from ftlearn.models.outputs import logits
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.training.history import Step
@@ -78,7 +83,7 @@ class Run(Iterator[Step]):
     ) -> None:
         check_speedups(without)
         self.model = model
-        self.loss = loss
+        self.loss = partial(loss) if "counted_logits" in without else loss  # partial has no mark
         self.count = count
         self.config = config
         self.without = without
@@ -89,6 +94,9 @@ class Run(Iterator[Step]):
         self.replica = sharding.replicate(model)  # the model; on several ranks, wrapped in DDP
         self.total = config.epochs * len(batches)
         self.sparse_rows = sparse_rows(model, batches, config, without)
+        self.prefix = (
+            frozen_prefix(model, batches, config) if "frozen_prefix" not in without else None
+        )
         self.parameters = trainable(model, self.sparse_rows)
         groups = optim.decay_groups(self.parameters.values(), config.weight_decay)
         self.optimizer = optim.optimizer(config.optimizer, groups, config.learning_rate)
@@ -130,7 +138,7 @@ class Run(Iterator[Step]):
                 # The gradient of the mean loss over the batch. speed_up ends before the yield: a
                 # caller that breaks out of its loop never comes back here to end it.
                 self.model.train()
-                with speed_up(self.model, self.arithmetic, self.sparse_rows, without=self.without):
+                with self._sped_up():
                     mean_loss = self.retry_smaller(self._backward, micro_batches)
 
                 # Clip it, check it, take the step.
@@ -154,6 +162,10 @@ class Run(Iterator[Step]):
         first_epoch, done = divmod(self.number, len(self.batches))
         for epoch in range(first_epoch, self.config.epochs):
             yield from self.batches.epoch(epoch, skip=done if epoch == first_epoch else 0)
+
+    def _sped_up(self) -> AbstractContextManager[None]:
+        rows, prefix = self.sparse_rows, self.prefix
+        return speed_up(self.model, self.arithmetic, rows, prefix, without=self.without)
 
     def _backward(self, micro_batches: list[Batch]) -> float:
         dtype = self.arithmetic.dtype
@@ -233,8 +245,8 @@ def loss_sum(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype) -> 
     """
     device = runtime.device_of(model)
     batch = batch.to(device)
-    with runtime.autocast(device, dtype):
-        summed = loss(model(**batch.inputs).logits, batch.targets)
+    with runtime.autocast(device, dtype), counted_logits(model, batch.targets, loss):
+        summed = loss(logits(model(**batch.inputs)), batch.targets)
     return summed if batch.rows else LossSum(0 * summed.total, 0)
 
 

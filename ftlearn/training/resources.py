@@ -17,13 +17,13 @@ from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
-from transformers.initialization import no_init_weights
 
 from ftlearn import optim, runtime
 from ftlearn.errors import FtlearnError
 from ftlearn.fast import autotune
 from ftlearn.fast.training import speed_up
 from ftlearn.models import architecture
+from ftlearn.models.outputs import logits
 from ftlearn.runtime.arithmetic import Arithmetic
 
 OPTIMIZER_COPIES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -103,9 +103,10 @@ def estimate(
 ) -> Estimate:
     """Memory and operations of training a model on batches of ``batch_size`` × ``tokens``.
 
-    ``model`` may be a ``skeleton``. Weights count with 4 bytes; frozen ones have no gradient and
-    no optimiser state, nor have ``left_out`` others (``TrainedRows.left_out``). What autograd
-    saves, short-lived tensors and operations are counted in a dry run on tensors without memory.
+    ``model`` may be a ``skeleton``. Weights count with 4 bytes, frozen ones with their own; frozen
+    ones have no gradient and no optimiser state, nor have ``left_out`` others
+    (``TrainedRows.left_out``). What autograd saves, short-lived tensors and operations are counted
+    in a dry run on tensors without memory.
     """
     total, trained = architecture.count_parameters(model)
     trained -= left_out
@@ -117,7 +118,7 @@ def estimate(
         arithmetic = autotune.training(model, device, precision)
     saved, short_lived, flops = _dry_run(model, batch_size, tokens, arithmetic, device)
     return Estimate(
-        weights=4 * total,
+        weights=4 * total - _saved_by_format(model),
         gradients=4 * trained,
         optimizer=4 * trained * OPTIMIZER_COPIES[optimizer],
         activations=saved,
@@ -153,7 +154,7 @@ def _dry_run(
         with counter, _LiveBytes(copy):
             saving = saved_tensors_hooks(pack, lambda tensor: tensor)
             with saving, autocast, speed_up(copy, Arithmetic(states)):
-                loss = copy(**inputs).logits.float().log_softmax(-1).sum()
+                loss = logits(copy(**inputs)).float().log_softmax(-1).sum()
             if loss.requires_grad:
                 loss.backward()
     for parameter in copy.parameters():  # linear layers save views of their weights
@@ -191,18 +192,23 @@ class _LiveBytes(TorchDispatchMode):
 
 
 def _same_shape(model: nn.Module) -> nn.Module:
-    """A new model of the same architecture with the same parts frozen, in training mode."""
-    config = deepcopy(model.config)  # use_attention changes the copy's
-    with no_init_weights():  # some models read their initial values, which fake tensors lack
-        if isinstance(model, architecture.PooledClassifier):
-            encoder, outputs = type(model.base_model)(config), model.classifier.out_features
-            copy = architecture.PooledClassifier(encoder, outputs, model.pooling, seed=0)
-        else:
-            copy = type(model)(config)
-    getattr(copy, "tie_weights", lambda: None)()  # no_init_weights skips it
-    for copied, original in zip(copy.parameters(), model.parameters(), strict=True):
-        copied.requires_grad_(original.requires_grad)
-    return copy.train()
+    """A copy of a model, adapters included, whose tensors have no numbers; in training mode.
+
+    To be called in a FakeTensorMode.
+    """
+    copies: dict[int, Any] = {}
+    for weight in model.parameters():
+        numbers = torch.empty(weight.shape, dtype=weight.dtype)
+        copies[id(weight)] = nn.Parameter(numbers, requires_grad=weight.requires_grad)
+    for buffer in model.buffers():
+        copies[id(buffer)] = torch.zeros(buffer.shape, dtype=buffer.dtype)
+    return deepcopy(model, copies).train()
+
+
+def _saved_by_format(model: nn.Module) -> int:
+    """Bytes that frozen weights take less than they would in fp32."""
+    frozen = [weight for weight in model.parameters() if not weight.requires_grad]
+    return sum((4 - weight.element_size()) * weight.numel() for weight in frozen)
 
 
 def seconds_per_update(
@@ -224,7 +230,7 @@ def seconds_per_update(
         with speed_up(model, arithmetic):
             with runtime.autocast(device, arithmetic.dtype):
                 out = model(input_ids=ids, attention_mask=torch.ones_like(ids))
-            out.logits.float().sum().backward()
+            logits(out).float().sum().backward()
         optim.clip_grad_norm(model.parameters(), 1.0)  # waits for a GPU to finish
         optimizer.step()
         optimizer.zero_grad()

@@ -15,6 +15,7 @@ from torch import nn
 from ftlearn import runtime
 from ftlearn.config import TrainConfig
 from ftlearn.errors import FtlearnError
+from ftlearn.models import lora
 from ftlearn.runtime import disk, distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.runtime.versions import processor, versions
@@ -28,6 +29,7 @@ from ftlearn.training.state import (
     optimizer_state,
     progress_state,
 )
+from ftlearn.training.weights import frozen_fingerprint, load_trained, trained_weights
 
 INTERRUPTED = "interrupted"
 """The reason for stopping of a run that can be resumed."""
@@ -42,6 +44,7 @@ class Checkpointer:
     def __init__(self, store: Store, run: Run, history: History) -> None:
         self.store, self.run, self.history = store, run, history
         self.identity = _identity(run)  # once: it reads all data
+        self.frozen = frozen_fingerprint(run.model)
         self.written = time.monotonic()
 
     @property
@@ -53,6 +56,7 @@ class Checkpointer:
         """Write the state of the run; if that fails, warn, and training goes on."""
         tensors, state = _tensors(self.run), _state(self.run, self.history)
         state["run"] = self.identity
+        state["frozen"] = self.frozen
         if distributed.is_main():
             try:
                 self.store.write(self.run.number, tensors, state, best=best)
@@ -98,6 +102,7 @@ class Checkpointer:
         _use_same_arithmetic(newest, self.run)
         _check_same_run(newest, self.run, self.identity)
         _on_main_rank(lambda: self.store.tidy(newest.state["number"]))
+        _check_trained(newest, self.run.model, self.frozen)
         _restore(self.run, newest)
         self.history.steps = [Step(**step) for step in newest.state["steps"]]
         self.history.evaluations = newest.state["evaluations"]
@@ -118,12 +123,13 @@ class Checkpointer:
 
 
 def checkpoint_bytes(model: nn.Module, config: TrainConfig) -> int:
-    """What one checkpoint of a run takes on the disk: the weights, and the optimiser's copies.
+    """What one checkpoint takes on the disk: the weights that are trained, the optimiser's copies.
 
     >>> checkpoint_bytes(nn.Linear(10, 10, bias=False), TrainConfig(optimizer="adamw"))
     1200
     """
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    tensors = trained_weights(model).values()
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return weights + 4 * trained * OPTIMIZER_COPIES[config.optimizer]
 
@@ -160,8 +166,8 @@ def _check_all_ranks_see(newest: Checkpoint | None, store: Store) -> None:
 
 
 def _tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
-    """Weights and the optimiser's state by parameter name, complete on the main rank."""
-    weights = run.model.state_dict()
+    """Trained weights and the optimiser's state by parameter name, complete on the main rank."""
+    weights = trained_weights(run.model)
     return {
         "model": sharding.full_state_dict(weights),
         "optimizer": sharding.full_state_dict(optimizer_state(run)),
@@ -185,7 +191,8 @@ def _identity(run: Run) -> dict[str, Any]:
     """What must be equal for a run to be the same run."""
     dropout = {module.p for module in run.model.modules() if isinstance(module, nn.Dropout)}
     data = run.batches.encoded.fingerprint()
-    return {**asdict(run.config), "dropout": sorted(dropout), "data": data}
+    adapter = lora.settings(run.model)
+    return {**asdict(run.config), **adapter, "dropout": sorted(dropout), "data": data}
 
 
 def _trained(model: nn.Module) -> list[str]:
@@ -246,27 +253,32 @@ def _check_same_run(checkpoint: Checkpoint, run: Run, identity: dict[str, Any]) 
 
 
 def _restore(run: Run, checkpoint: Checkpoint) -> None:
-    weights = model_weights(checkpoint, run.model)
-    _check_trained(checkpoint, run.model)
-    run.model.load_state_dict(weights)
+    load_trained(run.model, model_weights(checkpoint, run.model))
     load_optimizer_state(run, checkpoint.tensors("optimizer"))
     state = checkpoint.state
     load_progress(run, state)
     run.rng_state = state["random"][distributed.rank() % len(state["random"])]
 
 
-def _check_trained(checkpoint: Checkpoint, model: nn.Module) -> None:
-    different = sorted(set(checkpoint.state["trained"]) ^ set(_trained(model)))
-    if different:
+def _check_trained(checkpoint: Checkpoint, model: nn.Module, frozen: str | None) -> None:
+    """Raise CheckpointError where other weights are trained, or beside other frozen ones."""
+    before, now = checkpoint.state["trained"], _trained(model)
+    different = sorted(set(before) ^ set(now))
+    if different and set(before) <= {name for name, _ in model.named_parameters()}:
         raise CheckpointError(
             f"the checkpoint {str(checkpoint.folder)!r} belongs to a run in which other parts were "
             f"frozen: they differ in {len(different)} tensors such as {different[0]!r}"
         )
+    if not different and checkpoint.state.get("frozen") != frozen:
+        raise CheckpointError(
+            f"the checkpoint {str(checkpoint.folder)!r} belongs to a run on another base model, "
+            "whose frozen weights had other numbers: load the model that this run began with"
+        )
 
 
 def model_weights(checkpoint: Checkpoint, model: nn.Module) -> dict[str, torch.Tensor]:
-    """A checkpoint's weights, distributed as the model's are; CheckpointError for another model."""
-    current = model.state_dict()
+    """A checkpoint's trained weights, distributed as the model's; CheckpointError for another."""
+    current = trained_weights(model)
     saved = checkpoint.tensors("model")
     different = sorted(set(current) ^ set(saved)) or [
         name

@@ -15,7 +15,7 @@ from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import Report
 from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Task
-from ftlearn.tasks.file_rows import as_rows, table_for
+from ftlearn.tasks.file_rows import as_rows, read_for, reads_json, table_for
 from ftlearn.workflows.plan import check_device
 from ftlearn.workflows.row_checks import against_model
 from ftlearn.workflows.summary import LIBRARIES, record_warnings, scores
@@ -98,12 +98,18 @@ def _read(
 ) -> tuple[Path, Dataset, ReadReport, list[str]]:
     """A labelled file's rows that the model can be scored on, and the warnings on the way."""
     with record_warnings() as notes:
-        table, columns = table_for(task, path, **reading)
-        table = against_model(table, columns, task)
-        dataset = as_rows(table, columns)
+        dataset, report = _rows(path, task, reading)
         findings = compatibility.texts_and_tokenizer({path.name: dataset}, task, tokenizer)
         compatibility.settle(findings)
-    return path, dataset, table.report, notes
+    return path, dataset, report, notes
+
+
+def _rows(path: Path, task: Task, reading: dict[str, str | None]) -> tuple[Dataset, ReadReport]:
+    if reads_json(task):
+        return read_for(task, path, **reading)
+    table, columns = table_for(task, path, **reading)
+    table = against_model(table, columns, task)
+    return as_rows(table, columns), table.report
 
 
 def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None) -> Task:

@@ -9,27 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import ClassLabel
 from torch import nn
 
 from ftlearn import compatibility, models, runtime, training
 from ftlearn.evaluation import Report, report_on
 from ftlearn.fast import autotune
-from ftlearn.models import save
+from ftlearn.models import save, save_adapter, with_lora
 from ftlearn.models.architecture import count_parameters
+from ftlearn.models.wrapping import is_adapted
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.files import strict_json, write_json, write_text
-from ftlearn.tasks import Task, classification, regression
+from ftlearn.tasks import Task
 from ftlearn.training.history import History
 from ftlearn.training.resuming import INTERRUPTED
-from ftlearn.workflows import html
+from ftlearn.workflows import html, tasks, writing
 from ftlearn.workflows.disk_space import check_space, explain_full_disk
 from ftlearn.workflows.folder import RunFolder, locked_by_main
-from ftlearn.workflows.plan import Plan
-from ftlearn.workflows.splits import Parts, read_parts
+from ftlearn.workflows.plan import WRITING, Plan
+from ftlearn.workflows.splits import Parts
 from ftlearn.workflows.summary import Result, history_table, record_warnings, summary
 
 DONE, FINISHED_BEFORE = "done", "finished before"
+PARITY_PROMPTS = 2
+"""Prompts for which the saved model must write what the trained one does."""
 Log = Callable[[str], None]
 """Takes one line for the person at the terminal."""
 
@@ -60,7 +62,8 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         log = log if main else _silent
         if main:
             folder.check_free(resume=resume)
-        parts, task = _read(plan, log)
+        parts, task = tasks.read(plan)
+        _log_data(parts, task, log)
         if resume and folder.finished:
             if main:
                 folder.begin(_request(plan))  # refuses other settings or data
@@ -68,17 +71,20 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         model, tokenizer = _load(plan, task, parts, log)
         check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_request(plan)) if main else 0
+        before = _observe(plan, model, tokenizer, task, parts, log)
         history = _train(plan, model, tokenizer, task, parts, resume=resume)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
         valid = report_on(model, parts.data["valid"], task, tokenizer, shared=True)
         test = report_on(model, parts.data["test"], task, tokenizer, shared=True)
+        after = _observe(plan, model, tokenizer, task, parts, log)
         unsharded = sharding.unsharded_copy(model)
         if not main:
             return Outcome(DONE, history, test)
-        result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes)
+        written = (before, after) if before and after else None
+        result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes, written)
         outcome = Outcome(DONE, history, test, summary(result, start=start, resumed=resumed))
-        _save(folder, outcome, unsharded, tokenizer, task)
+        _save(folder, outcome, result, unsharded)
         return outcome
 
 
@@ -91,31 +97,13 @@ def _request(plan: Plan) -> dict[str, Any]:
     return {"configuration": plan.settings(), "data": plan.files.sha256()}
 
 
-def _read(plan: Plan, log: Log) -> tuple[Parts, Task]:
-    """The rows by part, and the task that the labels of the training file make."""
-    files = plan.files
-    parts = read_parts(files, seed=plan.config.seed)
-    label = parts.data["train"].features[files.label]
-    make = classification if isinstance(label, ClassLabel) else regression
-    text = files.text[0] if len(files.text) == 1 else files.text
-    task = make(parts.data, text=text, target=files.label, max_length=plan.max_length)
-    _log_data(files.text, parts, task, log)
-    return parts, task
-
-
-def _log_data(texts: tuple[str, ...], parts: Parts, task: Task, log: Log) -> None:
+def _log_data(parts: Parts, task: Task, log: Log) -> None:
     for report in parts.reports.values():
         log(str(report))
-    labels = getattr(task, "labels", None)
-    target = f"one of {len(labels)} labels ({_few(labels)})" if labels else "a number"
-    log(f"task: {' and '.join(texts)} → {task.target}, {target}")
+    log(f"task: {tasks.described(task)}")
     rows = ", ".join(f"{len(part)} {name}" for name, part in parts.data.items())
     cut = f" ({' and '.join(parts.cut)} cut from the training file)" if parts.cut else ""
     log(f"rows: {rows}{cut}")
-
-
-def _few(labels: tuple[str, ...], most: int = 8) -> str:
-    return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
 
 
 def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, Any]:
@@ -128,6 +116,10 @@ def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, An
     findings = compatibility.task_and_window(task, model, tokenizer)
     findings += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
     compatibility.settle(findings)
+    tasks.use_template(task, tokenizer)
+    if plan.lora is not None:
+        seed = plan.config.seed
+        model = with_lora(model, plan.lora, layers=plan.lora_layers, seed=seed)
     if plan.shard:
         sharding.shard(model)
     _log_model(plan, model, log)
@@ -137,11 +129,22 @@ def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, An
 def _log_model(plan: Plan, model: nn.Module, log: Log) -> None:
     device = runtime.device_of(model)
     arithmetic = autotune.training(model, device)
-    millions, threads = count_parameters(model).total / 1e6, torch.get_num_threads()
+    count, threads = count_parameters(model), torch.get_num_threads()
+    trained = f", {count.trainable / 1e6:.2f} million of them trained" if plan.lora else ""
     log(
-        f"model: {plan.checkpoint}, {millions:.1f} million parameters, on {device.type}, "
-        f"{threads} thread{'s' * (threads > 1)}, in {arithmetic}"
+        f"model: {plan.checkpoint}, {count.total / 1e6:.1f} million parameters{trained}, on "
+        f"{device.type}, {threads} thread{'s' * (threads > 1)}, in {arithmetic}"
     )
+
+
+def _observe(
+    plan: Plan, model: nn.Module, tokenizer: Any, task: Task, parts: Parts, log: Log
+) -> writing.Writing | None:
+    """What a language model writes now; None for other tasks, and for one of several ranks."""
+    if plan.files.task not in WRITING or distributed.world_size() > 1:
+        return None
+    log(f"the model writes for {writing.PROMPTS} prompts of the test rows ...")
+    return writing.observe(model, tokenizer, task, parts.data["test"])
 
 
 def _train(
@@ -159,14 +162,26 @@ def _train(
     )
 
 
-def _save(
-    folder: RunFolder, outcome: Outcome, model: nn.Module, tokenizer: Any, task: Task
-) -> None:
+def _save(folder: RunFolder, outcome: Outcome, result: Result, model: nn.Module) -> None:
     """Write the reports, then the model: it is the largest, and the disk may be full."""
     with explain_full_disk(folder, model, outcome.history):
         _write(folder, outcome)
-        save(model, tokenizer, task, folder.model)
+        if is_adapted(model):
+            save_adapter(model, result.tokenizer, result.task, folder.adapter)
+        save(model, result.tokenizer, result.task, folder.model)
+    if result.written:
+        _check_parity(folder, result, model)
     folder.end()
+
+
+def _check_parity(folder: RunFolder, result: Result, model: nn.Module) -> None:
+    """Raise ModelError where the saved model reads, computes or writes otherwise."""
+    prompts = result.written[1].prompts[:PARITY_PROMPTS]
+    reopened, its_tokenizer, _ = models.load_finetuned(folder.model, runtime.device_of(model))
+    models.parity(
+        models.greedy_answers(model, result.tokenizer, prompts, task=result.task),
+        models.greedy_answers(reopened, its_tokenizer, prompts),
+    )
 
 
 def _write(folder: RunFolder, outcome: Outcome) -> None:

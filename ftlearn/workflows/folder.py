@@ -48,6 +48,11 @@ class RunFolder:
         return self.out / "model"
 
     @property
+    def adapter(self) -> Path:
+        """The adapter alone, of a run that trained one."""
+        return self.out / "adapter"
+
+    @property
     def checkpoints(self) -> Path:
         """What training resumes from; removed when the run is finished."""
         return self.out / "checkpoints"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,31 +15,55 @@ from ftlearn.models.pooling import POOLINGS
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.files import sha256
 
-KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
-"""The kind of label column, in the words of ``data.read``, for each kind of task."""
+LABEL_KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
+"""The kind of label column, in the words of ``data.read``, for each task with labels."""
+
+
+class Defaults(NamedTuple):
+    """What a task reads and starts from unless told otherwise."""
+
+    text: tuple[str, ...] = ("text",)
+    label: str = "label"
+    checkpoint: str = "minilm"
+    max_length: int = 128
+
+
+TASKS = {
+    **dict.fromkeys(LABEL_KINDS, Defaults()),
+    "question-answering": Defaults(("question", "context"), "answers", max_length=384),
+    "chat": Defaults(("messages",), "messages", "smollm2", 512),
+    "completion": Defaults(("prompt",), "answer", "smollm2", 256),
+    "language-modelling": Defaults(("text",), "text", "smollm2"),
+}
+"""All tasks that ``fit`` knows."""
+WRITING = ("chat", "completion", "language-modelling")
+"""Those whose model writes texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
     """Where the rows are and how to read them; see ``data.read``.
 
-    text        the text column, or two for a pair of texts
+    text        the text column, or two for a pair of texts; by default those of the task
+    label       the column with what is to be learned
     valid, test  files for validation and test; their rows with a label that ``train`` does not
                 have are refused. Where one is missing, a tenth of ``train`` takes its place
-    task        classification, regression, or auto: what the labels look like
+    task        classification, regression, or auto: what the labels look like; or
+                question-answering, chat, completion, language-modelling
     drop_rare   labels with fewer rows than this in ``train`` are left out, in all files
 
     >>> Files(train="notes.csv", task="clasification")
     Traceback (most recent call last):
     ftlearn.errors.ArgumentError: unknown task 'clasification': use auto, classification,
-    regression. Did you mean 'classification'?
+    regression, question-answering, chat, completion, language-modelling. Did you mean
+    'classification'?
     """
 
     train: str | Path
     valid: str | Path | None = None
     test: str | Path | None = None
-    text: tuple[str, ...] = ("text",)
-    label: str = "label"
+    text: tuple[str, ...] = ()
+    label: str | None = None
     task: str = "auto"
     delimiter: str | None = None
     encoding: str | None = None
@@ -47,13 +71,22 @@ class Files:
     drop_rare: int = 0
 
     def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            hint = close_match(self.task, TASKS)
+            raise ArgumentError(f"unknown task {self.task!r}: use {', '.join(TASKS)}.{hint}")
+        usual = TASKS[self.task]
         text = (self.text,) if isinstance(self.text, str) else tuple(self.text)
-        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "text", text or usual.text)
+        object.__setattr__(self, "label", self.label or usual.label)
+        if self.task not in LABEL_KINDS and len(self.text) != len(usual.text):
+            raise ArgumentError(
+                f"{self.task} reads {' and '.join(usual.text)}: name {len(usual.text)} columns as "
+                f"text, not {', '.join(self.text)}"
+            )
         if self.drop_rare < 0:
             raise ArgumentError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
-        if self.task not in KINDS:
-            hint = close_match(self.task, KINDS)
-            raise ArgumentError(f"unknown task {self.task!r}: use {', '.join(KINDS)}.{hint}")
+        if self.drop_rare and self.task not in LABEL_KINDS:
+            raise ArgumentError(f"drop_rare is for tasks with labels, and the task is {self.task}")
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -80,10 +113,15 @@ class Plan:
     """One run of ``fit``.
 
     out         the folder for everything that is written
-    checkpoint  the pretrained model: a name or a folder, as ``models.load`` takes it
+    checkpoint  the pretrained model: a name or a folder, as ``models.load`` takes it; by default
+                minilm, and smollm2 for tasks whose model writes
     pooling     pretrained, mean or cls; only with pretrained can transformers.pipeline open
                 the saved model
-    max_length  tokens read of each text; the rest is cut
+    max_length  tokens read of each text; the rest is cut. By default that of the task
+    system      for chat, the system prompt of conversations that have none
+    template    for chat, a file with a Jinja template in place of the model's own
+    lora        the rank of LoRA adapters, which are trained in place of the weights; None for none
+    lora_layers the number of top layers that get adapters; None for all
     patience    evaluations without improvement before training stops early; None never stops
     shard       under ``torchrun``, shard the weights over the devices instead of copying them
 
@@ -94,9 +132,13 @@ class Plan:
 
     files: Files
     out: str | Path
-    checkpoint: str | Path = "minilm"
+    checkpoint: str | Path | None = None
     pooling: str = "pretrained"
-    max_length: int = 128
+    max_length: int | None = None
+    system: str | None = None
+    template: str | Path | None = None
+    lora: int | None = None
+    lora_layers: int | None = None
     patience: int | None = None
     device: str | None = None
     shard: bool = False
@@ -107,11 +149,25 @@ class Plan:
             raise ArgumentError(
                 f"unknown pooling {self.pooling!r}: use pretrained, {', '.join(POOLINGS)}"
             )
-        for name, least in (("max_length", 8), ("patience", 1)):
+        usual = TASKS[self.files.task]
+        for name in ("checkpoint", "max_length"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(usual, name))
+        for name in ("system", "template"):
+            if getattr(self, name) is not None and self.files.task != "chat":
+                raise ArgumentError(f"{name} is for chat, and the task is {self.files.task}")
+        if self.lora_layers is not None and self.lora is None:
+            raise ArgumentError("lora_layers needs lora, the rank of the adapters, such as 8")
+        least_values = (("max_length", 8), ("patience", 1), ("lora", 1), ("lora_layers", 1))
+        for name, least in least_values:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, whole_number(name, value, least))
         check_device(self.device)
+
+    def template_source(self) -> str | None:
+        """The content of the template's file, if there is one."""
+        return None if self.template is None else Path(self.template).read_text(encoding="utf-8")
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides what the run learns, as one flat mapping for JSON."""
@@ -123,6 +179,10 @@ class Plan:
             "label": files.label,
             "pooling": self.pooling,
             "max_length": self.max_length,
+            "system": self.system,
+            "template": self.template_source(),
+            "lora": self.lora,
+            "lora_layers": self.lora_layers,
             "patience": self.patience,
             **files.reading,
             "drop_rare": files.drop_rare,

@@ -16,7 +16,7 @@ from ftlearn.data.labels import label_feature, unique_labels_message
 from ftlearn.data.rare_labels import drop_rare, listed
 from ftlearn.data.reading import read_table, to_dataset
 from ftlearn.workflows.folder import RunError
-from ftlearn.workflows.plan import KINDS, Files
+from ftlearn.workflows.plan import LABEL_KINDS, Files
 from ftlearn.workflows.row_checks import against_train
 
 SHARE = 0.1
@@ -49,7 +49,7 @@ def read_parts(files: Files, *, seed: int) -> Parts:
     (``workflows.row_checks``). Raises DataError for files that cannot be read or have no label in
     common, and RunError where there are too few rows.
     """
-    columns = Columns.of(files.text, files.label, KINDS[files.task])
+    columns = Columns.of(files.text, files.label, LABEL_KINDS[files.task])
     tables = {
         part: read_table(path, columns, **files.reading) for part, path in files.paths.items()
     }
@@ -60,13 +60,31 @@ def read_parts(files: Files, *, seed: int) -> Parts:
     left_out: dict[str, int] = {}
     if files.drop_rare:
         data, left_out = _without_rare(data, files)
-    groups = _repeated(same_texts(data["train"], files.text))
+    reports = {part: table.report for part, table in tables.items()}
+    texts = same_texts(data["train"], files.text)
+    return split_off(data, reports, texts, files, left_out, seed=seed)
+
+
+def split_off(
+    data: dict[str, Dataset],
+    reports: dict[str, ReadReport],
+    texts: list[str],
+    files: Files,
+    left_out: dict[str, int],
+    *,
+    seed: int,
+) -> Parts:
+    """The parts of a run, those without a file of their own cut from the training rows.
+
+    ``texts`` tells which of the training rows are the same.
+    """
+    groups = _repeated(texts)
     cut = tuple(part for part in ("valid", "test") if part not in data)
     if cut:
         data = data | _cut(data["train"], groups, cut, files, seed=seed)
     return Parts(
         data=DatasetDict({part: data[part] for part in ("train", "valid", "test")}),
-        reports={part: table.report for part, table in tables.items()},
+        reports=reports,
         cut=cut,
         repeated=sum(text is not None for text in groups),
         left_out=left_out,
@@ -105,7 +123,8 @@ def _cut(
     dataset: Dataset, groups: list[str | None], cut: tuple[str, ...], files: Files, *, seed: int
 ) -> dict[str, Dataset]:
     """The training file's rows as train and the parts to cut; equal texts stay in one part."""
-    stratify = files.label if isinstance(dataset.features[files.label], ClassLabel) else None
+    is_class = isinstance(dataset.features.get(files.label), ClassLabel)
+    stratify = files.label if is_class else None
     _check_enough(dataset, cut, files, stratify)
     shares = {part: SHARE if part in cut else 0.0 for part in ("valid", "test")}
     sizes = (1 - SHARE * len(cut), shares["valid"], shares["test"])

@@ -21,10 +21,11 @@ from ftlearn.fast import autotune
 from ftlearn.models import saving
 from ftlearn.runtime import device_of
 from ftlearn.runtime.versions import versions
-from ftlearn.tasks import Regression, Task
+from ftlearn.tasks import LanguageModelling, QuestionAnswering, Regression, Task
 from ftlearn.training.history import History
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts
+from ftlearn.workflows.writing import Writing, comparison
 
 Scores = dict[str, dict[str, float]]
 
@@ -40,6 +41,11 @@ def scores(report: Report) -> Scores:
 def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
     """Baselines without a pretrained model, scored on the test part, by a descriptive name."""
     train, test = data["train"], data["test"]
+    if isinstance(task, QuestionAnswering):
+        return {
+            "no answer to any question": baselines.no_answer(test, task),
+            "the sentence most like the question": baselines.best_sentence(test, task),
+        }
     if isinstance(task, Regression):
         # The task is centred on the training data: output 0 is their mean.
         outputs = np.zeros((len(test), 1))
@@ -91,6 +97,15 @@ class Result:
     valid: Report
     test: Report
     notes: list[str]
+    written: tuple[Writing, Writing] | None = None
+    """What a language model wrote before and after its training."""
+
+
+def compared_with(result: Result) -> dict[str, Report]:
+    """Reports on the test part to compare with, by a descriptive name."""
+    if isinstance(result.task, LanguageModelling):
+        return {"before fine-tuning": result.written[0].test} if result.written else {}
+    return baseline_reports(result.parts.data, result.task)
 
 
 def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
@@ -101,7 +116,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
     plan, history = result.plan, result.history
     last = history.steps[-1]
     device = device_of(result.model)
-    compared = baseline_reports(result.parts.data, result.task)
+    compared = compared_with(result)
     return {
         "title": f"{plan.checkpoint} fine-tuned on {plan.files.paths['train'].name}",
         "task": saving.kind(result.task),
@@ -126,6 +141,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
         "data": _data(plan, result.parts),
         "window": result.task.window(result.tokenizer),
         "labels": list(getattr(result.task, "labels", ())) or None,
+        **({"writing": comparison(*result.written)} if result.written else {}),
         "configuration": plan.settings(),
         "notes": [*_reading_notes(plan, result.parts), *result.notes],
     }

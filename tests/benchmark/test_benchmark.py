@@ -38,7 +38,7 @@ from ftlearn.benchmark import (
 from ftlearn.benchmark.lengths import cut_or_extend
 from ftlearn.benchmark.part_result import RATIOS, Part
 from ftlearn.benchmark.prediction import agreement
-from ftlearn.benchmark.settings import PARTS, Settings, Source
+from ftlearn.benchmark.settings import DEFAULT_PARTS, PARTS, Settings, Source
 from ftlearn.benchmark.timing import in_turn, spread, timed
 from ftlearn.benchmark.workload import Workload, open_workload
 from ftlearn.data.batching import padding_share, plan
@@ -515,11 +515,14 @@ def test_whole_bench_writes_all_and_leaves_nothing_behind(
     if onnx.missing():
         assert written["ratios"].pop("predict_fp32_vs_onnxruntime") is None
         assert "pip install onnx" in written["not_measured"].pop("predict_fp32_vs_onnxruntime")
+    for name in [name for name, part in RATIOS.items() if part not in DEFAULT_PARTS]:
+        assert written["ratios"].pop(name) is None
+        assert written["not_measured"].pop(name) == "its part was not run"
     assert all(value >= 0 for value in written["ratios"].values())
     assert written["ratios"]["few_shot_vs_setfit"] > 1
     assert written["not_measured"] == {}
     assert {run["part"] for run in written["rounds"]} == {"train", "predict", "accuracy", "few"}
-    assert set(PARTS) - set(written["parts"]) == {"levers"}
+    assert set(PARTS) - set(written["parts"]) == {"levers", "sft", "generate"}
     assert written["levers"] is None
     assert {"torch", "transformers", "setfit"} <= set(written["versions"])
     progress = re.compile(r"note: |measuring|  (round|warm-up|seed|\d labels|Trainer)")

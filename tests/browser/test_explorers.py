@@ -33,6 +33,7 @@ records = explorers.CleaningReport(raw["text"][:300], raw["annotator_a"][:300], 
 MAKE = {
     "tokens": 'widgets.tokens(tokenizer, "the doctor ran to the hospital again", max_length=8)',
     "softmax": "widgets.softmax(6.0, 0.0, 0.0)",
+    "decoding": "widgets.decoding(tokenizer, np.linspace(0, 20, 200))",
     "cleaning": 'widgets.cleaning(records, name="records")',
     "thresholds": "widgets.thresholds(report)",
     "confusion": "widgets.confusion(report)",
@@ -45,6 +46,12 @@ DO = {
     "softmax": [
         *(("spinbutton", name, "-1.5") for name in ("first", "second", "third")),
         ("combobox", "truth", "third"),
+    ],
+    "decoding": [
+        ("spinbutton", "temperature", "0.5"),
+        ("combobox", "top k", "20"),
+        ("combobox", "top p", "0.9"),
+        ("combobox", "min p", "0.3"),
     ],
     "cleaning": [("combobox", "reason", "whitespace"), ("combobox", "number", "3")],
     "thresholds": [

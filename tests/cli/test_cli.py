@@ -34,7 +34,8 @@ from ftlearn.doctor import Finding
 from ftlearn.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from ftlearn.evaluation import Report, streaming
 from ftlearn.tasks import classification
-from ftlearn.workflows import RunError, evaluating, fitting
+from ftlearn.workflows import RunError, evaluating
+from ftlearn.workflows import tasks as workflow_tasks
 
 HELP = """
 import sys
@@ -660,7 +661,7 @@ def raising(error: Exception) -> Callable:
 def test_what_the_package_raises_on_purpose_is_bad_input(
     train, tmp_path, monkeypatch, capsys, error: Exception
 ):
-    monkeypatch.setattr(fitting, "read_parts", raising(error))
+    monkeypatch.setattr(workflow_tasks, "read_parts", raising(error))
     assert fit(train, tmp_path / "o") == 2
     assert capsys.readouterr().err == "error: fix it\n"
 
@@ -669,13 +670,15 @@ def test_what_the_package_raises_on_purpose_is_bad_input(
     "error", [ValueError, KeyError, TypeError, RuntimeError, AssertionError, ZeroDivisionError]
 )
 def test_any_other_error_is_unexpected(train, tmp_path, monkeypatch, capsys, error: type):
-    monkeypatch.setattr(fitting, "read_parts", raising(error("a slip")))
+    monkeypatch.setattr(workflow_tasks, "read_parts", raising(error("a slip")))
     assert fit(train, tmp_path / "o") == 1
     assert capsys.readouterr().err.startswith(f"unexpected {error.__name__}: ")
 
 
 def test_a_slip_in_a_line_of_the_package_is_unexpected(train, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(fitting, "read_parts", lambda *args, **kwargs: SimpleNamespace(data={}))
+    monkeypatch.setattr(
+        workflow_tasks, "read_parts", lambda *args, **kwargs: SimpleNamespace(data={})
+    )
     assert fit(train, tmp_path / "o") == 1
     assert capsys.readouterr().err.startswith("unexpected KeyError: 'train'")
 
@@ -776,10 +779,12 @@ def test_every_option_says_what_it_does(capsys):
 
 def test_the_defaults_are_those_of_the_package(tmp_path):
     plan = workflows.Plan(files=workflows.Files(train="a"), out="b")
+    by_task = {"checkpoint", "max_length"}  # None on the command line, and then the task's own
     for name, value in vars(ModelOptions()).items():
-        assert value == getattr(plan, name), name
+        assert value == (None if name in by_task else getattr(plan, name)), name
+    by_run = {"patience", "learning_rate"}  # the rate is another one with adapters
     for name, value in vars(TrainingOptions()).items():
-        assert value == (None if name == "patience" else getattr(TrainConfig(), name)), name
+        assert value == (None if name in by_run else getattr(TrainConfig(), name)), name
 
 
 def test_groups_become_one_flat_list():
@@ -793,6 +798,10 @@ def test_groups_become_one_flat_list():
         checkpoint="a",
         pooling="mean",
         max_length=9,
+        lora=4,
+        lora_layers=None,
+        system=None,
+        template=None,
         epochs=1,
         learning_rate=0.5,
         batch_size=2,
@@ -802,7 +811,7 @@ def test_groups_become_one_flat_list():
     )
     assert seen == [
         (
-            ModelOptions(checkpoint="a", pooling="mean", max_length=9),
+            ModelOptions(checkpoint="a", pooling="mean", max_length=9, lora=4),
             TrainingOptions(epochs=1, learning_rate=0.5, batch_size=2, seed=7),
         )
     ]

@@ -16,7 +16,7 @@ from ftlearn.training import resources
 from tools.notebooks import ROOT
 
 PACKAGE = ROOT / "ftlearn"
-COMMANDS = ("fit", "evaluate", "predict", "interpolate")
+COMMANDS = ("fit", "evaluate", "predict", "generate", "chat", "interpolate")
 FIT = options_of(app, "fit")
 
 ALL = {name: option for command in COMMANDS for name, option in options_of(app, command).items()}
@@ -38,7 +38,7 @@ RAISED_PLAIN = {
     "data/records.py": "caught where it is called",
     "markup.py": "elements of our own pages, whatever the data are",
     "metrics.py": "takes arrays, which commands make themselves",
-    "models/saving.py": "caught where it is called",
+    "models/folders.py": "caught where it is called",
     "optim.py": "takes names that TrainConfig has checked",
 }
 """Modules in which a plain error is a fault of ours, or none that anybody sees, and why."""
@@ -54,6 +54,8 @@ PYTHON_ONLY = (
     "patience needs validation data",  # fit cuts them off
     "needs the folder of the run",  # fit has one
     "give the task the model's labels",  # a task that was built in Python
+    "frozen='fp32'",  # no command trains an adapter in a precision of its own
+    "use precision='fp32'",  # commands save in fp32
 )
 """Parts of messages that no command can reach."""
 

@@ -42,12 +42,13 @@ def test_the_starter_is_not_attempted(item):
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)
-def test_the_starter_runs_and_is_not_attempted(exercise):
+def test_the_starter_runs_and_does_not_pass(exercise):
     namespace = {}
     exec(compile(exercise.starter, "starter", "exec"), namespace)
-    assert exercise.check(namespace["answer"]).status == "not attempted"
+    status = "not yet" if exercise.broken else "not attempted"  # broken code runs, wrongly
+    assert exercise.check(namespace["answer"]).status == status
     is_function = isinstance(exercise.example, FunctionType)
-    assert is_function == exercise.starter.startswith("def ")
+    assert exercise.broken or is_function == exercise.starter.startswith("def ")
 
 
 def test_a_function_that_somebody_began_is_checked():

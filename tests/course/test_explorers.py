@@ -35,12 +35,14 @@ def named(tiny_bert) -> dict:
         "features": FEATURES,
         "targets": TARGETS,
         "lengths": [3, 9, 4, 8],
+        "logits": 4 * LOGITS[0],
     }
 
 
 MAKE = {
     "tokens": lambda n: widgets.tokens(n["tokenizer"], "the doctor ran"),
     "softmax": lambda n: widgets.softmax(1.0, 0.0, -1.0),
+    "decoding": lambda n: widgets.decoding(n["tokenizer"], n["logits"]),
     "cleaning": lambda n: widgets.cleaning(n["ledger"], name="ledger"),
     "thresholds": lambda n: widgets.thresholds(n["report"]),
     "confusion": lambda n: widgets.confusion(n["report"]),

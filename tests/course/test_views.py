@@ -13,7 +13,14 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
-from transformers import AutoTokenizer
+from transformers import (
+    AutoTokenizer,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from ftlearn import tasks
 from ftlearn.course.explorers import (
@@ -21,11 +28,13 @@ from ftlearn.course.explorers import (
     View,
     batches,
     confusion,
+    decoding,
     rates,
     softmax,
     thresholds,
     tokens,
 )
+from ftlearn.course.explorers.decoding import decoded
 from ftlearn.course.explorers.rates import descend
 from ftlearn.course.explorers.view import table
 from ftlearn.data import batching
@@ -119,6 +128,51 @@ def test_loss_and_gradient_are_autograds(logits, truth):
 def test_an_unknown_truth_is_named():
     with pytest.raises(ValueError, match="the truth is 'fourth': use first, second, third"):
         softmax(truth="fourth")
+
+
+# decoding
+
+
+@given(
+    st.integers(0, 2**16),
+    st.floats(0.2, 3),
+    st.integers(1, 60),
+    st.floats(0.05, 0.99),
+    st.floats(0.001, 0.9),
+)
+def test_cut_offs_are_those_of_transformers(seed, temperature, top_k, top_p, min_p):
+    logits = np.random.default_rng(seed).normal(0, 3, size=50)
+    processors = LogitsProcessorList(
+        [
+            TemperatureLogitsWarper(temperature),
+            TopKLogitsWarper(top_k),
+            TopPLogitsWarper(top_p),
+            MinPLogitsWarper(min_p),
+        ]
+    )
+    theirs = processors(
+        torch.zeros(1, 1, dtype=torch.long), torch.from_numpy(logits[None])
+    ).softmax(-1)[0]
+    ours = decoded(logits, temperature, top_k, top_p, min_p)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+def test_without_a_change_the_distribution_is_the_models(tokenizer):
+    logits = np.random.default_rng(0).normal(size=20)
+    view = decoding(tokenizer, logits)
+    table, _ = view.elements
+    assert view.sentence.startswith("20 of 20 tokens can be drawn; the model gave them 1.000")
+    assert (table["p"] == table["p as drawn"]).all()
+    plt.close("all")
+
+
+def test_a_low_temperature_and_one_token_take_the_most_probable(tokenizer):
+    logits = np.random.default_rng(1).normal(size=20)
+    for changes in ({"temperature": 0.001}, {"top_k": 1}, {"top_p": 1e-9}, {"min_p": 1.0}):
+        assert decoded(logits, **changes).argmax() == logits.argmax()
+        assert decoded(logits, **changes).max() == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"temperature is 0: .* above 0"):
+        decoding(tokenizer, logits, temperature=0)
 
 
 # cleaning

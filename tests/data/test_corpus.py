@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from itertools import combinations
 
 import pytest
 from datasets import ClassLabel, DatasetDict, Value
+from text_measures import share_once
 
 from ftlearn.data import leaks, load, near_duplicates, repair_text
 
@@ -91,12 +91,7 @@ def test_there_are_no_near_duplicates(corpus):
 
 
 def test_most_word_4_grams_of_topics_occur_once(corpus):
-    counts: Counter = Counter()
-    for text in column(corpus["topics"], "text"):
-        words = re.findall(r"[\w'’-]+", text.lower())
-        counts.update(zip(*(words[i:] for i in range(4)), strict=False))
-    once = sum(count == 1 for count in counts.values())
-    assert once / counts.total() >= 0.85
+    assert share_once(column(corpus["topics"], "text"), n=4) >= 0.85
 
 
 def test_topics_are_stratified_to_within_one_row(corpus):

@@ -12,11 +12,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import BertConfig, GPT2Config, LlamaConfig
+from tiny_decoder import tiny_decoder
+from transformers import BertConfig, GPT2Config, LlamaConfig, LlamaForCausalLM
 
 from ftlearn.fast import autotune
 from ftlearn.fast.autotune import cache, choosing, measuring
 from ftlearn.fast.autotune.measuring import PREDICTION, TRAINING, Shape
+from ftlearn.models import with_lora
 from ftlearn.runtime.arithmetic import Arithmetic
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -242,3 +244,24 @@ def test_processes_make_the_same_choice(own_cache, tmp_path):
     choices = {process.communicate()[0] for process in running}
     assert len(choices) == 1
     assert len([path for path in own_cache.iterdir() if not path.name.startswith(".")]) == 1
+
+
+# Language models, whose fine-tuning bf16 would round off
+
+
+def test_a_tuned_language_model_predicts_in_fp32_and_a_published_one_in_what_is_fastest(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv(choosing.VARIABLE, "auto")
+    model = LlamaForCausalLM.from_pretrained(tiny_decoder(tmp_path), dtype=torch.float32)
+    asked = []
+    monkeypatch.setattr(choosing, "_choose", lambda *arguments: asked.append(arguments[2]))
+    choosing.prediction(model, CPU)  # random fp32 weights
+    for weight in model.parameters():
+        weight.data = weight.data.bfloat16().float()
+    choosing.prediction(model, CPU)  # weights as if published in bf16
+    choosing.prediction(with_lora(model, rank=2), CPU)
+    choosing.prediction(model, CPU, "bf16")
+    monkeypatch.setenv(choosing.VARIABLE, "bf16")
+    choosing.prediction(model, CPU)
+    assert asked == ["fp32", "auto", "fp32", "bf16", "auto"]

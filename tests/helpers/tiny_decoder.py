@@ -63,6 +63,7 @@ def tiny_tokenizer(
     bos: str | None = START,
     eos: str = END,
     pad: str | None = None,
+    texts: tuple[str, ...] = TEXTS,
 ) -> PreTrainedTokenizerFast:
     """Byte pairs of a few sentences, digits one by one, with control tokens and a chat template.
 
@@ -82,7 +83,7 @@ def tiny_tokenizer(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_input_names=["input_ids", "attention_mask"],

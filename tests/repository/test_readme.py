@@ -13,18 +13,22 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from tiny_decoder import tiny_decoder
 from transformers import pipeline
 
 from ftlearn import data
 from ftlearn.cli import app, main
 from ftlearn.cli.remedies import options_of
 from ftlearn.course import exercises
+from ftlearn.workflows import plan
 from tools.notebooks import ROOT
 
 PACKAGE = ROOT / "ftlearn"
 README, YOUR_DATA = ROOT / "README.md", ROOT / "docs" / "your_data.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = ("doctor", "fit", "evaluate", "predict", "interpolate", "bench")
+COMMANDS = (
+    *("doctor", "fetch", "fit", "evaluate", "predict", "generate", "chat", "interpolate", "bench"),
+)
 SENTENCES = {
     "repairs": ["The handle came off again.", "My kettle leaks.", "A wheel is bent.", "It hums."],
     "billing": ["I was charged twice.", "No invoice came.", "Refund me.", "The sum is wrong."],
@@ -108,7 +112,7 @@ def test_the_first_lines_run_as_shown_on_a_few_articles(topics, tmp_path, monkey
 
 
 def test_the_command_line_runs_as_shown(letters, tmp_path):
-    shown = [words for words in commands(README) if len(words) > 2]
+    shown = [words for words in commands(README) if len(words) > 2][:3]
     assert [words[0] for words in shown] == ["fit", "evaluate", "predict"]
     assert [words for words in commands(YOUR_DATA) if words in shown] == shown
     shutil.copy("letters.csv", "newer_letters.csv")
@@ -122,6 +126,24 @@ def test_the_command_line_runs_as_shown(letters, tmp_path):
     model = pipeline("text-classification", model=str(tmp_path / "run" / "model"))
     there = model(["My kettle leaks.", "I was charged twice."])
     assert [json.loads(line)["label"] for line in answers] == [each["label"] for each in there]
+
+
+def test_a_model_learns_to_write_as_shown(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    small = plan.Defaults(("messages",), "messages", str(tiny_decoder(tmp_path / "tiny")))
+    monkeypatch.setitem(plan.TASKS, "chat", small)
+    question = {"role": "user", "content": "Where is it?"}
+    dialogue = {"messages": [question, {"role": "assistant", "content": "In Oslo."}]}
+    row = json.dumps(dialogue)
+    rows = [row.replace("is it?", f"is parcel {number}?") for number in range(20)]
+    Path("chats.jsonl").write_text("\n".join(rows))
+    Path("prompts.jsonl").write_text(json.dumps({"messages": [question]}))
+    shown = [words for words in commands(README) if len(words) > 2][3:]
+    assert [words[0] for words in shown] == ["fit", "generate"]
+    for words in shown:
+        assert main(words) == 0
+    (answer,) = Path("said.jsonl").read_text().splitlines()
+    assert set(json.loads(answer)) >= {"messages", "text", "ended"}
 
 
 def test_your_own_data_and_the_loop_run_as_shown(letters, tmp_path):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ftlearn.workflows import Outcome, Plan
 
 
+LORA_RATE = 5e-4
+"""The learning rate of adapters, which begin at zero and need larger steps than weights."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
     """What to learn from."""
@@ -33,16 +37,28 @@ class FileOptions:
         Path,
         typer.Argument(
             metavar="TRAIN",
-            help="Labelled texts: .csv, .tsv, .jsonl or .parquet, one row per text.",
+            help="Labelled texts: .csv, .tsv, .jsonl or .parquet, one row per text. Chats and "
+            "completions: .jsonl.",
         ),
     ]
     text: Annotated[
         list[str],
-        option("The column with the text. Give it twice for pairs of texts.", DATA, "COLUMN"),
-    ]
+        option(
+            "The column with the text. Give it twice for pairs of texts. Without it that of the "
+            "task: text, messages, prompt, or question and context.",
+            DATA,
+            "COLUMN",
+        ),
+    ] = field(default_factory=list)
     label: Annotated[
-        str, option("The column with the label, or with the number to predict.", DATA, "COLUMN")
-    ]
+        str | None,
+        option(
+            "The column with the label, the number or the answer to learn. Without it that of the "
+            "task: label, answer or answers.",
+            DATA,
+            "COLUMN",
+        ),
+    ] = None
     valid: Annotated[
         Path | None,
         option("Rows to choose the best epoch by. Without it, a tenth of TRAIN.", DATA, "FILE"),
@@ -60,7 +76,9 @@ class FileOptions:
         str,
         option(
             "classification (one of a few labels), regression (a number), or auto: regression "
-            "where all labels are numbers and one has decimals.",
+            "where all labels are numbers and one has decimals. chat (messages with roles), "
+            "completion (prompt and answer), language-modelling (texts), question-answering "
+            "(question, context, answer).",
             DATA,
         ),
     ] = "auto"
@@ -75,14 +93,35 @@ class ModelOptions:
     """The model to start from."""
 
     checkpoint: Annotated[
-        str,
+        str | None,
         option(
-            "The pretrained model: a name (minilm needs no network), a Hub id or a folder. A "
-            "classifier for other labels gets a new head.",
+            "The pretrained model: a name (minilm and smollm2 need no network), a Hub id or a "
+            "folder. A classifier for other labels gets a new head. Without it minilm, or smollm2 "
+            "where the model writes.",
             MODEL,
             "NAME|FOLDER",
         ),
-    ] = "minilm"
+    ] = None
+    lora: Annotated[
+        int | None,
+        option(
+            "Train LoRA adapters of this rank, such as 8, in place of the weights: less memory, "
+            "less forgotten. Writes adapter/ beside the merged model/.",
+            MODEL,
+            "RANK",
+        ),
+    ] = None
+    lora_layers: Annotated[
+        int | None, option("Adapters in this many top layers only: faster.", MODEL, "LAYERS")
+    ] = None
+    system: Annotated[
+        str | None,
+        option("For chats without one: the system prompt, in training and later.", MODEL, "TEXT"),
+    ] = None
+    template: Annotated[
+        Path | None,
+        option("A Jinja chat template in place of the model's own.", MODEL, "FILE"),
+    ] = None
     pooling: Annotated[
         str,
         option(
@@ -93,13 +132,14 @@ class ModelOptions:
         ),
     ] = "pretrained"
     max_length: Annotated[
-        int,
+        int | None,
         option(
             "Tokens (about 3/4 of a word) read of each text, at most as many as the model has "
-            "positions; the rest is cut.",
+            "positions; the rest is cut. Without it 128, for chats 512, for questions 384, for "
+            "completions 256.",
             MODEL,
         ),
-    ] = 128
+    ] = None
     shard: Annotated[
         bool,
         option(
@@ -117,8 +157,13 @@ class TrainingOptions:
 
     epochs: Annotated[int, option("Passes over the training rows.", TRAINING)] = 3
     learning_rate: Annotated[
-        float, option("Step size. Halve it if the loss jumps; 1e-5 to 5e-4 is usual.", TRAINING)
-    ] = 1e-4
+        float | None,
+        option(
+            "Step size. Halve it if the loss jumps; 1e-5 to 5e-4 is usual, with --lora 1e-4 to "
+            "2e-3. Without it 1e-4, with --lora 5e-4.",
+            TRAINING,
+        ),
+    ] = None
     batch_size: Annotated[int, option("Rows in one update.", TRAINING)] = 16
     micro_batches: Annotated[
         int,
@@ -166,7 +211,7 @@ def fit(
     run: RunOptions,
     device: DeviceOptions,
 ) -> None:
-    """Fine-tune a pretrained model on your labelled texts, and report how good it is.
+    """Fine-tune a pretrained model on your labelled texts or chats, and report how good it is.
 
     Splits off validation and test rows where you give none, trains with checkpoints, compares with
     simple baselines, and writes into --out: `model/` (opens with transformers), `report.html`,
@@ -175,19 +220,16 @@ def fit(
     Example: `ftlearn fit reviews.csv --text review --label stars --out run`
 
     Then: `ftlearn predict run --input new.txt --output answers.jsonl`
+
+    A model that writes: `ftlearn fit chats.jsonl --task chat --lora 8 --out run`
+
+    Then: `ftlearn generate run --input prompts.jsonl --output said.jsonl`, or `ftlearn chat run`
     """
     from ftlearn import workflows
-    from ftlearn.config import TrainConfig
 
-    settings = dict(vars(training))
-    patience = settings.pop("patience")
+    chosen = vars(model) | vars(device) | _training(training, adapters=model.lora is not None)
     plan = workflows.Plan(
-        files=workflows.Files(**vars(files), **vars(reading)),
-        out=run.out,
-        patience=patience,
-        config=TrainConfig(**settings),
-        **vars(model),
-        **vars(device),
+        files=workflows.Files(**vars(files), **vars(reading)), out=run.out, **chosen
     )
     try:
         outcome = workflows.fit(plan, resume=run.resume, log=say)
@@ -198,6 +240,17 @@ def fit(
     _show(plan, outcome)
     if outcome.state == workflows.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
+
+
+def _training(options: TrainingOptions, *, adapters: bool) -> dict[str, Any]:
+    """The settings of the training, as a plan takes them."""
+    from ftlearn.config import TrainConfig
+
+    settings = dict(vars(options))
+    patience = settings.pop("patience")
+    if settings["learning_rate"] is None:
+        settings["learning_rate"] = LORA_RATE if adapters else TrainConfig.learning_rate
+    return {"patience": patience, "config": TrainConfig(**settings)}
 
 
 def _show(plan: Plan, outcome: Outcome) -> None:

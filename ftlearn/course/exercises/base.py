@@ -37,6 +37,8 @@ class Exercise:
     misconception. ``worked`` is code that runs by itself and assigns ``answer``; comments give the
     reasons. ``example`` is an answer that passes; ``mistakes`` are typical wrong answers, each
     with a fragment of the message it must get. Tests check ``verify`` against these three.
+    ``broken`` is code with a real mistake in it, from which the learner starts instead of a stub:
+    it runs, and the check says what is wrong with its result.
     ``on_event`` is called with what happens: passed, not yet, error, hint or solution.
     """
 
@@ -48,14 +50,15 @@ class Exercise:
     worked: str
     example: Any = field(repr=False)
     mistakes: tuple[tuple[Any, str], ...] = field(repr=False)
+    broken: str = field(default="", repr=False)
     hints_shown: int = field(default=0, repr=False)
     solution_requested: bool = field(default=False, repr=False)
     on_event: Callable[[str], None] = field(default=ignore_event, repr=False)
 
     @property
     def starter(self) -> str:
-        """The code with which the learner begins: a stub of the function, or ``answer = ...``."""
-        return starter(self.worked)
+        """The code with which the learner begins: broken code, a stub, or ``answer = ...``."""
+        return self.broken or starter(self.worked)
 
     def check(self, answer: Any = NOT_ATTEMPTED) -> Outcome:
         """Check an answer; an answer never makes this raise."""

@@ -6,6 +6,7 @@
 from ftlearn.course.explorers.batches import batches
 from ftlearn.course.explorers.cleaning import CleaningReport
 from ftlearn.course.explorers.confusion import confusion
+from ftlearn.course.explorers.decoding import decoding
 from ftlearn.course.explorers.rates import rates
 from ftlearn.course.explorers.softmax import softmax
 from ftlearn.course.explorers.thresholds import thresholds
@@ -17,6 +18,7 @@ __all__ = [
     "View",
     "batches",
     "confusion",
+    "decoding",
     "rates",
     "softmax",
     "thresholds",

@@ -36,6 +36,20 @@ def softmax(
     return _with_code(explorers.softmax, {**choices, "truth": names}, "explorers.softmax({})")
 
 
+def decoding(
+    tokenizer: Any, logits: np.ndarray, *, temperature: float = 1.0, name: str = "logits"
+) -> ipywidgets.VBox:
+    """Change temperature and cut-offs and see which next tokens can be drawn."""
+    choices = {
+        "temperature": Drag(temperature, 0.1, 3, 0.1),
+        "top_k": (0, 1, 5, 20, 50),
+        "top_p": (1.0, 0.95, 0.9, 0.7, 0.5),
+        "min_p": (0.0, 0.02, 0.05, 0.1, 0.3),
+    }
+    show = partial(explorers.decoding, tokenizer, logits)
+    return _with_code(show, choices, f"explorers.decoding(tokenizer, {name}, {{}})")
+
+
 def cleaning(report: CleaningReport, *, name: str = "report") -> ipywidgets.VBox:
     """Browse the records that each cleaning rule changes, before and after."""
     choices = {"reason": list(report.reasons), "number": NUMBERS}

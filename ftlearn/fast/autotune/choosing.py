@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from ftlearn import runtime
 from ftlearn.errors import ArgumentError
 from ftlearn.fast import packed_bert
 from ftlearn.fast.autotune.cache import measured
 from ftlearn.fast.autotune.measuring import PREDICTION, TRAINING, Shape
+from ftlearn.models import lora
+from ftlearn.models.wrapping import is_adapted
+from ftlearn.runtime import sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 
 VARIABLE = "FTLEARN_COMPUTE"
@@ -23,13 +28,30 @@ GAIN = {torch.float32: 1.1, torch.bfloat16: 1.2}
 
 
 def training(model: Any, on: torch.device, precision: str = "auto") -> Arithmetic:
-    """The fastest arithmetic to train a model (or one of its configuration) on a device."""
-    return _choose(model, on, precision, TRAINING)
+    """The fastest arithmetic to train a model (or one of its configuration) on a device.
+
+    Adapters on frozen weights in bf16 train in bf16; ValueError for another ``precision``.
+    """
+    return _choose(model, on, lora.precision_to_train(model, precision), TRAINING)
 
 
 def prediction(model: Any, on: torch.device, precision: str = "auto") -> Arithmetic:
-    """The fastest arithmetic to predict with a model (or one of its configuration) on a device."""
+    """The fastest arithmetic to predict with a model (or one of its configuration) on a device.
+
+    On a CPU a fine-tuned language model, or any with adapters, computes in fp32 unless told
+    otherwise: what training changed is small beside the weights, and bf16 rounds much of it off.
+    One whose weights are bf16 numbers loses nothing.
+    """
+    if precision == "auto" and os.environ.get(VARIABLE, "auto") == "auto" and on.type == "cpu":
+        precision = "fp32" if _loses_in_bf16(model) else "auto"
     return _choose(model, on, precision, PREDICTION)
+
+
+def _loses_in_bf16(model: Any) -> bool:
+    if not isinstance(model, nn.Module) or sharding.is_sharded(model):
+        return False
+    writes = type(model) in MODEL_FOR_CAUSAL_LM_MAPPING.values()
+    return is_adapted(model) or (writes and not lora.fits_bf16(model.parameters()))
 
 
 def _choose(model: Any, on: torch.device, precision: str, purpose: str) -> Arithmetic:

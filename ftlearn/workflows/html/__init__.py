@@ -8,7 +8,7 @@ from typing import Any
 from ftlearn.evaluation import Report
 from ftlearn.markup import Markup, join, tag
 from ftlearn.training.history import History
-from ftlearn.workflows.html import overview, results
+from ftlearn.workflows.html import overview, results, writing
 from ftlearn.workflows.html.style import STYLE
 
 __all__ = ["page", "report_page"]
@@ -28,6 +28,7 @@ def report_page(summary: Mapping[str, Any], history: History, report: Report, *,
         overview.headline(summary, report),
         overview.notes(summary),
         overview.scores(summary),
+        writing.section_of(summary),
         results.test_rows(report, summary.get("test", {})),
         overview.curves(history, report),
         overview.data(summary),

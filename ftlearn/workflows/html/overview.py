@@ -26,7 +26,7 @@ from ftlearn.workflows.html.elements import (
 
 REFUSED = 50
 """Refused rows that the page shows; report.json has all."""
-SHOWN_ELSEWHERE = {"title", "test", "valid", "baselines", "data", "notes"}
+SHOWN_ELSEWHERE = {"title", "test", "valid", "baselines", "data", "notes", "writing"}
 NAMES = {"f1": "F1", "brier": "Brier score", "mae": "MAE", "mse": "MSE", "r2": "R²"}
 MEANINGS = {
     "accuracy": "share of rows with the right label",
@@ -41,19 +41,29 @@ MEANINGS = {
     "r2": "share of the variation explained; 0 for always the mean",
     "pearson": "linear correlation",
     "spearman": "correlation of ranks",
+    "loss": "nats: mean of −log of the probability of what stands there; lower is better",
+    "perplexity": "e to the power of the loss: as uncertain as among so many equal tokens",
+    "exact_match": "share of questions whose answer is the right one, word for word",
+    "has_answer_f1": "F1 of the questions that have an answer",
+    "no_answer_accuracy": "share of the questions without an answer of which the model says so",
 }
+
+
+HEADLINES = {
+    "accuracy": (percent, 1, "The model gives the right label to ", " of {}"),
+    "mae": (number, -1, "The model is off by ", " on average over {}"),
+    "f1": (percent, 1, "The model's answers share ", " of their words with the right ones, in {}"),
+    "loss": (number, -1, "The model's loss is ", " nats per token on {}"),
+}
+"""By metric: how a value is written, whether more is better, and the sentence around it."""
 
 
 def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     """The test score with its interval beside the baselines, in one or two plain sentences."""
-    labels = "accuracy" in report.scores
     rows = f"{number(len(report.targets))} test rows"
-    if labels:
-        metric, written = "accuracy", percent
-        start, end = "The model gives the right label to ", f" of {rows}"
-    else:
-        metric, written = "mae", number
-        start, end = "The model is off by ", f" on average over {rows}"
+    metric = next(name for name in HEADLINES if name in report.scores)
+    written, sign, start, end = HEADLINES[metric]
+    end = end.format(rows)
     score = interval(summary.get("test", {}).get(metric))
     if score is None:
         value = report.scores[metric]
@@ -63,7 +73,7 @@ def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     baselines = _baseline_values(summary, metric)
     comparison = ", ".join(f"{name} {written(value)}" for name, value in baselines.items())
     end += f". For comparison: {comparison}." if comparison else "."
-    doubt = _doubt(score, baselines, sign=1 if labels else -1)
+    doubt = _doubt(score, baselines, sign=sign)
     return paragraph(start, tag("strong", written(score.value)), end, doubt, kind="headline")
 
 

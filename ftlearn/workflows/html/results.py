@@ -11,6 +11,8 @@ from scipy.special import softmax
 from ftlearn import figures, metrics
 from ftlearn.evaluation import Report, shown_as
 from ftlearn.markup import Markup, join, tag
+from ftlearn.tasks import LanguageModelling, QuestionAnswering
+from ftlearn.workflows.html import writing
 from ftlearn.workflows.html.elements import (
     LONG_TEXT,
     number,
@@ -180,8 +182,35 @@ def _error(row: dict[str, Any], names: list[str], confidence: float | None) -> M
     return tag("li", *texts, verdict)
 
 
+def answers(report: Report) -> Markup:
+    """The questions that were answered worst, each with the right answer and the model's."""
+    question, context = report.task.text_columns
+    _, f1 = report.task.row_scores(report.outputs, report.targets)
+    rows = report.rows()
+    worst = np.argsort(f1, kind="stable")[:ERRORS]
+    shown = [
+        (
+            rows[shown_as(question)].iat[at],
+            rows["label"].iat[at] or "(no answer)",
+            rows["prediction"].iat[at] or "(no answer)",
+            float(f1[at]),
+            rows[shown_as(context)].iat[at],
+        )
+        for at in worst
+        if f1[at] < 1
+    ]
+    head = ("question", "right answer", "model's answer", "F1", "context")
+    if not shown:
+        return section("Worst answers", paragraph("Every test question was answered rightly."))
+    return section("Worst answers", table("Questions with the lowest F1", head, shown))
+
+
 def test_rows(report: Report, test: dict[str, Any]) -> Markup:
-    """Everything about the test rows, for labels or for numbers."""
+    """Everything about the test rows, for the kind of task."""
+    if isinstance(report.task, LanguageModelling):
+        return writing.hardest_rows(report)
+    if isinstance(report.task, QuestionAnswering):
+        return answers(report)
     if getattr(report.task, "labels", None):
         parts = (labels(report), calibration(report, test.get("calibration_error")))
     else:

@@ -1,0 +1,169 @@
+"""``generate``: answers to the prompts of a file, in bounded memory, one JSON object per line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import numpy as np
+from torch import nn
+
+from ftlearn import models, tasks
+from ftlearn.data import DataError
+from ftlearn.data.decoding import Bytes, Lines
+from ftlearn.data.records import Record, Rejected, Row, json_rows
+from ftlearn.data.streams import STANDARD_INPUT
+from ftlearn.data.wrong_formats import check_start, check_suffix
+from ftlearn.errors import ArgumentError, ArgumentTypeError
+from ftlearn.evaluation.prediction_file import check_target, written
+from ftlearn.evaluation.streaming import ESCAPED, Counts
+from ftlearn.generation import Decoding, Generated, generate
+from ftlearn.generation.prompts import encode_one
+from ftlearn.models import adapters, saving
+from ftlearn.runtime.progress import bar
+from ftlearn.workflows.plan import check_device
+
+WINDOW = 128
+"""Rows that are answered before their answers are written: prompts of similar length among them
+are computed together."""
+PROMPTS = ("messages", "prompt")
+ANSWER = ("text", "ended")
+SUFFIXES = (".jsonl", ".ndjson")
+
+
+def open_model(name: str | Path, device: str | None = None) -> tuple[nn.Module, Any]:
+    """The language model of a run, of a saved folder or of a known name, and its tokenizer.
+
+    An adapter is opened with its base model. Raises ModelError where there is none.
+    """
+    check_device(device)
+    if Path(name).is_dir():
+        name = saving.locate(name)
+        if adapters.is_adapter(name):
+            model, tokenizer, _ = models.load_finetuned(name, device)
+            return model.eval(), tokenizer
+    model, tokenizer = models.load(name, tasks.language_modelling(), device=device)
+    return model.eval(), tokenizer
+
+
+def generate_file(
+    model: nn.Module,
+    tokenizer: Any,
+    source: str | Path,
+    target: str | Path,
+    *,
+    decoding: Decoding | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    encoding: str | None = None,
+) -> Counts:
+    """Answer every prompt of a .jsonl file, or of standard input ("-"), in the order of the rows.
+
+    A row has ``messages``, a list of them, or ``prompt``, a text. Line k of the target is row k
+    with two keys more: ``text``, the answer, and ``ended``, whether the model ended it by itself. A
+    row that cannot be used gives its line and the reason instead. The target appears when it is
+    complete: until then the answers are in a file with ".part" added, which stays, with a warning,
+    when the run breaks off. Raises DataError where source or target cannot be used or are one
+    file, and ExistsError as ``predict_file`` does.
+    """
+    check_target(source, target, overwrite=overwrite)
+    decoding = decoding or Decoding()
+    counts = Counts(0, 0)
+    with _opened(source) as (data, size), written(target, overwrite) as file:
+        check_start(data.first, data.place, "jsonl")
+        lines = Lines(data, encoding, "\n")
+        rows = json_rows(lines, (*PROMPTS, *ANSWER))
+        with bar(total=size, unit="B", unit_scale=True, leave=True) as progress:
+            for number, window in enumerate(_windows(rows)):
+                checked = [_checked(row, model, tokenizer, decoding) for row in window]
+                answers = _answers(model, tokenizer, checked, decoding, _seed(seed, number))
+                counts = _write(checked, answers, file, counts)
+                progress.update(data.done - progress.n)
+        if note := lines.note():
+            warnings.warn(f"{source}: {note}", stacklevel=2)
+    return counts
+
+
+@contextmanager
+def _opened(source: str | Path) -> Iterator[tuple[Bytes, int | None]]:
+    """The bytes of a file and their number, or those of standard input."""
+    if source == STANDARD_INPUT:
+        stream: BinaryIO = sys.stdin.buffer
+        yield Bytes(stream, "standard input"), None
+        return
+    path = Path(source)
+    check_suffix(path, SUFFIXES)
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
+    with path.open("rb") as file:
+        yield Bytes(file, str(path)), path.stat().st_size
+
+
+def _windows(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while window := list(islice(rows, WINDOW)):
+        yield window
+
+
+def _seed(seed: int, window: int) -> int:
+    """The seed of a window: the first has the caller's, so that a short file is one ``generate``.
+
+    >>> _seed(7, 0), _seed(7, 1) != _seed(8, 0)
+    (7, True)
+    """
+    return int(np.random.SeedSequence((seed, window)).generate_state(1)[0]) if window else seed
+
+
+def _checked(row: Row, model: nn.Module, tokenizer: Any, decoding: Decoding) -> Row:
+    """The row, or why it cannot be answered."""
+    if isinstance(row, Rejected):
+        return row
+    names = [name for name in PROMPTS if name in row.cells]
+    taken = [name for name in ANSWER if name in row.cells]
+    if len(names) != 1:
+        found = "both 'messages' and 'prompt'" if names else "neither 'messages' nor 'prompt'"
+        return Rejected(row.line, f"has {found}: give one of them")
+    if taken:
+        return Rejected(row.line, f"has {taken[0]!r}, where the answer goes: rename it")
+    if names == ["prompt"] and not isinstance(row.cells["prompt"], str):
+        return Rejected(row.line, "'prompt' is no text: give a list of messages as 'messages'")
+    try:
+        encode_one(model, tokenizer, row.cells[names[0]], decoding.max_new_tokens)
+    except (ArgumentError, ArgumentTypeError) as error:
+        return Rejected(row.line, f"{names[0]!r}: {error}")
+    return row
+
+
+def _answers(
+    model: nn.Module, tokenizer: Any, rows: Sequence[Row], decoding: Decoding, seed: int
+) -> Iterator[Generated]:
+    """The answers to the rows that were not rejected."""
+    prompts = [
+        next(row.cells[name] for name in PROMPTS if name in row.cells)
+        for row in rows
+        if isinstance(row, Record)
+    ]
+    return iter(generate(model, tokenizer, prompts, decoding=decoding, seed=seed))
+
+
+def _write(
+    rows: Sequence[Row], answers: Iterator[Generated], file: TextIO, counts: Counts
+) -> Counts:
+    # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
+    ascii_only = not (file.encoding or "").lower().startswith("utf")
+    for row in rows:
+        if isinstance(row, Rejected):
+            result = {"line": row.line, "error": row.reason}
+        else:
+            answer = next(answers)
+            result = {**row.cells, "text": answer.text, "ended": answer.ended}
+        line = json.dumps(result, ensure_ascii=ascii_only, allow_nan=False)
+        file.write(line.translate(ESCAPED) + "\n")
+    file.flush()
+    rejected = sum(isinstance(row, Rejected) for row in rows)
+    return Counts(counts.rows + len(rows), counts.rejected + rejected)

@@ -1,0 +1,80 @@
+"""The task of a plan: made from its settings and its training rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets import ClassLabel
+
+from ftlearn import tasks
+from ftlearn.tasks import Chat, Task
+from ftlearn.workflows.plan import LABEL_KINDS, Plan
+from ftlearn.workflows.splits import Parts, read_parts
+from ftlearn.workflows.text_splits import read_text_parts
+
+
+def read(plan: Plan) -> tuple[Parts, Task]:
+    """The rows by part, and the task; of classes and numbers, as the training rows make it."""
+    files = plan.files
+    if files.task not in LABEL_KINDS:
+        task = _text_task(plan)
+        return read_text_parts(files, task, seed=plan.config.seed), task
+    parts = read_parts(files, seed=plan.config.seed)
+    label = parts.data["train"].features[files.label]
+    make = tasks.classification if isinstance(label, ClassLabel) else tasks.regression
+    text = files.text[0] if len(files.text) == 1 else files.text
+    return parts, make(parts.data, text=text, target=files.label, max_length=plan.max_length)
+
+
+def _text_task(plan: Plan) -> Task:
+    """The task of a plan whose settings say all of it."""
+    first, *others = plan.files.text
+    length = plan.max_length
+    if plan.files.task == "chat":
+        source = plan.template_source()
+        return tasks.chat(messages=first, system=plan.system, template=source, max_length=length)
+    if plan.files.task == "completion":
+        return tasks.completion(prompt=first, answer=plan.files.label, max_length=length)
+    if plan.files.task == "language-modelling":
+        return tasks.language_modelling(text=first, max_length=length)
+    return tasks.question_answering(
+        question=first,
+        context=others[0],
+        answers=plan.files.label,
+        max_length=length,
+        stride=length // 3,
+    )
+
+
+def use_template(task: Task, tokenizer: Any) -> None:
+    """Give the tokenizer the chat template of the task, so that generation reads as training did.
+
+    Does nothing for tasks that are no chats.
+    """
+    if isinstance(task, Chat):
+        tokenizer.chat_template = task.template_for(tokenizer)
+
+
+def described(task: Task) -> str:
+    """What the task reads and what it learns, in a line.
+
+    >>> described(tasks.completion())
+    'prompt → answer, a text'
+    """
+    columns = [name for name in task.text_columns if name != task.target]
+    labels = getattr(task, "labels", None)
+    if labels:
+        target = f"one of {len(labels)} labels ({_few(labels)})"
+    elif isinstance(task, tasks.Regression):
+        target = "a number"
+    elif isinstance(task, tasks.QuestionAnswering):
+        target = "a passage of the text, or none"
+    elif not columns:
+        return f"{task.target}, token by token"
+    else:
+        target = "a text"
+    return f"{' and '.join(columns)} → {task.target}, {target}"
+
+
+def _few(labels: tuple[str, ...], most: int = 8) -> str:
+    return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")

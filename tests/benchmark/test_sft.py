@@ -1,0 +1,113 @@
+"""Training of chats beside SFTTrainer: the same tokens count, and peaks are those of processes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_decoder import tiny_decoder
+
+from ftlearn.benchmark import measure, sft
+from ftlearn.benchmark.settings import Settings
+from ftlearn.errors import ArgumentError
+from ftlearn.losses import IGNORED
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.skipif(not sft.has_trl(), reason="needs trl, an extra"),
+]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> sft.Chats:
+    """Six chats and the small decoder."""
+    folder = tiny_decoder(tmp_path_factory.mktemp("decoder"))
+    scratch = tmp_path_factory.mktemp("scratch")
+    return sft.Chats(folder, sft.chats(6, seed=0), scratch, torch.device("cpu"), batch_size=2)
+
+
+def test_chats_ask_for_articles_and_answers_alone_count(work: sft.Chats):
+    assert [message["role"] for message in work.rows[0]["messages"]] == ["user", "assistant"]
+    encoded = work.encoded()
+    assert max(encoded.lengths) <= sft.TOKENS
+    assert all(targets[0] == IGNORED for targets in encoded.targets)
+    assert all(any(target != IGNORED for target in targets) for targets in encoded.targets)
+
+
+def test_the_trainers_see_the_tokens_and_targets_of_ftlearn(work: sft.Chats, monkeypatch):
+    from trl import SFTTrainer
+
+    seen: list[tuple[list[int], list[int]]] = []
+    plain = SFTTrainer.compute_loss
+
+    def recorded(self, model, inputs, **options):
+        seen.extend(zip(inputs["input_ids"].tolist(), inputs["labels"].tolist(), strict=True))
+        return plain(self, model, inputs, **options)
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", recorded)
+    encoded = work.encoded()
+    expected = sorted(
+        [target for target in targets if target != IGNORED] for targets in encoded.targets
+    )
+    for prepare in (sft.sft_trainer, sft.sft_trainer_at_its_best):
+        seen.clear()
+        prepare(work)()
+        trained = [[label for label in labels if label != IGNORED] for _, labels in seen]
+        assert sorted(trained) == expected
+
+
+def test_every_contender_trains_its_adapter(work: sft.Chats, monkeypatch):
+    """From the same weights, with as many trained parameters."""
+    sizes: list[int] = []
+    step = torch.optim.AdamW.step
+
+    def recorded(self, *args, **kwargs):
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        sizes.append(sum(weight.numel() for weight in weights))
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", recorded)
+    for prepare in sft.CONTENDERS.values():
+        prepare(work)()
+    assert len(sizes) == 3 * len(sft.CONTENDERS)  # six chats in batches of two
+    assert len(set(sizes)) == 1
+
+
+def test_the_part_has_rates_ratios_and_failures(work: sft.Chats, monkeypatch):
+    def broken(work: sft.Chats) -> sft.Run:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setitem(sft.CONTENDERS, "SFTTrainer, defaults", broken)
+    monkeypatch.setattr(sft, "peak_memory", lambda name, work: 1_500_000_000)
+    part = sft.chat_training_speed(work, rounds=1, log=lambda line: None)
+    assert part.failures == {"SFTTrainer, defaults": "RuntimeError: broken on purpose"}
+    assert [row["contender"] for row in part.rows] == ["SFTTrainer, at its best", "ftlearn"]
+    assert all(row["peak GB"] == 1.5 and row["median"] > 0 for row in part.rows)
+    assert part.ratios["sft_vs_trl_default"] == []
+    seconds = {run["contender"]: run["seconds"] for run in part.rounds if run["round"]}
+    ratio = seconds["SFTTrainer, at its best"] / seconds["ftlearn"]
+    assert part.ratios["sft_vs_trl_best"] == [pytest.approx(ratio)]
+
+
+def test_the_peak_is_that_of_a_process_of_its_own(work: sft.Chats):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = sft.peak_memory("ftlearn", replace(work, rows=sft.chats(2, seed=0)))
+    assert 2e8 < small < 2e9
+
+
+def test_without_trl_the_part_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(sft, "has_trl", lambda: False)
+    with pytest.raises(ArgumentError, match=r"ftlearn\[bench\]"):
+        measure.parts_to_measure(Settings(only="sft"), log=lambda line: None)
+    assert "sft" not in measure.parts_to_measure(Settings(), log=lambda line: None)
+
+
+def test_the_workload_is_the_courses_model(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(sft.models, "find", lambda name: tmp_path / name)
+    other = sft.Chats(tmp_path, None, tmp_path, torch.device("cpu"), seed=3)
+    opened = sft.open_chats(other, 2)
+    assert (opened.folder.name, len(opened.rows), opened.seed) == ("smollm2", 2, 3)
