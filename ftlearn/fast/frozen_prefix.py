@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -152,11 +152,16 @@ class FrozenPrefix:
         return None
 
 
-def frozen_prefix(model: nn.Module, batches: Any, config: TrainConfig) -> FrozenPrefix | None:
+def frozen_prefix(
+    model: nn.Module, batches: Any, config: TrainConfig, without: Collection[str] = ()
+) -> FrozenPrefix | None:
     """The frozen layers at the bottom of a model, where keeping what they give saves time.
 
-    None for runs of one epoch, on several ranks, and for models of unknown families.
+    None for runs of one epoch, on several ranks, for models of unknown families, and where it is
+    named in ``without``.
     """
+    if "frozen_prefix" in without:
+        return None
     single = distributed.world_size() == 1 and not sharding.is_sharded(model)
     if not single or config.epochs < 2 or not isinstance(batches, Batches):
         return None

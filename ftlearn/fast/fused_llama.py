@@ -101,10 +101,8 @@ def _forward_fused(
     dtype: torch.dtype,
     hidden_states: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
-    position_ids: torch.Tensor | None = None,
-    past_key_values: Any = None,
-    use_cache: bool | None = False,
     position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+    past_key_values: Any = None,
     **others: Any,
 ) -> torch.Tensor:
     """The layer's forward pass, (B, T, D) to the same; ``original`` is the layer's own."""
@@ -115,10 +113,8 @@ def _forward_fused(
         return original(
             x,
             attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
             position_embeddings=angles,
+            past_key_values=past_key_values,
             **others,
         )
     linears = _linears(layer)

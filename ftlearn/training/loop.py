@@ -94,9 +94,7 @@ class Run(Iterator[Step]):
         self.replica = sharding.replicate(model)  # the model; on several ranks, wrapped in DDP
         self.total = config.epochs * len(batches)
         self.sparse_rows = sparse_rows(model, batches, config, without)
-        self.prefix = (
-            frozen_prefix(model, batches, config) if "frozen_prefix" not in without else None
-        )
+        self.prefix = frozen_prefix(model, batches, config, without)
         self.parameters = trainable(model, self.sparse_rows)
         groups = optim.decay_groups(self.parameters.values(), config.weight_decay)
         self.optimizer = optim.optimizer(config.optimizer, groups, config.learning_rate)

@@ -177,11 +177,10 @@ def _save(folder: RunFolder, outcome: Outcome, result: Result, model: nn.Module)
 def _check_parity(folder: RunFolder, result: Result, model: nn.Module) -> None:
     """Raise ModelError where the saved model reads, computes or writes otherwise."""
     prompts = result.written[1].prompts[:PARITY_PROMPTS]
+    # One after the other: two copies of a model in fp32 would be the most memory of the run.
+    trained = models.greedy_answers(model, result.tokenizer, prompts, task=result.task)
     reopened, its_tokenizer, _ = models.load_finetuned(folder.model, runtime.device_of(model))
-    models.parity(
-        models.greedy_answers(model, result.tokenizer, prompts, task=result.task),
-        models.greedy_answers(reopened, its_tokenizer, prompts),
-    )
+    models.parity(trained, models.greedy_answers(reopened, its_tokenizer, prompts))
 
 
 def _write(folder: RunFolder, outcome: Outcome) -> None:

@@ -61,6 +61,8 @@ def described(task: Task) -> str:
     >>> described(tasks.completion())
     'prompt → answer, a text'
     """
+    if isinstance(task, Chat):
+        return f"{task.text} → what the assistant says in them"
     columns = [name for name in task.text_columns if name != task.target]
     labels = getattr(task, "labels", None)
     if labels:
