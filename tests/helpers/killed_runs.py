@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,12 @@ def hooked(task: Any = LABELS, *, on_loss: Callable = int, on_keep: Callable = i
     """The task, with something that happens in each piece of an update, or of an evaluation."""
 
     class Hooked(type(task)):
+        @wraps(type(task).loss)  # with its mark, or other logits would be computed
         def loss(self, logits, targets):
             on_loss()
             return super().loss(logits, targets)
 
+        @wraps(type(task).reduce_logits)
         def reduce_logits(self, logits, targets):
             on_keep()
             return super().reduce_logits(logits, targets)
