@@ -83,7 +83,7 @@ def test_a_context_that_fits_is_one_window(tokenizer):
 def test_a_question_that_leaves_no_room_is_refused(tokenizer):
     with pytest.raises(DataError, match=r"question of row 1 has \d+ tokens and leaves room for 0"):
         cut(tokenizer, ["who?", "phone " * 30], ["a phone"] * 2, **SIZES)
-    with pytest.raises(DataError, match="not more than stride=23"):
+    with pytest.raises(DataError, match="not more than the stride of 23"):
         cut(tokenizer, ["phone"], ["a phone"], max_length=24, stride=23)
 
 

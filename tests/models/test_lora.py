@@ -286,7 +286,7 @@ def test_another_base_model_is_refused(decoder, tmp_path):
     content = json.loads(note.read_text())
     content["base"]["name"] = str(tmp_path / "gone")
     note.write_text(json.dumps(content))
-    with pytest.raises(ModelError, match="base=that place"):
+    with pytest.raises(ModelError, match="name it as the base where you open"):
         models.load_finetuned(tmp_path / "a")
     models.load_finetuned(tmp_path / "a", base=decoder, device="cpu")
 
