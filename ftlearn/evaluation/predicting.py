@@ -29,8 +29,8 @@ POSITIONS = {"cpu": 3072, "cuda": 16_384}
 """Positions (B × T) of one batch, padding included. On a CPU that many were fastest, as measured;
 a GPU only has to be kept busy."""
 
-LOGITS = 2**26
-"""The most logits of a language model at once, 0.27 GB in fp32: vocabularies may be large."""
+LOGITS = 2**25
+"""The most logits of a language model at once, 0.13 GB in fp32: vocabularies may be large."""
 
 BF16_STEP = 8
 """In bf16 texts are padded to a multiple of this many tokens: torch's attention on a CPU then takes

@@ -30,19 +30,22 @@ def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module,
 
     For bf16, for packed layers and for another attention than the model's it is a copy. In bf16
     its weights are bf16 too, which autocast would cast again for each batch; otherwise the copy
-    shares the model's weights. Adapters are merged into the copy if layers are packed, and if the
-    frozen weights are bf16 and fp32 is asked for. The last layer of a classification or regression
-    head, and buffers such as the angles of rotary positions, stay fp32. A sharded model is returned
-    as it is.
+    shares the model's weights, or in fp32 holds those of a bf16 model. Adapters are merged into the
+    copy if layers are packed, and if the frozen weights are bf16 and fp32 is asked for. The last
+    layer of a classification or regression head, and buffers such as the angles of rotary
+    positions, stay fp32. A sharded model is returned as it is.
     """
     in_bf16 = arithmetic.dtype is torch.bfloat16
     attention = architecture.other_attention(model, arithmetic.attention)
     packed = arithmetic.packed and packed_bert.available()
     merging = not in_bf16 and (lora.holds_bf16(model) or (packed and is_adapted(model)))
-    if not (in_bf16 or packed or attention or merging) or sharding.is_sharded(model):
+    in_fp32 = arithmetic.dtype is torch.float32 and not merging and _holds_bf16(model)
+    if not (in_bf16 or in_fp32 or packed or attention or merging) or sharding.is_sharded(model):
         return model, arithmetic
     if merging:
         model = lora.merged_view(model)
+    elif in_fp32:
+        model = lora.fp32_copy(model)
     else:
         model = _bf16_copy(model) if in_bf16 else _copy_with_same_weights(model)
     if attention:
@@ -52,6 +55,10 @@ def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module,
     if in_bf16:
         arithmetic = replace(arithmetic, dtype=torch.float32)  # no casts are left for autocast
     return model, arithmetic
+
+
+def _holds_bf16(model: nn.Module) -> bool:
+    return any(parameter.dtype is torch.bfloat16 for parameter in model.parameters())
 
 
 def _copy_with_same_weights(model: nn.Module) -> nn.Module:

@@ -17,6 +17,10 @@ ENDED_SHARE = 0.125
 """The share of a batch that must have ended before it is shrunk, which copies the cache."""
 
 
+PER_ROW = "prompt_ignore_length"
+"""What a repetition penalty knows of each row: the length of its padding."""
+
+
 class Step(NamedTuple):
     """The next tokens of the rows of a batch that have not ended yet."""
 
@@ -58,6 +62,7 @@ def decode(
             kept = running.nonzero().squeeze(1)
             rows, running, input_ids = rows[kept], running[kept], input_ids[kept]
             state = _select(state, kept)
+            _select_in(logits_processor, kept)
 
 
 def _cached(state: dict[str, Any]) -> int:
@@ -71,6 +76,14 @@ def _choose(scores: torch.Tensor, *, sample: bool) -> torch.Tensor:
     if sample:
         return torch.multinomial(scores.softmax(-1), num_samples=1).squeeze(1)
     return scores.argmax(-1)
+
+
+def _select_in(processors: Any, kept: torch.Tensor) -> None:
+    """Have processors of logits forget the rows that ended; some hold a number per row."""
+    for processor in processors:
+        value = getattr(processor, PER_ROW, None)
+        if isinstance(value, torch.Tensor):
+            setattr(processor, PER_ROW, value[kept.to(value.device)])
 
 
 def _select(state: dict[str, Any], kept: torch.Tensor) -> dict[str, Any]:

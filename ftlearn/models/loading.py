@@ -18,6 +18,7 @@ from transformers import (
 
 from ftlearn import compatibility, runtime
 from ftlearn.compatibility import heads, model_files, window
+from ftlearn.errors import ArgumentError
 from ftlearn.models import architecture, hub
 from ftlearn.models.hub import ModelError, find
 from ftlearn.models.pooling import HEAD_FILE, read_pooled
@@ -30,6 +31,8 @@ HEADS = {
     "question answering": transformers.AutoModelForQuestionAnswering,
 }
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
 
 def load(
     name: str | Path,
@@ -39,6 +42,7 @@ def load(
     pooling: str = "pretrained",
     dropout: float = 0.0,
     device: torch.device | str | None = None,
+    precision: str = "fp32",
 ) -> tuple[torch.nn.Module, Any]:
     """A pretrained model with the head that the task needs, and its tokenizer.
 
@@ -47,17 +51,21 @@ def load(
     ``"cls"`` or ``"pretrained"``, the head of transformers' own class: for BERT the first token,
     the checkpoint's pooler (that of ``"minilm"`` was never trained; its own pooling is the mean)
     and a linear layer. A folder saved with another pooling gets a new head, and so does a
-    classifier for other labels, with a warning. Weights are fp32; ``None`` is the best device.
+    classifier for other labels, with a warning. ``None`` is the best device. Weights are fp32; in
+    ``"bf16"`` they take half the memory, and cannot be trained: it is for a model that was
+    published in bf16, such as ``"smollm2"``, and gets adapters (``models.with_lora``) or none.
 
     Raises ModelError when the model is not found, cannot be read or does not fit the task.
     """
     _check_pooling(pooling, task)
+    if precision not in PRECISIONS:
+        raise ArgumentError(f"precision is {precision!r}: use {' or '.join(PRECISIONS)}")
     folder = find(name)
     device = torch.device(device or runtime.best_device())
     config = _configure(folder, task, dropout)
     runtime.seed_everything(seed)
     tokenizer = read_tokenizer(folder)
-    model = _from_files(folder, task, config)
+    model = _from_files(folder, task, config, PRECISIONS[precision])
     match_padding_and_window(model, tokenizer, folder)
     model = _with_head(model, task, folder, seed=seed)
     model = architecture.with_pooling(model, pooling, seed=seed)
@@ -66,13 +74,13 @@ def load(
     return model.to(device), tokenizer
 
 
-def _from_files(folder: Path, task: Any, config: Any) -> torch.nn.Module:
-    """The model of a folder in fp32, perhaps with a new head."""
+def _from_files(folder: Path, task: Any, config: Any, dtype: torch.dtype) -> torch.nn.Module:
+    """The model of a folder, perhaps with a new head."""
     with quiet(), readable(folder, "model"):
         model, report = HEADS[task.head if task else None].from_pretrained(
             folder,
             config=config,
-            dtype=torch.float32,
+            dtype=dtype,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # a head of another size is replaced in _with_head
             output_loading_info=True,

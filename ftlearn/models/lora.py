@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -193,7 +194,7 @@ def precision_to_train(model: Any, precision: str) -> str:
 
     Raises ValueError where another one is asked for.
     """
-    if not holds_bf16(model):
+    if not holds_bf16(model) or model.frozen_format == "auto":  # which a run settles
         return precision
     if precision not in ("auto", "bf16"):
         raise ArgumentError(
@@ -213,8 +214,9 @@ def fits_bf16(weights: Iterable[torch.Tensor]) -> bool:
     >>> fits_bf16([torch.tensor([0.5, 3.0])]), fits_bf16([torch.tensor([0.1])])
     (True, False)
     """
-    detached = (weight.detach() for weight in weights)
-    return all(torch.equal(weight.bfloat16().to(weight.dtype), weight) for weight in detached)
+    # In pieces: a copy of a whole vocabulary's embeddings would take much memory.
+    pieces = (piece for weight in weights for piece in weight.detach().flatten().split(2**20))
+    return all(torch.equal(piece.bfloat16().to(piece.dtype), piece) for piece in pieces)
 
 
 def _hold_in(model: PeftModel, dtype: torch.dtype) -> None:
@@ -256,6 +258,9 @@ def _adapted(model: nn.Module) -> nn.Module:
 
 
 def _merged(model: PeftModel) -> nn.Module:
+    layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
+    if any(layer.disable_adapters for layer in layers):  # inside `with model.disable_adapter()`
+        return model.unload()
     # A safe merge writes sums into new tensors: one in place would change shared memory.
     return model.merge_and_unload(safe_merge=True)
 

@@ -24,7 +24,7 @@ from ftlearn.fast.frozen_prefix import frozen_prefix
 from ftlearn.fast.sparse_embeddings import TrainedRows
 from ftlearn.fast.training import check_speedups, sparse_rows, speed_up
 from ftlearn.losses import LossSum, count_targets
-from ftlearn.models import architecture
+from ftlearn.models import architecture, lora
 from ftlearn.models.outputs import logits
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
@@ -121,6 +121,7 @@ class Run(Iterator[Step]):
     def compute_in(self, arithmetic: Arithmetic) -> None:
         """Use an arithmetic from now on, also in the model's attention."""
         architecture.use_attention(self.model, arithmetic.attention)
+        lora.settle_frozen(self.model, arithmetic.dtype)
         self.arithmetic = replace(arithmetic, attention=architecture.attention_of(self.model))
 
     def _train(self) -> Iterator[Step]:
@@ -270,4 +271,10 @@ def trainable(model: nn.Module, sparse: list[TrainedRows]) -> dict[str, nn.Param
     parameters = {
         name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
     }
+    for name, parameter in parameters.items():
+        if parameter.dtype in (torch.bfloat16, torch.float16):
+            raise ArgumentError(
+                f"the weight {name!r} is in {runtime.name_of(parameter.dtype)}, which rounds most "
+                "updates off: load the model in fp32, or give it adapters (models.with_lora)"
+            )
     return parameters | {rows.name: rows.parameter for rows in sparse}

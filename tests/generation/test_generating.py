@@ -210,6 +210,19 @@ def test_an_adapted_model_writes_as_the_merged_one(writer):
     merged = models.merged(adapted)
     assert answers == generate(merged, tokenizer, TEXTS, decoding=Decoding(max_new_tokens=NEW))
     assert answers != plain
+    with adapted.disable_adapter():
+        without = generate(adapted, tokenizer, TEXTS, decoding=Decoding(max_new_tokens=NEW))
+    assert without == plain
+
+
+def test_a_repetition_penalty_goes_with_the_rows_that_are_left(writer):
+    model, tokenizer = writer
+    decoding = Decoding(max_new_tokens=24, repetition_penalty=1.3)
+    prompts = [*TEXTS, *(text * 3 for text in TEXTS)]  # some end before others
+    together = generate(model, tokenizer, prompts, decoding=decoding, precision="fp32")
+    for prompt, answer in zip(prompts, together, strict=True):
+        alone = generate(model, tokenizer, [prompt], decoding=decoding, precision="fp32")
+        assert alone == [answer]
 
 
 def test_no_prompt_gives_no_answer(writer):

@@ -195,6 +195,7 @@ def _step(walks: Walks, weights: np.ndarray) -> tuple[np.ndarray, float]:
     for length, bucket in np.ndindex(*weights.shape):
         rows = walks.buckets[:, length] == bucket
         column = length + 1
-        if rows.any():
-            updated[length, bucket] = stopped[rows, column].sum() / visited[rows, column].sum()
+        visits_here = visited[rows, column].sum()
+        if visits_here > 0:  # a weight that no walk reaches stays as it is
+            updated[length, bucket] = stopped[rows, column].sum() / visits_here
     return updated, float(np.log(probability).mean())
