@@ -127,6 +127,8 @@ ELEMENTS = (
 )
 MARKUP = re.compile(rf"<[/!]?({ELEMENTS}|doctype)\b", re.IGNORECASE)
 ESCAPERS = {"html", "markupsafe", "jinja2", "xml.sax.saxutils", "cgi", "mako", "bleach"}
+CHATS = "tasks/chat_template.py"
+"""Chat templates are written in Jinja and make no HTML; their errors are caught there."""
 MAKERS = {"HTML", "HTMLMath", "Javascript", "SVG", "display_html", "display_javascript"}
 SELF_SHOWN = {"_repr_html_", "_repr_mimebundle_", "_repr_svg_", "to_html", "Styler"}
 
@@ -201,7 +203,12 @@ def _is_composed(value: ast.expr) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_markup_makes_html(path: Path):
-    assert unsafe_showing(ast.parse(path.read_text(encoding="utf-8"))) == []
+    problems = unsafe_showing(ast.parse(path.read_text(encoding="utf-8")))
+    if path.relative_to(PACKAGE).as_posix() == CHATS:
+        (problem,) = problems
+        assert problem.endswith("imports jinja2")
+    else:
+        assert problems == []
 
 
 @pytest.mark.parametrize(

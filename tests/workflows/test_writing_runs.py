@@ -123,7 +123,7 @@ def test_a_chat_run_writes_model_and_adapter(chat):
     assert chat.outcome.state == "done"
     names = {path.name for path in chat.out.iterdir()}
     assert names == {"model", "adapter", "report.json", "report.html", "history.csv", "run.json"}
-    assert any("messages → messages" in line or "token by token" in line for line in chat.lines)
+    assert "task: messages → what the assistant says in them" in chat.lines
     assert any("million of them trained" in line for line in chat.lines)
 
 
