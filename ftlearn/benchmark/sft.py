@@ -23,7 +23,6 @@ from ftlearn.benchmark.workload import Workload
 from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Encoded
 from ftlearn.losses import count_targets
-from ftlearn.models import lora
 
 CHECKPOINT = "smollm2"
 TOKENS = 96
@@ -152,7 +151,6 @@ def ftlearn_loop(work: Chats) -> Run:
     def train() -> None:
         task, config = work.task, work.config
         run = training.steps(model, batches, task.loss, config, count=task.count_targets)
-        lora.settle_frozen(model, run.arithmetic.dtype)
         with closing(run):
             for _ in run:
                 pass

@@ -20,7 +20,7 @@ from ftlearn.data.decoding import Bytes, Lines
 from ftlearn.data.errors import DataError, close_match
 from ftlearn.data.reading import ReadReport, Table, to_dataset
 from ftlearn.data.records import Record, Rejected, Row, json_rows, storable
-from ftlearn.data.wrong_formats import check_start, check_suffix
+from ftlearn.data.wrong_formats import check_exists, check_start, check_suffix
 
 ROLES = ("system", "user", "assistant", "tool")
 SPEAKERS = {"human": "user", "gpt": "assistant", "model": "assistant", "observation": "tool"}
@@ -143,8 +143,7 @@ def _json_rows(
 ) -> tuple[list[Row], str, list[str]]:
     """The rows of a file as they are, the encoding, and notes on how it was read."""
     check_suffix(path, SUFFIXES)
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
+    check_exists(path)
     with path.open("rb") as file:
         data = Bytes(file, str(path))
         check_start(data.first, data.place, "jsonl")

@@ -16,7 +16,7 @@ from ftlearn.data.dialect import Dialect, stated_delimiter
 from ftlearn.data.errors import DataError, close_match, need_columns
 from ftlearn.data.quoting import QUOTINGS, Choice, Grammar, choose
 from ftlearn.data.records import Row, json_rows, parquet_rows, text_rows
-from ftlearn.data.wrong_formats import START, check_start, check_suffix
+from ftlearn.data.wrong_formats import START, check_exists, check_start, check_suffix
 
 STANDARD_INPUT = "-"
 FORMATS = {
@@ -142,9 +142,9 @@ def opened(source: str | Path, wanted: Columns, file_format: Format) -> Iterator
         if file_format.name == "parquet":
             raise DataError("Parquet is read from its end; give the path of the file, not '-'.")
         yield _text_source(Bytes(sys.stdin.buffer, "standard input"), None, wanted, file_format)
-    elif not path.is_file():
-        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
-    elif file_format.name == "parquet":
+        return
+    check_exists(path)
+    if file_format.name == "parquet":
         check_start(_start(path), str(path), "parquet")
         yield _parquet_source(path, wanted, file_format)
     else:

@@ -104,6 +104,12 @@ def check_objects(previous: str, line: str, place: str) -> None:
         )
 
 
+def check_exists(path: Path) -> None:
+    """Raise `DataError` where there is no such file, with the folder that we are in."""
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
+
+
 def check_suffix(path: Path, readable: tuple[str, ...], more: str = "") -> None:
     """Raise `DataError` for an unreadable suffix, with a remedy for those of known kinds."""
     suffix = path.suffix.lower()

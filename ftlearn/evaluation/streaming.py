@@ -207,13 +207,23 @@ def _results(outputs: np.ndarray, texts: Sequence[Any], task: Any) -> list[dict[
 
 
 def _write(results: Sequence[dict[str, Any]], file: TextIO, counts: Counts) -> Counts:
-    # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
-    ascii_only = not (file.encoding or "").lower().startswith("utf")
-    lines = [
-        json.dumps(result, ensure_ascii=ascii_only, allow_nan=False).translate(ESCAPED)
-        for result in results
-    ]
-    file.write("\n".join(lines) + "\n")
-    file.flush()
+    write_lines(results, file)
     rejected = sum("error" in result for result in results)
     return Counts(counts.rows + len(results), counts.rejected + rejected)
+
+
+def write_lines(results: Sequence[dict[str, Any]], file: TextIO) -> None:
+    """Write one JSON object per line, in which nothing can control a terminal, and flush.
+
+    >>> import io
+    >>> file = io.StringIO()
+    >>> write_lines([{"text": "a\\x9bb"}], file)
+    >>> file.getvalue()
+    '{"text": "a\\\\u009bb"}\\n'
+    """
+    # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
+    ascii_only = not (file.encoding or "").lower().startswith("utf")
+    for result in results:
+        line = json.dumps(result, ensure_ascii=ascii_only, allow_nan=False)
+        file.write(line.translate(ESCAPED) + "\n")
+    file.flush()

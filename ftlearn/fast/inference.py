@@ -38,13 +38,14 @@ def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module,
     in_bf16 = arithmetic.dtype is torch.bfloat16
     attention = architecture.other_attention(model, arithmetic.attention)
     packed = arithmetic.packed and packed_bert.available()
-    merging = not in_bf16 and (lora.holds_bf16(model) or (packed and is_adapted(model)))
-    in_fp32 = arithmetic.dtype is torch.float32 and not merging and _holds_bf16(model)
-    if not (in_bf16 or in_fp32 or packed or attention or merging) or sharding.is_sharded(model):
+    from_bf16 = not in_bf16 and _holds_bf16(model)
+    merging = is_adapted(model) and not in_bf16 and (from_bf16 or packed)
+    widening = from_bf16 and arithmetic.dtype is torch.float32
+    if not (in_bf16 or widening or packed or attention or merging) or sharding.is_sharded(model):
         return model, arithmetic
     if merging:
         model = lora.merged_view(model)
-    elif in_fp32:
+    elif widening:
         model = lora.fp32_copy(model)
     else:
         model = _bf16_copy(model) if in_bf16 else _copy_with_same_weights(model)

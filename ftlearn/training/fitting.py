@@ -21,7 +21,6 @@ from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows
-from ftlearn.models import lora
 from ftlearn.models.architecture import PooledClassifier, unwrapped
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.progress import bar
@@ -93,7 +92,6 @@ def train(
     batches = task.batches(training_part(data), tokenizer, config)
     history = History(config, task.monitor)
     run = steps(model, batches, task.loss, config, count=task.count_targets)
-    lora.settle_frozen(model, run.arithmetic.dtype)
     check_memory(model, batches, config)
     score = _scorer(model, data, task, tokenizer)
     early_stopping = EarlyStopping(run, history, score, patience)
@@ -101,7 +99,6 @@ def train(
     with checkpointer.locked() if checkpointer else nullcontext():
         if checkpointer and checkpointer.begin(resume=resume):
             early_stopping.load_best(checkpointer.store)
-            lora.settle_frozen(model, run.arithmetic.dtype)  # as the run computed before
         history.arithmetic = run.arithmetic
         try:
             _run_to_end(run, history, early_stopping, checkpointer)

@@ -27,7 +27,13 @@ from ftlearn.workflows.disk_space import check_space, explain_full_disk
 from ftlearn.workflows.folder import RunFolder, locked_by_main
 from ftlearn.workflows.plan import WRITING, Plan
 from ftlearn.workflows.splits import Parts
-from ftlearn.workflows.summary import Result, history_table, record_warnings, summary
+from ftlearn.workflows.summary import (
+    Result,
+    Written,
+    history_table,
+    record_warnings,
+    summary,
+)
 
 DONE, FINISHED_BEFORE = "done", "finished before"
 PARITY_PROMPTS = 2
@@ -72,6 +78,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_request(plan)) if main else 0
         before = _observe(plan, model, tokenizer, task, parts, log)
+        untrained = report_on(model, parts.data["test"], task, tokenizer) if before else None
         history = _train(plan, model, tokenizer, task, parts, resume=resume)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
@@ -81,7 +88,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         unsharded = sharding.unsharded_copy(model)
         if not main:
             return Outcome(DONE, history, test)
-        written = (before, after) if before and after else None
+        written = Written(before, after, untrained) if before and after else None
         result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes, written)
         outcome = Outcome(DONE, history, test, summary(result, start=start, resumed=resumed))
         _save(folder, outcome, result, unsharded)
@@ -176,7 +183,7 @@ def _save(folder: RunFolder, outcome: Outcome, result: Result, model: nn.Module)
 
 def _check_parity(folder: RunFolder, result: Result, model: nn.Module) -> None:
     """Raise ModelError where the saved model reads, computes or writes otherwise."""
-    prompts = result.written[1].prompts[:PARITY_PROMPTS]
+    prompts = result.written.after.prompts[:PARITY_PROMPTS]
     # One after the other: two copies of a model in fp32 would be the most memory of the run.
     trained = models.greedy_answers(model, result.tokenizer, prompts, task=result.task)
     reopened, its_tokenizer, _ = models.load_finetuned(folder.model, runtime.device_of(model))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,14 +14,13 @@ import numpy as np
 from torch import nn
 
 from ftlearn import models, tasks
-from ftlearn.data import DataError
 from ftlearn.data.decoding import Bytes, Lines
 from ftlearn.data.records import Record, Rejected, Row, json_rows
 from ftlearn.data.streams import STANDARD_INPUT
-from ftlearn.data.wrong_formats import check_start, check_suffix
+from ftlearn.data.wrong_formats import check_exists, check_start, check_suffix
 from ftlearn.errors import ArgumentError, ArgumentTypeError
 from ftlearn.evaluation.prediction_file import check_target, written
-from ftlearn.evaluation.streaming import ESCAPED, Counts
+from ftlearn.evaluation.streaming import Counts, write_lines
 from ftlearn.generation import Decoding, Generated, generate
 from ftlearn.generation.prompts import encode_one
 from ftlearn.models import adapters, saving
@@ -99,8 +97,7 @@ def _opened(source: str | Path) -> Iterator[tuple[Bytes, int | None]]:
         return
     path = Path(source)
     check_suffix(path, SUFFIXES)
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; check the path (now in {Path.cwd()}).")
+    check_exists(path)
     with path.open("rb") as file:
         yield Bytes(file, str(path)), path.stat().st_size
 
@@ -154,16 +151,14 @@ def _answers(
 def _write(
     rows: Sequence[Row], answers: Iterator[Generated], file: TextIO, counts: Counts
 ) -> Counts:
-    # A terminal or pipe in another encoding gets escapes, which mean the same in JSON.
-    ascii_only = not (file.encoding or "").lower().startswith("utf")
-    for row in rows:
-        if isinstance(row, Rejected):
-            result = {"line": row.line, "error": row.reason}
-        else:
-            answer = next(answers)
-            result = {**row.cells, "text": answer.text, "ended": answer.ended}
-        line = json.dumps(result, ensure_ascii=ascii_only, allow_nan=False)
-        file.write(line.translate(ESCAPED) + "\n")
-    file.flush()
+    write_lines([_result(row, answers) for row in rows], file)
     rejected = sum(isinstance(row, Rejected) for row in rows)
     return Counts(counts.rows + len(rows), counts.rejected + rejected)
+
+
+def _result(row: Row, answers: Iterator[Generated]) -> dict[str, Any]:
+    """A row with the next answer, or the reason for which it has none."""
+    if isinstance(row, Rejected):
+        return {"line": row.line, "error": row.reason}
+    answer = next(answers)
+    return {**row.cells, "text": answer.text, "ended": answer.ended}

@@ -85,6 +85,19 @@ def history_table(history: History) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a language model wrote before and after its training, and its first test scores."""
+
+    before: Writing
+    after: Writing
+    untrained: Report
+
+    def summary(self) -> dict[str, Any]:
+        """For ``report.json``: the measures, and some answers side by side."""
+        return {"writing": comparison(self.before, self.after)}
+
+
+@dataclass(frozen=True)
 class Result:
     """The results of a run, before they are written down."""
 
@@ -97,14 +110,13 @@ class Result:
     valid: Report
     test: Report
     notes: list[str]
-    written: tuple[Writing, Writing] | None = None
-    """What a language model wrote before and after its training."""
+    written: Written | None = None
 
 
 def compared_with(result: Result) -> dict[str, Report]:
     """Reports on the test part to compare with, by a descriptive name."""
     if isinstance(result.task, LanguageModelling):
-        return {"before fine-tuning": result.written[0].test} if result.written else {}
+        return {"before fine-tuning": result.written.untrained} if result.written else {}
     return baseline_reports(result.parts.data, result.task)
 
 
@@ -141,7 +153,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
         "data": _data(plan, result.parts),
         "window": result.task.window(result.tokenizer),
         "labels": list(getattr(result.task, "labels", ())) or None,
-        **({"writing": comparison(*result.written)} if result.written else {}),
+        **(result.written.summary() if result.written else {}),
         "configuration": plan.settings(),
         "notes": [*_reading_notes(plan, result.parts), *result.notes],
     }

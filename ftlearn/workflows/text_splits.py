@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from datasets import Dataset
 
 from ftlearn import compatibility
-from ftlearn.compatibility.texts import Rows, leaks
+from ftlearn.compatibility.texts import Rows, leaks, same_texts
 from ftlearn.tasks import QuestionAnswering, Task
 from ftlearn.tasks.file_rows import read_for
 from ftlearn.workflows.plan import Files
@@ -39,6 +37,4 @@ def row_texts(dataset: Dataset, task: Task) -> list[str]:
     names = [*task.text_columns, task.target]
     if isinstance(task, QuestionAnswering):
         names = [task.text_columns[1]]
-    rows = zip(*(dataset[name] for name in dict.fromkeys(names)), strict=True)
-    texts = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
-    return [" ".join(text.split()).casefold() for text in texts]
+    return same_texts(dataset, list(dict.fromkeys(names)))

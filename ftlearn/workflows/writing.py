@@ -12,7 +12,7 @@ from datasets import Dataset
 from torch import nn
 
 from ftlearn import data
-from ftlearn.evaluation import Report, report_on
+from ftlearn.evaluation import report_on
 from ftlearn.generation import Decoding, Generated, generate, measures
 from ftlearn.tasks import Chat, Completion, Task, language_modelling
 
@@ -34,7 +34,6 @@ class Writing:
     prompts: list[Any]
     references: list[str]
     answers: list[Generated]
-    test: Report
     generic_loss: float
     """Nats per token."""
 
@@ -53,7 +52,7 @@ class Writing:
 
 
 def observe(model: nn.Module, tokenizer: Any, task: Task, test: Dataset) -> Writing:
-    """Have a model write for some prompts of the test part, and measure its losses."""
+    """Have a model write for some prompts of the test part, and measure what it has forgotten."""
     rows = test.select(evenly_spaced(len(test), PROMPTS))
     prompts, references = prompts_of(rows, task)
     answers = generate(
@@ -65,7 +64,6 @@ def observe(model: nn.Module, tokenizer: Any, task: Task, test: Dataset) -> Writ
         prompts,
         references,
         answers,
-        report_on(model, test, task, tokenizer),
         report_on(model, articles, generic, tokenizer).scores["loss"],
     )
 
