@@ -18,6 +18,7 @@ from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
+from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models.pooling import PooledClassifier
 from ftlearn.models.wrapping import unwrapped
 from ftlearn.runtime import sharding
@@ -45,11 +46,8 @@ def cls_only(model: nn.Module) -> Iterator[None]:
     if layer is None:
         yield
         return
-    layer.forward = partial(_forward_first_token, layer)
-    try:
+    with replaced_forward({layer: partial(_forward_first_token, layer)}):
         yield
-    finally:
-        del layer.forward
 
 
 def layer_read_at_cls(model: nn.Module) -> nn.Module | None:

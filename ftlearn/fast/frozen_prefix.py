@@ -26,6 +26,7 @@ from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches, by_length, collate
 from ftlearn.errors import ArgumentError
 from ftlearn.fast.cls_only import is_bert_layer
+from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models import architecture
 from ftlearn.runtime import disk, distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
@@ -65,9 +66,11 @@ class FrozenPrefix:
         if self.states is None:
             yield
             return
+        numbered = enumerate(self.layers)
+        passes = {layer: partial(self._pass, number, layer.forward) for number, layer in numbered}
         hook = self.model.register_forward_pre_hook(self._look_up, with_kwargs=True)
         try:
-            with _replaced(self.layers, self._pass):
+            with replaced_forward(passes):
                 yield
         finally:
             hook.remove()
@@ -117,9 +120,12 @@ class FrozenPrefix:
 
     def _leaving(self, inputs: Mapping[str, Any], arithmetic: Arithmetic) -> torch.Tensor:
         """What leaves the highest frozen layer, (B, T, D); the layers above are not run."""
-        device = runtime.device_of(self.model)
+        device, top = runtime.device_of(self.model), self.layers[-1]
         try:
-            with _replaced(self.layers[-1:], _stop), runtime.autocast(device, arithmetic.dtype):
+            with (
+                replaced_forward({top: partial(_stop, top.forward)}),
+                runtime.autocast(device, arithmetic.dtype),
+            ):
                 self.model(**inputs)
         except _Stop as stop:
             return stop.hidden
@@ -228,22 +234,6 @@ def keys_of(inputs: Mapping[str, torch.Tensor]) -> list[bytes]:
     ]
 
 
-@contextmanager
-def _replaced(layers: list[nn.Module], forward: Callable[..., Any]) -> Iterator[None]:
-    """A context in which ``forward(number, original, ...)`` is each layer's forward pass."""
-    before = [vars(layer).get("forward") for layer in layers]
-    for number, layer in enumerate(layers):
-        layer.forward = partial(forward, number, layer.forward)
-    try:
-        yield
-    finally:
-        for layer, earlier in zip(layers, before, strict=True):
-            if earlier is None:
-                del layer.forward
-            else:
-                layer.forward = earlier
-
-
 class _Stop(Exception):  # noqa: N818 - no error: it ends a forward pass early
     """Carries hidden states out of a forward pass."""
 
@@ -252,7 +242,7 @@ class _Stop(Exception):  # noqa: N818 - no error: it ends a forward pass early
         self.hidden = hidden
 
 
-def _stop(number: int, original: Callable, *args: Any, **kwargs: Any) -> None:
+def _stop(original: Callable, *args: Any, **kwargs: Any) -> None:
     raise _Stop(original(*args, **kwargs))
 
 

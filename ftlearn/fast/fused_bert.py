@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from ftlearn import runtime
 from ftlearn.fast.cls_only import is_bert_layer
+from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.runtime import sharding
 
 DTYPE = torch.bfloat16
@@ -50,13 +51,9 @@ def fused_layers(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
     layers = []
     if dtype is DTYPE and runtime.device_of(model).type == "cpu":
         layers = [module for module in model.modules() if _can_be_fused(module)]
-    for layer in layers:
-        layer.forward = partial(_forward_fused, layer, layer.forward)
-    try:
+    passes = {layer: partial(_forward_fused, layer, layer.forward) for layer in layers}
+    with replaced_forward(passes):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 def _can_be_fused(layer: nn.Module) -> bool:

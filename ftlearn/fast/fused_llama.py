@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRMSNorm
 
 from ftlearn import runtime
 from ftlearn.fast.llama_blocks import Attention, FeedForward, Geometry, Grads
+from ftlearn.fast.replaced_forward import replaced_forward
+from ftlearn.models.wrapping import is_lora_linear
 
 TOKENS = 256
 """The longest texts that are fused: the attention weights that are kept grow with the square."""
@@ -38,13 +39,9 @@ def fused_decoder_layers(model: nn.Module, dtype: torch.dtype) -> Iterator[None]
     layers = []
     if runtime.device_of(model).type == "cpu":
         layers = [module for module in model.modules() if _can_be_fused(module)]
-    for layer in layers:
-        layer.forward = partial(_forward_fused, layer, layer.forward, dtype)
-    try:
+    passes = {layer: partial(_forward_fused, layer, layer.forward, dtype) for layer in layers}
+    with replaced_forward(passes):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 def _can_be_fused(layer: nn.Module) -> bool:
@@ -74,7 +71,7 @@ def _is_plain(linear: nn.Module) -> bool:
     """Whether a module is a linear layer without bias, alone or with one adapter of LoRA."""
     if type(linear) is nn.Linear:
         return linear.bias is None
-    if type(linear) is not LoraLinear or not _is_plain(linear.get_base_layer()):
+    if not is_lora_linear(linear) or not _is_plain(linear.get_base_layer()):
         return False
     names = linear.active_adapters
     if linear.merged or linear.disable_adapters or linear.lora_variant or linear.fan_in_fan_out:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ftlearn.fast import packed_bert
+from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models import architecture, lora
 from ftlearn.models.architecture import last_linear
 from ftlearn.models.wrapping import is_adapted
@@ -100,11 +101,8 @@ def fp32_head(model: nn.Module) -> Iterator[None]:
     if layer is None:
         yield
         return
-    layer.forward = partial(_in_fp32, layer)
-    try:
+    with replaced_forward({layer: partial(_in_fp32, layer)}):
         yield
-    finally:
-        del layer.forward
 
 
 def _head(model: nn.Module) -> nn.Linear | None:

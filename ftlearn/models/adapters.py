@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from torch import nn
 
 from ftlearn.compatibility.heads import TASK_FILE
@@ -27,6 +25,9 @@ from ftlearn.models.hub import ModelError
 from ftlearn.models.units import in_units
 from ftlearn.models.wrapping import is_adapted, unwrapped
 from ftlearn.tasks import Task
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""peft's names of an adapter's files."""
 
 
 def save_adapter(model: nn.Module, tokenizer: Any, task: Task, folder: str | Path) -> Path:
@@ -83,22 +84,23 @@ def _rounded(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter."""
-    return (folder / CONFIG_NAME).is_file()
+    return (folder / CONFIG).is_file()
 
 
 def load_adapter(
     folder: Path, device: torch.device | str | None = None, *, base: str | Path | None = None
 ) -> tuple[nn.Module, Any, Task]:
     """The base model with an adapter that ``save_adapter`` wrote, its tokenizer and its task."""
+    from peft import PeftModel  # see models.wrapping
+
     if not (folder / TASK_FILE).is_file():
         raise ModelError(
             f"the adapter in {str(folder)!r} has no {TASK_FILE}, which names its task: open it "
             "with peft.PeftModel.from_pretrained(model, folder)"
         )
-    if not (folder / SAFETENSORS_WEIGHTS_NAME).is_file():
+    if not (folder / WEIGHTS).is_file():
         raise ModelError(
-            f"the adapter in {str(folder)!r} has no {SAFETENSORS_WEIGHTS_NAME}: copy the whole "
-            "folder again"
+            f"the adapter in {str(folder)!r} has no {WEIGHTS}: copy the whole folder again"
         )
     task, description = folders.read_task(folder)
     model = _load_base(folder, task, description, device, base)

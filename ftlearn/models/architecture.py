@@ -7,13 +7,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
-from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from ftlearn.errors import ArgumentError
 from ftlearn.models.attention import attention_of, other_attention, use_attention
 from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_cls, pool_mean
-from ftlearn.models.wrapping import PREFIX, is_adapted, unwrapped
+from ftlearn.models.wrapping import PREFIX, is_adapted, saved_head, unwrapped
 
 __all__ = [
     "Count",
@@ -197,7 +196,7 @@ def last_linear(model: nn.Module) -> nn.Linear:
 def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
     for name in ("classifier", "score", "qa_outputs", "logits_proj", "sequence_summary"):
         owner, head = unwrapped(model), getattr(unwrapped(model), name, None)
-        if isinstance(head, ModulesToSaveWrapper):  # the head that is trained beside an adapter
+        if saved_head(head):
             owner, name = head.modules_to_save, head.active_adapters[0]
             head = owner[name]
         if isinstance(head, nn.Linear):

@@ -11,11 +11,9 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -27,6 +25,9 @@ from transformers.pytorch_utils import Conv1D
 from ftlearn.errors import ArgumentError
 from ftlearn.models import architecture, hub
 from ftlearn.models.wrapping import PREFIX, is_adapted
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 ALL_LINEAR = "all-linear"
 ADAPTER = "default"
@@ -63,22 +64,29 @@ def with_lora(
     Raises ValueError for a rank, layer, target or format that there is none of.
     """
     _check(model, rank, dropout, frozen)
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=2 * rank if alpha is None else alpha,
-        lora_dropout=dropout,
-        target_modules=_targets(model, targets),
+    settings = {
+        "r": rank,
+        "lora_alpha": 2 * rank if alpha is None else alpha,
+        "lora_dropout": dropout,
+        "target_modules": _targets(model, targets),
         **_places(model, layers),
-    )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():  # A is drawn on the CPU
-        torch.manual_seed(seed)
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
-        adapted = get_peft_model(model, config)
+    }
+    adapted = _with_adapters(model, settings, seed)
     _name_base(adapted)
     adapted.frozen_format = frozen
     if frozen == "bf16":
         _hold_in(adapted, torch.bfloat16)
     return adapted
+
+
+def _with_adapters(model: nn.Module, settings: dict[str, Any], seed: int) -> PeftModel:
+    """The model as peft adapts it by these settings; the global generator stays as it is."""
+    from peft import LoraConfig, get_peft_model  # see models.wrapping
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():  # A is drawn on the CPU
+        torch.manual_seed(seed)
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+        return get_peft_model(model, LoraConfig(**settings))
 
 
 def _places(model: nn.Module, count: int | None) -> dict[str, Any]:
@@ -258,6 +266,8 @@ def _adapted(model: nn.Module) -> nn.Module:
 
 
 def _merged(model: PeftModel) -> nn.Module:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
     if any(layer.disable_adapters for layer in layers):  # inside `with model.disable_adapter()`
         return model.unload()

@@ -68,8 +68,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         log = log if main else _silent
         if main:
             folder.check_free(resume=resume)
-        parts, task = tasks.read(plan)
-        _log_data(parts, task, log)
+        parts, task = _read(plan, log)
         if resume and folder.finished:
             if main:
                 folder.begin(_request(plan))  # refuses other settings or data
@@ -78,7 +77,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_request(plan)) if main else 0
         before = _observe(plan, model, tokenizer, task, parts, log)
-        untrained = report_on(model, parts.data["test"], task, tokenizer) if before else None
+        untrained = before and report_on(model, parts.data["test"], task, tokenizer)
         history = _train(plan, model, tokenizer, task, parts, resume=resume)
         if history.stopped == INTERRUPTED:
             return Outcome(INTERRUPTED, history)
@@ -88,7 +87,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         unsharded = sharding.unsharded_copy(model)
         if not main:
             return Outcome(DONE, history, test)
-        written = Written(before, after, untrained) if before and after else None
+        written = before and Written(before, after, untrained)
         result = Result(plan, parts, task, model, tokenizer, history, valid, test, notes, written)
         outcome = Outcome(DONE, history, test, summary(result, start=start, resumed=resumed))
         _save(folder, outcome, result, unsharded)
@@ -104,13 +103,15 @@ def _request(plan: Plan) -> dict[str, Any]:
     return {"configuration": plan.settings(), "data": plan.files.sha256()}
 
 
-def _log_data(parts: Parts, task: Task, log: Log) -> None:
+def _read(plan: Plan, log: Log) -> tuple[Parts, Task]:
+    parts, task = tasks.read(plan)
     for report in parts.reports.values():
         log(str(report))
     log(f"task: {tasks.described(task)}")
     rows = ", ".join(f"{len(part)} {name}" for name, part in parts.data.items())
     cut = f" ({' and '.join(parts.cut)} cut from the training file)" if parts.cut else ""
     log(f"rows: {rows}{cut}")
+    return parts, task
 
 
 def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import tiny_models
 import torch
 from datasets import Dataset
 from lora_models import trained
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from tiny_decoder import tiny_decoder
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -391,3 +394,16 @@ def test_a_fingerprint_sees_one_number_and_no_format():
     assert fingerprint([("v", numbers)]) != before
     assert fingerprint([("w", numbers.view(50, 10))]) != before
     assert adapters.fingerprint is fingerprint
+
+
+def test_peft_is_loaded_only_where_adapters_are():
+    code = (
+        "import sys; from ftlearn import evaluate, fit, generation, models, workflows; "
+        "import ftlearn.workflows.fitting; print('peft' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_files_of_an_adapter_have_the_names_of_peft():
+    assert (adapters.CONFIG, adapters.WEIGHTS) == (CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME)
