@@ -18,14 +18,26 @@ OUT_OF_SCOPE = "out_of_scope"
 FOLLOW_UP = "follow_up"
 """The intent of a message that only goes on with what was asked; never that of the first one."""
 
+INTERESTS = (
+    *("running", "gadgets", "cooking", "sleep"),
+    *("travel", "gardening", "music", "money"),
+)
+"""What readers and advertisements of impressions may be about."""
+
+VIRTUES = ("direct", "concrete", "brief", "plain")
+"""What the score of a single answer in preferences counts."""
+
 BUNDLED = {
     "topics": ("train", "valid", "test"),
     "topics_shift": ("test",),
     "topics_raw": ("raw", "verdicts"),
     "ratings": ("train", "valid", "test"),
+    "reviews": ("train", "valid", "test", "pairs"),
     "questions": ("train", "valid", "test"),
     "summaries": ("train", "valid", "test"),
     "service": ("train", "valid", "test", "rules"),
+    "impressions": ("ads", "readers", "train", "valid", "test"),
+    "preferences": ("train", "valid", "test", "ratings"),
 }
 Row = dict[str, Any]
 
@@ -48,18 +60,40 @@ DIALOGUE = {
     "rules": [[Value("string")]],
     "actions": [Value("string")],
 }
+IMPRESSION = _strings("reader", "ad") | {
+    "position": Value("int32"),
+    "propensity": Value("float64"),
+    "click": Value("int32"),
+    "time": Value("int32"),
+}
+HIDDEN = {"interests": dict.fromkeys(INTERESTS, Value("float64"))}
+"""What only the law of the clicks may use: never features of a model."""
+PAIR = _strings("id", "theme", "kind", "prompt", "first", "second")
+VERDICTS = _strings("rater_a", "reason_a", "rater_b", "reason_b", "chosen", "rejected")
+SCORED = dict.fromkeys(VIRTUES, Value("bool")) | {"score": Value("int32")}
 COLUMNS = {
     "topics": ARTICLE,
     "topics_shift": ARTICLE,
     "topics_raw": RECORD | TYPED,
     "topics_raw/verdicts": _strings("id", "label"),
     "ratings": _strings("id", "text", "product") | {"label": Value("float32")},
+    "reviews": _strings("id", "text", "product", "aspect")
+    | dict.fromkeys(("label", "second"), Value("float32"))
+    | {"irony": Value("bool")},
+    "reviews/pairs": _strings("id", "pair", "text", "kind") | {"positive": Value("bool")},
     "questions": _strings("id", "article", "title", "context", "question", "wording")
     | SPAN
     | TOPIC,
     "summaries": _strings("id", "article", "title", "text", "summary") | TOPIC,
     "service": _strings("id", "customer") | INTENT | DIALOGUE,
     "service/rules": _strings("rule", "says"),
+    "impressions": IMPRESSION,
+    "impressions/ads": _strings("ad", "text", "kind")
+    | {"new": Value("bool"), "bid": Value("int32"), "appeal": Value("float64")}
+    | HIDDEN,
+    "impressions/readers": _strings("reader", "text") | HIDDEN,
+    "preferences": PAIR | VERDICTS | {"agree": Value("bool")},
+    "preferences/ratings": _strings("id", "kind", "prompt", "answer") | SCORED,
 }
 """The features of each data set, and of a part where they differ."""
 
@@ -82,6 +116,10 @@ def _load_part(name: str, part: str) -> Dataset:
         rows = [{**row, "answers": _answers(row)} for row in rows]
     if "intents" in features:
         rows = [{**row, "label": row["intents"][0]} for row in rows]
+    if "chosen" in features:
+        rows = [{**row, **_verdict(row)} for row in rows]
+    if "score" in features:
+        rows = [{**row, "score": sum(row[virtue] for virtue in VIRTUES)} for row in rows]
     columns = {column: [row[column] for row in rows] for column in features}
     return Dataset.from_dict(columns, features=features)
 
@@ -99,6 +137,13 @@ def _with_articles(rows: list[Row], part: str) -> list[Row]:
         article = articles[row["article"]]
         joined.append({**article, "context": article["text"], **row})
     return joined
+
+
+def _verdict(row: Row) -> Row:
+    """The answers as rater A prefers them, and whether rater B does so too."""
+    other = {"first": "second", "second": "first"}[row["rater_a"]]
+    agree = row["rater_a"] == row["rater_b"]
+    return {"chosen": row[row["rater_a"]], "rejected": row[other], "agree": agree}
 
 
 def _answers(row: Row) -> dict[str, list]:

@@ -31,7 +31,7 @@ def load(
     Parameters
     ----------
     name_or_path : first match of
-        bundled: topics, topics_shift, topics_raw, ratings, questions, summaries, service (CARD.md);
+        the name of a bundled data set, such as topics, reviews or service (CARD.md lists all);
         the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
         such files named train and, if wanted, valid (or validation, val, dev, eval) and test;
         a known Hub name: "ag_news", "imdb", "rotten_tomatoes", "sst2", "stsb", with columns text

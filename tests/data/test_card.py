@@ -39,7 +39,7 @@ def test_every_part_is_in_the_table_once():
 def test_sizes_and_label_counts(name, part, rows, labels):
     dataset = load(name)[part]
     assert len(dataset) == int(rows)
-    if name == "service" or part == "raw":
+    if name in ("service", "impressions", "preferences") or part in ("raw", "pairs"):
         return
     counts = Counter(names(dataset))
     per_rating = re.fullmatch(r"(\d+) of each rating from 1.0 to 5.0", labels)
