@@ -36,6 +36,7 @@ __all__ = [
     "models",
     "optim",
     "predict",
+    "preferences",
     "runtime",
     "search",
     "steps",

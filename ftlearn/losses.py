@@ -8,6 +8,7 @@ notebook 02 shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,6 +22,10 @@ IGNORED = -100
 
 CHUNK = 2**17
 """Logits whose probabilities are in memory at once: 0.5 MB, which a processor's cache holds."""
+
+
+GAP = 1e-4
+"""The least distance of two thresholds of an ordinal model for which a loss is exact."""
 
 
 class LossSum(NamedTuple):
@@ -97,6 +102,77 @@ def brier(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     return LossSum((probabilities - truth).square().sum(), len(targets))
 
 
+def coral(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+    """Sum over examples of the K − 1 binary cross-entropies of "is y above level k?".
+
+    logits (B, K−1) of P(y > k), targets (B,) as numbers of levels from 0. It is defined for any
+    thresholds; at its minimum those with one weight vector are in order (Cao et al. 2020, arXiv
+    1901.07884).
+
+    >>> coral(torch.zeros(1, 4), torch.tensor([2])).total  # 4 ln 2
+    tensor(2.7726)
+    """
+    thresholds = torch.arange(logits.shape[-1], device=logits.device)
+    above = (targets[:, None] > thresholds).to(torch.promote_types(logits.dtype, torch.float32))
+    total = F.binary_cross_entropy_with_logits(at_least_fp32(logits), above, reduction="sum")
+    return LossSum(total, len(targets))
+
+
+def cumulative_link(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
+    """Sum over examples of −log(P(y > k−1) − P(y > k)) of their level k (McCullagh 1980).
+
+    logits (B, K−1) of P(y > k), targets (B,) as numbers of levels from 0; see
+    ``level_log_probabilities``, also for thresholds that cross.
+
+    >>> cumulative_link(torch.tensor([[1.0, -1.0]]), torch.tensor([1])).total  # -ln .462
+    tensor(0.7719)
+    """
+    log_probabilities = level_log_probabilities(logits)
+    return LossSum(-log_probabilities.gather(1, targets[:, None]).sum(), len(targets))
+
+
+def level_log_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """log(σ(a) − σ(b)) of each level, (B, K), from logits (B, K−1) of P(y > k).
+
+    a and b are the logits at its lower and its upper end, ∞ and −∞ at the ends of the scale. As a
+    product, σ(a) σ(−b) (1 − e^−(a−b)), no digits cancel. Where thresholds are closer than ``GAP``
+    or cross, a − b < 0, the difference has no logarithm: log(1 − e^−g) then continues along its
+    tangent at ``GAP``, so that the loss stays finite and its gradient drives the two apart.
+
+    >>> level_log_probabilities(torch.tensor([[1.0, -1.0]])).exp()
+    tensor([[0.2689, 0.4621, 0.2689]])
+    """
+    logits = at_least_fp32(logits)
+    end = torch.full_like(logits[:, :1], float("inf"))
+    lower, upper = torch.cat((end, logits), 1), torch.cat((logits, -end), 1)
+    gap = lower - upper
+    exact = torch.log(-torch.expm1(-gap.clamp(min=GAP)))
+    tangent = math.log(-math.expm1(-GAP)) + (gap - GAP) / math.expm1(GAP)
+    log_difference = torch.where(gap > GAP, exact, tangent)
+    return F.logsigmoid(lower) + F.logsigmoid(-upper) + log_difference
+
+
+def in_batch_softmax(
+    scores: torch.Tensor, items: torch.Tensor, log_frequencies: torch.Tensor | None = None
+) -> LossSum:
+    """Cross-entropy of each row's own item among all items of the batch, on s − log Q.
+
+    scores (B, B) of row i with the item of row j, items (B,) as ids, log_frequencies (B,) of the
+    items in the training rows. Frequent items are negatives more often, for which −log Q makes up
+    (Yi et al. 2019, RecSys, eq. 3). Copies of a row's own item do not count as others.
+
+    >>> in_batch_softmax(torch.zeros(3, 3), torch.tensor([0, 1, 1])).total  # ln 3 + 2 ln 2
+    tensor(2.4849)
+    """
+    scores = at_least_fp32(scores)
+    if log_frequencies is not None:
+        scores = scores - log_frequencies
+    copies = (items[:, None] == items) & ~torch.eye(len(items), dtype=bool, device=items.device)
+    return cross_entropy(
+        scores.masked_fill(copies, float("-inf")), torch.arange(len(items), device=items.device)
+    )
+
+
 def next_token(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     """Cross-entropy of every token given the ones before it, per token.
 
@@ -119,13 +195,22 @@ def next_counted_token(logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
     >>> next_counted_token(torch.zeros(2, 8), torch.tensor([[1, 2, 3, -100]])).count
     2
     """
+    losses = counted_token_losses(logits, targets)
+    return LossSum(losses.sum(), len(losses))
+
+
+def counted_token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """−log p of each next token that counts, (N,), with logits (N, V) and targets (B, T) as above.
+
+    >>> counted_token_losses(torch.zeros(2, 8), torch.tensor([[1, 2, 3, -100]]))  # ln 8
+    tensor([2.0794, 2.0794])
+    """
     ids = targets[:, 1:]
-    ids = ids[ids != IGNORED]
-    return LossSum(_ChunkedCrossEntropy.apply(logits, ids), len(ids))
+    return _ChunkedCrossEntropy.apply(logits, ids[ids != IGNORED])
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """The sum over n of log Σ_v exp(z_nv) − z_n,y(n) for logits z (N, V) and ids y (N,)."""
+    """log Σ_v exp(z_nv) − z_n,y(n) for each n, with logits z (N, V) and ids y (N,)."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -133,11 +218,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         # The log of the sum over the vocabulary for each position, (N,).
         norms = torch.cat([torch.logsumexp(at_least_fp32(chunk), -1) for chunk in chunks])
         ctx.save_for_backward(logits, ids, norms)
-        return (norms - at_least_fp32(logits.gather(1, ids[:, None]).squeeze(1))).sum()
+        return norms - at_least_fp32(logits.gather(1, ids[:, None]).squeeze(1))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, factor: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, factors: torch.Tensor) -> tuple[torch.Tensor, None]:
         logits, ids, norms = ctx.saved_tensors
         gradient = torch.empty_like(logits)
         size = _chunk_rows(logits)
@@ -146,7 +231,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             # softmax(z) − onehot(y)
             difference = at_least_fp32(logits[rows]).sub(norms[rows, None]).exp_()
             difference[torch.arange(len(difference)), ids[rows]] -= 1
-            gradient[rows] = difference.mul_(factor)
+            gradient[rows] = difference.mul_(factors[rows, None])
         return gradient, None
 
 

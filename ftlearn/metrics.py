@@ -86,6 +86,28 @@ def regression(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]
     }
 
 
+def ordinal(predicted: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Accuracy, the share at most one level off, mean absolute error and quadratic kappa.
+
+    predicted and targets (N,) as numbers of levels, so errors are counted in levels. Quadratic
+    kappa is 1 − the mean squared error over that of shuffled predictions (Cohen 1968): 0 is chance,
+    1 perfect, and it is NaN where one level is all that occurs.
+
+    >>> ordinal(np.array([0, 2, 2]), np.array([0, 1, 2]))["within_one"]
+    1.0
+    """
+    distances = np.abs(predicted - targets)
+    shift = predicted.mean() - targets.mean()
+    by_chance = predicted.var() + targets.var() + shift**2
+    kappa = 1 - np.square(distances).mean() / by_chance if by_chance else float("nan")
+    return {
+        "accuracy": float((distances == 0).mean()),
+        "within_one": float((distances <= 1).mean()),
+        "mae": float(distances.mean()),
+        "quadratic_kappa": float(kappa),
+    }
+
+
 def log_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """−log p(y) of each row, (N,), in nats.
 

@@ -143,8 +143,8 @@ def sft_trainer_at_its_best(work: Chats) -> Run:
 
 
 def ftlearn_loop(work: Chats) -> Run:
-    """ftlearn's loop with its defaults."""
-    model, tokenizer = models.load(work.folder, work.task, device=work.device)
+    """ftlearn's loop with its defaults, on frozen weights in bf16, as they were published."""
+    model, tokenizer = models.load(work.folder, work.task, device=work.device, precision="bf16")
     model = models.with_lora(model, RANK, alpha=ALPHA, seed=work.seed)
     batches = work.task.batches(work.rows, tokenizer, work.config)
 

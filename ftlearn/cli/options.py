@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from ftlearn.errors import ArgumentError
 
 TAB_NAMES = ("tab", r"\t")
 """How to type a tab: the key moves the cursor, and few know the syntax of their shell."""
@@ -142,3 +144,28 @@ class TextColumnOptions:
         list[str] | None,
         option("The text column, if it is not called as in training.", DATA, "COLUMN"),
     ] = None
+    text_pair: Annotated[
+        str | None,
+        option("The column with the second text of a pair, beside --text.", DATA, "COLUMN"),
+    ] = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The text columns that were named."""
+        return text_columns(self.text or (), self.text_pair)
+
+
+def text_columns(text: Sequence[str], text_pair: str | None) -> tuple[str, ...]:
+    """The text columns of ``--text``, once or twice, and ``--text-pair``; none by default.
+
+    >>> text_columns(["question"], "answer"), text_columns(["question", "answer"], None)
+    (('question', 'answer'), ('question', 'answer'))
+    """
+    if text_pair is None:
+        return tuple(text)
+    if len(text) != 1:
+        raise ArgumentError(
+            f"text_pair is {text_pair!r}, the second text of a pair, and `text` names {len(text)} "
+            "columns: name the first one"
+        )
+    return (text[0], text_pair)

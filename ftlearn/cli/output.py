@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ftlearn.evaluation import Report
     from ftlearn.workflows import Scored
 
-HEADLINES = ("accuracy", "mae", "f1", "loss")
-"""The metric that people ask for first, of classification, regression, answers, and writing."""
+HEADLINES = ("mae", "accuracy", "f1", "loss")
+"""The metric that people ask for first, of numbers and levels, labels, answers, and writing."""
 
 
 def say(text: object, *, err: bool = False) -> None:
@@ -95,13 +95,28 @@ def _error_lines(report: Report, most: int) -> Iterator[str]:
     from ftlearn.evaluation import shown_as
 
     rows = report.rows()
-    wrong = rows[rows["label"] != rows["prediction"]].sort_values("loss", ascending=False)
+    ranked = "margin" in report.scores  # the prediction is a margin, and the label a text
+    is_wrong = rows["prediction"] < 0 if ranked else rows["label"] != rows["prediction"]
+    wrong = rows[is_wrong].sort_values("loss", ascending=False)
     yield f"worst of {len(wrong)} errors:" if len(wrong) else "no errors"
     names = report.task.text_columns
     for row in wrong.head(most).to_dict(orient="records"):
         label, prediction = _shown(row["label"]), _shown(row["prediction"])
-        yield f"  {prediction} instead of {label} (loss {row['loss']:.3g})"
-        yield f"    {_shorten(' | '.join(row[shown_as(name)] for name in names))}"
+        if ranked:
+            label = _shorten(label, 60)
+            yield f"  margin {prediction} over {label!r} (loss {row['loss']:.3g})"
+        else:
+            yield f"  {prediction} instead of {label} (loss {row['loss']:.3g})"
+        yield f"    {_shorten(' | '.join(_as_text(row[shown_as(name)]) for name in names))}"
+
+
+def _as_text(cell: Any) -> str:
+    """A text as it is; of messages the last one.
+
+    >>> _as_text([{"role": "user", "content": "Where is it?"}])
+    'Where is it?'
+    """
+    return cell if isinstance(cell, str) else cell[-1]["content"]
 
 
 def _shown(value: Any) -> str:

@@ -130,7 +130,8 @@ def _label_names(dataset: Dataset, task: Any) -> list[str] | None:
         return None
     feature = dataset.features[target]
     names = dict(enumerate(feature.names)) if isinstance(feature, ClassLabel) else {}
-    return [names.get(value, str(value)) for value in dataset[target]]
+    label_name = getattr(task, "label_name", str)
+    return [names[value] if value in names else label_name(value) for value in dataset[target]]
 
 
 def _columns(task: Any) -> list[str]:

@@ -14,6 +14,8 @@ TASK_FILE = "ftlearn_task.json"
 """The description of its task that ``models.save`` writes beside a model."""
 NUMBER = ("a number",)
 """In place of labels, for a head that was trained to predict one number."""
+LEVELS = "ordinal_levels"
+"""The setting of a configuration that lists the levels of an ordinal model, lowest first."""
 ELSEWHERE = ("labels of single words or of choices",)
 """For a head of the same name in the weights that was not trained to classify texts."""
 
@@ -21,8 +23,9 @@ ELSEWHERE = ("labels of single words or of choices",)
 def trained_labels(config: Any, *, pooled: bool) -> tuple[str, ...] | None:
     """The labels of a saved classification head in their order, or None where it has none.
 
-    ``NUMBER`` and ``ELSEWHERE`` stand for heads without labels. ``pooled`` says that a head of
-    ``pooling.PooledClassifier`` is stored beside the model.
+    ``NUMBER`` and ``ELSEWHERE`` stand for heads without labels, and one name for all levels of an
+    ordinal head. ``pooled`` says that a head of ``pooling.PooledClassifier`` is stored beside the
+    model.
 
     >>> from transformers import BertConfig
     >>> trained_labels(BertConfig(id2label={0: "no", 1: "yes"}), pooled=True)
@@ -35,6 +38,8 @@ def trained_labels(config: Any, *, pooled: bool) -> tuple[str, ...] | None:
         return ELSEWHERE
     if not (pooled or any(name.endswith("ForSequenceClassification") for name in architectures)):
         return None
+    if levels_of(config):
+        return _scale(levels_of(config))
     labels = tuple(config.id2label[class_id] for class_id in sorted(config.id2label))
     return NUMBER if len(labels) == 1 else labels
 
@@ -48,12 +53,39 @@ def order(trained: Sequence[str], task: Any) -> list[int] | None:
     >>> order(("no", "yes"), SimpleNamespace(labels=("yes", "no")))
     [1, 0]
     """
-    wanted = getattr(task, "labels", NUMBER)
+    wanted = _wanted(task)
     if len(wanted) == len(trained) and unnamed(trained):
         return list(range(len(wanted)))
     if len(wanted) != len(trained) or set(wanted) != set(trained):
         return None
     return [trained.index(label) for label in wanted]
+
+
+def is_ordinal(task: Any) -> bool:
+    """Whether the labels of a task are levels, whose head has one output per threshold."""
+    return getattr(task, "ordered", False)
+
+
+def levels_of(config: Any) -> tuple[str, ...]:
+    """The levels of an ordinal model by its configuration; none for other models."""
+    return tuple(getattr(config, LEVELS, None) or ())
+
+
+def describe_levels(config: Any, task: Any) -> None:
+    """List the levels of a task in the configuration, or remove those of another one."""
+    if is_ordinal(task):
+        setattr(config, LEVELS, list(task.labels))
+    elif hasattr(config, LEVELS):
+        delattr(config, LEVELS)
+
+
+def _wanted(task: Any) -> tuple[str, ...]:
+    return _scale(task.labels) if is_ordinal(task) else getattr(task, "labels", NUMBER)
+
+
+def _scale(levels: Sequence[str]) -> tuple[str]:
+    """A scale as one label: in another order its outputs would mean something else."""
+    return (f"the levels {' < '.join(levels)}",)
 
 
 def units(folder: Path) -> tuple[float, float]:
@@ -77,7 +109,7 @@ def head_and_task(trained: Sequence[str] | None, task: Any, folder: Path) -> lis
     """A note where a trained head has other labels than the task, or labels without names."""
     if trained is None or getattr(task, "head", None) != "sequence classification":
         return []
-    wanted = getattr(task, "labels", NUMBER)
+    wanted = _wanted(task)
     name = str(folder)
     if order(trained, task) is None:
         message = (
@@ -95,6 +127,6 @@ def head_and_task(trained: Sequence[str] | None, task: Any, folder: Path) -> lis
 
 
 def _describe(labels: Sequence[str]) -> str:
-    if labels in (NUMBER, ELSEWHERE):
+    if len(labels) == 1:
         return labels[0]
     return f"{len(labels)} labels ({listed(labels)})"

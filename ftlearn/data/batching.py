@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from ftlearn.data.windows import Window
+from ftlearn.errors import ArgumentError
 from ftlearn.losses import IGNORED
 
 POOL = 32
@@ -24,14 +25,29 @@ POOL = 32
 keep the order of the data random."""
 
 
+class RowTargets(NamedTuple):
+    """The targets of rows, and numbers per row (B, K) that the loss takes beside them.
+
+    ``ids`` are one per row, (B,), or one per token of each sequence, (S·B, T).
+    """
+
+    ids: torch.Tensor
+    numbers: torch.Tensor
+
+    def to(self, device: torch.device) -> RowTargets:
+        """The same targets on another device."""
+        return RowTargets(self.ids.to(device), self.numbers.to(device))
+
+
 class Batch(NamedTuple):
     """Model inputs, each (B, T), the targets, (B,) or (B, T), and the rows they came from.
 
+    Where a row has S sequences, inputs are (S·B, T): the first ones of all rows, then the second.
     A batch without rows is idle: it adds nothing and only keeps a rank in step with the others.
     """
 
     inputs: dict[str, torch.Tensor]
-    targets: torch.Tensor
+    targets: torch.Tensor | RowTargets
     rows: list[int]
 
     def to(self, device: torch.device) -> Batch:
@@ -47,6 +63,11 @@ class Encoded:
     ``truncated`` counts the rows that were longer than ``max_length`` and were cut. With
     ``windows`` each input is a part of a row, and ``reduce_windows`` of the task makes one output
     per row of theirs.
+
+    A row may have S ``sequences`` that meet in the loss alone, such as two answers to compare:
+    sequence s of row r is input s·N + r, and ``join_sequences`` of the task makes one output per
+    row of theirs. Targets are then one per row or, where they are lists of ids, one per sequence.
+    ``numbers`` (N, K) are what the loss takes beside the targets.
     """
 
     inputs: dict[str, list[list[int]]]
@@ -54,18 +75,38 @@ class Encoded:
     max_length: int
     truncated: int = 0
     windows: Sequence[Window] | None = None
+    sequences: int = 1
+    numbers: Sequence[Sequence[float]] | None = None
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.inputs["input_ids"]) // self.sequences
 
     @property
     def lengths(self) -> list[int]:
-        """Number of tokens of each row."""
-        return [len(ids) for ids in self.inputs["input_ids"]]
+        """Number of tokens of each row; of several sequences that of the longest."""
+        lengths = [len(ids) for ids in self.inputs["input_ids"]]
+        return [max(lengths[row :: len(self)]) for row in range(len(self))]
+
+    def apart(self) -> Encoded:
+        """The same with every sequence as a row of its own: S·N rows, the first ones before."""
+        if self.sequences == 1:
+            return self
+        repeated = 1 if isinstance(self.targets[0], list) else self.sequences
+        return replace(self, targets=list(self.targets) * repeated, sequences=1, numbers=None)
+
+    def places(self, rows: Sequence[int]) -> list[int]:
+        """Where the sequences of rows are among the inputs: all first ones, then all second ones.
+
+        >>> Encoded({"input_ids": [[1], [2], [3], [4]]}, [0, 0], 8, sequences=2).places([1, 0])
+        [1, 0, 3, 2]
+        """
+        return [place * len(self) + row for place in range(self.sequences) for row in rows]
 
     def fingerprint(self) -> str:
         """A hash of all ids and targets, by which a resumed run recognises the same data."""
-        content = json.dumps([self.inputs, list(self.targets)], separators=(",", ":"))
+        parts = [self.inputs, list(self.targets)]
+        parts += [] if self.numbers is None else [[list(row) for row in self.numbers]]
+        content = json.dumps(parts, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -111,19 +152,20 @@ def by_length(lengths: Sequence[int], positions: int) -> list[list[int]]:
 
 
 def collate(encoded: Encoded, rows: list[int], tokenizer: Any, *, step: int = 1) -> Batch:
-    """Pad the given rows to the longest of them and stack them into tensors (B, T).
+    """Pad the sequences of rows to the longest of them and stack them into tensors (S·B, T).
 
     T is a multiple of ``step`` where the window allows it. Padding is on the right whatever the
     tokenizer prefers: on the left it would shift the positions of the tokens, and a language model
     would predict the first token from padding.
     """
-    longest = max(len(encoded.inputs["input_ids"][row]) for row in rows)
+    places = encoded.places(rows)
+    longest = max(len(encoded.inputs["input_ids"][place]) for place in places)
     width = max(longest, min(-(-longest // step) * step, encoded.max_length))
 
     def pad(sequences: Sequence[list[int]], padding: int) -> torch.Tensor:
-        padded = np.full((len(rows), width), padding, np.int64)
-        for index, row in enumerate(rows):
-            padded[index, : len(sequences[row])] = sequences[row]
+        padded = np.full((len(places), width), padding, np.int64)
+        for index, place in enumerate(places):
+            padded[index, : len(sequences[place])] = sequences[place]
         return torch.from_numpy(padded)
 
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
@@ -131,11 +173,15 @@ def collate(encoded: Encoded, rows: list[int], tokenizer: Any, *, step: int = 1)
         name: pad(ids, padding.get(name, 0))  # the attention mask is 0 at padding
         for name, ids in encoded.inputs.items()
     }
-    targets = [encoded.targets[row] for row in rows]
-    if isinstance(targets[0], list):  # one target per token
-        return Batch(inputs, pad(encoded.targets, IGNORED), rows)
-    dtype = torch.float32 if isinstance(targets[0], float) else torch.long
-    return Batch(inputs, torch.tensor(targets, dtype=dtype), rows)
+    if isinstance(encoded.targets[0], list):  # one target per token
+        targets = pad(encoded.targets, IGNORED)
+    else:
+        dtype = torch.float32 if isinstance(encoded.targets[rows[0]], float) else torch.long
+        targets = torch.tensor([encoded.targets[row] for row in rows], dtype=dtype)
+    if encoded.numbers is not None:
+        numbers = torch.tensor([list(encoded.numbers[row]) for row in rows], dtype=torch.float32)
+        targets = RowTargets(targets, numbers)
+    return Batch(inputs, targets, rows)
 
 
 @dataclass(frozen=True)
@@ -144,6 +190,10 @@ class Batches:
 
     A global batch of ``batch_size`` rows is distributed across ``ranks`` processes; each splits its
     share into ``micro_batches`` micro-batches, whose gradients are summed before one update.
+
+    Where the loss compares the rows of a batch with each other, ``whole`` keeps them together: a
+    batch is cut nowhere, and its rows are drawn at random, whatever their lengths. Raises
+    ArgumentError for micro-batches or ranks, which would cut it.
     """
 
     encoded: Encoded
@@ -153,6 +203,16 @@ class Batches:
     seed: int = 0
     rank: int = 0
     ranks: int = 1
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if self.whole and (self.micro_batches > 1 or self.ranks > 1):
+            raise ArgumentError(
+                f"micro_batches is {self.micro_batches} and the number of processes {self.ranks}, "
+                "but this loss compares the rows of a batch with each other, so that parts of it "
+                "would have another loss: set micro_batches=1 in one process, and a smaller "
+                "batch_size if memory is short"
+            )
 
     def __len__(self) -> int:
         """Number of updates per epoch."""
@@ -160,11 +220,22 @@ class Batches:
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
         """The global batches of one epoch after the first ``skip``, as lists of micro-batches."""
-        order = plan(self.encoded.lengths, self.batch_size, seed=self.seed, epoch=number)
+        order = plan(
+            self.encoded.lengths,
+            self.batch_size,
+            seed=self.seed,
+            epoch=number,
+            bucketed=not self.whole,
+        )
         return map(self._split, order[skip:])
 
     def split_in_half(self, micro_batches: list[Batch]) -> list[Batch]:
-        """The same rows in micro-batches of half the size; those of one row are left unchanged."""
+        """The same rows in micro-batches of half the size.
+
+        Those of one row, and batches that stay ``whole``, are left unchanged.
+        """
+        if self.whole:
+            return micro_batches
         halves = []
         for batch in micro_batches:
             middle = -(-len(batch.rows) // 2)

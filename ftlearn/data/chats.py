@@ -50,12 +50,12 @@ def read_chats(
     >>> dataset[0]["messages"][1], report.rejected[0].reason
     ({'role': 'assistant', 'content': 'Hello'}, 'there are no messages')
     """
-    rows, encoding, notes = _json_rows(Path(path), encoding, (messages, SHARED_GPT, PROMPT))
+    rows, encoding, notes = json_file_rows(Path(path), encoding, (messages, SHARED_GPT, PROMPT))
     left_out: set[str] = set()
     chats = [_chat_row(row, messages, left_out) for row in rows]
     if left_out:
         notes.append(f"left out of the messages: {', '.join(sorted(left_out))}")
-    records, report = _accepted(chats, path, encoding, notes)
+    records, report = accepted_rows(chats, path, encoding, notes)
     names = dict.fromkeys(name for record in records for name in record.cells)
     message = {"role": Value("string"), "content": Value("string")}
     features = {name: Value("string") for name in names} | {messages: [message]}
@@ -80,9 +80,9 @@ def read_completions(
     ({'prompt': '2 + 2 =', 'answer': ' 4'}, 2)
     """
     wanted = Columns.of((prompt, answer))
-    rows, encoding, notes = _json_rows(Path(path), encoding, (*wanted.text, *ANSWERS))
+    rows, encoding, notes = json_file_rows(Path(path), encoding, (*wanted.text, *ANSWERS))
     checked = [wanted.check(_with_answer(row, answer)) for row in rows]
-    records, report = _accepted(checked, path, encoding, notes)
+    records, report = accepted_rows(checked, path, encoding, notes)
     names = dict.fromkeys((*wanted.text, *(name for record in records for name in record.cells)))
     columns = {name: [record.cells.get(name) for record in records] for name in names}
     table = Table(columns, report, [record.line for record in records])
@@ -138,7 +138,7 @@ def _message_fault(message: Any, number: int) -> str | None:
     return None
 
 
-def _json_rows(
+def json_file_rows(
     path: Path, encoding: str | None, wanted: Sequence[str]
 ) -> tuple[list[Row], str, list[str]]:
     """The rows of a file as they are, the encoding, and notes on how it was read."""
@@ -155,7 +155,7 @@ def _json_rows(
     return rows, lines.encoding, [note] if note else []
 
 
-def _accepted(
+def accepted_rows(
     rows: Sequence[Row], path: str | Path, encoding: str, notes: Sequence[str]
 ) -> tuple[list[Record], ReadReport]:
     """The rows that were not refused, and the report; raises DataError where there are none."""

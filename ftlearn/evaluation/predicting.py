@@ -49,10 +49,11 @@ def outputs(
 ) -> np.ndarray:
     """The model's logits, reduced by ``task.reduce_logits`` to (N, K), in the order of the rows.
 
-    Of rows that were cut into windows, ``task.reduce_windows`` makes one output per row. The model
-    is put into evaluation mode and back. No random numbers are drawn, so evaluating in the middle
-    of training changes nothing. ``shared`` and ``progress`` as in ``map_batches``.
+    ``task.reduce_windows`` makes one output per row of windows, and ``task.join_sequences`` of
+    several sequences (S, N, K). The model is put into evaluation mode and back, and no random
+    number is drawn: training goes on unchanged. ``shared``, ``progress`` as in ``map_batches``.
     """
+    rows, encoded = encoded, encoded.apart()
     device = device_of(model)
     model, arithmetic = inference_copy(model, autotune.prediction(model, device, precision))
 
@@ -75,7 +76,14 @@ def outputs(
             shared=shared,
             progress=progress,
         )
-    return task.reduce_windows(reduced, encoded.windows) if encoded.windows else reduced
+    return _by_row(reduced, rows, task)
+
+
+def _by_row(reduced: np.ndarray, rows: Encoded, task: Any) -> np.ndarray:
+    """One output per row, (N, K), of those of its windows or sequences."""
+    if rows.sequences > 1:
+        return task.join_sequences(reduced.reshape(rows.sequences, len(rows), -1), rows)
+    return task.reduce_windows(reduced, rows.windows) if rows.windows else reduced
 
 
 def _positions(model: nn.Module, encoded: Encoded, task: Any) -> int | None:
@@ -152,6 +160,14 @@ def predict(
         return table
     columns = [f"{label} (label)" if label in table.columns else label for label in labels]
     return table.join(pd.DataFrame(softmax(logits, -1), columns=columns))
+
+
+def embed_texts(
+    model: nn.Module, texts: Sequence[str], task: Any, tokenizer: Any, *, precision: str = "auto"
+) -> np.ndarray:
+    """The vector of each text, (N, D), of length 1, by a model of ``tasks.ranking``."""
+    encoded = task.encode_alone(list(texts), tokenizer)
+    return outputs(model, encoded, task, tokenizer, precision=precision)
 
 
 def _check_texts(

@@ -101,7 +101,7 @@ class Report:
     @property
     def correct(self) -> np.ndarray:
         """Whether each row was classified correctly (N,)."""
-        return self.outputs.argmax(-1) == self.targets
+        return self.task.class_ids(self.outputs) == self.targets
 
     def interval(self, name: str, *, draws: int = 1000, seed: int = 0) -> Interval:
         """One metric with its 95 % bootstrap interval over rows."""
@@ -157,7 +157,8 @@ class Report:
     def confusion(self) -> pd.DataFrame:
         """Counts of (label, prediction) pairs: labels in rows, predictions in columns."""
         labels = list(self.task.labels)
-        counts = confusion_matrix(self.targets, self.outputs.argmax(-1), labels=range(len(labels)))
+        predicted = self.task.class_ids(self.outputs)
+        counts = confusion_matrix(self.targets, predicted, labels=range(len(labels)))
         return pd.DataFrame(
             counts,
             index=pd.Index(labels, name="label"),

@@ -16,15 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ftlearn.data.batching import RowTargets
 from ftlearn.losses import IGNORED, accepts_counted_logits
 
 
 @contextmanager
 def counted_logits(
-    model: nn.Module, targets: torch.Tensor, function: Callable[..., Any]
+    model: nn.Module, targets: torch.Tensor | RowTargets, function: Callable[..., Any]
 ) -> Iterator[None]:
     """A context in which a language model gives logits (N, V) for targets (B, T) that count.
 
+    Targets may have numbers per row beside them (``data.batching.RowTargets``).
     ``function`` takes logits and targets; unless it is marked by ``losses.on_counted_logits``, and
     for models without an output embedding, nothing changes.
 
@@ -42,7 +44,8 @@ def counted_logits(
         yield
         return
     # Position t predicts the token at t + 1, and the last position predicts nothing.
-    positions = F.pad(targets[:, 1:] != IGNORED, (0, 1))
+    ids = targets.ids if isinstance(targets, RowTargets) else targets
+    positions = F.pad(ids[:, 1:] != IGNORED, (0, 1))
 
     def select(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if not inputs or inputs[0].shape[:2] != positions.shape:

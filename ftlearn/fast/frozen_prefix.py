@@ -101,7 +101,7 @@ class FrozenPrefix:
     @torch.no_grad()
     def _compute(self, arithmetic: Arithmetic) -> None:
         """Fill ``states`` and ``places``; leave ``states`` None where there is no room for them."""
-        encoded, self.places, self.states = self.batches.encoded, {}, None
+        encoded, self.places, self.states = self.batches.encoded.apart(), {}, None
         start = 0
         for rows in by_length(encoded.lengths, POSITIONS):
             batch = collate(encoded, rows, self.batches.tokenizer)

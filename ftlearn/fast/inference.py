@@ -21,6 +21,7 @@ from ftlearn.fast import packed_bert
 from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models import architecture, lora
 from ftlearn.models.architecture import last_linear
+from ftlearn.models.ordinal_head import SharedRowLinear
 from ftlearn.models.wrapping import is_adapted
 from ftlearn.runtime import sharding
 from ftlearn.runtime.arithmetic import Arithmetic
@@ -111,7 +112,7 @@ def _head(model: nn.Module) -> nn.Linear | None:
         layer = last_linear(model)
     except ValueError:
         return None
-    return layer if type(layer) is nn.Linear else None  # others may pack their weights
+    return layer if type(layer) in (nn.Linear, SharedRowLinear) else None  # others may pack theirs
 
 
 def _cast_to_fp32(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -35,6 +35,7 @@ __all__ = [
     "unfreeze",
     "unwrapped",
     "use_attention",
+    "use_last_linear",
     "with_pooling",
 ]
 
@@ -177,6 +178,13 @@ def rescale_head(model: nn.Module, factor: float, shift: float) -> nn.Module:
     layer.weight.data = layer.weight.data * factor
     if layer.bias is not None:
         layer.bias.data = layer.bias.data * factor + shift
+    return model
+
+
+def use_last_linear(model: nn.Module, layer: nn.Linear) -> nn.Module:
+    """Replace, in place, the last layer of a classification or regression head by another."""
+    owner, name = _last_linear(model)
+    setattr(owner, name, layer)
     return model
 
 

@@ -20,8 +20,12 @@ from ftlearn.tasks import (
     Classification,
     Completion,
     LanguageModelling,
+    Ordinal,
+    Preference,
     QuestionAnswering,
+    Ranking,
     Regression,
+    RewardModelling,
     Task,
 )
 
@@ -29,8 +33,12 @@ FORMAT = 1
 KINDS = {
     "classification": Classification,
     "regression": Regression,
+    "ordinal": Ordinal,
     "language modelling": LanguageModelling,
     "chat": Chat,
+    "preference": Preference,
+    "reward": RewardModelling,
+    "ranking": Ranking,
     "completion": Completion,
     "question answering": QuestionAnswering,
 }

@@ -19,9 +19,9 @@ from transformers import (
 from ftlearn import compatibility, runtime
 from ftlearn.compatibility import heads, model_files, window
 from ftlearn.errors import ArgumentError
-from ftlearn.models import architecture, hub
+from ftlearn.models import architecture, hub, ordinal_head
 from ftlearn.models.hub import ModelError, find
-from ftlearn.models.pooling import HEAD_FILE, read_pooled
+from ftlearn.models.pooling import HEAD_FILE, TextEmbedder, read_pooled
 from ftlearn.models.verbosity import quiet
 
 HEADS = {
@@ -29,6 +29,7 @@ HEADS = {
     "sequence classification": transformers.AutoModelForSequenceClassification,
     "causal lm": transformers.AutoModelForCausalLM,
     "question answering": transformers.AutoModelForQuestionAnswering,
+    "embedding": transformers.AutoModel,
 }
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -67,8 +68,9 @@ def load(
     tokenizer = read_tokenizer(folder)
     model = _from_files(folder, task, config, PRECISIONS[precision])
     match_padding_and_window(model, tokenizer, folder)
-    model = _with_head(model, task, folder, seed=seed)
-    model = architecture.with_pooling(model, pooling, seed=seed)
+    headed = _with_head(model, task, folder, seed=seed)
+    model = architecture.with_pooling(headed, pooling, seed=seed)
+    model = _with_shared_row(model, task, folder, has_loaded_head=model is headed)
     _check_head(model)
     model.config.name_or_path = hub.lasting_name(name)
     return model.to(device), tokenizer
@@ -134,6 +136,7 @@ def _configure(folder: Path, task: Any, dropout: float) -> Any:
     for field, value in list(vars(config).items()):
         if field.endswith(("dropout", "dropout_prob", "pdrop")) and isinstance(value, int | float):
             setattr(config, field, dropout)
+    heads.describe_levels(config, task)
     return config
 
 
@@ -143,13 +146,13 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
     A head for the same labels in another order is reordered, and a regression head is rescaled to
     the task's units.
     """
+    if task is not None and task.head == "embedding":
+        return TextEmbedder(model)
     if task is None or task.head != "sequence classification":
         return model
-    # The folder's configuration is read anew: the model's has the task's labels already.
-    pooled = (folder / HEAD_FILE).is_file()
-    if pooled:
+    if (folder / HEAD_FILE).is_file():
         model = read_pooled(architecture.backbone(model), folder)
-    trained = heads.trained_labels(configuration(folder), pooled=pooled)
+    trained = _trained_labels(folder)
     order = heads.order(trained, task) if trained else None
     compatibility.settle(heads.head_and_task(trained, task, folder), stacklevel=4)
     if order is not None and hasattr(task, "labels"):
@@ -163,6 +166,22 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
     return model
 
 
+def _trained_labels(folder: Path) -> tuple[str, ...] | None:
+    # The folder's configuration is read anew: a loaded model's has the task's labels already.
+    return heads.trained_labels(configuration(folder), pooled=(folder / HEAD_FILE).is_file())
+
+
+def _with_shared_row(
+    model: torch.nn.Module, task: Any, folder: Path, *, has_loaded_head: bool
+) -> torch.nn.Module:
+    """The model with the head of an ordinal task, if it is one."""
+    if not heads.is_ordinal(task):
+        return model
+    labels = _trained_labels(folder) if has_loaded_head else None
+    trained = labels is not None and heads.order(labels, task) is not None
+    return ordinal_head.with_shared_row(model, task, folder, trained=trained)
+
+
 def _check_kind(config: Any, task: Any) -> None:
     # BERT and RoBERTa have the class for it, but attend in both directions unless configured.
     causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and getattr(config, "is_decoder", True)
@@ -171,7 +190,7 @@ def _check_kind(config: Any, task: Any) -> None:
             f"{config.model_type} reads the whole text at once, the next token included, so it "
             "cannot learn to predict it: load a model that reads from left to right, such as 'gpt2'"
         )
-    if task.head == "sequence classification" and config.is_encoder_decoder:
+    if task.head in ("sequence classification", "embedding") and config.is_encoder_decoder:
         raise ModelError(
             f"{config.model_type} is an encoder with a decoder, which ftlearn cannot fine-tune: "
             "load an encoder such as 'minilm' or ModernBERT, or a decoder such as 'gpt2'"
@@ -186,7 +205,9 @@ def _check_kind(config: Any, task: Any) -> None:
 
 def _check_pooling(pooling: str, task: Any) -> None:
     head = task.head if task else "sequence classification"
-    if pooling != "pretrained" and head != "sequence classification":
+    if head == "embedding" and pooling not in ("pretrained", "mean"):
+        raise ModelError(f"pooling={pooling!r}, and texts are embedded by their mean: leave it out")
+    if pooling != "pretrained" and head not in ("sequence classification", "embedding"):
         raise ModelError(
             f"pooling={pooling!r} makes one vector of a text, and {head} needs one per token: "
             "leave it out"

@@ -9,8 +9,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn import functional as F
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from ftlearn.losses import at_least_fp32
 from ftlearn.runtime import device_of
 
 HEAD_FILE = "pooled_head.safetensors"
@@ -84,6 +86,34 @@ class PooledClassifier(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model into a folder; see ``save_pooled``."""
         save_pooled(self, folder)
+
+
+class TextEmbedder(PooledClassifier):
+    """An encoder whose mean token vector is scaled to length 1: (B, T) ids to (B, D).
+
+    It has no weights besides those of the encoder, which alone is saved.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        nn.Module.__init__(self)
+        self.base_model = encoder
+        self.config = encoder.config
+        self.pooling = "mean"
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: Any
+    ) -> SequenceClassifierOutput:
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        hidden = self.base_model(
+            input_ids=input_ids, attention_mask=attention_mask, **inputs
+        ).last_hidden_state
+        pooled = pool_mean(at_least_fp32(hidden), attention_mask)
+        return SequenceClassifierOutput(logits=F.normalize(pooled, dim=-1))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the encoder into a folder, which ``AutoModel`` opens."""
+        self.base_model.save_pretrained(folder)
 
 
 def save_pooled(model: PooledClassifier, folder: str | Path) -> None:

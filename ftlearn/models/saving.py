@@ -27,14 +27,14 @@ from ftlearn.compatibility import heads
 from ftlearn.compatibility.heads import TASK_FILE
 from ftlearn.compatibility.labels import listed
 from ftlearn.errors import ArgumentError
-from ftlearn.models import adapters, folders, hub, loading, lora
+from ftlearn.models import adapters, folders, hub, loading, lora, ordinal_head
 from ftlearn.models.folders import kind
 from ftlearn.models.hub import ModelError
 from ftlearn.models.pooling import HEAD_FILE
 from ftlearn.models.units import in_units
 from ftlearn.models.verbosity import quiet
 from ftlearn.models.wrapping import is_adapted
-from ftlearn.tasks import Classification, Regression, Task
+from ftlearn.tasks import Classification, Ordinal, Regression, Task
 
 __all__ = ["TASK_FILE", "kind", "load_finetuned", "locate", "save"]
 
@@ -71,9 +71,9 @@ def save(
     folder = Path(folder)
     if is_adapted(model):
         model = lora.merged_view(model)
+    ordinal_head.equal_rows(model, task)
     dtype = _dtype(precision, task)
-    width = torch.finfo(dtype).bits // 8
-    size = sum(width * parameter.numel() for parameter in model.parameters())
+    size = sum(dtype.itemsize * parameter.numel() for parameter in model.parameters())
     with (
         folders.saved_folder(folder, "the model", size, tokenizer, task) as fresh,
         in_units(model, task) as written_task,
@@ -171,12 +171,14 @@ def _task_from_config(folder: Path) -> Task:
             f"the model in {str(folder)!r} has no classification head (it is "
             f"{', '.join(config.architectures or ['unnamed'])}): fine-tune it first"
         )
+    window = _window_of(folder, config)
+    if heads.levels_of(config):
+        return Ordinal(max_length=window, labels=heads.levels_of(config))
     if config.problem_type == "multi_label_classification":
         raise ModelError(
             f"the model in {str(folder)!r} gives several labels to one text; ftlearn reads "
             "models that give one"
         )
-    window = _window_of(folder, config)
     if config.num_labels == 1:
         return Regression(max_length=window)
     labels = tuple(config.id2label[index] for index in sorted(config.id2label))

@@ -130,10 +130,10 @@ class Task(ABC):
         return min(self.max_length, tokenizer.model_max_length)
 
     def _token_ids(
-        self, dataset: Dataset, tokenizer: Any
+        self, dataset: Dataset, tokenizer: Any, names: Sequence[str] = ()
     ) -> tuple[dict[str, list[list[int]]], int]:
         """The tokenizer's outputs for all rows, cut to the window, and the number of rows cut."""
-        names = self.text_columns
+        names = names or self.text_columns
         require_columns(dataset, names)
         if len(dataset) == 0:
             raise ArgumentError("the data set is empty (0 rows): load one with at least one row")

@@ -20,19 +20,58 @@ from ftlearn.tasks.base import Task, Truncation, require_columns
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification(Task):
-    """One of C classes per text: cross-entropy on logits (B, C)."""
+class Labelled(Task):
+    """One of C labels per text, with outputs (N, C) whose softmax is their probabilities."""
 
     labels: tuple[str, ...]
-    label_smoothing: float = 0.0
     head: ClassVar[str] = "sequence classification"
+
+    def class_ids(self, outputs: np.ndarray) -> np.ndarray:
+        """The number of the label that is predicted for each row, (N,)."""
+        return outputs.argmax(-1)
+
+    def decode(self, outputs: np.ndarray) -> list[str]:
+        return [self.labels[class_id] for class_id in self.class_ids(outputs)]
+
+    @staticmethod
+    def label_name(value: Any) -> str:
+        """The label that a value of the data stands for."""
+        return str(value)
+
+    def targets(self, dataset: Dataset) -> list[int]:
+        """Class ids (N,); raises ValueError for ids or names that the task does not know."""
+        require_columns(dataset, [self.target])
+        feature = dataset.features[self.target]
+        values = list(dataset[self.target])
+        if isinstance(feature, ClassLabel):
+            self._check_ids(values, len(feature.names))
+            values = [feature.names[value] for value in values]
+        require_labels(values, self.target)
+        class_ids = {label: class_id for class_id, label in enumerate(self.labels)}
+        names = [self.label_name(value) for value in values]
+        unknown = set(names) - set(class_ids)
+        if unknown:
+            raise ArgumentError(unknown_labels(self.target, unknown, self.labels))
+        return [class_ids[name] for name in names]
+
+    def _check_ids(self, values: list[int | None], count: int) -> None:
+        for row, value in enumerate(values):
+            if value is None or not 0 <= value < count:
+                raise ArgumentError(
+                    f"row {row} of column {self.target!r} holds the class id {value!r}, "
+                    f"which is not in 0..{count - 1}: drop or relabel the row"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Labelled):
+    """One of C classes per text: cross-entropy on logits (B, C)."""
+
+    label_smoothing: float = 0.0
     monitor: ClassVar[str] = "log_loss"
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> LossSum:
         return losses.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-
-    def decode(self, outputs: np.ndarray) -> list[str]:
-        return [self.labels[class_id] for class_id in outputs.argmax(-1)]
 
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return metrics.classification(outputs, targets)
@@ -47,29 +86,6 @@ class Classification(Task):
             "label2id": {label: class_id for class_id, label in enumerate(self.labels)},
             "problem_type": "single_label_classification",
         }
-
-    def targets(self, dataset: Dataset) -> list[int]:
-        """Class ids (N,); raises ValueError for ids or names that the task does not know."""
-        require_columns(dataset, [self.target])
-        feature = dataset.features[self.target]
-        values = list(dataset[self.target])
-        if isinstance(feature, ClassLabel):
-            self._check_ids(values, len(feature.names))
-            values = [feature.names[value] for value in values]
-        require_labels(values, self.target)
-        class_ids = {label: class_id for class_id, label in enumerate(self.labels)}
-        unknown = {str(value) for value in values} - set(class_ids)
-        if unknown:
-            raise ArgumentError(unknown_labels(self.target, unknown, self.labels))
-        return [class_ids[str(value)] for value in values]
-
-    def _check_ids(self, values: list[int | None], count: int) -> None:
-        for row, value in enumerate(values):
-            if value is None or not 0 <= value < count:
-                raise ArgumentError(
-                    f"row {row} of column {self.target!r} holds the class id {value!r}, "
-                    f"which is not in 0..{count - 1}: drop or relabel the row"
-                )
 
 
 def classification(

@@ -9,22 +9,26 @@ from datasets import Dataset, Value
 from ftlearn.data import ReadReport, read_questions
 from ftlearn.data.chats import read_chats, read_completions
 from ftlearn.data.columns import Columns
+from ftlearn.data.comparisons import read_comparisons
 from ftlearn.data.reading import Table, read_table, to_dataset
 from ftlearn.errors import ArgumentError
 from ftlearn.tasks.base import Task
 from ftlearn.tasks.chat import Chat
 from ftlearn.tasks.completion import Completion
 from ftlearn.tasks.language_modelling import LanguageModelling
+from ftlearn.tasks.preference import Preference
 from ftlearn.tasks.question_answering import QuestionAnswering
+from ftlearn.tasks.ranking import Ranking
 from ftlearn.tasks.regression import Regression
+from ftlearn.tasks.reward import RewardModelling
 
 
 def read_for(task: Task, path: Path, **reading: str | None) -> tuple[Dataset, ReadReport]:
     """The rows of a file for an existing task: class labels as strings, numbers as numbers.
 
     All rows may have the same label here, since nothing is trained. ``reading`` holds delimiter,
-    encoding and quoting, as ``data.read`` takes them; conversations, completions and questions are
-    JSON, which has an encoding only. Raises DataError.
+    encoding and quoting, as ``data.read`` takes them; conversations, completions, comparisons and
+    questions are JSON, which has an encoding only. Raises DataError.
     """
     if reads_json(task):
         return _read_json(task, path, **reading)
@@ -38,7 +42,7 @@ def reads_json(task: Task) -> bool:
     >>> reads_json(Regression())
     False
     """
-    return isinstance(task, Chat | Completion | QuestionAnswering)
+    return isinstance(task, Chat | Completion | QuestionAnswering | RewardModelling)
 
 
 def _read_json(
@@ -53,6 +57,11 @@ def _read_json(
         raise ArgumentError(
             f"{path} is JSON, which has no delimiter and no quoting: leave them out"
         )
+    if isinstance(task, Preference | RewardModelling):
+        prompt, chosen = task.text
+        return read_comparisons(
+            path, prompt=prompt, chosen=chosen, rejected=task.target, encoding=encoding
+        )
     if isinstance(task, Chat):
         return read_chats(path, messages=task.text, encoding=encoding)
     if isinstance(task, Completion):
@@ -63,7 +72,7 @@ def _read_json(
 
 def table_for(task: Task, path: Path, **reading: str | None) -> tuple[Table, Columns]:
     """The columns of a file that a task reads, with the line of each row."""
-    label = None if isinstance(task, LanguageModelling) else task.target
+    label = None if isinstance(task, LanguageModelling | Ranking) else task.target
     kind = "number" if isinstance(task, Regression) else "class"
     wanted = Columns.of(task.text, label, kind)
     return read_table(path, wanted, **reading), wanted

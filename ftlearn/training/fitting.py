@@ -231,7 +231,7 @@ def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> Non
     rows = -(-config.batch_size // distributed.world_size())  # of a batch on this rank
     needed = resources.estimate(
         model,
-        batch_size=-(-rows // config.micro_batches),
+        batch_size=-(-rows // config.micro_batches) * batches.encoded.sequences,
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
         left_out=sum(table.left_out for table in sparse_rows(model, batches, config)),

@@ -11,7 +11,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
 from ftlearn import runtime
+from ftlearn.compatibility.heads import is_ordinal
 from ftlearn.data.batching import Batch, Encoded
+from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import map_batches
 from ftlearn.fast import autotune
 from ftlearn.fast.cls_only import cls_only
@@ -28,8 +30,10 @@ def initialize_head(
     One pass over the texts gives the features that enter the layer; logistic regression
     (classification) or ridge regression gives the layer. Fine-tuning from there moves the body
     less and keeps more of what it knows (Kumar et al. 2022, arXiv 2202.10054). ``penalty`` as
-    in ``solve_layer``.
+    in ``solve_layer``. Raises ValueError for an ordinal task, whose head has no row per level.
     """
+    if is_ordinal(task):
+        raise ArgumentError("a linear probe is for classes and numbers, and the task is ordinal")
     layer = last_linear(model)
     encoded = task.encode(dataset, tokenizer)
     features = head_inputs(model, layer, encoded, tokenizer)

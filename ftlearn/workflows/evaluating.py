@@ -17,6 +17,7 @@ from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Task
 from ftlearn.tasks.file_rows import as_rows, read_for, reads_json, table_for
 from ftlearn.workflows.plan import check_device
+from ftlearn.workflows.references import from_named_reference
 from ftlearn.workflows.row_checks import against_model
 from ftlearn.workflows.summary import LIBRARIES, record_warnings, scores
 
@@ -89,6 +90,7 @@ def scored_one_by_one(
     files = [_read(Path(path), task, tokenizer, reading) for path in paths]
     for path, dataset, read, notes in files:
         with record_warnings() as later_notes:
+            dataset = from_named_reference(dataset, task, tokenizer, device)
             report = evaluation.report_on(model, dataset, task, tokenizer, progress=progress)
         yield Scored(path, read, report, [*notes, *later_notes])
 

@@ -26,6 +26,7 @@ from ftlearn.workflows import html, tasks, writing
 from ftlearn.workflows.disk_space import check_space, explain_full_disk
 from ftlearn.workflows.folder import RunFolder, locked_by_main
 from ftlearn.workflows.plan import WRITING, Plan
+from ftlearn.workflows.references import with_reference
 from ftlearn.workflows.splits import Parts
 from ftlearn.workflows.summary import (
     Result,
@@ -55,9 +56,8 @@ class Outcome:
 def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Outcome:
     """Carry out a plan; ``log`` gets each line that a person at a terminal should read.
 
-    ``resume=True`` continues a run that was interrupted. If the run is finished, it checks that
-    settings and data are the same, and trains nothing.
-    Under ``torchrun`` each process trains on its share and the first one writes.
+    ``resume=True`` continues an interrupted run; of a finished one it checks that settings and data
+    are the same. Under ``torchrun`` each process trains on its share and the first one writes.
 
     Raises DataError, ModelError, RunError, BusyError, TooLargeError, CheckpointError and
     DivergedError, each with its remedy; before training has begun nothing but run.json is written.
@@ -76,6 +76,7 @@ def fit(plan: Plan, *, resume: bool = False, log: Log = lambda line: None) -> Ou
         model, tokenizer = _load(plan, task, parts, log)
         check_space(folder, model, plan.config, rows=len(parts.data["train"]))
         resumed = folder.begin(_request(plan)) if main else 0
+        parts, task = with_reference(parts, task, model, tokenizer)
         before = _observe(plan, model, tokenizer, task, parts, log)
         untrained = before and report_on(model, parts.data["test"], task, tokenizer)
         history = _train(plan, model, tokenizer, task, parts, resume=resume)

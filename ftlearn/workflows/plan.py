@@ -15,7 +15,13 @@ from ftlearn.models.pooling import POOLINGS
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.files import sha256
 
-LABEL_KINDS = {"auto": "auto", "classification": "class", "regression": "number"}
+LABEL_KINDS = {
+    "auto": "auto",
+    "classification": "class",
+    "regression": "number",
+    "ordinal": "class",
+    "pair": "auto",
+}
 """The kind of label column, in the words of ``data.read``, for each task with labels."""
 
 
@@ -30,14 +36,26 @@ class Defaults(NamedTuple):
 
 TASKS = {
     **dict.fromkeys(LABEL_KINDS, Defaults()),
+    "pair": Defaults(("text", "text_pair")),
+    "ranking": Defaults(("query", "item"), ""),
     "question-answering": Defaults(("question", "context"), "answers", max_length=384),
     "chat": Defaults(("messages",), "messages", "smollm2", 512),
     "completion": Defaults(("prompt",), "answer", "smollm2", 256),
     "language-modelling": Defaults(("text",), "text", "smollm2"),
+    "preference": Defaults(("prompt", "chosen"), "rejected", "smollm2", 512),
+    "reward": Defaults(("prompt", "chosen"), "rejected", max_length=256),
 }
 """All tasks that ``fit`` knows."""
-WRITING = ("chat", "completion", "language-modelling")
+WRITING = ("chat", "completion", "language-modelling", "preference")
 """Those whose model writes texts."""
+SETTINGS_OF = {
+    "system": ("chat", "preference"),
+    "template": ("chat", "preference"),
+    "loss": ("preference", "ordinal"),
+    "beta": ("preference",),
+    "decode": ("ordinal",),
+}
+"""Settings of a plan that some tasks alone have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +66,17 @@ class Files:
     label       the column with what is to be learned
     valid, test  files for validation and test; their rows with a label that ``train`` does not
                 have are refused. Where one is missing, a tenth of ``train`` takes its place
-    task        classification, regression, or auto: what the labels look like; or
-                question-answering, chat, completion, language-modelling
+    task        classification, regression, or auto: what the labels look like; ordinal, levels
+                in an order; pair, a label or number of two texts; ranking, a text and its item;
+                or question-answering, chat, completion, language-modelling, preference, reward
+    levels      for ordinal, the labels from the lowest to the highest where they are no numbers
     drop_rare   labels with fewer rows than this in ``train`` are left out, in all files
 
     >>> Files(train="notes.csv", task="clasification")
     Traceback (most recent call last):
     ftlearn.errors.ArgumentError: unknown task 'clasification': use auto, classification,
-    regression, question-answering, chat, completion, language-modelling. Did you mean
-    'classification'?
+    regression, ordinal, pair, ranking, question-answering, chat, completion, language-modelling,
+    preference, reward. Did you mean 'classification'?
     """
 
     train: str | Path
@@ -65,6 +85,7 @@ class Files:
     text: tuple[str, ...] = ()
     label: str | None = None
     task: str = "auto"
+    levels: tuple[str, ...] = ()
     delimiter: str | None = None
     encoding: str | None = None
     quoting: str = "auto"
@@ -78,11 +99,19 @@ class Files:
         text = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         object.__setattr__(self, "text", text or usual.text)
         object.__setattr__(self, "label", self.label or usual.label)
-        if self.task not in LABEL_KINDS and len(self.text) != len(usual.text):
+        if not usual.label and self.label:
+            raise ArgumentError(
+                f"label is {self.label!r}, and {self.task} has no label: leave it out"
+            )
+        free = self.task in LABEL_KINDS and self.task != "pair"  # one text, or two
+        if not free and len(self.text) != len(usual.text):
             raise ArgumentError(
                 f"{self.task} reads {' and '.join(usual.text)}: name {len(usual.text)} columns as "
                 f"text, not {', '.join(self.text)}"
             )
+        object.__setattr__(self, "levels", tuple(map(str, self.levels)))
+        if self.levels and self.task != "ordinal":
+            raise ArgumentError(f"levels are for ordinal, and the task is {self.task}")
         if self.drop_rare < 0:
             raise ArgumentError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
         if self.drop_rare and self.task not in LABEL_KINDS:
@@ -118,8 +147,10 @@ class Plan:
     pooling     pretrained, mean or cls; only with pretrained can transformers.pipeline open
                 the saved model
     max_length  tokens read of each text; the rest is cut. By default that of the task
-    system      for chat, the system prompt of conversations that have none
-    template    for chat, a file with a Jinja template in place of the model's own
+    system      for chat and preference, the system prompt of conversations that have none
+    template    for them, a file with a Jinja template in place of the model's own
+    loss, beta  for preference, as ``tasks.preference`` takes them; by default dpo
+    loss, decode  for ordinal, as ``tasks.ordinal`` takes them; by default coral and median
     lora        the rank of LoRA adapters, which are trained in place of the weights; None for none
     lora_layers the number of top layers that get adapters; None for all
     patience    evaluations without improvement before training stops early; None never stops
@@ -137,6 +168,9 @@ class Plan:
     max_length: int | None = None
     system: str | None = None
     template: str | Path | None = None
+    loss: str | None = None
+    beta: float | None = None
+    decode: str | None = None
     lora: int | None = None
     lora_layers: int | None = None
     patience: int | None = None
@@ -153,9 +187,11 @@ class Plan:
         for name in ("checkpoint", "max_length"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(usual, name))
-        for name in ("system", "template"):
-            if getattr(self, name) is not None and self.files.task != "chat":
-                raise ArgumentError(f"{name} is for chat, and the task is {self.files.task}")
+        for name, allowed in SETTINGS_OF.items():
+            if getattr(self, name) is not None and self.files.task not in allowed:
+                raise ArgumentError(
+                    f"{name} is for {' and '.join(allowed)}, and the task is {self.files.task}"
+                )
         if self.lora_layers is not None and self.lora is None:
             raise ArgumentError("lora_layers needs lora, the rank of the adapters, such as 8")
         least_values = (("max_length", 8), ("patience", 1), ("lora", 1), ("lora_layers", 1))
@@ -177,10 +213,14 @@ class Plan:
             "task": files.task,
             "text": list(files.text),
             "label": files.label,
+            "levels": list(files.levels) or None,
             "pooling": self.pooling,
             "max_length": self.max_length,
             "system": self.system,
             "template": self.template_source(),
+            "loss": self.loss,
+            "beta": self.beta,
+            "decode": self.decode,
             "lora": self.lora,
             "lora_layers": self.lora_layers,
             "patience": self.patience,

@@ -21,7 +21,15 @@ from ftlearn.fast import autotune
 from ftlearn.models import saving
 from ftlearn.runtime import device_of
 from ftlearn.runtime.versions import versions
-from ftlearn.tasks import LanguageModelling, QuestionAnswering, Regression, Task
+from ftlearn.tasks import (
+    LanguageModelling,
+    Ordinal,
+    QuestionAnswering,
+    Ranking,
+    Regression,
+    RewardModelling,
+    Task,
+)
 from ftlearn.training.history import History
 from ftlearn.workflows.plan import Plan
 from ftlearn.workflows.splits import Parts
@@ -46,12 +54,24 @@ def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
             "no answer to any question": baselines.no_answer(test, task),
             "the sentence most like the question": baselines.best_sentence(test, task),
         }
+    if isinstance(task, RewardModelling):
+        return {"length of the answer": baselines.length_of_answer(train, test, task)}
+    if isinstance(task, Ranking):
+        return {
+            "the most frequent items": baselines.popularity(train, test, task),
+            "the most similar words (TF-IDF)": baselines.similar_words(test, task),
+        }
+    pair = len(task.text_columns) == 2
+    shared = {"shared words": baselines.overlap(train, test, task)} if pair else {}
     if isinstance(task, Regression):
         # The task is centred on the training data: output 0 is their mean.
         outputs = np.zeros((len(test), 1))
         targets = np.asarray(task.targets(test))
-        return {"mean of the training data": Report(task, test, outputs, targets)}
+        return {"mean of the training data": Report(task, test, outputs, targets), **shared}
     reports = {"most frequent label": baselines.majority(train, test, task)}
+    if isinstance(task, Ordinal):
+        reports = baselines.by_shares(train, test, task)
+    reports |= shared
     try:
         train_texts, test_texts = _one_text(train, task), _one_text(test, task)
         unit = baselines.unit(train_texts["text"])

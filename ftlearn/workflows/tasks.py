@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from datasets import ClassLabel
 
 from ftlearn import tasks
+from ftlearn.errors import ArgumentError
 from ftlearn.tasks import Chat, Task
 from ftlearn.workflows.plan import LABEL_KINDS, Plan
 from ftlearn.workflows.splits import Parts, read_parts
@@ -22,8 +25,20 @@ def read(plan: Plan) -> tuple[Parts, Task]:
     parts = read_parts(files, seed=plan.config.seed)
     label = parts.data["train"].features[files.label]
     make = tasks.classification if isinstance(label, ClassLabel) else tasks.regression
+    if files.task == "ordinal":
+        make = _ordinal(plan)
     text = files.text[0] if len(files.text) == 1 else files.text
     return parts, make(parts.data, text=text, target=files.label, max_length=plan.max_length)
+
+
+def _ordinal(plan: Plan) -> Callable[..., Task]:
+    """``tasks.ordinal`` with the settings of a plan."""
+    return partial(
+        tasks.ordinal,
+        levels=plan.files.levels or None,
+        loss=plan.loss or "coral",
+        decode=plan.decode or "median",
+    )
 
 
 def _text_task(plan: Plan) -> Task:
@@ -33,6 +48,10 @@ def _text_task(plan: Plan) -> Task:
     if plan.files.task == "chat":
         source = plan.template_source()
         return tasks.chat(messages=first, system=plan.system, template=source, max_length=length)
+    if plan.files.task in ("preference", "reward"):
+        return _preference(plan)
+    if plan.files.task == "ranking":
+        return tasks.ranking(text=plan.files.text, max_length=length)
     if plan.files.task == "completion":
         return tasks.completion(prompt=first, answer=plan.files.label, max_length=length)
     if plan.files.task == "language-modelling":
@@ -43,6 +62,24 @@ def _text_task(plan: Plan) -> Task:
         answers=plan.files.label,
         max_length=length,
         stride=length // 3,
+    )
+
+
+def _preference(plan: Plan) -> Task:
+    """The task of a plan on pairs of answers."""
+    prompt, chosen = plan.files.text
+    columns = {"prompt": prompt, "chosen": chosen, "rejected": plan.files.label}
+    if plan.files.task == "reward":
+        return tasks.preference(**columns, loss="bradley-terry", max_length=plan.max_length)
+    if plan.loss == "bradley-terry":
+        raise ArgumentError("loss is 'bradley-terry', which trains a reward model: task='reward'")
+    return tasks.preference(
+        **columns,
+        loss=plan.loss or "dpo",
+        beta=plan.beta,
+        max_length=plan.max_length,
+        system=plan.system,
+        template=plan.template_source(),
     )
 
 
@@ -61,11 +98,18 @@ def described(task: Task) -> str:
     >>> described(tasks.completion())
     'prompt → answer, a text'
     """
+    if isinstance(task, tasks.Preference | tasks.RewardModelling):
+        learnt = getattr(task, "objective", "a score of answers")
+        return f"{task.text[0]} → {task.text[1]} rather than {task.target}, {learnt}"
     if isinstance(task, Chat):
         return f"{task.text} → what the assistant says in them"
+    if isinstance(task, tasks.Ranking):
+        return f"{task.text[0]} → {task.text[1]}, its rank among all items"
     columns = [name for name in task.text_columns if name != task.target]
     labels = getattr(task, "labels", None)
-    if labels:
+    if isinstance(task, tasks.Ordinal):
+        target = f"one of {len(labels)} levels ({_few(labels, ' < ')}), {task.objective}"
+    elif labels:
         target = f"one of {len(labels)} labels ({_few(labels)})"
     elif isinstance(task, tasks.Regression):
         target = "a number"
@@ -78,5 +122,5 @@ def described(task: Task) -> str:
     return f"{' and '.join(columns)} → {task.target}, {target}"
 
 
-def _few(labels: tuple[str, ...], most: int = 8) -> str:
-    return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
+def _few(labels: tuple[str, ...], separator: str = ", ", most: int = 8) -> str:
+    return separator.join(labels[:most]) + (f"{separator}..." if len(labels) > most else "")

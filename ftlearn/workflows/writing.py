@@ -14,7 +14,8 @@ from torch import nn
 from ftlearn import data
 from ftlearn.evaluation import report_on
 from ftlearn.generation import Decoding, Generated, generate, measures
-from ftlearn.tasks import Chat, Completion, Task, language_modelling
+from ftlearn.tasks import Chat, Completion, Preference, Task, language_modelling
+from ftlearn.tasks.sequences import comparisons
 
 PROMPTS = 16
 """Rows of the test part, evenly spaced, whose prompts are answered."""
@@ -80,10 +81,12 @@ def evenly_spaced(rows: int, count: int) -> list[int]:
 def prompts_of(rows: Dataset, task: Task) -> tuple[list[Any], list[str]]:
     """The prompts of rows, and what stands there as the answer.
 
-    Of a conversation it is the last message of the assistant; of a text without a prompt, all after
-    its first words.
+    Of a conversation it is the last message of the assistant, of two answers the chosen one; of a
+    text without a prompt, all after its first words.
     """
-    if isinstance(task, Chat):
+    if isinstance(task, Preference):
+        pairs = [pair[:2] for pair in comparisons(rows, (*task.text, task.target))]
+    elif isinstance(task, Chat):
         pairs = [_last_answer(messages) for messages in rows[task.text]]
     elif isinstance(task, Completion):
         pairs = list(zip(*(rows[name] for name in task.text_columns), strict=True))

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "losses", "markup", "metrics"},
     {"data", "figures", "runtime"},
-    {"compatibility", "optim"},
+    {"compatibility", "optim", "preferences"},
     {"config", "tasks"},
     {"models"},
     {"fast"},

@@ -70,7 +70,7 @@ def evaluate(
     for file in scored_one_by_one(
         saved.folder,
         labelled.files,
-        text=columns.text or (),
+        text=columns.columns,
         label=labelled.label,
         device=device.device,
         progress=True,

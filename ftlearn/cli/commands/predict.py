@@ -77,7 +77,7 @@ def predict(
     model, tokenizer, task = models.load_finetuned(saved.folder, device.device)
     counts = streaming.predict_file(
         model,
-        with_columns(task, columns.text or ()),
+        with_columns(task, columns.columns),
         tokenizer,
         stream.input,
         stream.output,

@@ -11,6 +11,7 @@ from ftlearn.evaluation import Report
 from ftlearn.markup import Markup, join, tag
 from ftlearn.metrics import Interval
 from ftlearn.training.history import History
+from ftlearn.workflows.html import comparisons, levels
 from ftlearn.workflows.html.elements import (
     facts,
     interval,
@@ -45,14 +46,19 @@ MEANINGS = {
     "perplexity": "e to the power of the loss: as uncertain as among so many equal tokens",
     "exact_match": "share of questions whose answer is the right one, word for word",
     "has_answer_f1": "F1 of the questions that have an answer",
+    "mrr": "mean of 1 / rank of the true item, among all items of these rows",
+    "recall@1": "share of rows whose item comes first",
+    "recall@5": "share of rows whose item is among the first 5",
+    "recall@10": "share of rows whose item is among the first 10",
     "no_answer_accuracy": "share of the questions without an answer of which the model says so",
 }
 
 
 HEADLINES = {
-    "accuracy": (percent, 1, "The model gives the right label to ", " of {}"),
     "mae": (number, -1, "The model is off by ", " on average over {}"),
+    "accuracy": (percent, 1, "The model gives the right label to ", " of {}"),
     "f1": (percent, 1, "The model's answers share ", " of their words with the right ones, in {}"),
+    "mrr": (number, 1, "The true item's reciprocal rank is ", " on average over {}"),
     "loss": (number, -1, "The model's loss is ", " nats per token on {}"),
 }
 """By metric: how a value is written, whether more is better, and the sentence around it."""
@@ -63,6 +69,10 @@ def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     rows = f"{number(len(report.targets))} test rows"
     metric = next(name for name in HEADLINES if name in report.scores)
     written, sign, start, end = HEADLINES[metric]
+    if metric == "accuracy" and "margin" in report.scores:
+        start, end = "The model puts the chosen answer first in ", " of {}"
+    if "within_one" in report.scores:
+        end = " levels on average over {}"
     end = end.format(rows)
     score = interval(summary.get("test", {}).get(metric))
     if score is None:
@@ -113,14 +123,17 @@ def scores(summary: Mapping[str, Any]) -> Markup:
 
 
 def _meanings(metrics: Iterable[str]) -> Markup:
+    metrics = list(metrics)
+    meanings = MEANINGS | (comparisons.MEANINGS if "margin" in metrics else {})
+    meanings |= levels.MEANINGS if "within_one" in metrics else {}
     pairs = [
         tag(
             "div",
             tag("dt", NAMES.get(metric, metric).replace("_", " ")),
-            tag("dd", MEANINGS[metric]),
+            tag("dd", meanings[metric]),
         )
         for metric in metrics
-        if metric in MEANINGS
+        if metric in meanings
     ]
     return tag("dl", *pairs, class_="meanings note")
 

@@ -11,8 +11,15 @@ from scipy.special import softmax
 from ftlearn import figures, metrics
 from ftlearn.evaluation import Report, shown_as
 from ftlearn.markup import Markup, join, tag
-from ftlearn.tasks import LanguageModelling, QuestionAnswering
-from ftlearn.workflows.html import writing
+from ftlearn.tasks import (
+    LanguageModelling,
+    Ordinal,
+    Preference,
+    QuestionAnswering,
+    Ranking,
+    RewardModelling,
+)
+from ftlearn.workflows.html import comparisons, levels, rankings, writing
 from ftlearn.workflows.html.elements import (
     LONG_TEXT,
     number,
@@ -156,7 +163,9 @@ def worst_errors(report: Report) -> Markup:
     names = [names] if isinstance(names, str) else list(names)
     rows, confidence = report.rows(), None
     if getattr(report.task, "labels", None):
-        rows, confidence = rows[~report.correct], softmax(report.outputs, axis=-1).max(-1)
+        predicted = report.task.class_ids(report.outputs)[:, None]
+        confidence = np.take_along_axis(softmax(report.outputs, axis=-1), predicted, axis=-1)[:, 0]
+        rows = rows[~report.correct]
     rows = rows.sort_values("loss", ascending=False, kind="stable")[:ERRORS]
     if rows.empty:
         return section("Worst errors", paragraph("No test row was answered wrongly."))
@@ -207,11 +216,17 @@ def answers(report: Report) -> Markup:
 
 def test_rows(report: Report, test: dict[str, Any]) -> Markup:
     """Everything about the test rows, for the kind of task."""
+    if isinstance(report.task, Preference | RewardModelling):
+        return comparisons.worst_pairs(report)
+    if isinstance(report.task, Ranking):
+        return rankings.worst_ranks(report)
     if isinstance(report.task, LanguageModelling):
         return writing.hardest_rows(report)
     if isinstance(report.task, QuestionAnswering):
         return answers(report)
-    if getattr(report.task, "labels", None):
+    if isinstance(report.task, Ordinal):
+        parts = (levels.distances(report), labels(report))
+    elif getattr(report.task, "labels", None):
         parts = (labels(report), calibration(report, test.get("calibration_error")))
     else:
         parts = (numbers(report),)
