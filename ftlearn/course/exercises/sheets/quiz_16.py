@@ -1,4 +1,4 @@
-"""Questions of lesson 16: what counts, serving, hand-over, masks compared, replay."""
+"""Questions of lesson 16: what counts, serving, hand-over, the order of steps, replay."""
 
 from __future__ import annotations
 
