@@ -33,11 +33,14 @@ from tools.exercise_cells import ClassroomError, item_names, require_all_cells
 
 BUILD = notebooks.ROOT / "build"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+BEGIN_MENDED = f"{BEGIN} in place of the code above"
+"""The mark of a solution after broken code, which students get; nbgrader knows it as well."""
 FINGERPRINT = "ftlearn_built"
 """The key in a notebook's metadata that holds its hash at the time it was built."""
 TEACHER_TAGS = ("solution", "teacher")
 
 _SOLUTION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.MULTILINE | re.DOTALL)
+_MENDED = re.compile(rf"\n+^{BEGIN_MENDED}\n.*?^{END}$", re.MULTILINE | re.DOTALL)
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
@@ -61,6 +64,8 @@ def for_teacher(cell: NotebookNode) -> bool:
 def remove_solutions(source: str) -> str:
     """Code with a starter in place of each solution between nbgrader's marks.
 
+    Broken code stays, and is starter enough.
+
     >>> print(remove_solutions("### BEGIN SOLUTION\\nanswer = 1\\n### END SOLUTION\\ncheck()"))
     answer = ...
     check()
@@ -70,7 +75,7 @@ def remove_solutions(source: str) -> str:
         indent, solution = match.groups()
         return indent + STARTER if indent else starter(solution)
 
-    return _SOLUTION.sub(begin, source)
+    return _SOLUTION.sub(begin, _MENDED.sub("", source))
 
 
 def teacher(notebook: NotebookNode) -> NotebookNode:
@@ -112,9 +117,10 @@ def insert_solution(cell: NotebookNode, name: str, exercise: Exercise) -> None:
     Raises ClassroomError if the solution does not run by itself or does not pass.
     """
     outcome = outcome_of(name, exercise)
-    solution = f"{BEGIN}\n{exercise.worked.rstrip()}\n{END}"
+    begin = BEGIN_MENDED if exercise.broken else BEGIN
+    solution = f"{begin}\n{exercise.worked.rstrip()}\n{END}"
     if exercise.broken:  # what is to be mended stays in sight
-        solution = f"{exercise.broken.rstrip()}\n\n{solution}"
+        solution = f"{exercise.starter}\n\n{solution}"
     cell.source = cell.source.replace(exercise.starter, solution, 1)
     data = {"text/html": str(outcome.as_html()), "text/plain": repr(outcome)}
     count = cell.execution_count
