@@ -40,7 +40,7 @@ FINGERPRINT = "ftlearn_built"
 TEACHER_TAGS = ("solution", "teacher")
 
 _SOLUTION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.MULTILINE | re.DOTALL)
-_MENDED = re.compile(rf"\n+^{BEGIN_MENDED}\n.*?^{END}$", re.MULTILINE | re.DOTALL)
+_MENDED = re.compile(rf"\n\n^{BEGIN_MENDED}\n.*?^{END}$", re.MULTILINE | re.DOTALL)
 
 
 def student(notebook: NotebookNode) -> NotebookNode:

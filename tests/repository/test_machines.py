@@ -19,6 +19,7 @@ from tools.trials import Outcome
 
 HERE = Regime("here", "as it is", at_once=2, seconds=90, environment={"SHADE": "green"})
 NEVER = Regime("never", "what cannot be", at_once=1, seconds=90, possible=False)
+LESSONS = len(list((notebooks.ROOT / "notebooks").glob("*.ipynb")))
 GOOD = Outcome("04_model", "here", 31.4, 1392.0, 90)
 FAILED = replace(GOOD, what="05_finetuning", failures=["cell a: ValueError: odd", "cell b: no"])
 SLOW = replace(GOOD, what="10_weight_space", seconds=91.2)
@@ -136,8 +137,8 @@ def test_the_exit_status_tells_whether_all_is_green(
 @pytest.mark.parametrize(
     ("arguments", "names", "lessons", "unit"),
     [
-        ([], ["plain", "small", "bf16"], 13, True),
-        (["--regimes", "", ""], ["plain", "small", "bf16"], 13, True),
+        ([], ["plain", "small", "bf16"], LESSONS, True),
+        (["--regimes", "", ""], ["plain", "small", "bf16"], LESSONS, True),
         (["--regimes", "small bf16", "04 10"], ["small", "bf16"], 2, False),
         (["--regimes", "bf16,small", "00", "unit"], ["bf16", "small"], 1, True),
         (["unit"], ["plain", "small", "bf16"], 0, True),
