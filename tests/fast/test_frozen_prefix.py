@@ -98,7 +98,9 @@ def test_a_run_ends_with_the_same_weights_and_runs_frozen_layers_once(kind, tiny
     weights, losses, calls = trained(model, tokenizer)
     assert losses == pytest.approx(plain[1], abs=1e-5)
     for name, tensor in plain[0].items():
-        torch.testing.assert_close(weights[name], tensor, atol=3e-5, rtol=1e-3, msg=name)
+        # The softmax undoes a bias of the keys: its gradient is rounding, which AdamW blows up.
+        if not name.endswith("key.bias"):
+            torch.testing.assert_close(weights[name], tensor, atol=3e-5, rtol=1e-3, msg=name)
     assert any(not torch.equal(weights[name], start[name]) for name in start)
     assert plain[2] == 12
     assert calls == 1  # all texts fit into a batch
