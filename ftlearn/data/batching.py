@@ -39,6 +39,15 @@ class RowTargets(NamedTuple):
         return RowTargets(self.ids.to(device), self.numbers.to(device))
 
 
+def target_ids(targets: torch.Tensor | RowTargets) -> torch.Tensor:
+    """The targets without the numbers beside them.
+
+    >>> target_ids(RowTargets(torch.tensor([3]), torch.ones(1, 2)))
+    tensor([3])
+    """
+    return targets.ids if isinstance(targets, RowTargets) else targets
+
+
 class Batch(NamedTuple):
     """Model inputs, each (B, T), the targets, (B,) or (B, T), and the rows they came from.
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ftlearn.data.batching import RowTargets
+from ftlearn.data.batching import RowTargets, target_ids
 from ftlearn.losses import IGNORED, accepts_counted_logits
 
 
@@ -44,8 +44,7 @@ def counted_logits(
         yield
         return
     # Position t predicts the token at t + 1, and the last position predicts nothing.
-    ids = targets.ids if isinstance(targets, RowTargets) else targets
-    positions = F.pad(ids[:, 1:] != IGNORED, (0, 1))
+    positions = F.pad(target_ids(targets)[:, 1:] != IGNORED, (0, 1))
 
     def select(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if not inputs or inputs[0].shape[:2] != positions.shape:

@@ -80,8 +80,11 @@ class PooledClassifier(nn.Module):
         hidden = self.base_model(
             input_ids=input_ids, attention_mask=attention_mask, **inputs
         ).last_hidden_state
-        pooled = POOLINGS[self.pooling](hidden, attention_mask)
-        return SequenceClassifierOutput(logits=self.classifier(pooled))
+        return SequenceClassifierOutput(logits=self.outputs_of(hidden, attention_mask))
+
+    def outputs_of(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The logits (B, C) of hidden states (B, T, D)."""
+        return self.classifier(POOLINGS[self.pooling](hidden, attention_mask))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model into a folder; see ``save_pooled``."""
@@ -100,16 +103,9 @@ class TextEmbedder(PooledClassifier):
         self.config = encoder.config
         self.pooling = "mean"
 
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **inputs: Any
-    ) -> SequenceClassifierOutput:
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        hidden = self.base_model(
-            input_ids=input_ids, attention_mask=attention_mask, **inputs
-        ).last_hidden_state
-        pooled = pool_mean(at_least_fp32(hidden), attention_mask)
-        return SequenceClassifierOutput(logits=F.normalize(pooled, dim=-1))
+    def outputs_of(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The vectors (B, D) of hidden states (B, T, D)."""
+        return F.normalize(pool_mean(at_least_fp32(hidden), attention_mask), dim=-1)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the encoder into a folder, which ``AutoModel`` opens."""

@@ -56,7 +56,7 @@ def ipo(
 ) -> LossSum:
     """(Δ_w − Δ_l − 1 / (2β))²: a margin to reach and not to exceed (2310.12036, eq. 17, β as τ).
 
-    The four tensors (B,) are log-probabilities. trl passes means per token, as the authors told it.
+    The four tensors (B,) are log-probabilities. trl passes means per token, on the authors' advice.
 
     >>> ipo(*torch.tensor([[-15.0], [-30.0], [-20.0], [-30.0]])).mean  # a margin of 5 nats
     tensor(0.)

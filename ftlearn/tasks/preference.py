@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from ftlearn import losses
-from ftlearn.data.batching import Batches, Encoded, RowTargets
+from ftlearn.data.batching import Batches, Encoded, RowTargets, target_ids
 from ftlearn.data.comparisons import conversation
 from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
@@ -126,13 +126,12 @@ class Preference(Chat):
         return replace(super().batches(dataset, tokenizer, config), whole=self.objective == "kto")
 
     def count_targets(self, targets: torch.Tensor | RowTargets) -> int:
-        ids = targets.ids if isinstance(targets, RowTargets) else targets
-        return len(ids) // 2
+        return len(target_ids(targets)) // 2
 
     @losses.on_counted_logits
     def loss(self, logits: torch.Tensor, targets: torch.Tensor | RowTargets) -> LossSum:
-        ids = targets.ids if isinstance(targets, RowTargets) else targets
-        outputs = [half.T for half in self.reduce_logits(logits, ids).chunk(2)]
+        halves = self.reduce_logits(logits, target_ids(targets)).chunk(2)
+        outputs = [half.T for half in halves]
         if isinstance(targets, RowTargets):
             outputs.append(targets.numbers.T)
         return self._pair_loss(torch.cat(outputs).T)

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset, DatasetDict
 from scipy.special import logsumexp
 
-from ftlearn.data.batching import Batches, Encoded, RowTargets
+from ftlearn.data.batching import Batches, Encoded, RowTargets, target_ids
 from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum, count_targets, in_batch_softmax
@@ -95,15 +95,14 @@ class Ranking(Task):
         )
 
     def count_targets(self, targets: torch.Tensor | RowTargets) -> int:
-        return count_targets(targets.ids if isinstance(targets, RowTargets) else targets)
+        return count_targets(target_ids(targets))
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor | RowTargets) -> LossSum:
-        corrected = isinstance(targets, RowTargets)
-        items = targets.ids if corrected else targets
         with torch.autocast(logits.device.type, enabled=False):  # scores need their digits
             texts, others = logits.float().chunk(2)
             scores = texts @ others.T / self.temperature
-        return in_batch_softmax(scores, items, targets.numbers[:, 0] if corrected else None)
+        log_frequencies = targets.numbers[:, 0] if isinstance(targets, RowTargets) else None
+        return in_batch_softmax(scores, target_ids(targets), log_frequencies)
 
     # Prediction
 
