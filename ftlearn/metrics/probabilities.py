@@ -1,0 +1,92 @@
+"""Scores of probabilities: log loss, Brier score, calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_softmax, softmax, xlog1py, xlogy
+from scipy.stats import entropy
+
+
+def log_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """−log p(y) of each row, (N,), in nats.
+
+    >>> log_losses(np.zeros((1, 4)), np.array([2])).round(4).tolist()
+    [1.3863]
+    """
+    rows = np.arange(len(targets))
+    return -log_softmax(logits.astype(np.float64), axis=-1)[rows, targets]
+
+
+def brier(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Mean of ‖p − onehot(y)‖² over rows, between 0 and 2 (Brier 1950)."""
+    probabilities = softmax(logits.astype(np.float64), axis=-1)
+    probabilities[np.arange(len(targets)), targets] -= 1
+    return float(np.square(probabilities).sum(-1).mean())
+
+
+def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> float:
+    """Expected calibration error: mean gap between confidence and accuracy over equal-width bins.
+
+    Guo et al. 2017, arXiv 1706.04599, equation 3.
+
+    >>> calibration_error(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])).__round__(3)
+    0.3
+    """
+    table = reliability(logits, targets, bins=bins)
+    share = table[:, 2] / len(targets)
+    return float((share * np.abs(table[:, 0] - table[:, 1])).sum())
+
+
+def reliability(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> np.ndarray:
+    """Mean confidence, accuracy and number of rows in each non-empty bin, (bins, 3)."""
+    probabilities = softmax(logits.astype(np.float64), axis=-1)
+    confidence = probabilities.max(-1)
+    correct = probabilities.argmax(-1) == targets
+    bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
+    table = []
+    for index in np.unique(bin_of_row):
+        rows = bin_of_row == index
+        table.append((confidence[rows].mean(), correct[rows].mean(), rows.sum()))
+    return np.array(table)
+
+
+def calibrated_errors(
+    logits: np.ndarray, *, bins: int = 10, draws: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """Calibration errors that a perfectly calibrated model would show on as many rows, (draws,).
+
+    Targets are drawn from the model's own probabilities, so every error is sampling noise: a model
+    is called miscalibrated only if its error lies above most of these.
+
+    >>> errors = calibrated_errors(np.zeros((50, 2)), draws=200)
+    >>> bool(0.02 < errors.mean() < 0.1)
+    True
+    """
+    random = np.random.default_rng(seed)
+    up_to = softmax(logits.astype(np.float64), axis=-1).cumsum(-1)[:, :-1]
+    errors = []
+    for _ in range(draws):
+        targets = (random.random((len(logits), 1)) > up_to).sum(-1)
+        errors.append(calibration_error(logits, targets, bins=bins))
+    return np.array(errors)
+
+
+def normalised_log_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """The log loss of yes-or-no predictions over that of always saying the share of yes.
+
+    probabilities of yes (N,) and targets (N,) of 0 and 1. It is 1 for the share of yes in
+    ``targets`` and 0 for perfect predictions; log losses of data sets with other shares cannot be
+    compared, these can (He et al. 2014, "Practical lessons from predicting clicks on ads at
+    Facebook", equation 1). An impossible event that happened costs infinity.
+
+    Raises ValueError when all targets are alike, since their share leaves nothing to predict.
+
+    >>> normalised_log_loss(np.full(4, 0.25), np.array([0, 0, 0, 1]))
+    1.0
+    """
+    targets = np.asarray(targets, dtype=float)
+    share = targets.mean()
+    if share in (0, 1):
+        raise ValueError(f"all {len(targets)} targets are {share:.0f}: use rows of both kinds")
+    loss = -(xlogy(targets, probabilities) + xlog1py(1 - targets, -np.asarray(probabilities)))
+    return float(loss.mean() / entropy([share, 1 - share]))
