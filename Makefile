@@ -2,7 +2,8 @@
 #   make lab     creates .venv, installs, and opens JupyterLab on the first lesson
 #   make test    creates .venv if needed and runs every check
 # `make` alone lists the rest. Options: ARGS (for jupyter lab, pytest in `make unit`, `make bench`),
-# PIP_ARGS (for pip), PYTHON (another interpreter), CHROMIUM (another browser).
+# PIP_ARGS (for pip), PYTHON (another interpreter), CHROMIUM (another browser), WORKERS
+# (how many tests or lessons run at a time in `make unit` and `make lessons`, each on one thread).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,6 +17,7 @@ ARGS ?=
 PIP_ARGS ?=
 NOTEBOOKS ?=
 REGIMES ?=
+WORKERS ?= 2
 
 IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -24,6 +26,7 @@ CHROMIUM ?= $(shell for p in chromium chromium-browser google-chrome google-chro
 	if command -v $$p; then break; fi; done)
 
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+PARALLEL := $(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 say = @printf '\n== %s ==\n' "$(1)"
 
 help:  ## list the commands
@@ -44,7 +47,7 @@ lint: $(VENV)/.test  ## check style and formatting, notebooks included
 
 unit: $(VENV)/.test  ## run the tests of the package and of the repository, with the network off
 	$(call say,unit tests)
-	$(OFFLINE) $(BIN)/python -m pytest -m "not browser" $(ARGS)
+	$(PARALLEL) -m "not browser" $(ARGS)
 
 colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
 	$(call say,widgets under ipywidgets 7.7.1)
@@ -52,9 +55,9 @@ colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidg
 		tests/course/test_widgets.py tests/course/test_explorers.py tests/course/test_panel.py \
 		tests/course/test_quiz_widget.py
 
-lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, one after the other
+lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, two at a time
 	$(call say,lessons under nbval)
-	$(OFFLINE) $(BIN)/python -m pytest -v --nbval-lax --nbval-current-env \
+	$(PARALLEL) -v --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),notebooks/)
 
 browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
