@@ -22,6 +22,8 @@ class TrainConfig:
     schedule       constant, linear or cosine
     warmup_ratio   share of all updates in which the learning rate rises, 0 to 1
     max_grad_norm  gradients are clipped to this norm; infinity for no limit
+    layer_decay    ξ ≤ 1: each layer learns at ξ times the rate of the one above; 1 for one rate
+    lora_plus_ratio  how many times the rate of A the matrices B of LoRA learn at; 1 for one rate
     micro_batches  parts into which a batch is split to save memory; the gradient is the same
     seed           determines the order of the data and the dropout
 
@@ -40,6 +42,8 @@ class TrainConfig:
     schedule: str = "linear"
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
+    layer_decay: float = 1.0
+    lora_plus_ratio: float = 1.0
     micro_batches: int = 1
     seed: int = 0
 
@@ -51,6 +55,8 @@ class TrainConfig:
             ("weight_decay", 0, math.inf),
             ("warmup_ratio", 0, 1),
             ("max_grad_norm", 0, math.inf),
+            ("layer_decay", 0, 1),
+            ("lora_plus_ratio", 1, math.inf),
         ):
             self._set(name, number(name, getattr(self, name), low, high))
         if self.micro_batches > self.batch_size:

@@ -141,7 +141,7 @@ def bars(
         ax.barh(row, point, color=COLORS[0], alpha=0.75)
         if high > low:
             ax.plot([low, high], [row, row], color="black", linewidth=1.5)
-        ax.text(max(point, high), row, f" {point:.3g}", va="center")
+        ax.text(max(0, point, high), row, f" {point:.3g}", va="center")  # beside a negative bar
     if reference is not None:
         ax.axvline(reference, color="#888888", linestyle="--", linewidth=1)
     ax.set_yticks(range(len(values)), _names(values), **PLAIN)

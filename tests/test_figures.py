@@ -155,6 +155,15 @@ def test_bars_reach_their_values_and_show_intervals():
     assert ax.yaxis_inverted()
 
 
+def test_the_number_of_a_bar_stands_beside_it_whatever_its_sign():
+    gains = {"loss": -2.0, "unsure": Interval(-0.5, -1.5, 0.7), "worse": Interval(-1, -1.2, -0.3)}
+    ax = figures.bars(gains | {"none": 0.0, "gain": Interval(1.0, 0.5, 1.5)}, xlabel="gain")
+    ax.figure.canvas.draw()
+    numbers = [text.get_window_extent().padded(-2) for text in ax.texts]  # with a space before
+    drawn = [artist.get_window_extent() for artist in (*ax.patches, *ax.lines)]
+    assert [(number, area) for number in numbers for area in drawn if number.overlaps(area)] == []
+
+
 def test_reliability_shows_size_by_area():
     ax = figures.reliability(BINS)
     (dots,) = ax.collections

@@ -21,6 +21,7 @@ from ftlearn.cli.commands.fit import fit
 from ftlearn.cli.commands.generate import generate
 from ftlearn.cli.commands.interpolate import interpolate
 from ftlearn.cli.commands.predict import predict
+from ftlearn.cli.commands.serve import serve
 from ftlearn.cli.errors import UNEXPECTED, explain, short_notes
 from ftlearn.cli.output import say
 from ftlearn.cli.remedies import in_options, options_of
@@ -50,7 +51,8 @@ def about(
     """
 
 
-for command in (doctor, fetch, fit, evaluate, predict, generate, chat, interpolate, bench):
+COMMANDS = (doctor, fetch, fit, evaluate, predict, serve, generate, chat, interpolate, bench)
+for command in COMMANDS:
     app.command(name=command.__name__)(command)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ftlearn.cli.options import DATA, MODEL, RUN, TRAINING, option, text_columns
+from ftlearn.errors import ArgumentError
 
 LORA_RATE = 5e-4
 """The learning rate of adapters, which begin at zero and need larger steps than weights."""
@@ -40,14 +41,14 @@ class FileOptions:
         option("The column with the second text of a pair, beside --text.", DATA, "COLUMN"),
     ] = None
     label: Annotated[
-        str | None,
+        list[str],
         option(
             "The column with the label, the number or the answer to learn. Without it that of the "
-            "task: label, answer or answers.",
+            "task: label, answer or answers. With --task joint give it twice or more.",
             DATA,
             "COLUMN",
         ),
-    ] = None
+    ] = field(default_factory=list)
     valid: Annotated[
         Path | None,
         option("Rows to choose the best epoch by. Without it, a tenth of TRAIN.", DATA, "FILE"),
@@ -68,7 +69,8 @@ class FileOptions:
             "where all labels are numbers and one has decimals. ordinal (levels in an order, such "
             "as stars), chat (messages with roles), "
             "completion (prompt and answer), language-modelling (texts), question-answering "
-            "(question, context, answer), pair (two texts and a label or number), ranking (a text "
+            "(question, context, answer), pair (two texts and a label or number), joint (several "
+            "--label columns, one model), ranking (a text "
             "and its item), preference (prompt, chosen and rejected answer; a model that writes) "
             "or reward (the same; a model that scores answers).",
             DATA,
@@ -91,9 +93,21 @@ class FileOptions:
     def settings(self) -> dict[str, Any]:
         """The files and columns, as ``workflows.Files`` takes them."""
         settings = {**vars(self), "text": text_columns(self.text, self.text_pair)}
+        settings |= self._labels()
         settings["levels"] = tuple(name.strip() for name in (self.levels or "").split(",") if name)
         del settings["text_pair"]
         return settings
+
+    def _labels(self) -> dict[str, Any]:
+        """The label column, or for several tasks the columns."""
+        if self.task == "joint":
+            return {"label": None, "labels": tuple(self.label)}
+        if len(self.label) > 1:
+            raise ArgumentError(
+                f"`label` names {len(self.label)} columns, which task='joint' learns at once: give "
+                f"one for the task {self.task}"
+            )
+        return {"label": self.label[0] if self.label else None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +131,16 @@ class ModelOptions:
             "less forgotten. Writes adapter/ beside the merged model/.",
             MODEL,
             "RANK",
+        ),
+    ] = None
+    adapter: Annotated[
+        str | None,
+        option(
+            "Another adapter: rslora, dora or pissa, of the rank that --lora gives (without it "
+            "8); ia3; layernorm; prefix or prompt, whose tokens cannot be merged: only adapter/ "
+            "is written.",
+            MODEL,
+            "METHOD",
         ),
     ] = None
     lora_layers: Annotated[
@@ -168,7 +192,7 @@ class TrainingOptions:
         float | None,
         option(
             "Step size. Halve it if the loss jumps; 1e-5 to 5e-4 is usual, with --lora 1e-4 to "
-            "2e-3. Without it 1e-4, with --lora 5e-4.",
+            "2e-3. Without it 1e-4, with --lora or --adapter 5e-4.",
             TRAINING,
         ),
     ] = None

@@ -47,11 +47,8 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     yield ""
     yield f"on the {rows['test']} test rows, with 95 % intervals:"
     yield from score_lines(summary["test"])
-    headline = next(name for name in HEADLINES if name in summary["test"])
     if summary["baselines"]:
-        yield f"for comparison, {headline.replace('_', ' ')}:"
-        scores = {name: scores[headline] for name, scores in summary["baselines"].items()}
-        yield from _table(scores)
+        yield from _baseline_lines(summary["baselines"])
     if "writing" in summary:
         yield from _writing_lines(summary["writing"])
     seconds = summary["seconds"]
@@ -63,15 +60,35 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     )
     if summary["training"]["stopped"]:
         yield f"stopped early: {summary['training']['stopped']}"
-    adapter = ", adapter/" if summary["configuration"]["lora"] else ""
+    models = _models_written(summary["configuration"])
+    tasks = ", tasks/ with a model for each" if summary["configuration"].get("labels") else ""
     yield (
         f"written into {out}: report.html (read this first), report.json, history.csv, "
-        f"model/{adapter}"
+        f"{models}{tasks}"
     )
     if summary["configuration"]["pooling"] != "pretrained":
         yield "the model has its own pooling: ftlearn opens it, transformers.pipeline does not"
     command = "generate" if "writing" in summary else "predict"
     yield f"next: ftlearn {command} {out} --input FILE --output answers.jsonl"
+
+
+def _models_written(configuration: Mapping[str, Any]) -> str:
+    """The folders of the model: its adapter, and the merged model where there is one."""
+    if configuration["adapter"] in ("prefix", "prompt"):
+        return "adapter/"
+    adapted = configuration["adapter"] or configuration["lora"]
+    return "model/, adapter/" if adapted else "model/"
+
+
+def _baseline_lines(baselines: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """The metric of each baseline that people ask for first; of several tasks they may differ."""
+    headlines = {
+        name: next(metric for metric in HEADLINES if metric in scores)
+        for name, scores in baselines.items()
+    }
+    metrics = dict.fromkeys(headlines.values())
+    yield f"for comparison, {' or '.join(metric.replace('_', ' ') for metric in metrics)}:"
+    yield from _table({name: baselines[name][metric] for name, metric in headlines.items()})
 
 
 def _writing_lines(writing: Mapping[str, Any]) -> Iterator[str]:
@@ -86,8 +103,13 @@ def evaluation_lines(file: Scored, errors: int) -> Iterator[str]:
     """How one file was read, the scores on it, and the worst errors."""
     yield str(file.read)
     yield from score_lines(file.summary()["test"])
-    if errors:
-        yield from _error_lines(file.report, errors)
+    if not errors:
+        return
+    parts = getattr(file.report, "reports", None)  # of several tasks
+    for name, report in (parts or {"": file.report}).items():
+        if name:
+            yield f"{name}:"
+        yield from _error_lines(report, errors)
 
 
 def _error_lines(report: Report, most: int) -> Iterator[str]:

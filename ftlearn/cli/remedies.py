@@ -18,6 +18,8 @@ import typer.main
 PHRASES = {
     "kind='number'": "task='regression'",
     "kind='class'": "task='classification'",
+    "name two or more as `labels`": "name two or more, each with `label`",
+    "`labels` name": "`label` names",
     "TrainConfig.micro_batches": "`micro_batches`",
     "the task's max_length": "max_length",
     "or freeze a part of the model": "or choose a smaller model with `checkpoint`",

@@ -80,6 +80,9 @@ def describe_levels(config: Any, task: Any) -> None:
 
 
 def _wanted(task: Any) -> tuple[str, ...]:
+    if hasattr(task, "output_names"):  # of several tasks
+        names = task.output_names()
+        return names if len(names) > 1 else NUMBER
     return _scale(task.labels) if is_ordinal(task) else getattr(task, "labels", NUMBER)
 
 

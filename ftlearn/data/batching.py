@@ -227,6 +227,10 @@ class Batches:
         """Number of updates per epoch."""
         return -(-len(self.encoded) // self.batch_size)
 
+    def settings(self) -> dict[str, Any]:
+        """What, besides the data and the configuration, decides which rows are drawn."""
+        return {}
+
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
         """The global batches of one epoch after the first ``skip``, as lists of micro-batches."""
         order = plan(

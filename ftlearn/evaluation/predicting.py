@@ -24,6 +24,7 @@ from ftlearn.models.outputs import logits as logits_of
 from ftlearn.runtime import device_of, distributed, sharding
 from ftlearn.runtime.arithmetic import computing
 from ftlearn.runtime.progress import bar
+from ftlearn.tasks import Joint
 
 POSITIONS = {"cpu": 3072, "cuda": 16_384}
 """Positions (B × T) of one batch, padding included. On a CPU that many were fastest, as measured;
@@ -141,8 +142,9 @@ def predict(
     """Predictions for bare texts, one row per text; in classification with all probabilities.
 
     Columns: text, prediction, and one per label, followed by " (label)" where its name is one of
-    the other two. Warns where the tokenizer does not know what the texts are written with. Raises
-    TypeError for a single bare string, and for a table of several columns.
+    the other two; of a joint task a group per task, such as topic and "topic: health". Warns where
+    the tokenizer does not know what the texts are written with. Raises TypeError for a single bare
+    string, and for a table of several columns.
     """
     if isinstance(texts, str):
         raise ArgumentTypeError(f"texts is one string, {texts[:40]!r}: pass a list, [text]")
@@ -154,12 +156,26 @@ def predict(
     encoded = task.encode_texts(texts, tokenizer)
     compatibility.settle(_check_texts(model, texts, task, tokenizer), error=None)
     logits = outputs(model, encoded, task, tokenizer, precision=precision)
+    if isinstance(task, Joint):
+        return pd.DataFrame({"text": texts}).join(_joint_predictions(logits, task))
     table = pd.DataFrame({"text": texts, "prediction": task.predictions(logits, texts)})
     labels = getattr(task, "labels", ())
     if not labels:
         return table
     columns = [f"{label} (label)" if label in table.columns else label for label in labels]
     return table.join(pd.DataFrame(softmax(logits, -1), columns=columns))
+
+
+def _joint_predictions(logits: np.ndarray, task: Joint) -> pd.DataFrame:
+    """The prediction of each task in the column of its name, and its probabilities after it."""
+    columns = {}
+    for name, part in task.outputs_of(logits).items():
+        single = task.task(name)
+        columns[name] = single.decode(part)
+        labels = getattr(single, "labels", ())
+        shares = softmax(part, -1).T if labels else ()
+        columns |= {f"{name}: {label}": share for label, share in zip(labels, shares, strict=True)}
+    return pd.DataFrame(columns)
 
 
 def embed_texts(

@@ -9,7 +9,8 @@ from datasets import Dataset, DatasetDict
 from torch import nn
 
 from ftlearn.evaluation.predicting import outputs
-from ftlearn.models.wrapping import is_adapted
+from ftlearn.models import pissa
+from ftlearn.models.wrapping import is_adapted, method_of
 from ftlearn.tasks.preference import CHOSEN, REFERENCE_COLUMNS, REJECTED, Preference
 
 
@@ -57,4 +58,6 @@ def reference_log_probabilities(
 
 def without_adapters(model: nn.Module) -> AbstractContextManager[None]:
     """A context in which a model with adapters is its base model; others do not change."""
+    if method_of(model) == "pissa":
+        return pissa.published(model)
     return model.disable_adapter() if is_adapted(model) else nullcontext()

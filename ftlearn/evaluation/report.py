@@ -15,9 +15,10 @@ from torch import nn
 
 from ftlearn import compatibility, metrics
 from ftlearn.data.batching import Encoded
-from ftlearn.errors import UnknownNameError
+from ftlearn.errors import ArgumentError, UnknownNameError
 from ftlearn.evaluation.predicting import outputs
 from ftlearn.metrics import Interval
+from ftlearn.tasks import Joint
 
 
 def evaluate(
@@ -58,6 +59,8 @@ def report_on(
     predicted = outputs(
         model, encoded, task, tokenizer, shared=shared, progress=progress, precision=precision
     )
+    if isinstance(task, Joint):
+        return JointReport(task, dataset, predicted, np.asarray(encoded.numbers))
     return Report(task, dataset, predicted, _targets(task, dataset, encoded))
 
 
@@ -178,3 +181,73 @@ class Report:
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
         return f"Report({len(self.targets)} rows: {scores})"
+
+
+@dataclass(frozen=True, repr=False)
+class JointReport(Report):
+    """The outputs of several tasks on a data set, and the targets (N, n), NaN where there is none.
+
+    ``report["topic"]`` is the report on one of the tasks and the rows that have a target of it.
+    """
+
+    @cached_property
+    def reports(self) -> dict[str, Report]:
+        """The report on each task that has rows here, by its name."""
+        parts = self.task.outputs_of(self.outputs)
+        reports = {}
+        for column, name in enumerate(self.task.names):
+            rows = np.flatnonzero(~np.isnan(self.targets[:, column]))
+            if len(rows):
+                task, part = self.task.task(name), self.dataset.select(rows)
+                targets = np.asarray(task.targets(part))
+                reports[name] = Report(task, part, parts[name][rows], targets)
+        return reports
+
+    def __getitem__(self, name: str) -> Report:
+        if name not in self.reports:
+            raise UnknownNameError(
+                f"no rows of a task {name!r}; there are: {', '.join(self.reports)}"
+            )
+        return self.reports[name]
+
+    def table(self, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """The metrics of all tasks with their intervals, by task and metric: value, low, high."""
+        tables = {name: part.table(draws=draws, seed=seed) for name, part in self.reports.items()}
+        return pd.concat(tables, names=["task", "metric"])
+
+    def interval(self, name: str, *, draws: int = 1000, seed: int = 0) -> Interval:
+        """One metric of a task, such as ``"topic accuracy"``, with its 95 % interval."""
+        for task, part in self.reports.items():
+            if name.startswith(f"{task} ") and name.removeprefix(f"{task} ") in part.scores:
+                return part.interval(name.removeprefix(f"{task} "), draws=draws, seed=seed)
+        names = [name for name in self.scores if name != "loss"]
+        raise UnknownNameError(f"no metric {name!r}; there are: {', '.join(names)}")
+
+    def rows(self, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows of each task, one task after the other: text, label, prediction, loss, task."""
+        tables = [
+            part.rows(columns=columns).assign(task=name) for name, part in self.reports.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def errors(self, count: int = 10, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """For each task the rows with the highest loss, worst first."""
+        tables = [
+            part.errors(count, columns=columns).assign(task=name)
+            for name, part in self.reports.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def confusion(self) -> pd.DataFrame:
+        raise self._of_one_task("confusion()")
+
+    def by_group(self, column: str) -> pd.DataFrame:
+        raise self._of_one_task(f"by_group({column!r})")
+
+    @property
+    def correct(self) -> np.ndarray:
+        raise self._of_one_task("correct")
+
+    def _of_one_task(self, what: str) -> ArgumentError:
+        name = next(iter(self.reports))
+        return ArgumentError(f"{what} is of one task: ask for report[{name!r}].{what}")

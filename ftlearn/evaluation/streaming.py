@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -26,6 +26,7 @@ from ftlearn.evaluation import predicting
 from ftlearn.evaluation.prediction_file import check_target, written
 from ftlearn.markup import INVISIBLE
 from ftlearn.runtime.progress import bar
+from ftlearn.tasks import Joint
 from ftlearn.tasks.base import TruncationWarning
 
 WINDOW = 4096
@@ -101,9 +102,10 @@ def predict_rows(
 
     A result is {"label": name, "probabilities": {name: number}} for a classification, {"value":
     number} for a regression, numbers rounded to 6 digits, and {"answer": text} for a question with
-    its context, "" where that holds none. A rejected row gives {"line": number, "error": reason} in
-    its place. At the end a `TruncationWarning` counts the texts that were cut, unless the task cuts
-    silently. Raises ValueError where the model's outputs are not finite.
+    its context, "" where that holds none; of a joint task, {task: result}. A rejected row gives
+    {"line": number, "error": reason} in its place. At the end a `TruncationWarning` counts the
+    texts that were cut, unless the task cuts silently. Raises ValueError where the model's outputs
+    are not finite.
     """
     columns = Columns.of(text or task.text).text
     with bar(shown=progress, unit=" rows", unit_scale=True, leave=True) as shown:
@@ -179,13 +181,36 @@ def _predict(
         texts = [record.cells[columns[0]] for record in records]
     else:
         texts = [tuple(record.cells[name] for name in columns) for record in records]
-    silent = replace(task, truncation="silent")  # one warning at the end is for all windows
+    return _text_results(model, task, tokenizer, texts, lambda row: f"line {records[row].line}")
+
+
+def predict_texts(
+    model: nn.Module, task: Any, tokenizer: Any, texts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """One result for each text, or pair of texts, with the content that `predict_rows` yields.
+
+    Texts that are too long are cut silently. Raises ValueError where the model's outputs are not
+    finite.
+    """
+    results, _ = _text_results(model, task, tokenizer, texts, lambda row: f"text {row + 1}")
+    return results
+
+
+def _text_results(
+    model: nn.Module,
+    task: Any,
+    tokenizer: Any,
+    texts: Sequence[Any],
+    name_of: Callable[[int], str],
+) -> tuple[list[dict[str, Any]], int]:
+    """The results of texts, and how many of them were truncated."""
+    silent = replace(task, truncation="silent")  # the caller warns once, of all texts
     encoded = silent.encode_texts(texts, tokenizer)
     outputs = predicting.outputs(model, encoded, task, tokenizer)
     infinite = ~np.isfinite(outputs).all(axis=-1)
     if infinite.any():
         raise ArgumentError(
-            f"the model's outputs for line {records[infinite.argmax()].line} are "
+            f"the model's outputs for {name_of(int(infinite.argmax()))} are "
             f"{outputs[infinite][0]}, not finite: its training diverged or its weights are "
             "damaged; train it again or copy it again"
         )
@@ -193,6 +218,10 @@ def _predict(
 
 
 def _results(outputs: np.ndarray, texts: Sequence[Any], task: Any) -> list[dict[str, Any]]:
+    if isinstance(task, Joint):
+        parts = task.outputs_of(outputs).items()
+        columns = [_results(part, texts, task.task(name)) for name, part in parts]
+        return [dict(zip(task.names, row, strict=True)) for row in zip(*columns, strict=True)]
     labels = getattr(task, "labels", ())
     predictions = task.predictions(outputs, texts)
     if not labels and isinstance(predictions[0], str):

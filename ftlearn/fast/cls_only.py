@@ -20,7 +20,7 @@ from transformers.models.bert.modeling_bert import eager_attention_forward
 
 from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models.pooling import PooledClassifier
-from ftlearn.models.wrapping import unwrapped
+from ftlearn.models.wrapping import method_of, unwrapped
 from ftlearn.runtime import sharding
 
 FAMILIES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra")
@@ -51,7 +51,12 @@ def cls_only(model: nn.Module) -> Iterator[None]:
 
 
 def layer_read_at_cls(model: nn.Module) -> nn.Module | None:
-    """The last layer of a model whose head reads only the first token; None for other models."""
+    """The last layer of a model whose head reads only the first token; None for other models.
+
+    None also where its tokens attend to a learned prefix, which ``cls_only`` does not compute.
+    """
+    if method_of(model) == "prefix":
+        return None
     model = unwrapped(model)
     model_class = sharding.unsharded_class(model)
     pools_cls = model_class is PooledClassifier and model.pooling == "cls"

@@ -18,6 +18,7 @@ from torch import nn
 
 from ftlearn.data.batching import RowTargets, target_ids
 from ftlearn.losses import IGNORED, accepts_counted_logits
+from ftlearn.models.wrapping import method_of, virtual_token_count
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def counted_logits(
         return
     # Position t predicts the token at t + 1, and the last position predicts nothing.
     positions = F.pad(target_ids(targets)[:, 1:] != IGNORED, (0, 1))
+    if method_of(getattr(model, "module", model)) == "prompt":  # learned tokens predict nothing
+        positions = F.pad(positions, (virtual_token_count(getattr(model, "module", model)), 0))
 
     def select(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if not inputs or inputs[0].shape[:2] != positions.shape:

@@ -28,6 +28,7 @@ from ftlearn.errors import ArgumentError
 from ftlearn.fast.cls_only import is_bert_layer
 from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models import architecture
+from ftlearn.models.wrapping import virtual_token_count
 from ftlearn.runtime import disk, distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 
@@ -178,7 +179,8 @@ def frozen_prefix(
 def frozen_depth(model: nn.Module) -> int:
     """How many layers at the bottom give the same for a text in every epoch.
 
-    The embeddings and these layers are frozen, and have no dropout.
+    The embeddings and these layers are frozen, and have no dropout. Virtual tokens, which are
+    learned before a text, change what all layers give.
 
     >>> from transformers import BertConfig, BertForSequenceClassification
     >>> size = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 3}
@@ -187,6 +189,8 @@ def frozen_depth(model: nn.Module) -> int:
     >>> frozen_depth(architecture.freeze(model, "embeddings", "layer.0", "layer.2"))
     1
     """
+    if virtual_token_count(model):
+        return 0
     try:
         stack = architecture.layers(model)
     except (ArgumentError, AttributeError):

@@ -114,7 +114,8 @@ def _forward_fused(
     **kwargs: Any,
 ) -> torch.Tensor:
     """The layer's forward pass, (B, T, D) to the same; ``original`` is the layer's own."""
-    if hidden.dtype is not DTYPE:
+    with_prefix = kwargs.get("past_key_values") is not None
+    if hidden.dtype is not DTYPE or with_prefix:
         return original(hidden, attention_mask, *args, **kwargs)
     attention, projection, output = layer.attention.self, layer.attention.output, layer.output
     with torch.autocast("cpu", enabled=False):

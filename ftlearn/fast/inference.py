@@ -22,7 +22,8 @@ from ftlearn.fast.replaced_forward import replaced_forward
 from ftlearn.models import architecture, lora
 from ftlearn.models.architecture import last_linear
 from ftlearn.models.ordinal_head import SharedRowLinear
-from ftlearn.models.wrapping import is_adapted
+from ftlearn.models.task_heads import TaskHeads
+from ftlearn.models.wrapping import virtual_token_count
 from ftlearn.runtime import sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 
@@ -39,9 +40,9 @@ def inference_copy(model: nn.Module, arithmetic: Arithmetic) -> tuple[nn.Module,
     """
     in_bf16 = arithmetic.dtype is torch.bfloat16
     attention = architecture.other_attention(model, arithmetic.attention)
-    packed = arithmetic.packed and packed_bert.available()
+    packed = arithmetic.packed and packed_bert.available() and not virtual_token_count(model)
     from_bf16 = not in_bf16 and _holds_bf16(model)
-    merging = is_adapted(model) and not in_bf16 and (from_bf16 or packed)
+    merging = lora.can_be_merged(model) and not in_bf16 and (from_bf16 or packed)
     widening = from_bf16 and arithmetic.dtype is torch.float32
     if not (in_bf16 or widening or packed or attention or merging) or sharding.is_sharded(model):
         return model, arithmetic
@@ -112,7 +113,8 @@ def _head(model: nn.Module) -> nn.Linear | None:
         layer = last_linear(model)
     except ValueError:
         return None
-    return layer if type(layer) in (nn.Linear, SharedRowLinear) else None  # others may pack theirs
+    plain = (nn.Linear, SharedRowLinear, TaskHeads)  # others may pack theirs
+    return layer if type(layer) in plain else None
 
 
 def _cast_to_fp32(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -16,6 +16,8 @@ from ftlearn.generation.decoding_loop import Step, decode
 from ftlearn.generation.inference import Draws, Writer
 from ftlearn.generation.prompts import Prompt, encode
 from ftlearn.models.architecture import backbone
+from ftlearn.models.virtual_tokens import generation_inputs
+from ftlearn.models.wrapping import unwrapped, virtual_token_count
 from ftlearn.runtime import device_of
 from ftlearn.runtime.progress import bar
 
@@ -79,12 +81,14 @@ def steps(
     model: nn.Module, prompts: Sequence[list[int]], decoding: Decoding, ends: Sequence[int]
 ) -> Iterator[Step]:
     """The next tokens of a batch of prompts, step by step."""
-    shared = shared_beginning(prompts)
+    shared = [] if virtual_token_count(model) else shared_beginning(prompts)
     inputs: dict[str, Any] = padded(prompts, device_of(model), shared=len(shared))
     if shared:
         inputs["past_key_values"] = _computed_once(model, shared, len(prompts))
+    inputs = generation_inputs(model, inputs)
     config = decoding.config(ends, padding=prompts[0][0])
-    return model.generate(**inputs, generation_config=config, custom_generate=decode)
+    writer = unwrapped(model)
+    return writer.generate(**inputs, generation_config=config, custom_generate=decode)
 
 
 def _new_tokens(
@@ -113,9 +117,10 @@ def _beam_search(
     model: nn.Module, prompts: Sequence[list[int]], decoding: Decoding, ends: Sequence[int]
 ) -> list[list[int]]:
     """The best beam of each prompt, by transformers' own search."""
-    inputs = padded(prompts, device_of(model))
+    inputs = generation_inputs(model, padded(prompts, device_of(model)), beams=decoding.beams)
     padding = ends[0] if ends else 0  # behind an answer, where only an end token may stand
-    sequences = model.generate(**inputs, generation_config=decoding.config(ends, padding))
+    config = decoding.config(ends, padding)
+    sequences = unwrapped(model).generate(**inputs, generation_config=config)
     new_tokens = sequences[:, inputs["input_ids"].shape[1] :].tolist()
     return [_up_to_end(ids, ends) for ids in new_tokens]
 

@@ -16,7 +16,7 @@ from ftlearn import runtime
 from ftlearn.fast import autotune
 from ftlearn.fast.inference import inference_copy
 from ftlearn.models import lora
-from ftlearn.models.wrapping import is_adapted
+from ftlearn.models.wrapping import unwrapped
 from ftlearn.runtime import device_of
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.arithmetic import Arithmetic, computing
@@ -33,7 +33,7 @@ class Writer(NamedTuple):
     def of(cls, model: nn.Module, precision: str = "auto") -> Writer:
         """The model's fastest copy for inference on this machine, adapters merged."""
         device = device_of(model)
-        model = lora.merged_view(model) if is_adapted(model) else model
+        model = lora.merged_view(model) if lora.can_be_merged(model) else model
         # Which attention is faster was measured on whole texts, not on one token after a cache.
         arithmetic = replace(autotune.prediction(model, device, precision), attention=None)
         fast_model, rest = inference_copy(model, arithmetic)
@@ -47,7 +47,7 @@ class Writer(NamedTuple):
         try:
             with (
                 torch.inference_mode(),
-                only_passed_settings(self.model),
+                only_passed_settings(unwrapped(self.model)),
                 contiguous_head_inputs(self.model),
                 computing(self.device, self.arithmetic),
             ):

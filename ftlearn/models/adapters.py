@@ -9,8 +9,7 @@ by that name, the adapter would change the wrong weights, so the task file holds
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from torch import nn
 
 from ftlearn.compatibility.heads import TASK_FILE
 from ftlearn.errors import ArgumentError
-from ftlearn.models import architecture, folders, loading, lora
+from ftlearn.models import architecture, folders, loading, lora, pissa, virtual_tokens
 from ftlearn.models.fingerprints import fingerprint
 from ftlearn.models.hub import ModelError
 from ftlearn.models.units import in_units
-from ftlearn.models.wrapping import is_adapted, unwrapped
+from ftlearn.models.wrapping import ADAPTER, is_adapted, method_of, unwrapped
 from ftlearn.tasks import Task
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -46,8 +45,9 @@ def save_adapter(model: nn.Module, tokenizer: Any, task: Task, folder: str | Pat
         folders.saved_folder(folder, "the adapter", size, tokenizer, task) as fresh,
         in_units(model, task) as written_task,
     ):
-        # "auto" would ask the Hub how large the base model's vocabulary was.
-        model.save_pretrained(str(fresh), save_embedding_layers=False)
+        with pissa.as_lora(model) if method_of(model) == "pissa" else nullcontext() as tensors:
+            # "auto" would ask the Hub how large the base model's vocabulary was.
+            model.save_pretrained(str(fresh), save_embedding_layers=False, state_dict=tensors)
         (fresh / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
         folders.write_task(fresh, written_task, **{folders.BASE: base})
     return folder
@@ -72,14 +72,9 @@ def _description(model: nn.Module) -> dict[str, Any]:
         "name": model.config.name_or_path,
         "pooling": getattr(unwrapped(model), "pooling", "pretrained"),
         "layers": model.config.num_hidden_layers,
-        "fingerprint": fingerprint(_rounded(model)),
+        "fingerprint": getattr(model, "base_fingerprint", None)
+        or fingerprint(lora.rounded_base(model)),
     }
-
-
-def _rounded(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The base weights in bf16, in which they may be frozen, one after the other."""
-    for name, weight in lora.base_weights(model):
-        yield name, weight.detach().bfloat16()
 
 
 def is_adapter(folder: Path) -> bool:
@@ -91,7 +86,7 @@ def load_adapter(
     folder: Path, device: torch.device | str | None = None, *, base: str | Path | None = None
 ) -> tuple[nn.Module, Any, Task]:
     """The base model with an adapter that ``save_adapter`` wrote, its tokenizer and its task."""
-    from peft import PeftModel  # see models.wrapping
+    from peft import PeftConfig, PeftModel  # see models.wrapping
 
     if not (folder / TASK_FILE).is_file():
         raise ModelError(
@@ -106,11 +101,16 @@ def load_adapter(
     model = _load_base(folder, task, description, device, base)
     tokenizer = loading.read_tokenizer(folder)
     loading.match_padding_and_window(model, tokenizer, folder)
-    with loading.readable(folder, "adapter"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+    with loading.readable(folder, "adapter"), lora.quiet_peft():
+        # peft opens virtual tokens only for inference.
+        trainable = not PeftConfig.from_pretrained(str(folder)).is_prompt_learning
+        device = str(next(model.parameters()).device)
         model = PeftModel.from_pretrained(
-            model, str(folder), is_trainable=True, torch_device=str(next(model.parameters()).device)
+            model, str(folder), is_trainable=trainable, torch_device=device
         )
+    model.peft_config[ADAPTER].inference_mode = False
+    architecture.unfreeze(model)
+    virtual_tokens.hide_virtual_tokens(model)
     return model.eval(), tokenizer, task
 
 
@@ -138,7 +138,7 @@ def _load_base(
         ) from error
     if model.config.num_hidden_layers > layers:
         architecture.keep_layers(model, layers)
-    if fingerprint(_rounded(model)) != expected:
+    if fingerprint(lora.rounded_base(model)) != expected:
         raise ModelError(
             f"the adapter in {str(folder)!r} was trained on other weights than those of "
             f"{str(base or name)!r}: name the right one as the base where you open the adapter"

@@ -12,7 +12,15 @@ from torch import nn
 from ftlearn.errors import ArgumentError
 from ftlearn.models.attention import attention_of, other_attention, use_attention
 from ftlearn.models.pooling import PooledClassifier, fresh_linear, pool_cls, pool_mean
-from ftlearn.models.wrapping import PREFIX, is_adapted, saved_head, unwrapped
+from ftlearn.models.task_heads import TaskHeads
+from ftlearn.models.wrapping import (
+    PREFIX,
+    PROMPT_PREFIX,
+    in_adapter,
+    is_adapted,
+    saved_head,
+    unwrapped,
+)
 
 __all__ = [
     "Count",
@@ -52,7 +60,12 @@ def is_head(name: str) -> bool:
     >>> is_head("classifier.weight"), is_head("bert.pooler.dense.weight"), is_head("bert.encoder.x")
     (True, True, False)
     """
-    return any(part in HEAD_NAMES for part in name.removeprefix(PREFIX).split(".")[:2])
+    return any(part in HEAD_NAMES for part in _in_base(name).split(".")[:2])
+
+
+def _in_base(name: str) -> str:
+    """A parameter name without what peft puts before it."""
+    return name.removeprefix(PREFIX).removeprefix(PROMPT_PREFIX)
 
 
 def backbone(model: nn.Module) -> nn.Module:
@@ -126,8 +139,7 @@ def unfreeze(model: nn.Module) -> nn.Module:
     """Make all parameters trainable again, in place; of an adapted model, those of its adapter."""
     adapted = is_adapted(model)
     for name, parameter in model.named_parameters():
-        in_adapter = "lora_" in name or "modules_to_save" in name
-        parameter.requires_grad_(in_adapter or not adapted)
+        parameter.requires_grad_(in_adapter(name) or not adapted)
     return model
 
 
@@ -189,7 +201,7 @@ def use_last_linear(model: nn.Module, layer: nn.Linear) -> nn.Module:
 
 
 def last_linear(model: nn.Module) -> nn.Linear:
-    """The last layer of a classification or regression head.
+    """The last layer of a classification or regression head; of several tasks, ``TaskHeads``.
 
     >>> from ftlearn.models.pooling import PooledClassifier
     >>> from transformers import BertConfig, BertModel
@@ -207,10 +219,10 @@ def _last_linear(model: nn.Module) -> tuple[nn.Module, str]:
         if saved_head(head):
             owner, name = head.modules_to_save, head.active_adapters[0]
             head = owner[name]
-        if isinstance(head, nn.Linear):
+        if isinstance(head, nn.Linear | TaskHeads):
             return owner, name
         for last in ("out_proj", "summary"):
-            if isinstance(getattr(head, last, None), nn.Linear):
+            if isinstance(getattr(head, last, None), nn.Linear | TaskHeads):
                 return head, last
     raise ArgumentError(f"{type(model).__name__} has no linear classification head to replace")
 
@@ -266,7 +278,9 @@ def parameter_table(model: nn.Module) -> pd.DataFrame:
 
 
 def _part(name: str) -> str:
-    pieces = name.removeprefix(PREFIX).split(".")
+    pieces = _in_base(name).split(".")
+    if pieces[0] == "prompt_encoder":
+        return "virtual tokens"
     for before, piece in pairwise(pieces):
         if piece.isdigit():
             return f"{before} {piece}"

@@ -19,6 +19,7 @@ from ftlearn.tasks import (
     Chat,
     Classification,
     Completion,
+    Joint,
     LanguageModelling,
     Ordinal,
     Preference,
@@ -41,6 +42,7 @@ KINDS = {
     "ranking": Ranking,
     "completion": Completion,
     "question answering": QuestionAnswering,
+    "joint": Joint,
 }
 FILES = "files"
 """The key of the task file under which the names of the saved files are listed."""
@@ -89,7 +91,7 @@ def saved_folder(folder: Path, what: str, size: int, tokenizer: Any, task: Task)
 def write_task(folder: Path, task: Task, **more: Any) -> None:
     """Write the task file, with the names of the files that are there; ``more`` joins it."""
     names = sorted(path.name for path in folder.iterdir())
-    content = {"format": FORMAT, "kind": kind(task), **asdict(task), FILES: names, **more}
+    content = {"format": FORMAT, **record(task), FILES: names, **more}
     text = json.dumps(content, ensure_ascii=False)
     (folder / TASK_FILE).write_text(text, encoding="utf-8")
 
@@ -102,21 +104,43 @@ def read_task(folder: Path) -> tuple[Task, dict[str, Any]]:
     try:
         content = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
         file_format = content.pop("format")
-        task_class = KINDS[content.pop("kind")]
         content.pop(FILES, None)
         base = content.pop(BASE, {})
         if file_format != FORMAT:
             raise ValueError(f"its format is {file_format!r}, this version reads {FORMAT}")
-        fields = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in content.items()
-        }
-        return task_class(**fields), base
+        return from_record(content), base
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{TASK_FILE} in {str(folder)!r} cannot be read ({error}): restore it, or delete it "
             "to have the task taken from config.json"
         ) from error
+
+
+def record(task: Task) -> dict[str, Any]:
+    """A task as JSON can hold it: its kind and its fields; of a joint task, also of those in it.
+
+    >>> record(Regression(center=2.0))["kind"]
+    'regression'
+    """
+    fields = asdict(task)
+    if isinstance(task, Joint):
+        fields["tasks"] = [record(part) for part in task.tasks]
+    return {"kind": kind(task), **fields}
+
+
+def from_record(content: dict[str, Any]) -> Task:
+    """The task of a ``record``; KeyError and TypeError where it is none.
+
+    >>> from_record(record(Regression(center=2.0))) == Regression(center=2.0)
+    True
+    """
+    fields = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    task_class = KINDS[fields.pop("kind")]
+    if task_class is Joint:
+        fields["tasks"] = tuple(map(from_record, fields["tasks"]))
+    return task_class(**fields)
 
 
 def _same_mode(folder: Path) -> None:

@@ -19,10 +19,11 @@ from transformers import (
 from ftlearn import compatibility, runtime
 from ftlearn.compatibility import heads, model_files, window
 from ftlearn.errors import ArgumentError
-from ftlearn.models import architecture, hub, ordinal_head
+from ftlearn.models import architecture, hub, joint_head, ordinal_head
 from ftlearn.models.hub import ModelError, find
 from ftlearn.models.pooling import HEAD_FILE, TextEmbedder, read_pooled
 from ftlearn.models.verbosity import quiet
+from ftlearn.tasks import Joint
 
 HEADS = {
     None: transformers.AutoModel,
@@ -70,7 +71,7 @@ def load(
     match_padding_and_window(model, tokenizer, folder)
     headed = _with_head(model, task, folder, seed=seed)
     model = architecture.with_pooling(headed, pooling, seed=seed)
-    model = _with_shared_row(model, task, folder, has_loaded_head=model is headed)
+    model = _with_shape_of_task(model, task, folder, has_loaded_head=model is headed)
     _check_head(model)
     model.config.name_or_path = hub.lasting_name(name)
     return model.to(device), tokenizer
@@ -155,6 +156,8 @@ def _with_head(model: torch.nn.Module, task: Any, folder: Path, *, seed: int) ->
     trained = _trained_labels(folder)
     order = heads.order(trained, task) if trained else None
     compatibility.settle(heads.head_and_task(trained, task, folder), stacklevel=4)
+    if order is not None and isinstance(task, Joint):
+        return joint_head.in_units_of(architecture.reorder_head(model, order), task, folder)
     if order is not None and hasattr(task, "labels"):
         return architecture.reorder_head(model, order)
     if order is not None:
@@ -171,15 +174,17 @@ def _trained_labels(folder: Path) -> tuple[str, ...] | None:
     return heads.trained_labels(configuration(folder), pooled=(folder / HEAD_FILE).is_file())
 
 
-def _with_shared_row(
+def _with_shape_of_task(
     model: torch.nn.Module, task: Any, folder: Path, *, has_loaded_head: bool
 ) -> torch.nn.Module:
-    """The model with the head of an ordinal task, if it is one."""
-    if not heads.is_ordinal(task):
+    """The model with the head of an ordinal or a joint task, if it is one."""
+    is_joint = isinstance(task, Joint)
+    if not is_joint and not heads.is_ordinal(task):
         return model
     labels = _trained_labels(folder) if has_loaded_head else None
     trained = labels is not None and heads.order(labels, task) is not None
-    return ordinal_head.with_shared_row(model, task, folder, trained=trained)
+    make = joint_head.with_task_heads if is_joint else ordinal_head.with_shared_row
+    return make(model, task, folder, trained=trained)
 
 
 def _check_kind(config: Any, task: Any) -> None:

@@ -11,33 +11,30 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    MODEL_FOR_QUESTION_ANSWERING_MAPPING,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-)
-from transformers.pytorch_utils import Conv1D
 
 from ftlearn.errors import ArgumentError
-from ftlearn.models import architecture, hub
-from ftlearn.models.wrapping import PREFIX, is_adapted
+from ftlearn.losses import at_least_fp32
+from ftlearn.models import architecture, hub, places
+from ftlearn.models.places import ALL_LINEAR
+from ftlearn.models.wrapping import (
+    ADAPTER,
+    base_name,
+    in_adapter,
+    is_adapted,
+    method_of,
+    saved_head,
+    virtual_token_count,
+)
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
-ALL_LINEAR = "all-linear"
-ADAPTER = "default"
-"""The name that peft gives to the only adapter of a model."""
 FORMATS = ("auto", "fp32", "bf16")
-TASK_TYPES = {
-    "CAUSAL_LM": MODEL_FOR_CAUSAL_LM_MAPPING,
-    "SEQ_CLS": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    "QUESTION_ANS": MODEL_FOR_QUESTION_ANSWERING_MAPPING,
-}
 
 
 def with_lora(
@@ -63,102 +60,68 @@ def with_lora(
 
     Raises ValueError for a rank, layer, target or format that there is none of.
     """
-    _check(model, rank, dropout, frozen)
-    settings = {
-        "r": rank,
-        "lora_alpha": 2 * rank if alpha is None else alpha,
-        "lora_dropout": dropout,
-        "target_modules": _targets(model, targets),
-        **_places(model, layers),
-    }
-    adapted = _with_adapters(model, settings, seed)
-    _name_base(adapted)
-    adapted.frozen_format = frozen
-    if frozen == "bf16":
-        _hold_in(adapted, torch.bfloat16)
-    return adapted
+    from peft import LoraConfig  # see models.wrapping
 
-
-def _with_adapters(model: nn.Module, settings: dict[str, Any], seed: int) -> PeftModel:
-    """The model as peft adapts it by these settings; the global generator stays as it is."""
-    from peft import LoraConfig, get_peft_model  # see models.wrapping
-
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():  # A is drawn on the CPU
-        torch.manual_seed(seed)
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
-        return get_peft_model(model, LoraConfig(**settings))
-
-
-def _places(model: nn.Module, count: int | None) -> dict[str, Any]:
-    """The settings of peft that say where adapters go, ``count`` layers from the top."""
-    depth, inside = _stack(model)
-    if count is not None and not 1 <= count <= depth:
-        raise ArgumentError(f"layers is {count}: the model has {depth}, choose 1 to {depth}")
-    return {
-        "task_type": _task_type(model),
-        "layers_to_transform": list(range(depth - (count or depth), depth)),
-        "layers_pattern": inside,
-        "modules_to_save": _head_parts(model) or None,
-        "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.modules()),
-    }
-
-
-def _check(model: nn.Module, rank: int, dropout: float, frozen: str) -> None:
-    if is_adapted(model):
-        raise ArgumentError("the model has an adapter already: pass models.merged(model), or train")
-    if rank < 1:
-        raise ArgumentError(f"rank is {rank}: choose 1 or more, such as 8")
+    check_plain(model)
     if not 0 <= dropout < 1:
         raise ArgumentError(f"dropout is {dropout}: choose at least 0 and less than 1")
     if frozen not in FORMATS:
         raise ArgumentError(f"frozen is {frozen!r}: use {', '.join(FORMATS)}")
+    settings = low_rank(model, rank, alpha, layers, targets)
+    result = adapted(model, LoraConfig(**settings, lora_dropout=dropout), seed=seed, frozen=frozen)
+    if frozen == "bf16":
+        _hold_in(result, torch.bfloat16)
+    return result
 
 
-def _stack(model: nn.Module) -> tuple[int, str]:
-    """How many transformer layers there are, and the name of the list that they are in."""
-    stack = architecture.layers(model)
-    name = next(name for name, module in model.named_modules() if module is stack)
-    return len(stack), name.rpartition(".")[2]
+def low_rank(
+    model: nn.Module,
+    rank: int,
+    alpha: float | None,
+    layers: int | None,
+    targets: str | Sequence[str],
+) -> dict[str, Any]:
+    """peft's settings for adapters of a rank; ValueError for ranks and places there are none of."""
+    if rank < 1:
+        raise ArgumentError(f"rank is {rank}: choose 1 or more, such as 8")
+    return {
+        "r": rank,
+        "lora_alpha": 2 * rank if alpha is None else alpha,
+        **places.linear_layers(model, targets, layers),
+    }
 
 
-def _targets(model: nn.Module, targets: str | Sequence[str]) -> list[str]:
-    """The names, without their path, of the linear layers to adapt."""
-    stack = architecture.layers(model)
-    linear = [name for name, part in stack.named_modules() if isinstance(part, nn.Linear | Conv1D)]
-    names = sorted({name.rpartition(".")[2] for name in linear})
-    if targets == ALL_LINEAR:
-        return names
-    if isinstance(targets, str) or not targets:
-        raise ArgumentError(f"targets is {targets!r}: use {ALL_LINEAR!r} or a list of {names}")
-    for target in targets:
-        if target not in names:
-            raise ArgumentError(
-                f"no linear layer {target!r} in the transformer layers, which have: "
-                f"{', '.join(names)}"
-            )
-    return sorted(set(targets))
+def adapted(model: nn.Module, config: PeftConfig, *, seed: int, frozen: str = "auto") -> PeftModel:
+    """The model as peft adapts it; the head learns too, the global generator stays as it is."""
+    from peft import get_peft_model  # see models.wrapping
+
+    check_plain(model)
+    config.task_type = places.task_type(model)
+    config.modules_to_save = places.head_parts(model) or None
+    with torch.random.fork_rng(devices=[]), quiet_peft():  # A is drawn on the CPU
+        torch.manual_seed(seed)
+        result = get_peft_model(model, config)
+    for weight in result.parameters():
+        if weight.requires_grad:  # beside a base in bf16, which would round most updates off
+            weight.data = at_least_fp32(weight.data)
+    _name_base(result)
+    result.frozen_format = frozen
+    return result
 
 
-def _task_type(model: nn.Module) -> str | None:
-    """What peft calls the model's task; None for a model that is not one of transformers' own."""
-    for name, mapping in TASK_TYPES.items():
-        if type(model) in mapping.values():
-            return name
-    return None
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """A context without peft's warnings of what is meant: norms as layers, an old name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # it asks transformers by an old name
+        warnings.filterwarnings("ignore", message="Unsupported layer type")
+        yield
 
 
-def _head_parts(model: nn.Module) -> list[str]:
-    """The modules of a head, which learns whole: all outside the backbone, and BERT's pooler."""
-    if _task_type(model) == "CAUSAL_LM":
-        return []
-    body = architecture.backbone(model)
-    parts = [
-        name
-        for name, module in model.named_children()
-        if module is not body and any(True for _ in module.parameters())
-    ]
-    pooled_by_body = not isinstance(model, architecture.PooledClassifier)
-    return [*parts, "pooler"] if pooled_by_body and getattr(body, "pooler", None) else parts
+def check_plain(model: nn.Module) -> None:
+    """Raise ValueError for a model that has an adapter."""
+    if is_adapted(model):
+        raise ArgumentError("the model has an adapter already: pass models.merged(model), or train")
 
 
 def _name_base(model: PeftModel) -> None:
@@ -173,10 +136,16 @@ def _name_base(model: PeftModel) -> None:
 def base_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """The pretrained weights under the adapters, without the head, by their names in the base."""
     for name, parameter in model.named_parameters():
-        adapter = "lora_" in name or "modules_to_save" in name or "original_module" in name
-        name = name.removeprefix(PREFIX).replace(".base_layer.", ".")
-        if not adapter and (not architecture.is_head(name) or name.startswith("lm_head")):
-            yield name, parameter
+        plain = base_name(model, name)
+        in_head = architecture.is_head(plain) and not plain.startswith("lm_head")
+        if not (in_adapter(name) or "original_module" in name or in_head):
+            yield plain, parameter
+
+
+def rounded_base(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """The base weights in bf16, in which they may be frozen, one after the other."""
+    for name, weight in base_weights(model):
+        yield name, weight.detach().bfloat16()
 
 
 def settle_frozen(model: nn.Module, dtype: torch.dtype) -> None:
@@ -239,7 +208,10 @@ def merged(model: nn.Module) -> nn.Module:
     The adapted model does not change. The sum is computed in fp32 where the frozen weights are
     bf16, too, whose eight significant bits would lose most of a small change (peft #1035).
 
-    Raises ValueError for a model without an adapter.
+    With other methods the weights change as they do: (IA)³ multiplies them, new norms replace the
+    old ones. Learned tokens of a prefix or prompt are no weights, and cannot be merged.
+
+    Raises ValueError for a model without an adapter, and with learned tokens.
     """
     return _merged(fp32_copy(_adapted(model), shared=False)).requires_grad_(True)
 
@@ -262,12 +234,23 @@ def fp32_copy(model: nn.Module, *, shared: bool = True) -> nn.Module:
 def _adapted(model: nn.Module) -> nn.Module:
     if not is_adapted(model):
         raise ArgumentError(f"{type(model).__name__} has no adapter to merge: it is plain already")
+    if virtual_token_count(model):
+        raise ArgumentError(
+            f"a {method_of(model)} is read before each text and is part of no weight, so it cannot "
+            "be merged: write it with models.save_adapter, and open it with models.load_finetuned"
+        )
     return model
+
+
+def can_be_merged(model: nn.Module) -> bool:
+    """Whether a model has an adapter that can become part of its weights."""
+    return is_adapted(model) and not virtual_token_count(model)
 
 
 def _merged(model: PeftModel) -> nn.Module:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
+    _keep_trained_head(model)
     layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
     if any(layer.disable_adapters for layer in layers):  # inside `with model.disable_adapter()`
         return model.unload()
@@ -275,16 +258,28 @@ def _merged(model: PeftModel) -> nn.Module:
     return model.merge_and_unload(safe_merge=True)
 
 
+def _keep_trained_head(model: PeftModel) -> None:
+    """Put the trained copy of a head in its place, which peft cannot with each of its methods."""
+    for name, module in list(model.named_modules()):
+        if saved_head(module):
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, module.modules_to_save[ADAPTER])
+
+
 def settings(model: nn.Module) -> dict[str, Any]:
     """What decides the function of adapters besides their numbers; empty for other models."""
     if not is_adapted(model):
         return {}
-    config = model.peft_config[ADAPTER]
-    return {
-        "lora": {
-            "rank": config.r,
-            "alpha": config.lora_alpha,
-            "targets": sorted(config.target_modules),
-            "layers": config.layers_to_transform,
-        }
+    method, config = method_of(model), model.peft_config[ADAPTER]
+    if virtual_token_count(model):
+        return {"adapter": {"method": method, "tokens": config.num_virtual_tokens}}
+    places = {"targets": sorted(config.target_modules)}
+    if config.peft_type.value != "LORA":
+        return {"adapter": {"method": method, **places}}
+    low_rank = {
+        "rank": config.r,
+        "alpha": config.lora_alpha,
+        **places,
+        "layers": config.layers_to_transform,
     }
+    return {"lora": low_rank} if method == "lora" else {"adapter": {"method": method, **low_rank}}

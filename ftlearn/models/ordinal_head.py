@@ -12,10 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ftlearn.compatibility.heads import is_ordinal
 from ftlearn.models import architecture
 from ftlearn.models.hub import ModelError
-from ftlearn.tasks import Ordinal, Task
+from ftlearn.tasks import Ordinal
 
 TOLERANCE = 1e-4
 """The difference of rows that rounding may leave, by their largest weight."""
@@ -47,14 +46,25 @@ class SharedRowLinear(nn.Linear):
 def with_shared_row(model: nn.Module, task: Ordinal, folder: Path, *, trained: bool) -> nn.Module:
     """The model of an ordinal task with one row for all thresholds of its head, in place.
 
-    A new head begins with the task's ``initial_thresholds``; a trained one keeps its weights.
-    Raises ModelError for a head without a bias, and for a trained one with rows that differ.
+    As ``shared_row``, which makes the layer.
     """
     layer = architecture.last_linear(model)
+    shared = shared_row(layer, task, folder, trained=trained, kind=model.config.model_type)
+    return architecture.use_last_linear(model, shared)
+
+
+def shared_row(
+    layer: nn.Linear, task: Ordinal, folder: Path, *, trained: bool, kind: str
+) -> SharedRowLinear:
+    """A linear layer (B, D) to (B, K−1) with one row for all thresholds.
+
+    A new head begins with the task's ``initial_thresholds``; a trained one keeps its weights.
+    Raises ModelError for a layer without a bias, and for a trained one with rows that differ.
+    """
     if layer.bias is None:
         raise ModelError(
-            f"the head of {model.config.model_type} has no bias to hold the thresholds of an "
-            "ordinal model: load it with pooling='mean'"
+            f"the head of {kind} has no bias to hold the thresholds of an ordinal model: load it "
+            "with pooling='mean'"
         )
     weight = layer.weight.detach()
     if trained and not _rows_are_equal(weight):
@@ -66,7 +76,7 @@ def with_shared_row(model: nn.Module, task: Ordinal, folder: Path, *, trained: b
     with torch.no_grad():
         shared.weight.copy_(weight[:1].expand_as(weight))
         shared.bias.copy_(layer.bias if trained else torch.tensor(task.initial_thresholds()))
-    return architecture.use_last_linear(model, shared)
+    return shared
 
 
 def _rows_are_equal(weight: torch.Tensor) -> bool:
@@ -74,12 +84,12 @@ def _rows_are_equal(weight: torch.Tensor) -> bool:
 
 
 @torch.no_grad()
-def equal_rows(model: nn.Module, task: Task) -> None:
+def equal_rows(model: nn.Module) -> None:
     """Copy the first row of an ordinal head, the one that computes, into the others, in place.
 
     An optimiser gives all rows the same updates; but an element in another place of a processor's
-    vectors may be rounded otherwise.
+    vectors may be rounded otherwise. Does nothing for other heads.
     """
-    if is_ordinal(task):
-        weight = architecture.last_linear(model).weight
-        weight.copy_(weight[:1].clone().expand_as(weight))
+    for layer in model.modules():
+        if isinstance(layer, SharedRowLinear):
+            layer.weight.copy_(layer.weight[:1].clone().expand_as(layer.weight))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ftlearn.models import lora
+from ftlearn.models import lora, virtual_tokens
 from ftlearn.models.hub import ModelError
 from ftlearn.models.units import in_units
 from ftlearn.models.verbosity import quiet
@@ -65,11 +65,11 @@ def greedy_answers(
     """
     template = task.template_for(tokenizer) if isinstance(task, Chat) else tokenizer.chat_template
     was_training = model.training
-    reader = unwrapped(model)
+    reader = model
     if any(weight.dtype is not torch.float32 for weight in reader.parameters()):
-        reader = unwrapped(lora.fp32_copy(model))
+        reader = lora.fp32_copy(model)
     reader.eval()
-    with torch.no_grad(), quiet(), in_units(reader, task):
+    with torch.no_grad(), quiet(), in_units(unwrapped(reader), task):
         inputs = [_tokenised(tokenizer, prompt, template) for prompt in prompts]
         result = [_answer(reader, tokens, max_new_tokens) for tokens in inputs]
     model.train(was_training)
@@ -82,7 +82,8 @@ def _answer(model: nn.Module, inputs: Any, max_new_tokens: int) -> Answer:
     if not getattr(model, "can_generate", bool)():
         logits = model(**inputs).logits[0].cpu()
         return Answer(read, logits, [int(logits.argmax())])
-    result = model.generate(
+    inputs = virtual_tokens.generation_inputs(model, inputs)
+    result = unwrapped(model).generate(
         **inputs,
         max_new_tokens=max_new_tokens,
         do_sample=False,
@@ -90,7 +91,7 @@ def _answer(model: nn.Module, inputs: Any, max_new_tokens: int) -> Answer:
         output_logits=True,
         return_dict_in_generate=True,
     )
-    written = result.sequences[0, len(read) :].tolist()
+    written = result.sequences[0, inputs["input_ids"].shape[1] :].tolist()
     return Answer(read, torch.stack([step[0] for step in result.logits]).float().cpu(), written)
 
 

@@ -27,16 +27,16 @@ from ftlearn.compatibility import heads
 from ftlearn.compatibility.heads import TASK_FILE
 from ftlearn.compatibility.labels import listed
 from ftlearn.errors import ArgumentError
-from ftlearn.models import adapters, folders, hub, loading, lora, ordinal_head
+from ftlearn.models import adapters, folders, hub, joint_head, loading, lora, ordinal_head
 from ftlearn.models.folders import kind
 from ftlearn.models.hub import ModelError
 from ftlearn.models.pooling import HEAD_FILE
 from ftlearn.models.units import in_units
 from ftlearn.models.verbosity import quiet
 from ftlearn.models.wrapping import is_adapted
-from ftlearn.tasks import Classification, Ordinal, Regression, Task
+from ftlearn.tasks import Classification, Joint, Ordinal, Regression, Task
 
-__all__ = ["TASK_FILE", "kind", "load_finetuned", "locate", "save"]
+__all__ = ["TASK_FILE", "kind", "load_finetuned", "locate", "save", "save_tasks"]
 
 DEFAULT_WINDOW = 512
 """Tokens, for a model that does not say how many positions it has."""
@@ -53,25 +53,25 @@ def save(
     """Write model, tokenizer and task into a folder; an older saved model there is replaced.
 
     Of a model with an adapter the merged weights are written, W + (alpha / R) BA, summed in fp32;
-    see ``save_adapter`` for the adapter alone. Weights are written in fp32, 4 bytes each; in
-    ``"bf16"`` they take half the space, and are rounded to eight significant bits, which loses much
-    of a small change.
+    see ``save_adapter`` for the adapter alone. Weights take 4 bytes each in fp32; in ``"bf16"`` 2,
+    rounded to eight significant bits, which loses much of a small change.
 
     The centre and scale of a regression go into the last linear layer that is written, so that
     every reader of the folder gets numbers in the data's units; the model in memory does not
     change. (A head without a bias, as GPT-2's, cannot hold a centre: then the task file holds
-    both, and a warning says so.) Everything is written beside ``folder`` and renamed at the end,
-    so there is never half a model. Files in it that ``save`` did not write, such as a model card,
-    stay.
+    both, and a warning says so.) The heads of a joint task become one layer, in the units of
+    training; see ``save_tasks``. Everything is written beside ``folder`` and renamed at the end;
+    files there that ``save`` did not write stay.
 
-    Raises ModelError when ``folder`` holds anything other than a model that this function wrote,
-    or when a file in it that ``save`` did not write would be replaced; DiskFullError, which says
-    how many megabytes are missing.
+    Raises ModelError when ``folder`` holds anything other than a model that this function wrote, or
+    a file that would be replaced; DiskFullError, which says how many megabytes are missing.
     """
     folder = Path(folder)
     if is_adapted(model):
         model = lora.merged_view(model)
-    ordinal_head.equal_rows(model, task)
+    ordinal_head.equal_rows(model)
+    if isinstance(task, Joint):
+        model = joint_head.joined(model, task)
     dtype = _dtype(precision, task)
     size = sum(dtype.itemsize * parameter.numel() for parameter in model.parameters())
     with (
@@ -82,6 +82,23 @@ def save(
             _in_format(model, dtype).save_pretrained(fresh)
         folders.write_task(fresh, written_task)
     return folder
+
+
+def save_tasks(
+    model: nn.Module, tokenizer: Any, joint: Joint, folder: str | Path, *, precision: str = "fp32"
+) -> dict[str, Path]:
+    """Write each task of a joint model into a folder of its own in ``folder``, as ``save`` does.
+
+    Each holds the encoder and the head of its task, and opens as any classifier: with
+    ``transformers.pipeline`` and ``AutoModelForSequenceClassification``.
+    """
+    folders_by_name = {}
+    for name in joint.names:
+        alone, task = joint_head.single_task(model, joint, name)
+        folders_by_name[name] = save(
+            alone, tokenizer, task, Path(folder) / name, precision=precision
+        )
+    return folders_by_name
 
 
 def _dtype(precision: str, task: Task) -> torch.dtype:

@@ -4,6 +4,8 @@ from ftlearn.tasks.base import Task
 from ftlearn.tasks.chat import Chat, chat
 from ftlearn.tasks.classification import Classification, classification
 from ftlearn.tasks.completion import Completion, completion
+from ftlearn.tasks.joint import joint
+from ftlearn.tasks.joint_task import Joint
 from ftlearn.tasks.language_modelling import LanguageModelling, language_modelling
 from ftlearn.tasks.ordinal import Ordinal, ordinal
 from ftlearn.tasks.pair import pair
@@ -17,6 +19,7 @@ __all__ = [
     "Chat",
     "Classification",
     "Completion",
+    "Joint",
     "LanguageModelling",
     "Ordinal",
     "Preference",
@@ -28,6 +31,7 @@ __all__ = [
     "chat",
     "classification",
     "completion",
+    "joint",
     "language_modelling",
     "ordinal",
     "pair",

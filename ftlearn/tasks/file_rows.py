@@ -15,6 +15,8 @@ from ftlearn.errors import ArgumentError
 from ftlearn.tasks.base import Task
 from ftlearn.tasks.chat import Chat
 from ftlearn.tasks.completion import Completion
+from ftlearn.tasks.joint_files import read_joint
+from ftlearn.tasks.joint_task import Joint
 from ftlearn.tasks.language_modelling import LanguageModelling
 from ftlearn.tasks.preference import Preference
 from ftlearn.tasks.question_answering import QuestionAnswering
@@ -30,6 +32,8 @@ def read_for(task: Task, path: Path, **reading: str | None) -> tuple[Dataset, Re
     encoding and quoting, as ``data.read`` takes them; conversations, completions, comparisons and
     questions are JSON, which has an encoding only. Raises DataError.
     """
+    if isinstance(task, Joint):
+        return read_joint(task, path, **reading)
     if reads_json(task):
         return _read_json(task, path, **reading)
     table, wanted = table_for(task, path, **reading)

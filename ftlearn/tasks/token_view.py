@@ -30,13 +30,16 @@ class TokenView(AsHtml):
 
     @classmethod
     def of(cls, tokens: Tokens, targets: list[int]) -> TokenView:
-        """The view of tokens with their targets, which may be fewer where a row was cut."""
+        """The view of tokens with their targets, which may be fewer where a row was cut.
+
+        Nothing predicts the first token, so it never counts.
+        """
         pieces = []
         start = 0
         for end in tokens.ends[: len(targets)]:
             pieces.append(tokens.text[start:end])
             start = max(start, end)
-        counts = tuple(target != IGNORED for target in targets)
+        counts = tuple(place > 0 and target != IGNORED for place, target in enumerate(targets))
         return cls(tuple(pieces), tuple(tokens.ids[: len(targets)]), counts)
 
     @property
@@ -51,23 +54,31 @@ class TokenView(AsHtml):
         columns = {"piece": self.pieces, "id": self.ids, "counts": self.counts}
         return pd.DataFrame(columns, index=pd.RangeIndex(1, len(self.ids) + 1, name="position"))
 
-    def as_html(self) -> Markup:
-        """The tokens one after the other, and the sentence as a status for screen readers."""
+    def tokens_html(self) -> Markup:
+        """The tokens one after the other, each as code, highlighted where it counts."""
         tokens = [
             _token(piece, index, counts)
             for piece, index, counts in zip(self.pieces, self.ids, self.counts, strict=True)
         ]
-        status = tag("p", self.sentence, role="status", aria_live="polite")
-        return markup.join(tag("div", *tokens, dir="auto"), status)
+        return tag("div", *tokens, dir="auto")
 
-    def __repr__(self) -> str:
+    def tokens_text(self) -> str:
+        """The tokens one after the other, those that count between double brackets."""
         text = ""
         previous = False
         for piece, counts in zip(self.pieces, self.counts, strict=True):
             text += ("[[" if counts else "]]") if counts != previous else ""
             text += piece
             previous = counts
-        return markup.plain(text + ("]]" if previous else "")) + f"\n\n{self.sentence}"
+        return markup.plain(text + ("]]" if previous else ""))
+
+    def as_html(self) -> Markup:
+        """The tokens, and the sentence as a status for screen readers."""
+        status = tag("p", self.sentence, role="status", aria_live="polite")
+        return markup.join(self.tokens_html(), status)
+
+    def __repr__(self) -> str:
+        return f"{self.tokens_text()}\n\n{self.sentence}"
 
 
 def _token(piece: str, index: int, counts: bool) -> Markup:

@@ -17,6 +17,8 @@ from ftlearn.training.loop import (
     total_targets,
 )
 from ftlearn.training.out_of_memory import explain_out_of_memory
+from ftlearn.training.task_gradients import gradient_cosines, task_gradients
+from ftlearn.training.unfreezing import gradual_unfreezing
 
 __all__ = [
     "Count",
@@ -29,9 +31,12 @@ __all__ = [
     "backward",
     "explain_out_of_memory",
     "fit",
+    "gradient_cosines",
+    "gradual_unfreezing",
     "loss_sum",
     "require_count",
     "steps",
+    "task_gradients",
     "total_targets",
     "train",
 ]

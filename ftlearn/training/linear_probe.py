@@ -19,7 +19,9 @@ from ftlearn.fast import autotune
 from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.inference import inference_copy
 from ftlearn.models.architecture import last_linear
+from ftlearn.models.folders import kind
 from ftlearn.runtime.arithmetic import computing
+from ftlearn.tasks import Joint
 
 
 def initialize_head(
@@ -32,8 +34,10 @@ def initialize_head(
     less and keeps more of what it knows (Kumar et al. 2022, arXiv 2202.10054). ``penalty`` as
     in ``solve_layer``. Raises ValueError for an ordinal task, whose head has no row per level.
     """
-    if is_ordinal(task):
-        raise ArgumentError("a linear probe is for classes and numbers, and the task is ordinal")
+    if is_ordinal(task) or isinstance(task, Joint):
+        raise ArgumentError(
+            f"a linear probe is for classes and numbers, and the task is {kind(task)}"
+        )
     layer = last_linear(model)
     encoded = task.encode(dataset, tokenizer)
     features = head_inputs(model, layer, encoded, tokenizer)

@@ -21,7 +21,6 @@ from ftlearn.errors import ArgumentError, FtlearnError
 from ftlearn.fast import autotune
 from ftlearn.fast.counted_logits import counted_logits
 from ftlearn.fast.frozen_prefix import frozen_prefix
-from ftlearn.fast.sparse_embeddings import TrainedRows
 from ftlearn.fast.training import check_speedups, sparse_rows, speed_up
 from ftlearn.losses import LossSum, count_targets
 from ftlearn.models import architecture, lora
@@ -30,6 +29,7 @@ from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.training.history import Step
 from ftlearn.training.out_of_memory import RetrySmaller, explain_out_of_memory
+from ftlearn.training.parameters import parameter_groups, renew_parameters, trainable
 
 Loss = Callable[[torch.Tensor, torch.Tensor], LossSum]
 """From logits and targets to a summed loss and the number of targets."""
@@ -96,7 +96,7 @@ class Run(Iterator[Step]):
         self.sparse_rows = sparse_rows(model, batches, config, without)
         self.prefix = frozen_prefix(model, batches, config, without)
         self.parameters = trainable(model, self.sparse_rows)
-        groups = optim.decay_groups(self.parameters.values(), config.weight_decay)
+        groups = parameter_groups(model, self.parameters, config)
         self.optimizer = optim.optimizer(config.optimizer, groups, config.learning_rate)
         for rows in self.sparse_rows:
             rows.follow(self.optimizer, steps=self.total)
@@ -118,6 +118,14 @@ class Run(Iterator[Step]):
         """End the run early and give its memory back."""
         self._steps.close()
 
+    def update_trainable(self) -> None:
+        """Train from now on what is not frozen now: call it after ``models.unfreeze_top``.
+
+        Newly unfrozen weights begin with an empty optimiser state, the others keep theirs. Raises
+        ValueError on several ranks, which share the gradients of the first choice.
+        """
+        renew_parameters(self)
+
     def compute_in(self, arithmetic: Arithmetic) -> None:
         """Use an arithmetic from now on, also in the model's attention."""
         architecture.use_attention(self.model, arithmetic.attention)
@@ -132,7 +140,7 @@ class Run(Iterator[Step]):
                 start = time.perf_counter()
                 lr = self.config.learning_rate * self.lr_factor(self.number)
                 for group in self.optimizer.param_groups:
-                    group["lr"] = lr
+                    group["lr"] = lr * group["factor"]
 
                 # The gradient of the mean loss over the batch. speed_up ends before the yield: a
                 # caller that breaks out of its loop never comes back here to end it.
@@ -264,17 +272,3 @@ def require_count(summed: LossSum, counted: int) -> None:
 def learning_rate_factor(config: TrainConfig, total: int) -> Callable[[int], float]:
     """The factor on the learning rate at each of ``total`` updates."""
     return optim.schedule(config.schedule, total=total, warmup_ratio=config.warmup_ratio)
-
-
-def trainable(model: nn.Module, sparse: list[TrainedRows]) -> dict[str, nn.Parameter]:
-    """The parameters that learn, by name; ``sparse`` rows in place of their tables."""
-    parameters = {
-        name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
-    }
-    for name, parameter in parameters.items():
-        if parameter.dtype in (torch.bfloat16, torch.float16):
-            raise ArgumentError(
-                f"the weight {name!r} is in {runtime.name_of(parameter.dtype)}, which rounds most "
-                "updates off: load the model in fp32, or give it adapters (models.with_lora)"
-            )
-    return parameters | {rows.name: rows.parameter for rows in sparse}

@@ -200,7 +200,8 @@ def _same_shape(model: nn.Module) -> nn.Module:
     for weight in model.parameters():
         numbers = torch.empty(weight.shape, dtype=weight.dtype)
         copies[id(weight)] = nn.Parameter(numbers, requires_grad=weight.requires_grad)
-    for buffer in model.buffers():
+    ids_of_prompt = getattr(model, "prompt_tokens", {}).values()  # peft's, in no buffer
+    for buffer in [*model.buffers(), *ids_of_prompt]:
         copies[id(buffer)] = torch.zeros(buffer.shape, dtype=buffer.dtype)
     return deepcopy(model, copies).train()
 

@@ -192,7 +192,8 @@ def _identity(run: Run) -> dict[str, Any]:
     dropout = {module.p for module in run.model.modules() if isinstance(module, nn.Dropout)}
     data = run.batches.encoded.fingerprint()
     adapter = lora.settings(run.model)
-    return {**asdict(run.config), **adapter, "dropout": sorted(dropout), "data": data}
+    drawn = run.batches.settings()
+    return {**asdict(run.config), **adapter, **drawn, "dropout": sorted(dropout), "data": data}
 
 
 def _trained(model: nn.Module) -> list[str]:

@@ -14,7 +14,7 @@ from ftlearn.data import ReadReport
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import Report
 from ftlearn.runtime.versions import versions
-from ftlearn.tasks import Task
+from ftlearn.tasks import Joint, Task
 from ftlearn.tasks.file_rows import as_rows, read_for, reads_json, table_for
 from ftlearn.workflows.plan import check_device
 from ftlearn.workflows.references import from_named_reference
@@ -107,7 +107,7 @@ def _read(
 
 
 def _rows(path: Path, task: Task, reading: dict[str, str | None]) -> tuple[Dataset, ReadReport]:
-    if reads_json(task):
+    if reads_json(task) or isinstance(task, Joint):
         return read_for(task, path, **reading)
     table, columns = table_for(task, path, **reading)
     table = against_model(table, columns, task)
@@ -121,6 +121,11 @@ def with_columns(task: Task, text: Sequence[str] = (), label: str | None = None)
         raise ArgumentError(
             f"the model reads {count} text column{'s' * (count > 1)}, and {len(text)} were "
             f"named: {', '.join(text)}"
+        )
+    if label is not None and isinstance(task, Joint):
+        raise ArgumentError(
+            f"label is {label!r}, and the model has several tasks, each of which reads the column "
+            f"with its name ({', '.join(task.names)}): leave it out"
         )
     columns = task.text
     if text:

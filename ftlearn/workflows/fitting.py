@@ -14,12 +14,12 @@ from torch import nn
 from ftlearn import compatibility, models, runtime, training
 from ftlearn.evaluation import Report, report_on
 from ftlearn.fast import autotune
-from ftlearn.models import save, save_adapter, with_lora
+from ftlearn.models import save, save_adapter, save_tasks, with_adapter
 from ftlearn.models.architecture import count_parameters
-from ftlearn.models.wrapping import is_adapted
+from ftlearn.models.wrapping import is_adapted, virtual_token_count
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.files import strict_json, write_json, write_text
-from ftlearn.tasks import Task
+from ftlearn.tasks import Joint, Task
 from ftlearn.training.history import History
 from ftlearn.training.resuming import INTERRUPTED
 from ftlearn.workflows import html, tasks, writing
@@ -126,9 +126,9 @@ def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, An
     findings += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
     compatibility.settle(findings)
     tasks.use_template(task, tokenizer)
-    if plan.lora is not None:
-        seed = plan.config.seed
-        model = with_lora(model, plan.lora, layers=plan.lora_layers, seed=seed)
+    if plan.method is not None:
+        settings = {"rank": plan.lora, "layers": plan.lora_layers, "seed": plan.config.seed}
+        model = with_adapter(model, plan.method, **settings)
     if plan.shard:
         sharding.shard(model)
     _log_model(plan, model, log)
@@ -139,7 +139,7 @@ def _log_model(plan: Plan, model: nn.Module, log: Log) -> None:
     device = runtime.device_of(model)
     arithmetic = autotune.training(model, device)
     count, threads = count_parameters(model), torch.get_num_threads()
-    trained = f", {count.trainable / 1e6:.2f} million of them trained" if plan.lora else ""
+    trained = f", {count.trainable / 1e6:.2f} million of them trained" if plan.method else ""
     log(
         f"model: {plan.checkpoint}, {count.total / 1e6:.1f} million parameters{trained}, on "
         f"{device.type}, {threads} thread{'s' * (threads > 1)}, in {arithmetic}"
@@ -177,7 +177,10 @@ def _save(folder: RunFolder, outcome: Outcome, result: Result, model: nn.Module)
         _write(folder, outcome)
         if is_adapted(model):
             save_adapter(model, result.tokenizer, result.task, folder.adapter)
-        save(model, result.tokenizer, result.task, folder.model)
+        if isinstance(result.task, Joint):
+            save_tasks(model, result.tokenizer, result.task, folder.tasks)
+        if not virtual_token_count(model):  # which are part of no weight
+            save(model, result.tokenizer, result.task, folder.model)
     if result.written:
         _check_parity(folder, result, model)
     folder.end()
@@ -188,7 +191,8 @@ def _check_parity(folder: RunFolder, result: Result, model: nn.Module) -> None:
     prompts = result.written.after.prompts[:PARITY_PROMPTS]
     # One after the other: two copies of a model in fp32 would be the most memory of the run.
     trained = models.greedy_answers(model, result.tokenizer, prompts, task=result.task)
-    reopened, its_tokenizer, _ = models.load_finetuned(folder.model, runtime.device_of(model))
+    written = folder.adapter if virtual_token_count(model) else folder.model
+    reopened, its_tokenizer, _ = models.load_finetuned(written, runtime.device_of(model))
     models.parity(trained, models.greedy_answers(reopened, its_tokenizer, prompts))
 
 

@@ -53,6 +53,11 @@ class RunFolder:
         return self.out / "adapter"
 
     @property
+    def tasks(self) -> Path:
+        """Of a run on several tasks, a folder with a model for each alone."""
+        return self.out / "tasks"
+
+    @property
     def checkpoints(self) -> Path:
         """What training resumes from; removed when the run is finished."""
         return self.out / "checkpoints"

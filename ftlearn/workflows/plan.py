@@ -11,6 +11,7 @@ import torch
 from ftlearn.config import TrainConfig
 from ftlearn.data.errors import close_match
 from ftlearn.errors import ArgumentError
+from ftlearn.models.methods import LOW_RANK, METHODS, VIRTUAL
 from ftlearn.models.pooling import POOLINGS
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.files import sha256
@@ -37,6 +38,7 @@ class Defaults(NamedTuple):
 TASKS = {
     **dict.fromkeys(LABEL_KINDS, Defaults()),
     "pair": Defaults(("text", "text_pair")),
+    "joint": Defaults(label=""),
     "ranking": Defaults(("query", "item"), ""),
     "question-answering": Defaults(("question", "context"), "answers", max_length=384),
     "chat": Defaults(("messages",), "messages", "smollm2", 512),
@@ -67,16 +69,18 @@ class Files:
     valid, test  files for validation and test; their rows with a label that ``train`` does not
                 have are refused. Where one is missing, a tenth of ``train`` takes its place
     task        classification, regression, or auto: what the labels look like; ordinal, levels
-                in an order; pair, a label or number of two texts; ranking, a text and its item;
-                or question-answering, chat, completion, language-modelling, preference, reward
+                in an order; pair, a label or number of two texts; joint, several columns of them;
+                ranking, a text and its item; or question-answering, chat, completion,
+                language-modelling, preference, reward
+    labels      for joint, the columns with what is to be learned, two or more
     levels      for ordinal, the labels from the lowest to the highest where they are no numbers
     drop_rare   labels with fewer rows than this in ``train`` are left out, in all files
 
     >>> Files(train="notes.csv", task="clasification")
     Traceback (most recent call last):
     ftlearn.errors.ArgumentError: unknown task 'clasification': use auto, classification,
-    regression, ordinal, pair, ranking, question-answering, chat, completion, language-modelling,
-    preference, reward. Did you mean 'classification'?
+    regression, ordinal, pair, joint, ranking, question-answering, chat, completion,
+    language-modelling, preference, reward. Did you mean 'classification'?
     """
 
     train: str | Path
@@ -85,6 +89,7 @@ class Files:
     text: tuple[str, ...] = ()
     label: str | None = None
     task: str = "auto"
+    labels: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     delimiter: str | None = None
     encoding: str | None = None
@@ -103,7 +108,8 @@ class Files:
             raise ArgumentError(
                 f"label is {self.label!r}, and {self.task} has no label: leave it out"
             )
-        free = self.task in LABEL_KINDS and self.task != "pair"  # one text, or two
+        self._check_labels()
+        free = self.task in (*LABEL_KINDS, "joint") and self.task != "pair"  # one text, or two
         if not free and len(self.text) != len(usual.text):
             raise ArgumentError(
                 f"{self.task} reads {' and '.join(usual.text)}: name {len(usual.text)} columns as "
@@ -116,6 +122,17 @@ class Files:
             raise ArgumentError(f"drop_rare is {self.drop_rare}: it must be a number of rows")
         if self.drop_rare and self.task not in LABEL_KINDS:
             raise ArgumentError(f"drop_rare is for tasks with labels, and the task is {self.task}")
+
+    def _check_labels(self) -> None:
+        """Raise ArgumentError unless ``labels`` are several different columns, for joint alone."""
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if self.labels and self.task != "joint":
+            raise ArgumentError(f"labels are for joint, and the task is {self.task}: use `label`")
+        if self.task == "joint" and len(self.labels) < 2:
+            raise ArgumentError("joint learns several columns: name two or more as `labels`")
+        repeated = [name for name in self.labels if self.labels.count(name) > 1]
+        if repeated:
+            raise ArgumentError(f"`labels` name {repeated[0]!r} twice: name each column once")
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -151,7 +168,9 @@ class Plan:
     template    for them, a file with a Jinja template in place of the model's own
     loss, beta  for preference, as ``tasks.preference`` takes them; by default dpo
     loss, decode  for ordinal, as ``tasks.ordinal`` takes them; by default coral and median
-    lora        the rank of LoRA adapters, which are trained in place of the weights; None for none
+    adapter     the method of an adapter that is trained in place of the weights, one of
+                ``models.METHODS``; None for none, or lora where its rank is given
+    lora        the rank of a lora, rslora, dora or pissa; by default 8
     lora_layers the number of top layers that get adapters; None for all
     patience    evaluations without improvement before training stops early; None never stops
     shard       under ``torchrun``, shard the weights over the devices instead of copying them
@@ -171,6 +190,7 @@ class Plan:
     loss: str | None = None
     beta: float | None = None
     decode: str | None = None
+    adapter: str | None = None
     lora: int | None = None
     lora_layers: int | None = None
     patience: int | None = None
@@ -192,14 +212,20 @@ class Plan:
                 raise ArgumentError(
                     f"{name} is for {' and '.join(allowed)}, and the task is {self.files.task}"
                 )
-        if self.lora_layers is not None and self.lora is None:
+        if self.lora_layers is not None and self.method is None:
             raise ArgumentError("lora_layers needs lora, the rank of the adapters, such as 8")
+        check_adapter(self.method, self.lora, self.lora_layers)
         least_values = (("max_length", 8), ("patience", 1), ("lora", 1), ("lora_layers", 1))
         for name, least in least_values:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, whole_number(name, value, least))
         check_device(self.device)
+
+    @property
+    def method(self) -> str | None:
+        """The method of the adapter that is trained; None where the weights themselves are."""
+        return self.adapter or (None if self.lora is None else "lora")
 
     def template_source(self) -> str | None:
         """The content of the template's file, if there is one."""
@@ -213,6 +239,7 @@ class Plan:
             "task": files.task,
             "text": list(files.text),
             "label": files.label,
+            "labels": list(files.labels) or None,
             "levels": list(files.levels) or None,
             "pooling": self.pooling,
             "max_length": self.max_length,
@@ -221,6 +248,7 @@ class Plan:
             "loss": self.loss,
             "beta": self.beta,
             "decode": self.decode,
+            "adapter": self.adapter,
             "lora": self.lora,
             "lora_layers": self.lora_layers,
             "patience": self.patience,
@@ -228,6 +256,21 @@ class Plan:
             "drop_rare": files.drop_rare,
             **asdict(self.config),
         }
+
+
+def check_adapter(method: str | None, rank: int | None, layers: int | None) -> None:
+    """Raise ValueError for an unknown method, and for a setting that it does not have.
+
+    >>> check_adapter("ia3", 8, None)
+    Traceback (most recent call last):
+    ftlearn.errors.ArgumentError: lora is 8, and ia3 has no rank: leave lora out
+    """
+    if method not in (None, *METHODS):
+        raise ArgumentError(f"adapter is {method!r}: use {', '.join(METHODS)}")
+    if rank is not None and method not in LOW_RANK:
+        raise ArgumentError(f"lora is {rank}, and {method} has no rank: leave lora out")
+    if layers is not None and method in VIRTUAL:
+        raise ArgumentError(f"lora_layers is {layers}, and {method} is in no layer: leave it out")
 
 
 def check_device(name: str | None) -> None:

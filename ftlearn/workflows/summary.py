@@ -16,12 +16,14 @@ from datasets import Dataset, DatasetDict, Features, Value
 from torch import nn
 
 from ftlearn import runtime
-from ftlearn.evaluation import Report, baselines
+from ftlearn.evaluation import JointReport, Report, baselines
 from ftlearn.fast import autotune
 from ftlearn.models import saving
+from ftlearn.models.architecture import count_parameters
 from ftlearn.runtime import device_of
 from ftlearn.runtime.versions import versions
 from ftlearn.tasks import (
+    Joint,
     LanguageModelling,
     Ordinal,
     QuestionAnswering,
@@ -43,11 +45,19 @@ LIBRARIES = ("torch", "transformers", "ftlearn")
 
 def scores(report: Report) -> Scores:
     """Each metric with its 95 % bootstrap interval: value, low, high."""
+    if isinstance(report, JointReport):
+        return {
+            f"{name} {metric}": score
+            for name, part in report.reports.items()
+            for metric, score in scores(part).items()
+        }
     return report.table().to_dict(orient="index")
 
 
 def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
     """Baselines without a pretrained model, scored on the test part, by a descriptive name."""
+    if isinstance(task, Joint):
+        return _joint_baselines(data, task)
     train, test = data["train"], data["test"]
     if isinstance(task, QuestionAnswering):
         return {
@@ -81,6 +91,17 @@ def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
         if "empty vocabulary" not in str(error):
             raise
         warnings.warn("the texts have no words to count: no TF-IDF baseline", stacklevel=2)
+    return reports
+
+
+def _joint_baselines(data: DatasetDict, task: Joint) -> dict[str, Report]:
+    """The baselines of each task that has test rows, named after it."""
+    reports = {}
+    for name in task.names:
+        parts = DatasetDict({part: task.part(data[part], name) for part in ("train", "test")})
+        if len(parts["test"]):
+            of_task = baseline_reports(parts, task.task(name))
+            reports |= {f"{name}: {baseline}": report for baseline, report in of_task.items()}
     return reports
 
 
@@ -165,6 +186,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
             "stopped": history.stopped or None,
             "resumed": resumed,
         },
+        "trained": _trained(result),
         "device": device.type,
         "training_in": str(result.history.arithmetic),
         "prediction_in": str(autotune.prediction(result.model, device)),
@@ -177,6 +199,13 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
         "configuration": plan.settings(),
         "notes": [*_reading_notes(plan, result.parts), *result.notes],
     }
+
+
+def _trained(result: Result) -> str:
+    """What was trained, and how large a share of the parameters it is."""
+    total, trained = count_parameters(result.model)
+    what = f"{result.plan.method}, " if result.plan.method else ""
+    return f"{what}{trained:,} of {total:,} parameters ({trained / total:.2%})"
 
 
 def _data(plan: Plan, parts: Parts) -> dict[str, Any]:

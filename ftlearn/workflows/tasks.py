@@ -11,6 +11,7 @@ from datasets import ClassLabel
 from ftlearn import tasks
 from ftlearn.errors import ArgumentError
 from ftlearn.tasks import Chat, Task
+from ftlearn.workflows.joint_parts import read_joint_parts
 from ftlearn.workflows.plan import LABEL_KINDS, Plan
 from ftlearn.workflows.splits import Parts, read_parts
 from ftlearn.workflows.text_splits import read_text_parts
@@ -19,6 +20,8 @@ from ftlearn.workflows.text_splits import read_text_parts
 def read(plan: Plan) -> tuple[Parts, Task]:
     """The rows by part, and the task; of classes and numbers, as the training rows make it."""
     files = plan.files
+    if files.task == "joint":
+        return read_joint_parts(files, max_length=plan.max_length, seed=plan.config.seed)
     if files.task not in LABEL_KINDS:
         task = _text_task(plan)
         return read_text_parts(files, task, seed=plan.config.seed), task
@@ -105,6 +108,8 @@ def described(task: Task) -> str:
         return f"{task.text} → what the assistant says in them"
     if isinstance(task, tasks.Ranking):
         return f"{task.text[0]} → {task.text[1]}, its rank among all items"
+    if isinstance(task, tasks.Joint):
+        return "; ".join(described(task.task(name)) for name in task.names)
     columns = [name for name in task.text_columns if name != task.target]
     labels = getattr(task, "labels", None)
     if isinstance(task, tasks.Ordinal):

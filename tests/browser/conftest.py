@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,13 @@ def chromium() -> str:
 @pytest.fixture
 def lab(chromium: str, tmp_path: Path) -> Iterator[Lab]:
     """A JupyterLab of its own for one test, opened in a browser."""
+    with opened_lab(chromium, tmp_path) as lab:
+        yield lab
+
+
+@contextmanager
+def opened_lab(chromium: str, tmp_path: Path) -> Iterator[Lab]:
+    """JupyterLab with its files in an empty folder, opened in a browser until the block ends."""
     folder, token, port = tmp_path / "notebooks", secrets.token_hex(16), free_port()
     folder.mkdir()
     server = start_server(tmp_path, folder, token, port)

@@ -799,6 +799,7 @@ def test_groups_become_one_flat_list():
         checkpoint="a",
         pooling="mean",
         max_length=9,
+        adapter=None,
         lora=4,
         lora_layers=None,
         system=None,

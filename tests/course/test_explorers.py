@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 from datasets import Dataset
-from transformers import AutoTokenizer
+from scipy.special import softmax
+from tiny_decoder import tiny_tokenizer
 
 from ftlearn import tasks
 from ftlearn.course import explorers, widgets
@@ -22,20 +23,25 @@ TARGETS = np.arange(30) % 3
 ROWS = Dataset.from_dict({"text": [f"text {row}" for row in range(30)], "label": TARGETS.tolist()})
 FEATURES = np.random.default_rng(1).normal(size=(30, 4))
 RAW = (["<b>a</b>", "b"], ["cat", None], ["cat"])
+TURN = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Good morning!"}]
 
 
 @pytest.fixture
-def named(tiny_bert) -> dict:
+def named() -> dict:
     """The objects of a lesson, by the names that the printed code uses."""
     return {
         "explorers": explorers,
-        "tokenizer": AutoTokenizer.from_pretrained(tiny_bert),
+        "tokenizer": tiny_tokenizer(),
         "report": Report(TASK, ROWS, LOGITS, TARGETS),
         "ledger": CleaningReport(*RAW),
         "features": FEATURES,
         "targets": TARGETS,
         "lengths": [3, 9, 4, 8],
         "logits": 4 * LOGITS[0],
+        "task": tasks.chat(),
+        "chats": [{"messages": TURN}, {"messages": 2 * TURN}],
+        "probabilities": softmax(LOGITS, axis=1),
+        "truths": TARGETS,
     }
 
 
@@ -43,6 +49,8 @@ MAKE = {
     "tokens": lambda n: widgets.tokens(n["tokenizer"], "the doctor ran"),
     "softmax": lambda n: widgets.softmax(1.0, 0.0, -1.0),
     "decoding": lambda n: widgets.decoding(n["tokenizer"], n["logits"]),
+    "mask": lambda n: widgets.mask(n["task"], n["chats"], n["tokenizer"], name="chats"),
+    "hand_over": lambda n: widgets.hand_over(n["probabilities"], n["truths"]),
     "cleaning": lambda n: widgets.cleaning(n["ledger"], name="ledger"),
     "thresholds": lambda n: widgets.thresholds(n["report"]),
     "confusion": lambda n: widgets.confusion(n["report"]),

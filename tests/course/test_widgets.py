@@ -16,6 +16,8 @@ from matplotlib import pyplot as plt
 from ftlearn.course import widgets
 from ftlearn.course.widgets import explorer
 from ftlearn.course.widgets.explorer import as_html, call_text, explore
+from ftlearn.markup import AsHtml
+from ftlearn.tasks.token_view import TokenView
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>'
 
@@ -103,6 +105,25 @@ def test_hostile_texts_are_escaped(value):
     assert "&lt;img" in shown
     assert "<img" not in shown
     assert "</script>" not in shown
+
+
+def test_the_tokens_of_a_row_are_marked_up_as_in_a_cell():
+    view = TokenView((HOSTILE, " you"), (5, 6), (False, True))
+    box = explore(lambda: view)
+    assert result(box) == view._repr_html_()
+    assert "<mark>·you</mark>" in result(box)
+    assert "<img" not in result(box)
+
+
+def test_an_object_without_html_is_shown_by_its_repr():
+    class Bare(AsHtml):
+        def as_html(self):
+            return None
+
+        def __repr__(self):
+            return "a < b"
+
+    assert as_html(Bare()) == "<pre>a &lt; b</pre>"
 
 
 def test_direction_controls_in_texts_are_made_visible():

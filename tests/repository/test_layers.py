@@ -17,13 +17,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "losses", "markup", "metrics"},
     {"data", "figures", "runtime"},
-    {"compatibility", "optim", "preferences"},
+    {"compatibility", "multitask", "optim", "preferences"},
     {"config", "tasks"},
     {"models"},
     {"fast"},
     {"evaluation", "generation"},
     {"interpolation", "training"},
-    {"benchmark", "doctor", "experiments", "search", "workflows"},
+    {"benchmark", "doctor", "experiments", "search", "serving", "workflows"},
     {"cli", "course"},
     {"__main__"},
 ]

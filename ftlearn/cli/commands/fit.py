@@ -43,7 +43,8 @@ def fit(
     """
     from ftlearn import workflows
 
-    chosen = vars(model) | vars(device) | training.settings(adapters=model.lora is not None)
+    adapts = model.lora is not None or model.adapter is not None
+    chosen = vars(model) | vars(device) | training.settings(adapters=adapts)
     rows = workflows.Files(**files.settings(), **vars(reading))
     plan = workflows.Plan(files=rows, out=run.out, **chosen)
     try:

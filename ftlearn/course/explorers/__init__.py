@@ -3,12 +3,19 @@
 ``ftlearn.course.widgets`` adds controls; called by code, they show the same.
 """
 
+from ftlearn.course.explorers.anchored import anchored
 from ftlearn.course.explorers.batches import batches
 from ftlearn.course.explorers.cleaning import CleaningReport
 from ftlearn.course.explorers.confusion import confusion
 from ftlearn.course.explorers.decoding import decoding
+from ftlearn.course.explorers.few_labels import few_labels
+from ftlearn.course.explorers.hand_over import hand_over
+from ftlearn.course.explorers.lora import lora
+from ftlearn.course.explorers.mask import mask
+from ftlearn.course.explorers.position_bias import position_bias
 from ftlearn.course.explorers.rates import rates
 from ftlearn.course.explorers.softmax import softmax
+from ftlearn.course.explorers.task_weights import task_weights
 from ftlearn.course.explorers.thresholds import thresholds
 from ftlearn.course.explorers.tokens import tokens
 from ftlearn.course.explorers.view import View
@@ -16,11 +23,18 @@ from ftlearn.course.explorers.view import View
 __all__ = [
     "CleaningReport",
     "View",
+    "anchored",
     "batches",
     "confusion",
     "decoding",
+    "few_labels",
+    "hand_over",
+    "lora",
+    "mask",
+    "position_bias",
     "rates",
     "softmax",
+    "task_weights",
     "thresholds",
     "tokens",
 ]

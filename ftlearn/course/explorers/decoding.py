@@ -99,5 +99,7 @@ def _by_rank(before: np.ndarray, after: np.ndarray) -> Any:
     ax = figures.lines(
         ranks, {"model": before, "as drawn": shown}, xlabel="rank", ylabel="probability", log="xy"
     )
+    ax.lines[1].set_linestyle("--")  # both are the same until something is changed
+    ax.legend(frameon=False)
     ax.set_ylim(1e-8, 2)
     return ax

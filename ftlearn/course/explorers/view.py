@@ -1,4 +1,4 @@
-"""What an explorer returns: a sentence, and the tables and figures that support it."""
+"""What an explorer returns: a sentence, and the tables, figures and tokens that support it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pandas.api.types import is_float_dtype
 
 from ftlearn import figures, markup
 from ftlearn.markup import AsHtml, Markup, tag
+from ftlearn.tasks.token_view import TokenView
 
-Element = DataFrame | Axes | Figure
+Element = DataFrame | Axes | Figure | TokenView
 
 
 @dataclass(frozen=True)
 class View(AsHtml):
-    """One sentence with tables and figures; a screen reader reads the sentence aloud.
+    """One sentence with tables, figures and tokens; a screen reader reads the sentence aloud.
 
     >>> View("two rows", (DataFrame({"a": [1, 2]}),)).as_html()[:40]
     '<p role="status" aria-live="polite">two '
@@ -28,24 +29,28 @@ class View(AsHtml):
     elements: tuple[Element, ...] = ()
 
     def as_html(self) -> Markup:
-        """The sentence as a status for screen readers, then the tables and figures."""
+        """The sentence as a status for screen readers, then the elements."""
         status = tag("p", self.sentence, role="status", aria_live="polite")
         elements = [element_html(element, alt=self.sentence) for element in self.elements]
         return markup.join(status, *elements)
 
     def __repr__(self) -> str:
-        tables = [
-            element.to_string(max_colwidth=60)
+        texts = [
+            element.tokens_text()
+            if isinstance(element, TokenView)
+            else element.to_string(max_colwidth=60)
             for element in self.elements
-            if isinstance(element, DataFrame)
+            if isinstance(element, DataFrame | TokenView)
         ]
-        return "\n\n".join([self.sentence, *tables])
+        return "\n\n".join([self.sentence, *texts])
 
 
 def element_html(element: Element, *, alt: str) -> Markup:
-    """A table, or a figure as an image with its description."""
+    """A table, tokens, or a figure as an image with its description."""
     if isinstance(element, DataFrame):
         return table(element)
+    if isinstance(element, TokenView):
+        return element.tokens_html()
     return markup.image(figures.png(element), alt)
 
 

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from ftlearn import figures, markup
-from ftlearn.course.explorers import View
-from ftlearn.markup import Markup, tag
+from ftlearn.markup import AsHtml, Markup, tag
 
 STYLE = {"description_width": "initial"}
+MARGIN = "2px 12px 2px 2px"  # so that a control and the name of the next one stand apart
 
 
 class Drag(NamedTuple):
@@ -33,11 +33,11 @@ def explore(
 
     Each keyword is an argument: a sequence of values becomes a drop-down list that starts with
     its first value, a string a text field, True or False a checkbox, and ``Drag`` a slider beside
-    a number. The function returns a view, a table, matplotlib Axes, or any value to show by its
-    repr. It runs once when the widget is made, so that a notebook run from top to bottom shows a
-    result, and an error in this first run is raised. An error after a later change is shown in
-    place of the result. By keyboard, Tab moves from control to control, and Space opens a list;
-    arrows or letters and Enter choose from it.
+    a number. The function returns a view, the tokens of ``task.show``, a table, matplotlib Axes, or
+    any value to show by its repr. It runs once when the widget is made, so that a notebook run from
+    top to bottom shows a result, and an error in this first run is raised. An error after a later
+    change is shown in place of the result. By keyboard, Tab moves from control to control, and
+    Space opens a list; arrows or letters and Enter choose from it.
 
     >>> box = explore(lambda power: 2**power, power=[3, 4])
     >>> box.children[-1].value
@@ -98,13 +98,13 @@ def arguments_text(arguments: Mapping[str, Any]) -> str:
 
 
 def as_html(value: Any) -> Markup:
-    """A value as HTML: a view, a figure, a table as pandas shows it, or else the repr.
+    """A value as HTML, as a notebook shows it: a view, tokens, a figure, a table, or else its repr.
 
     >>> as_html("<b>")
     '<pre>&#x27;&lt;b&gt;&#x27;</pre>'
     """
-    if isinstance(value, View):
-        return value.as_html()
+    if isinstance(value, AsHtml) and (shown := value._repr_html_()) is not None:
+        return shown
     if isinstance(value, Axes | Figure):
         return markup.image(figures.png(value), "the result as a figure")
     if isinstance(value, DataFrame):
@@ -119,19 +119,21 @@ def _control(name: str, values: Sequence[Any] | str | bool | Drag) -> ipywidgets
     if isinstance(values, Drag):
         return _drag(values, options)
     if isinstance(values, str):
-        size = {"width": "34em", "max_width": "100%"}
+        size = {"width": "34em", "max_width": "100%", "margin": MARGIN}
         return ipywidgets.Text(value=values, continuous_update=False, layout=size, **options)
     if not values:
         raise ValueError(f"no values to choose from for {name!r}: give at least one")
+    size = {"width": "max-content", "max_width": "100%", "margin": MARGIN}
     pairs = [(str(value), value) for value in values]  # ipywidgets would read a bare pair so
-    return ipywidgets.Dropdown(options=pairs, **options)
+    return ipywidgets.Dropdown(options=pairs, layout=size, **options)
 
 
 def _drag(drag: Drag, options: Mapping[str, Any]) -> ipywidgets.HBox:
     """A number field with a label, which screen readers can read, and a slider for its value."""
     bounds = {"min": drag.low, "max": drag.high, "step": drag.step, "value": drag.value}
     number = ipywidgets.BoundedFloatText(**bounds, **options, layout={"width": "11em"})
-    slider = ipywidgets.FloatSlider(**bounds, readout=False, layout={"width": "11em"})
+    apart = {"width": "11em", "margin": "2px 12px"}  # at its ends the handle is wider than it
+    slider = ipywidgets.FloatSlider(**bounds, readout=False, layout=apart)
     number.observe(lambda change: setattr(slider, "value", change["new"]), names="value")
     slider.observe(lambda change: setattr(number, "value", round_off(change["new"])), names="value")
     return ipywidgets.HBox([number, slider])

@@ -8,11 +8,14 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 
 from ftlearn.course import explorers
 from ftlearn.course.explorers import CleaningReport
+from ftlearn.course.explorers.lora import Factors
 from ftlearn.course.widgets.explorer import Drag, arguments_text, explorer
 from ftlearn.evaluation import Report
+from ftlearn.tasks.answers import COUNTS, AnswerModelling
 
 NUMBERS = tuple(range(1, 21))
 
@@ -48,6 +51,42 @@ def decoding(
     }
     show = partial(explorers.decoding, tokenizer, logits)
     return _with_code(show, choices, f"explorers.decoding(tokenizer, {name}, {{}})")
+
+
+def mask(
+    task: AnswerModelling,
+    rows: Sequence[Any],
+    tokenizer: Any,
+    *,
+    numbers: Sequence[int] | None = None,
+    task_name: str = "task",
+    name: str = "rows",
+) -> ipywidgets.VBox:
+    """Choose what counts in the loss of a dialogue and see its tokens, highlighted if they count.
+
+    ``numbers`` are the rows to choose from, the first ten unless given; ``task_name`` and ``name``
+    stand for the task and the rows in the printed code.
+    """
+    choices = {"row": numbers or range(min(len(rows), 10)), "count": COUNTS}
+    show = partial(explorers.mask, task, rows, tokenizer)
+    template = f"explorers.mask({task_name}, {name}, tokenizer, {{}})"
+    return _with_code(show, choices, template)
+
+
+def hand_over(
+    probabilities: np.ndarray,
+    truths: np.ndarray,
+    *,
+    human_cost: float = 1.0,
+    error_cost: float = 5.0,
+) -> ipywidgets.VBox:
+    """Move the costs of a person and of an error and see the threshold and the cost per request."""
+    choices = {
+        "human_cost": Drag(human_cost, 0, 10, 0.5),
+        "error_cost": Drag(error_cost, 0.5, 50, 0.5),
+    }
+    show = partial(explorers.hand_over, probabilities, truths)
+    return _with_code(show, choices, "explorers.hand_over(probabilities, truths, {})")
 
 
 def cleaning(report: CleaningReport, *, name: str = "report") -> ipywidgets.VBox:
@@ -116,6 +155,66 @@ def batches(lengths: Sequence[int], *, batch_size: int = 8) -> ipywidgets.VBox:
     return _with_code(
         partial(explorers.batches, lengths), choices, "explorers.batches(lengths, {})"
     )
+
+
+def lora(
+    factors: Mapping[str, Factors],
+    measure: Callable[[Mapping[str, np.ndarray]], Mapping[str, float]],
+    *,
+    ranks: Sequence[int] = (8, 1, 2, 4, 16, 32, 64, 128, 384),
+) -> ipywidgets.VBox:
+    """Choose the rank and the scale of an update, and see what is kept of it and what it does."""
+    choices = {"rank": ranks, "scale": Drag(1.0, 0, 3, 0.25)}
+    show = partial(explorers.lora, factors, measure)
+    return _with_code(show, choices, "explorers.lora(factors, measure, {})")
+
+
+def anchored(
+    answers: pd.DataFrame, *, beta: float = 1.0, reward: str = "proxy", name: str = "answers"
+) -> ipywidgets.VBox:
+    """Choose the penalty β and the reward, and see the best policy and what it earns."""
+    betas = sorted({beta, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.3, 0.1}, reverse=True)
+    rewards = sorted(answers.columns.drop("reference"), key=lambda column: column != reward)
+    choices = {"beta": sorted(betas, key=lambda value: value != beta), "reward": rewards}
+    show = partial(explorers.anchored, answers)
+    return _with_code(show, choices, f"explorers.anchored({name}, {{}})")
+
+
+def few_labels(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    prior: np.ndarray,
+    *,
+    labels: int = 4,
+    kappa: float = 4.0,
+) -> ipywidgets.VBox:
+    """Choose the number of labels per class and κ, and see class means, prior and probe."""
+    counts = sorted({labels, 1, 2, 4, 8, 16, 32, 64}, key=lambda count: (count != labels, count))
+    choices = {"labels": counts, "kappa": Drag(kappa, 0, 64, 1)}
+    show = partial(explorers.few_labels, train, test, prior)
+    return _with_code(show, choices, "explorers.few_labels(train, test, prior, {})")
+
+
+def position_bias(
+    relevance: np.ndarray, scores: np.ndarray, *, names: str = "relevance, scores"
+) -> ipywidgets.VBox:
+    """Change the bias of positions and how strictly ads are sorted, and see their click rates."""
+    choices = {"strength": Drag(1.0, 0, 2, 0.25), "temperature": (0.1, 0.01, 0.3, 1.0, 10.0)}
+    show = partial(explorers.position_bias, relevance, scores)
+    return _with_code(show, choices, f"explorers.position_bias({names}, {{}})")
+
+
+def task_weights(
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    weight: float = 0.5,
+    *,
+    penalty: float = 0.1,
+) -> ipywidgets.VBox:
+    """Move the weight of two tasks and see where their joint optimum lies."""
+    show = partial(explorers.task_weights, first, second, penalty=penalty)
+    template = f"explorers.task_weights(first, second, {{}}, penalty={penalty})"
+    return _with_code(show, {"weight": Drag(weight, 0, 1, 0.05)}, template)
 
 
 def _with_code(

@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from ftlearn import runtime
 from ftlearn.errors import ArgumentError
 from ftlearn.fast import packed_bert
 from ftlearn.fast.autotune.cache import measured
 from ftlearn.fast.autotune.measuring import PREDICTION, TRAINING, Shape
-from ftlearn.models import lora
+from ftlearn.models import lora, places
 from ftlearn.models.wrapping import is_adapted
 from ftlearn.runtime import sharding
 from ftlearn.runtime.arithmetic import Arithmetic
@@ -50,7 +49,7 @@ def prediction(model: Any, on: torch.device, precision: str = "auto") -> Arithme
 def _loses_in_bf16(model: Any) -> bool:
     if not isinstance(model, nn.Module) or sharding.is_sharded(model):
         return False
-    writes = type(model) in MODEL_FOR_CAUSAL_LM_MAPPING.values()
+    writes = places.task_type(model) == "CAUSAL_LM"
     return is_adapted(model) or (writes and not lora.fits_bf16(model.parameters()))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftlearn import figures
-from ftlearn.evaluation import Report
+from ftlearn.evaluation import JointReport, Report
 from ftlearn.markup import Markup, join, tag
 from ftlearn.metrics import Interval
 from ftlearn.training.history import History
@@ -66,6 +66,12 @@ HEADLINES = {
 
 def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     """The test score with its interval beside the baselines, in one or two plain sentences."""
+    if isinstance(report, JointReport):
+        parts = [
+            join(tag("h2", text(name)), headline(part_of(summary, name), part))
+            for name, part in report.reports.items()
+        ]
+        return join(*parts)
     rows = f"{number(len(report.targets))} test rows"
     metric = next(name for name in HEADLINES if name in report.scores)
     written, sign, start, end = HEADLINES[metric]
@@ -85,6 +91,24 @@ def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     end += f". For comparison: {comparison}." if comparison else "."
     doubt = _doubt(score, baselines, sign=sign)
     return paragraph(start, tag("strong", written(score.value)), end, doubt, kind="headline")
+
+
+def part_of(summary: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The scores and baselines in a summary that are of one task of several.
+
+    >>> summary = {"test": {"tone f1": 0.5}, "baselines": {"tone: words": {"f1": 0.25}}}
+    >>> part_of(summary, "tone")
+    {'test': {'f1': 0.5}, 'baselines': {'words': {'f1': 0.25}}}
+    """
+    scores = {"test": f"{task} ", "baselines": f"{task}: "}
+    return {
+        key: {
+            name.removeprefix(start): value
+            for name, value in summary.get(key, {}).items()
+            if name.startswith(start)
+        }
+        for key, start in scores.items()
+    }
 
 
 def _baseline_values(summary: Mapping[str, Any], metric: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from ftlearn import figures, metrics
-from ftlearn.evaluation import Report, shown_as
+from ftlearn.evaluation import JointReport, Report, shown_as
 from ftlearn.markup import Markup, join, tag
 from ftlearn.tasks import (
     LanguageModelling,
@@ -31,6 +31,7 @@ from ftlearn.workflows.html.elements import (
     table,
     text,
 )
+from ftlearn.workflows.html.overview import part_of
 
 MATRIX_LABELS = 12
 """Up to this many labels the confusions are shown as a matrix, beyond as a list."""
@@ -216,6 +217,9 @@ def answers(report: Report) -> Markup:
 
 def test_rows(report: Report, test: dict[str, Any]) -> Markup:
     """Everything about the test rows, for the kind of task."""
+    if isinstance(report, JointReport):
+        parts = report.reports.items()
+        return join(*(_of_task(name, part, test) for name, part in parts))
     if isinstance(report.task, Preference | RewardModelling):
         return comparisons.worst_pairs(report)
     if isinstance(report.task, Ranking):
@@ -231,3 +235,9 @@ def test_rows(report: Report, test: dict[str, Any]) -> Markup:
     else:
         parts = (numbers(report),)
     return join(*parts, worst_errors(report))
+
+
+def _of_task(name: str, report: Report, test: dict[str, Any]) -> Markup:
+    """Everything about the test rows of one task of several, below its name."""
+    scores = part_of({"test": test}, name)["test"]
+    return join(tag("h2", text(name)), test_rows(report, scores))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ipywidgets
@@ -48,9 +48,11 @@ class Form:
         if unknown:
             raise ValueError(f"no choices are made for {unknown[0]!r}: {', '.join(CHOICES)}")
         values = {**CHOICES, **choices}
+        self.initial = config
         self.settings = {
             name: int_field(name, value) if name in TYPED else dropdown(name, values[name], value)
             for name, value in asdict(config).items()
+            if name in TYPED or name in values  # rates per layer have no control, and stay
         }
         self.rows = dropdown("training rows", rows, rows[0])
         self.checkpoint = dropdown("checkpoint", checkpoints, checkpoints[0])
@@ -67,12 +69,14 @@ class Form:
 
     def config(self) -> TrainConfig:
         """The chosen settings. Raises ValueError for impossible ones."""
-        return TrainConfig(**{name: control.value for name, control in self.settings.items()})
+        values = {name: control.value for name, control in self.settings.items()}
+        return replace(self.initial, **values)
 
     def show(self, config: TrainConfig) -> None:
         """Set the controls to a configuration."""
-        for name, value in asdict(config).items():
-            set_value(self.settings[name], value)
+        self.initial = config
+        for name, control in self.settings.items():
+            set_value(control, getattr(config, name))
 
     def lock_shared(self, locked: bool) -> None:
         """Disable or enable the controls of what a branch shares with its parent."""

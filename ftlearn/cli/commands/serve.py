@@ -1,0 +1,96 @@
+"""``ftlearn serve``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from ftlearn.cli.options import MODEL, RUN, DeviceOptions, SavedModelOptions, grouped, option
+from ftlearn.cli.output import say
+from ftlearn.errors import FtlearnError
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressOptions:
+    """Where the service listens, and whom it answers."""
+
+    host: Annotated[
+        str, option("The address to listen on; 0.0.0.0 is every one of this machine.", RUN, "NAME")
+    ] = "127.0.0.1"
+    port: Annotated[int, option("The port; 0 for any that is free.", RUN, "NUMBER")] = 8000
+    token_file: Annotated[
+        Path | None,
+        option(
+            "A file with a secret of at least 16 characters: requests must send it as a bearer "
+            "token.",
+            RUN,
+            "FILE",
+        ),
+    ] = None
+
+    def token(self) -> str | None:
+        """The secret of the token file."""
+        if self.token_file is None:
+            return None
+        return self.token_file.read_text(encoding="utf-8").strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitOptions:
+    """How requests are batched and limited."""
+
+    batch_tokens: Annotated[int, option("Tokens after which a batch is full.", MODEL, "NUMBER")] = (
+        4096
+    )
+    max_wait_ms: Annotated[
+        float, option("Milliseconds that an idle service waits for company.", MODEL, "NUMBER")
+    ] = 5.0
+    max_queue: Annotated[
+        int, option("Texts that may wait; beyond it the answer is 429.", MODEL, "NUMBER")
+    ] = 1024
+    max_texts: Annotated[int, option("Texts in one request.", MODEL, "NUMBER")] = 256
+    max_body: Annotated[int, option("Bytes of one request.", MODEL, "NUMBER")] = 2_000_000
+    deadline: Annotated[
+        float, option("Seconds until a request that is not answered fails.", MODEL, "NUMBER")
+    ] = 30.0
+    log_texts: Annotated[
+        bool, option("Write the texts into the log, too.", RUN, flag="--log-texts")
+    ] = False
+
+
+@grouped
+def serve(
+    saved: SavedModelOptions, address: AddressOptions, limits: LimitOptions, device: DeviceOptions
+) -> None:
+    """Answer predictions over HTTP until Ctrl-C.
+
+    `POST /predict` with `{"texts": ["..."]}` gives what `ftlearn predict` writes. Requests that
+    arrive together are computed together. `/health/live`, `/health/ready` and `/metrics` are for
+    probes and Prometheus.
+
+    Example: `ftlearn serve run --port 8000`
+    """
+    try:
+        from ftlearn.serving import Predictor, ServeSettings
+        from ftlearn.serving.server import run
+    except ModuleNotFoundError as error:
+        raise FtlearnError(
+            f"the module {error.name} is missing: install it with pip install 'ftlearn[serving]'"
+        ) from error
+    from ftlearn.workflows.plan import check_device
+
+    check_device(device.device)
+    settings = ServeSettings(token=address.token(), **vars(limits))
+    predictor = Predictor(saved.folder, device.device)
+    if address.host not in LOOPBACK and settings.token is None:
+        say("note: everybody who reaches this machine can ask; --token-file limits it", err=True)
+    run(
+        predictor,
+        settings,
+        host=address.host,
+        port=address.port,
+        announce=lambda url: say(f"{predictor.name} answers on {url} (Ctrl-C stops it)"),
+    )

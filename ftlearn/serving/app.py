@@ -1,0 +1,182 @@
+"""The routes of a service, as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from ftlearn.serving import errors
+from ftlearn.serving.batcher import Answered, Batcher
+from ftlearn.serving.gate import Gate
+from ftlearn.serving.measurements import CONTENT_TYPE, Measurements
+from ftlearn.serving.page import page
+from ftlearn.serving.predictor import FieldError, Predictor
+from ftlearn.serving.served_models import ServedModels
+from ftlearn.serving.settings import ServeSettings
+
+Result = TypeVar("Result")
+
+
+class PredictBody(BaseModel):
+    """The body of ``POST /predict``; what a text is depends on the model's task."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    texts: list[Any]
+
+
+class ReloadBody(BaseModel):
+    """The body of ``POST /admin/reload``: a folder on the machine of the service."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    folder: str
+    allow_other_labels: bool = False
+
+
+def create_app(predictor: Predictor, settings: ServeSettings | None = None) -> FastAPI:
+    """The service of a model: ``POST /predict``, ``/health/...``, ``/metrics``, ``/admin/...``
+    and a page at ``/``.
+
+    uvicorn runs it, or any other ASGI server. Its queue opens when the server starts, and when it
+    stops, what was accepted is answered first.
+    """
+    settings = settings or ServeSettings()
+    batcher = Batcher(
+        predictor,
+        budget=settings.batch_tokens,
+        max_queue=settings.max_queue,
+        max_wait=settings.max_wait_ms / 1000,
+    )
+    measurements = Measurements(lambda: batcher.queued)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        yield
+        await batcher.drain()
+
+    # Documentation pages would load scripts from the network.
+    app = FastAPI(title="ftlearn", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_errors(app)
+    _add_health(app, batcher, measurements)
+    _add_predict(app, batcher, measurements, settings)
+    _add_page(app, predictor, settings)
+    _add_reload(app, ServedModels(batcher), settings)
+    paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
+    app.add_middleware(Gate, settings=settings, measurements=measurements, paths=paths)
+    return app
+
+
+def _add_errors(app: FastAPI) -> None:
+    for kind in errors.STATUSES:
+        app.add_exception_handler(kind, errors.known)
+    app.add_exception_handler(errors.DisconnectedError, errors.disconnected)
+    app.add_exception_handler(RequestValidationError, errors.invalid)
+    app.add_exception_handler(HTTPException, errors.http)
+    app.add_exception_handler(Exception, errors.unexpected)
+
+
+def _add_health(app: FastAPI, batcher: Batcher, measurements: Measurements) -> None:
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/health/ready")
+    async def ready(response: Response) -> dict[str, str]:
+        response.status_code = 503 if batcher.draining else 200
+        return {"status": "draining" if batcher.draining else "ready"}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(measurements.exposition(), media_type=CONTENT_TYPE)
+
+
+def _add_predict(
+    app: FastAPI, batcher: Batcher, measurements: Measurements, settings: ServeSettings
+) -> None:
+    @app.post("/predict")
+    async def predict(body: PredictBody, request: Request, response: Response) -> dict[str, Any]:
+        items = _items(body, batcher.model, settings)
+        tokens = sum(map(batcher.model.tokens, items))
+        entry = request.state.entry
+        entry |= {"texts": len(items), "tokens": tokens}
+        if settings.log_texts:
+            entry["inputs"] = body.texts
+        work = batcher.submit(items, tokens, settings.deadline)
+        answered = await _unless_disconnected(request, work)
+        _report(answered, entry, response, measurements)
+        response.headers["X-Model-Id"] = answered.model.name
+        return {"model": answered.model.name, "predictions": answered.answers}
+
+
+def _add_page(app: FastAPI, predictor: Predictor, settings: ServeSettings) -> None:
+    text, headers = page(predictor.columns, asks_token=settings.token is not None)
+
+    @app.get("/")
+    async def try_it() -> Response:
+        return Response(text, headers=headers, media_type="text/html")
+
+
+def _add_reload(app: FastAPI, served: ServedModels, settings: ServeSettings) -> None:
+    def check_allowed() -> None:
+        if settings.token is None:
+            raise HTTPException(403, "models are replaced only where the service has a token")
+
+    @app.post("/admin/reload")
+    async def reload(body: ReloadBody) -> dict[str, str]:
+        check_allowed()
+        return {"model": await served.replace(body.folder, other_labels=body.allow_other_labels)}
+
+    @app.post("/admin/rollback")
+    async def rollback() -> dict[str, str]:
+        check_allowed()
+        return {"model": served.rollback()}
+
+
+def _items(body: PredictBody, predictor: Predictor, settings: ServeSettings) -> list[Any]:
+    """The texts of a request, checked; raises FieldError for the first that cannot be used."""
+    count = len(body.texts)
+    if not 1 <= count <= settings.max_texts:
+        raise FieldError("texts", f"has {count} texts: send 1 to {settings.max_texts} at once")
+    return [predictor.item(text, f"texts[{index}]") for index, text in enumerate(body.texts)]
+
+
+def _report(
+    answered: Answered, entry: dict[str, Any], response: Response, measurements: Measurements
+) -> None:
+    """How long a request waited and was computed: in headers, log and measurements."""
+    queue_ms, compute_ms = (round(1000 * seconds, 2) for seconds in answered[2:])
+    response.headers["X-Queue-Time-Ms"] = str(queue_ms)
+    response.headers["X-Compute-Time-Ms"] = str(compute_ms)
+    entry |= {"queue_ms": queue_ms, "compute_ms": compute_ms}
+    measurements.texts.inc(len(answered.answers))
+    measurements.queue_seconds.observe(answered.queue_seconds)
+    measurements.compute_seconds.observe(answered.compute_seconds)
+
+
+async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``, which is cancelled when the client leaves."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnect(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise errors.DisconnectedError("the client left before its answer")
+        return await working
+    finally:
+        leaving.cancel()
+        working.cancel()
+
+
+async def _disconnect(request: Request) -> None:
+    """Return when the client has left: after the body, the server has nothing else to tell."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

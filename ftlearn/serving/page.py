@@ -1,0 +1,65 @@
+"""The page on which somebody tries a model in a browser: one file, which loads nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from importlib import resources
+from typing import Any, NamedTuple
+
+PLACE = 'data-service="{}"'
+"""Where the page learns what the service is like."""
+
+
+class Page(NamedTuple):
+    """A page, and the headers with which it is sent."""
+
+    text: str
+    headers: dict[str, str]
+
+
+def page(columns: tuple[str, ...], *, asks_token: bool) -> Page:
+    """The page for a model that reads these columns; with a field for the token if one is asked.
+
+    >>> page(("question", "context"), asks_token=False).headers["Referrer-Policy"]
+    'no-referrer'
+    """
+    source = resources.files("ftlearn.serving").joinpath("page.html").read_text(encoding="utf-8")
+    service = json.dumps({"columns": columns, "token": asks_token})
+    text = source.replace(PLACE, f'data-service="{html.escape(service)}"')
+    headers = {
+        "Content-Security-Policy": policy(source),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+    return Page(text, headers)
+
+
+def policy(source: str) -> str:
+    """A Content-Security-Policy with which a page runs its own script and style, and nothing else.
+
+    >>> policy("<style>p {}</style><script>1</script>")[:42]
+    "default-src 'none'; script-src 'sha256-a4a"
+    """
+    rules: dict[str, Any] = {
+        "default-src": "'none'",
+        "script-src": _hash(source, "script"),
+        "style-src": _hash(source, "style"),
+        "connect-src": "'self'",
+        "img-src": "data:",  # the empty icon
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def _hash(source: str, tag: str) -> str:
+    """The hash of what stands in a tag that occurs once."""
+    (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
+    digest = hashlib.sha256(content.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
