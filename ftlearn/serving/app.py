@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,14 +13,17 @@ from starlette.exceptions import HTTPException
 
 from ftlearn.serving import errors
 from ftlearn.serving.batcher import Answered, Batcher
+from ftlearn.serving.chat import add_chat
+from ftlearn.serving.chat_model import ChatModel
+from ftlearn.serving.disconnecting import unless_disconnected
 from ftlearn.serving.gate import Gate
+from ftlearn.serving.generation_queue import GenerationQueue
+from ftlearn.serving.headers import answer_headers, milliseconds
 from ftlearn.serving.measurements import CONTENT_TYPE, Measurements
 from ftlearn.serving.page import page
 from ftlearn.serving.predictor import FieldError, Predictor
 from ftlearn.serving.served_models import ServedModels
 from ftlearn.serving.settings import ServeSettings
-
-Result = TypeVar("Result")
 
 
 class PredictBody(BaseModel):
@@ -41,38 +43,46 @@ class ReloadBody(BaseModel):
     allow_other_labels: bool = False
 
 
-def create_app(predictor: Predictor, settings: ServeSettings | None = None) -> FastAPI:
-    """The service of a model: ``POST /predict``, ``/health/...``, ``/metrics``, ``/admin/...``
-    and a page at ``/``.
+def create_app(model: Predictor | ChatModel, settings: ServeSettings | None = None) -> FastAPI:
+    """The service of a model: its routes, ``/health/...`` and ``/metrics``.
 
-    uvicorn runs it, or any other ASGI server. Its queue opens when the server starts, and when it
-    stops, what was accepted is answered first.
+    A model that predicts has ``POST /predict``, a page at ``/``, and ``/admin/...``; one that
+    writes has ``/v1/...``. uvicorn runs it, or any other ASGI server. Its queue opens when the
+    server starts, and when it stops, what was accepted is answered first.
     """
     settings = settings or ServeSettings()
-    batcher = Batcher(
+    writes = isinstance(model, ChatModel)
+    queue = GenerationQueue(settings.max_chats) if writes else _batcher(model, settings)
+    measurements = Measurements(lambda: queue.queued)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        queue.start()
+        yield
+        await queue.drain()
+
+    # Documentation pages would load scripts from the network.
+    app = FastAPI(title="ftlearn", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_errors(app)
+    _add_health(app, queue, measurements)
+    if writes:
+        add_chat(app, model, queue, measurements, settings)
+    else:
+        _add_predict(app, queue, measurements, settings)
+        _add_page(app, model, settings)
+        _add_reload(app, ServedModels(queue), settings)
+    paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
+    app.add_middleware(Gate, settings=settings, measurements=measurements, paths=paths)
+    return app
+
+
+def _batcher(predictor: Predictor, settings: ServeSettings) -> Batcher:
+    return Batcher(
         predictor,
         budget=settings.batch_tokens,
         max_queue=settings.max_queue,
         max_wait=settings.max_wait_ms / 1000,
     )
-    measurements = Measurements(lambda: batcher.queued)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        batcher.start()
-        yield
-        await batcher.drain()
-
-    # Documentation pages would load scripts from the network.
-    app = FastAPI(title="ftlearn", lifespan=lifespan, docs_url=None, redoc_url=None)
-    _add_errors(app)
-    _add_health(app, batcher, measurements)
-    _add_predict(app, batcher, measurements, settings)
-    _add_page(app, predictor, settings)
-    _add_reload(app, ServedModels(batcher), settings)
-    paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
-    app.add_middleware(Gate, settings=settings, measurements=measurements, paths=paths)
-    return app
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -84,15 +94,15 @@ def _add_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, errors.unexpected)
 
 
-def _add_health(app: FastAPI, batcher: Batcher, measurements: Measurements) -> None:
+def _add_health(app: FastAPI, queue: Batcher | GenerationQueue, measurements: Measurements) -> None:
     @app.get("/health/live")
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get("/health/ready")
     async def ready(response: Response) -> dict[str, str]:
-        response.status_code = 503 if batcher.draining else 200
-        return {"status": "draining" if batcher.draining else "ready"}
+        response.status_code = 503 if queue.draining else 200
+        return {"status": "draining" if queue.draining else "ready"}
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -111,9 +121,8 @@ def _add_predict(
         if settings.log_texts:
             entry["inputs"] = body.texts
         work = batcher.submit(items, tokens, settings.deadline)
-        answered = await _unless_disconnected(request, work)
+        answered = await unless_disconnected(request, work)
         _report(answered, entry, response, measurements)
-        response.headers["X-Model-Id"] = answered.model.name
         return {"model": answered.model.name, "predictions": answered.answers}
 
 
@@ -153,30 +162,10 @@ def _report(
     answered: Answered, entry: dict[str, Any], response: Response, measurements: Measurements
 ) -> None:
     """How long a request waited and was computed: in headers, log and measurements."""
-    queue_ms, compute_ms = (round(1000 * seconds, 2) for seconds in answered[2:])
-    response.headers["X-Queue-Time-Ms"] = str(queue_ms)
-    response.headers["X-Compute-Time-Ms"] = str(compute_ms)
-    entry |= {"queue_ms": queue_ms, "compute_ms": compute_ms}
+    _, model, queue_seconds, compute_seconds = answered
+    response.headers.update(answer_headers(model.name, queue_seconds, compute_seconds))
+    entry["queue_ms"] = milliseconds(queue_seconds)
+    entry["compute_ms"] = milliseconds(compute_seconds)
     measurements.texts.inc(len(answered.answers))
-    measurements.queue_seconds.observe(answered.queue_seconds)
-    measurements.compute_seconds.observe(answered.compute_seconds)
-
-
-async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of ``work``, which is cancelled when the client leaves."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnect(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise errors.DisconnectedError("the client left before its answer")
-        return await working
-    finally:
-        leaving.cancel()
-        working.cancel()
-
-
-async def _disconnect(request: Request) -> None:
-    """Return when the client has left: after the body, the server has nothing else to tell."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    measurements.queue_seconds.observe(queue_seconds)
+    measurements.compute_seconds.observe(compute_seconds)

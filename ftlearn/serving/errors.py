@@ -14,15 +14,22 @@ from ftlearn.serving.batcher import DeadlineError, DrainingError, QueueFullError
 from ftlearn.serving.predictor import FieldError
 from ftlearn.serving.served_models import ModelRefusedError
 
+
+class UnknownModelError(FtlearnError, LookupError):
+    """A request names a model that this service does not have."""
+
+
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that left before its answer; only the log shows it."""
 STATUSES: dict[type[Exception], int] = {
+    UnknownModelError: 404,
     FieldError: 422,
     QueueFullError: 429,
     DrainingError: 503,
     DeadlineError: 504,
     ModelRefusedError: 409,
 }
+UNEXPECTED = "the service failed on this request: its log says why"
 
 
 class DisconnectedError(FtlearnError, ConnectionError):
@@ -52,7 +59,15 @@ def http(request: Request, error: HTTPException) -> JSONResponse:
 
 
 def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    """The answer to a body of the wrong shape; it names the field and repeats nothing of it."""
+    """The answer to a body of the wrong shape; it names the field and repeats nothing of it.
+
+    A body that is not declared to be JSON is not read: a page of another site could send it.
+    """
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if request.method == "POST" and media_type != "application/json":
+        return JSONResponse(
+            body("send the body with the header Content-Type: application/json"), 415
+        )
     first = error.errors()[0]
     field = field_name(first["loc"])
     return JSONResponse(body(f"{field}: {first['msg']}", field), 422)
@@ -65,7 +80,7 @@ def disconnected(request: Request, error: DisconnectedError) -> JSONResponse:
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:
     """The answer to a fault of ours; the log has its traceback."""
-    return JSONResponse(body("the service failed on this request: its log says why"), 500)
+    return JSONResponse(body(UNEXPECTED), 500)
 
 
 def field_name(place: tuple[str | int, ...]) -> str:

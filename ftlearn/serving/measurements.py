@@ -27,6 +27,9 @@ class Measurements:
             registry=self._registry,
         )
         self.texts = Counter("ftlearn_texts", "Texts answered.", registry=self._registry)
+        self.generated_tokens = Counter(
+            "ftlearn_generated_tokens", "Tokens of written answers.", registry=self._registry
+        )
         self.request_seconds = self._seconds("request", "From the first byte to the answer.")
         self.queue_seconds = self._seconds("queue", "A request's time in the queue.")
         self.compute_seconds = self._seconds("compute", "The time of the batch of a request.")

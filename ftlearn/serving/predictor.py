@@ -41,8 +41,8 @@ class Predictor:
         self.model, self.tokenizer, self.task = models.load_finetuned(folder, device)
         if isinstance(self.task, LanguageModelling):
             raise ArgumentError(
-                f"{folder} holds a model that writes texts ({type(self.task).__name__}): the "
-                "service answers with predictions only; use `ftlearn generate` or `ftlearn chat`"
+                f"{folder} holds a model that writes texts ({type(self.task).__name__}) and "
+                "predicts nothing: open it with ChatModel"
             )
         self._checks = Columns.of(self.task.text)
         self._window = self.task.window(self.tokenizer)

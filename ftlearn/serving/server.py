@@ -12,6 +12,7 @@ import uvicorn
 
 from ftlearn.errors import ArgumentError
 from ftlearn.serving.app import create_app
+from ftlearn.serving.chat_model import ChatModel
 from ftlearn.serving.gate import LOG
 from ftlearn.serving.predictor import Predictor
 from ftlearn.serving.settings import ServeSettings
@@ -21,7 +22,7 @@ GRACE = 5
 
 
 def run(
-    predictor: Predictor,
+    model: Predictor | ChatModel,
     settings: ServeSettings,
     *,
     host: str = "127.0.0.1",
@@ -38,7 +39,7 @@ def run(
     listening = listen(host, port)
     _log_to_stderr()
     config = uvicorn.Config(
-        create_app(predictor, settings),
+        create_app(model, settings),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(settings.deadline) + GRACE,

@@ -21,6 +21,8 @@ class ServeSettings:
     max_queue      texts that may wait; beyond it requests are refused with status 429
     max_texts      texts in one request
     max_body       bytes of one request
+    max_chats      dialogues that may wait for their answer; beyond it status 429
+    max_new_tokens tokens of an answer where the request names no number
     deadline       seconds until a request that is not answered fails with status 504
     token          what requests must send as a bearer token; None for no check
     log_texts      write the texts of requests into the log
@@ -35,13 +37,16 @@ class ServeSettings:
     max_queue: int = 1024
     max_texts: int = 256
     max_body: int = 2_000_000
+    max_chats: int = 16
+    max_new_tokens: int = 256
     deadline: float = 30.0
     token: str | None = field(default=None, repr=False)
     log_texts: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_tokens", "max_queue", "max_texts", "max_body"):
+        for name in ("batch_tokens", "max_queue", "max_texts", "max_body", "max_new_tokens"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
+        object.__setattr__(self, "max_chats", whole_number("max_chats", self.max_chats, 0))
         for name, low in (("max_wait_ms", 0.0), ("deadline", 0.001)):
             object.__setattr__(self, name, number(name, getattr(self, name), low, math.inf))
         if self.max_texts > self.max_queue:

@@ -100,7 +100,7 @@ def test_a_text_and_enter_give_label_probabilities_and_times(page, predictors):
         page.keyboard.press("Enter")
         expect(page.get_by_role("status")).to_have_text(label_of(predictors["texts"], "ball run"))
         truth = predictors["texts"].predict(["ball run"])[0]["probabilities"]
-        rows = page.get_by_role("row")
+        rows = page.get_by_role("table", name="Probabilities").get_by_role("row")
         expect(rows).to_have_count(3)
         for label, probability in truth.items():
             expect(rows.filter(has_text=label)).to_contain_text(f"{probability:.3f}")

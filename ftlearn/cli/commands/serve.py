@@ -53,6 +53,12 @@ class LimitOptions:
     ] = 1024
     max_texts: Annotated[int, option("Texts in one request.", MODEL, "NUMBER")] = 256
     max_body: Annotated[int, option("Bytes of one request.", MODEL, "NUMBER")] = 2_000_000
+    max_chats: Annotated[
+        int, option("Dialogues that may wait; beyond it the answer is 429.", MODEL, "NUMBER")
+    ] = 16
+    max_new_tokens: Annotated[
+        int, option("Tokens of an answer to a dialogue that names no number.", MODEL, "NUMBER")
+    ] = 256
     deadline: Annotated[
         float, option("Seconds until a request that is not answered fails.", MODEL, "NUMBER")
     ] = 30.0
@@ -65,16 +71,17 @@ class LimitOptions:
 def serve(
     saved: SavedModelOptions, address: AddressOptions, limits: LimitOptions, device: DeviceOptions
 ) -> None:
-    """Answer predictions over HTTP until Ctrl-C.
+    """Answer over HTTP until Ctrl-C: predictions, or dialogues if the model writes.
 
-    `POST /predict` with `{"texts": ["..."]}` gives what `ftlearn predict` writes. Requests that
-    arrive together are computed together. `/health/live`, `/health/ready` and `/metrics` are for
-    probes and Prometheus.
+    `POST /predict` with `{"texts": ["..."]}` gives what `ftlearn predict` writes, and a browser
+    finds a page to try it at `/`. Requests that arrive together are computed together. A model that
+    writes answers `POST /v1/chat/completions` as OpenAI's API does. `/health/live`,
+    `/health/ready` and `/metrics` are for probes and Prometheus.
 
     Example: `ftlearn serve run --port 8000`
     """
     try:
-        from ftlearn.serving import Predictor, ServeSettings
+        from ftlearn.serving import ServeSettings, opened
         from ftlearn.serving.server import run
     except ModuleNotFoundError as error:
         raise FtlearnError(
@@ -84,13 +91,13 @@ def serve(
 
     check_device(device.device)
     settings = ServeSettings(token=address.token(), **vars(limits))
-    predictor = Predictor(saved.folder, device.device)
+    model = opened(saved.folder, device.device)
     if address.host not in LOOPBACK and settings.token is None:
         say("note: everybody who reaches this machine can ask; --token-file limits it", err=True)
     run(
-        predictor,
+        model,
         settings,
         host=address.host,
         port=address.port,
-        announce=lambda url: say(f"{predictor.name} answers on {url} (Ctrl-C stops it)"),
+        announce=lambda url: say(f"{model.name} answers on {url} (Ctrl-C stops it)"),
     )

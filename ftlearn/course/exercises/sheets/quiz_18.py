@@ -81,7 +81,7 @@ def _log() -> Question:
 
 def _sizes() -> Question:
     return order(
-        "A log was drawn by ads chosen uniformly. Four policies are evaluated on it. Sort them by "
+        "In a log, every ad was chosen uniformly. Four policies are evaluated on it. Sort them by "
         "effective sample size, the largest first.",
         items=(
             "the uniform policy itself",

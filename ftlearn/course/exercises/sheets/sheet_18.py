@@ -24,65 +24,79 @@ def exercises() -> list[Exercise]:
     return [_sampling(), _snips(), _robust(), *museum_18.exercises()]
 
 
-# --- q1: sampled negatives, undone ----------------------------------------------------------------
+# --- q1: sampled rows, undone ---------------------------------------------------------------------
 
 
 def _verify_sampling(answer: Callable[..., Any]) -> str:
-    require_function(answer, "promises (N,) and the share w of the rows without a click")
+    require_function(answer, "promises (N,) and the shares of rows kept, with and without a click")
     random = np.random.default_rng()
-    for w in (0.5, 0.1, 0.02):
-        q = random.uniform(0.05, 0.95, 50)
-        p = np.asarray(answer(q.copy(), w), dtype=float)
-        if p.shape != q.shape:
-            raise NotYetError(f"50 promises need 50 corrected ones; the shape is {p.shape}")
-        _judge_sampling(p, q, w)
-    return "right: the odds shrink by the factor w, and a share of 1 would change nothing"
+    for clicks, others in ((1.0, 0.1), (0.5, 0.1), (0.8, 0.02)):
+        promises = random.uniform(0.05, 0.95, 50)
+        honest = np.asarray(answer(promises.copy(), clicks, others), dtype=float)
+        if honest.shape != promises.shape:
+            raise NotYetError(f"50 promises need 50 corrected ones; the shape is {honest.shape}")
+        _judge_sampling(honest, promises, clicks, others)
+    return "right: the odds shrink by others / clicks, and equal shares would change nothing"
 
 
-def _judge_sampling(p: np.ndarray, q: np.ndarray, w: float) -> None:
-    if np.allclose(p, expit(logit(q) + np.log(w)), atol=1e-9):
+def _judge_sampling(honest: np.ndarray, promises: np.ndarray, clicks: float, others: float) -> None:
+    log_odds = logit(promises)
+    truth = expit(log_odds + np.log(others) - np.log(clicks))
+    if np.allclose(honest, truth, atol=1e-9):
         return
-    if np.allclose(p, q * w):
-        raise NotYetError("the odds shrink by w, not the probability: q = 1 has to stay 1")
-    if np.allclose(p, q):
-        raise NotYetError("that is q itself: the rows that were left out had no clicks")
-    if np.allclose(p, expit(logit(q) - np.log(w))):
-        raise NotYetError("that makes clicks more frequent; the missing rows make them rarer")
-    if np.allclose(p, logit(q) + np.log(w)) or np.allclose(p, q / (1 - q) * w):
-        raise NotYetError("those are odds or log-odds: turn them back into a probability")
+    typical = (
+        (promises * others / clicks, "the odds shrink, not the probability: 1 has to stay 1"),
+        (promises, "those are the promises: the rows left out were mostly without a click"),
+        (
+            expit(log_odds - np.log(others) + np.log(clicks)),
+            "that makes clicks more frequent; the missing rows make them rarer",
+        ),
+        (
+            expit(log_odds + np.log(others)),
+            "that is right where all clicks were kept: some of them are missing, too",
+        ),
+        (log_odds + np.log(others / clicks), "those are log-odds: turn them into probabilities"),
+        (np.exp(log_odds) * others / clicks, "those are odds: turn them into probabilities"),
+    )
+    for wrong, sentence in typical:
+        if np.allclose(honest, wrong):
+            raise NotYetError(sentence)
     raise NotYetError(
-        f"with w = {w} a promise of {q[0]:.3f} becomes {expit(logit(q[0]) + np.log(w)):.3f}, "
-        f"not {p[0]:.3f}"
+        f"with clicks = {clicks} and others = {others} a promise of {promises[0]:.3f} becomes "
+        f"{truth[0]:.3f}, not {honest[0]:.3f}"
     )
 
 
-def _corrected(q: np.ndarray, w: float) -> np.ndarray:
-    return q / (q + (1 - q) / w)
+def _corrected(promises: np.ndarray, clicks: float, others: float) -> np.ndarray:
+    return promises / clicks / (promises / clicks + (1 - promises) / others)
 
 
 def _sampling() -> Exercise:
     return Exercise(
-        name="sampled negatives",
+        name="sampled on both sides",
         difficulty=1,
         minutes=5,
         verify=_verify_sampling,
         hints=(
-            "among the rows kept, those without a click are w times as frequent as they were",
-            "so the odds q / (1 - q) are 1 / w times too large",
+            "for how many rows of the log does a kept row with a click stand, and one without?",
+            "so the odds p / (1 - p) are clicks / others times too large",
         ),
         worked=(
-            "def answer(q, w):\n"
-            "    # every row without a click stands for 1 / w of them\n"
-            "    return q / (q + (1 - q) / w)"
+            "def answer(promises, clicks, others):\n"
+            "    # a kept row with a click stands for 1 / clicks rows, one without for 1 / others\n"
+            "    yes, no = promises / clicks, (1 - promises) / others\n"
+            "    return yes / (yes + no)"
         ),
         example=_corrected,
         mistakes=(
-            (lambda q, w: q * w, "not the probability"),
-            (lambda q, w: q, "q itself"),
-            (lambda q, w: q / (q + (1 - q) * w), "more frequent"),
-            (lambda q, w: q / (1 - q) * w, "odds or log-odds"),
-            (lambda q, w: q**2, "becomes"),
-            (lambda q, w: 0.5, "the shape"),
+            (lambda p, c, o: p * o / c, "not the probability"),
+            (lambda p, c, o: p, "those are the promises"),
+            (lambda p, c, o: p / (p + (1 - p) * o / c), "more frequent"),
+            (lambda p, c, o: p / (p + (1 - p) / o), "where all clicks were kept"),
+            (lambda p, c, o: p / (1 - p) * o / c, "those are odds"),
+            (lambda p, c, o: logit(p) + np.log(o / c), "log-odds"),
+            (lambda p, c, o: p**2, "becomes"),
+            (lambda p, c, o: 0.5, "the shape"),
             (0.5, "is a function"),
         ),
     )
