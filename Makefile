@@ -53,7 +53,8 @@ colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidg
 	$(call say,widgets under ipywidgets 7.7.1)
 	$(OFFLINE) PYTHONPATH="$(CURDIR)/$(VENV)/widgets7" $(BIN)/python -m pytest \
 		tests/course/test_widgets.py tests/course/test_explorers.py tests/course/test_panel.py \
-		tests/course/test_quiz_widget.py
+		tests/course/test_quiz_widget.py tests/course/test_dialogue_views.py \
+		tests/course/test_explorer_*.py
 
 lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, two at a time
 	$(call say,lessons under nbval)

@@ -18,6 +18,7 @@ import typer.main
 PHRASES = {
     "kind='number'": "task='regression'",
     "kind='class'": "task='classification'",
+    "method='lora'": "adapter='lora'",
     "name two or more as `labels`": "name two or more, each with `label`",
     "`labels` name": "`label` names",
     "TrainConfig.micro_batches": "`micro_batches`",

@@ -100,7 +100,7 @@ def _check(method: str, **settings: Any) -> None:
     if method in BOTTLENECKS:
         raise ArgumentError(
             f"method is {method!r}: peft has no bottleneck adapters (Houlsby et al. 2019); the "
-            f"package `adapters` has. Use one of {', '.join(METHODS)}"
+            f"adapters package of AdapterHub has them. Use one of {', '.join(METHODS)}"
         )
     if method not in METHODS:
         raise ArgumentError(f"unknown method {method!r}: use {', '.join(METHODS)}")

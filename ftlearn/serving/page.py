@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
 from importlib import resources
 from typing import Any, NamedTuple
+
+from ftlearn import markup
 
 PLACE = 'data-service="{}"'
 """Where the page learns what the service is like."""
@@ -29,7 +30,7 @@ def page(columns: tuple[str, ...], *, asks_token: bool) -> Page:
     """
     source = resources.files("ftlearn.serving").joinpath("page.html").read_text(encoding="utf-8")
     service = json.dumps({"columns": columns, "token": asks_token})
-    text = source.replace(PLACE, f'data-service="{html.escape(service)}"')
+    text = source.replace(PLACE, f'data-service="{markup.escape(service)}"')
     headers = {
         "Content-Security-Policy": policy(source),
         "X-Content-Type-Options": "nosniff",

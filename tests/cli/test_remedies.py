@@ -16,7 +16,7 @@ from ftlearn.training import resources
 from tools.notebooks import ROOT
 
 PACKAGE = ROOT / "ftlearn"
-COMMANDS = ("fit", "evaluate", "predict", "generate", "chat", "interpolate")
+COMMANDS = ("fit", "evaluate", "predict", "serve", "generate", "chat", "interpolate")
 FIT = options_of(app, "fit")
 
 ALL = {name: option for command in COMMANDS for name, option in options_of(app, command).items()}
@@ -58,6 +58,7 @@ PYTHON_ONLY = (
     "give the task the model's labels",  # a task that was built in Python
     "frozen='fp32'",  # no command trains an adapter in a precision of its own
     "use precision='fp32'",  # commands save in fp32
+    "load the model with precision='fp32'",  # and load in it
 )
 """Parts of messages that no command can reach."""
 

@@ -424,6 +424,6 @@ def test_numbers_of_other_libraries_are_taken_as_pythons():
 
 def test_the_settings_are_few_and_frozen():
     config = TrainConfig()
-    assert len(vars(config)) <= 10
+    assert len(vars(config)) <= 12
     with pytest.raises(AttributeError):
         config.epochs = 5

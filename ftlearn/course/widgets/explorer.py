@@ -103,7 +103,7 @@ def as_html(value: Any) -> Markup:
     >>> as_html("<b>")
     '<pre>&#x27;&lt;b&gt;&#x27;</pre>'
     """
-    if isinstance(value, AsHtml) and (shown := value._repr_html_()) is not None:
+    if isinstance(value, AsHtml) and (shown := value.as_html()) is not None:
         return shown
     if isinstance(value, Axes | Figure):
         return markup.image(figures.png(value), "the result as a figure")
