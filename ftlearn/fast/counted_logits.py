@@ -46,8 +46,9 @@ def counted_logits(
         return
     # Position t predicts the token at t + 1, and the last position predicts nothing.
     positions = F.pad(target_ids(targets)[:, 1:] != IGNORED, (0, 1))
-    if method_of(getattr(model, "module", model)) == "prompt":  # learned tokens predict nothing
-        positions = F.pad(positions, (virtual_token_count(getattr(model, "module", model)), 0))
+    adapted = getattr(model, "module", model)
+    if method_of(adapted) == "prompt":  # learned tokens predict nothing
+        positions = F.pad(positions, (virtual_token_count(adapted), 0))
 
     def select(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if not inputs or inputs[0].shape[:2] != positions.shape:

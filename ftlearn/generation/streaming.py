@@ -44,11 +44,11 @@ def stream(
     except (ArgumentError, ArgumentTypeError) as error:
         raise type(error)(f"the prompt cannot be used: {error}") from error
     ends = end_tokens(model, tokenizer)
-    tokens = _tokens(Writer.of(model, precision), encoded, decoding, ends, seed)
+    tokens = answer_tokens(Writer.of(model, precision), encoded, decoding, ends, seed)
     return pieces(tokenizer, tokens)
 
 
-def _tokens(
+def answer_tokens(
     writer: Writer, encoded: list[list[int]], decoding: Decoding, ends: list[int], seed: int
 ) -> Iterator[int]:
     """The tokens of one answer. What is global is changed only while a token is computed."""

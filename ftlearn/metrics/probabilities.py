@@ -32,16 +32,17 @@ def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10
     >>> calibration_error(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])).__round__(3)
     0.3
     """
-    table = reliability(logits, targets, bins=bins)
-    share = table[:, 2] / len(targets)
-    return float((share * np.abs(table[:, 0] - table[:, 1])).sum())
+    return _mean_gap(reliability(logits, targets, bins=bins))
 
 
 def reliability(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> np.ndarray:
     """Mean confidence, accuracy and number of rows in each non-empty bin, (bins, 3)."""
     probabilities = softmax(logits.astype(np.float64), axis=-1)
-    confidence = probabilities.max(-1)
-    correct = probabilities.argmax(-1) == targets
+    return _by_confidence(probabilities.max(-1), probabilities.argmax(-1) == targets, bins)
+
+
+def _by_confidence(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
+    """The table of ``reliability``, of confidences (N,) and whether each prediction is correct."""
     bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
     table = []
     for index in np.unique(bin_of_row):
@@ -50,24 +51,30 @@ def reliability(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> n
     return np.array(table)
 
 
+def _mean_gap(table: np.ndarray) -> float:
+    """The calibration error of a table of ``reliability``."""
+    confidence, accuracy, rows = table.T
+    return float((rows / rows.sum() * np.abs(confidence - accuracy)).sum())
+
+
 def calibrated_errors(
     logits: np.ndarray, *, bins: int = 10, draws: int = 1000, seed: int = 0
 ) -> np.ndarray:
     """Calibration errors that a perfectly calibrated model would show on as many rows, (draws,).
 
-    Targets are drawn from the model's own probabilities, so every error is sampling noise: a model
-    is called miscalibrated only if its error lies above most of these.
+    Each prediction is correct with the probability that the model gives to it, so every error is
+    sampling noise: a model is called miscalibrated only if its error lies above most of these.
 
     >>> errors = calibrated_errors(np.zeros((50, 2)), draws=200)
     >>> bool(0.02 < errors.mean() < 0.1)
     True
     """
     random = np.random.default_rng(seed)
-    up_to = softmax(logits.astype(np.float64), axis=-1).cumsum(-1)[:, :-1]
+    confidence = softmax(logits.astype(np.float64), axis=-1).max(-1)
     errors = []
     for _ in range(draws):
-        targets = (random.random((len(logits), 1)) > up_to).sum(-1)
-        errors.append(calibration_error(logits, targets, bins=bins))
+        correct = random.random(len(confidence)) < confidence
+        errors.append(_mean_gap(_by_confidence(confidence, correct, bins)))
     return np.array(errors)
 
 

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from ftlearn.serving import errors
-from ftlearn.serving.batcher import Answered, Batcher
+from ftlearn.serving.batcher import Batcher
 from ftlearn.serving.chat import add_chat
 from ftlearn.serving.chat_model import ChatModel
 from ftlearn.serving.disconnecting import unless_disconnected
 from ftlearn.serving.gate import Gate
 from ftlearn.serving.generation_queue import GenerationQueue
-from ftlearn.serving.headers import answer_headers, milliseconds
+from ftlearn.serving.headers import answer_headers
 from ftlearn.serving.measurements import CONTENT_TYPE, Measurements
 from ftlearn.serving.page import page
 from ftlearn.serving.predictor import FieldError, Predictor
@@ -122,8 +122,10 @@ def _add_predict(
             entry["inputs"] = body.texts
         work = batcher.submit(items, tokens, settings.deadline)
         answered = await unless_disconnected(request, work)
-        _report(answered, entry, response, measurements)
-        return {"model": answered.model.name, "predictions": answered.answers}
+        answers, model, *times = answered
+        response.headers.update(answer_headers(model.name, *times))
+        measurements.record(entry, len(answers), *times)
+        return {"model": model.name, "predictions": answers}
 
 
 def _add_page(app: FastAPI, predictor: Predictor, settings: ServeSettings) -> None:
@@ -156,16 +158,3 @@ def _items(body: PredictBody, predictor: Predictor, settings: ServeSettings) -> 
     if not 1 <= count <= settings.max_texts:
         raise FieldError("texts", f"has {count} texts: send 1 to {settings.max_texts} at once")
     return [predictor.item(text, f"texts[{index}]") for index, text in enumerate(body.texts)]
-
-
-def _report(
-    answered: Answered, entry: dict[str, Any], response: Response, measurements: Measurements
-) -> None:
-    """How long a request waited and was computed: in headers, log and measurements."""
-    _, model, queue_seconds, compute_seconds = answered
-    response.headers.update(answer_headers(model.name, queue_seconds, compute_seconds))
-    entry["queue_ms"] = milliseconds(queue_seconds)
-    entry["compute_ms"] = milliseconds(compute_seconds)
-    measurements.texts.inc(len(answered.answers))
-    measurements.queue_seconds.observe(queue_seconds)
-    measurements.compute_seconds.observe(compute_seconds)

@@ -38,6 +38,9 @@ class QueueFullError(FtlearnError, RuntimeError):
 class DrainingError(FtlearnError, RuntimeError):
     """The service finishes what it has accepted, and accepts nothing more."""
 
+    def __init__(self) -> None:
+        super().__init__("the service is shutting down: send the request to another one")
+
 
 class DeadlineError(FtlearnError, TimeoutError):
     """A request was not answered in time."""
@@ -122,7 +125,7 @@ class Batcher:
         items alone.
         """
         if self._draining:
-            raise DrainingError("the service is shutting down: send the request to another one")
+            raise DrainingError
         queued = self.queued
         if queued + len(items) > self.max_queue:
             raise QueueFullError(

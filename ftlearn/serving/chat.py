@@ -21,7 +21,7 @@ from ftlearn.serving.chat_requests import ChatBody
 from ftlearn.serving.disconnecting import unless_disconnected
 from ftlearn.serving.gate import LOG
 from ftlearn.serving.generation_queue import GenerationQueue, GrowingAnswer
-from ftlearn.serving.headers import answer_headers, milliseconds
+from ftlearn.serving.headers import answer_headers
 from ftlearn.serving.measurements import Measurements
 from ftlearn.serving.settings import ServeSettings
 
@@ -59,15 +59,10 @@ class Completion:
 
     def record(self, finished: Finished) -> None:
         """Write a finished answer into log and measurements."""
-        queue_seconds, compute_seconds = self.answer.times
         self.entry["generated_tokens"] = finished.tokens
         self.entry["finish_reason"] = finished.reason
-        self.entry["queue_ms"] = milliseconds(queue_seconds)
-        self.entry["compute_ms"] = milliseconds(compute_seconds)
-        self.measurements.texts.inc()
         self.measurements.generated_tokens.inc(finished.tokens)
-        self.measurements.queue_seconds.observe(queue_seconds)
-        self.measurements.compute_seconds.observe(compute_seconds)
+        self.measurements.record(self.entry, 1, *self.answer.times)
 
 
 class EventStream(StreamingResponse):

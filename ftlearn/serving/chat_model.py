@@ -17,12 +17,10 @@ from ftlearn.data.chats import fault
 from ftlearn.errors import ArgumentError, ArgumentTypeError
 from ftlearn.generation import Decoding
 from ftlearn.generation.decoding import end_tokens
-from ftlearn.generation.generating import steps
-from ftlearn.generation.inference import Draws, Writer
+from ftlearn.generation.inference import Writer
 from ftlearn.generation.prompts import Prompt, check_room, encode_one
-from ftlearn.generation.streaming import pieces
-from ftlearn.models.fingerprints import fingerprint
-from ftlearn.serving.predictor import FieldError
+from ftlearn.generation.streaming import answer_tokens, pieces
+from ftlearn.serving.predictor import FieldError, served_name
 from ftlearn.serving.stop_texts import StopTexts
 from ftlearn.tasks import Chat, LanguageModelling
 
@@ -64,7 +62,7 @@ class ChatModel:
                 f"{folder} holds a model that predicts ({type(self.task).__name__}): open it with "
                 "Predictor"
             )
-        self.name = f"{self.folder.resolve().name}-{fingerprint(model.named_parameters())[:8]}"
+        self.name = served_name(self.folder, model)
         self._ends = end_tokens(model, self.tokenizer)
         self._writer = Writer.of(model)
         # The worker decodes while the next prompts are encoded, and tokenizers are not thread-safe.
@@ -133,10 +131,9 @@ class ChatModel:
         self, order: Order, ids: list[int], is_stopped: Callable[[], bool]
     ) -> Generator[int]:
         """Yield the tokens of an answer, and collect them in ``ids``."""
-        draws = Draws(order.seed, 0, self._writer.device)
-        with self._writer.at_work(), draws.drawing():
-            for step in steps(self.model, [order.prompt], order.decoding, self._ends):
-                ids += step.tokens
-                yield step.tokens[0]
-                if is_stopped():
-                    return
+        prompts = [order.prompt]
+        for token in answer_tokens(self._writer, prompts, order.decoding, self._ends, order.seed):
+            ids.append(token)
+            yield token
+            if is_stopped():
+                return

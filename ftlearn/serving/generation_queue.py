@@ -123,7 +123,7 @@ class GenerationQueue:
         Raises QueueFullError and DrainingError.
         """
         if self._draining:
-            raise DrainingError("the service is shutting down: send the request to another one")
+            raise DrainingError
         wanted = sum(not answer.is_stopped() for answer in self._unfinished)
         if wanted > self.max_waiting:
             raise QueueFullError(

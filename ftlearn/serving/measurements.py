@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ftlearn.serving.headers import milliseconds
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Upper bounds of the histograms of time."""
@@ -40,6 +43,16 @@ class Measurements:
         return Histogram(
             f"ftlearn_{name}_seconds", description, buckets=SECONDS, registry=self._registry
         )
+
+    def record(
+        self, entry: dict[str, Any], texts: int, queue_seconds: float, compute_seconds: float
+    ) -> None:
+        """Count an answer, and write its times into its entry of the log."""
+        entry["queue_ms"] = milliseconds(queue_seconds)
+        entry["compute_ms"] = milliseconds(compute_seconds)
+        self.texts.inc(texts)
+        self.queue_seconds.observe(queue_seconds)
+        self.compute_seconds.observe(compute_seconds)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus's text format."""

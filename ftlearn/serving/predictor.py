@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ftlearn import models
 from ftlearn.data.columns import Columns
@@ -46,7 +47,7 @@ class Predictor:
             )
         self._checks = Columns.of(self.task.text)
         self._window = self.task.window(self.tokenizer)
-        self.name = f"{self.folder.resolve().name}-{fingerprint(self.model.named_parameters())[:8]}"
+        self.name = served_name(self.folder, self.model)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -70,6 +71,11 @@ class Predictor:
     def predict(self, items: Sequence[str | tuple[str, str]]) -> list[dict[str, Any]]:
         """One answer per item, as ``ftlearn predict`` writes it."""
         return predict_texts(self.model, self.task, self.tokenizer, list(items))
+
+
+def served_name(folder: Path, model: nn.Module) -> str:
+    """The name of a folder and the beginning of its model's fingerprint."""
+    return f"{folder.resolve().name}-{fingerprint(model.named_parameters())[:8]}"
 
 
 def _cells(value: Any, names: Sequence[str], field: str) -> dict[str, Any]:

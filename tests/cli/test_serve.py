@@ -10,7 +10,8 @@ import pytest
 from tiny_decoder import tiny_decoder
 
 from ftlearn import cli, models, tasks
-from ftlearn.serving import ChatModel, Predictor, server
+from ftlearn.cli.commands.serve import LimitOptions
+from ftlearn.serving import ChatModel, Predictor, ServeSettings, server
 from ftlearn.serving.server import listen
 
 TOKEN = "a-token-of-some-length"
@@ -148,3 +149,10 @@ def test_a_missing_extra_is_one_line_with_its_remedy(folders, monkeypatch, capsy
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: the module fastapi is missing")
     assert "pip install 'ftlearn[serving]'" in line
+
+
+def test_limits_that_are_not_named_are_those_of_the_settings():
+    limits = vars(LimitOptions())
+    settings = vars(ServeSettings())
+    assert limits == {name: settings[name] for name in limits}
+    assert settings.keys() - limits.keys() == {"token"}
