@@ -32,18 +32,16 @@ def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10
     >>> calibration_error(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])).__round__(3)
     0.3
     """
-    return _mean_gap(reliability(logits, targets, bins=bins))
+    table = reliability(logits, targets, bins=bins)
+    share = table[:, 2] / len(targets)
+    return float((share * np.abs(table[:, 0] - table[:, 1])).sum())
 
 
 def reliability(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> np.ndarray:
     """Mean confidence, accuracy and number of rows in each non-empty bin, (bins, 3)."""
     probabilities = softmax(logits.astype(np.float64), axis=-1)
-    return _by_confidence(probabilities.max(-1), probabilities.argmax(-1) == targets, bins)
-
-
-def _by_confidence(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
-    """The table of ``reliability``, of confidences (N,) and whether each prediction is correct."""
-    bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
+    confidence, correct = probabilities.max(-1), probabilities.argmax(-1) == targets
+    bin_of_row = _bin_of_row(confidence, bins)
     table = []
     for index in np.unique(bin_of_row):
         rows = bin_of_row == index
@@ -51,10 +49,8 @@ def _by_confidence(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np
     return np.array(table)
 
 
-def _mean_gap(table: np.ndarray) -> float:
-    """The calibration error of a table of ``reliability``."""
-    confidence, accuracy, rows = table.T
-    return float((rows / rows.sum() * np.abs(confidence - accuracy)).sum())
+def _bin_of_row(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((confidence * bins).astype(int), bins - 1)
 
 
 def calibrated_errors(
@@ -71,10 +67,13 @@ def calibrated_errors(
     """
     random = np.random.default_rng(seed)
     confidence = softmax(logits.astype(np.float64), axis=-1).max(-1)
+    bin_of_row = _bin_of_row(confidence, bins)
     errors = []
     for _ in range(draws):
         correct = random.random(len(confidence)) < confidence
-        errors.append(_mean_gap(_by_confidence(confidence, correct, bins)))
+        # A bin's share times its gap is the sum of its differences over all rows.
+        gaps = np.abs(np.bincount(bin_of_row, confidence - correct))
+        errors.append(gaps.sum() / len(confidence))
     return np.array(errors)
 
 
