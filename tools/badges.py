@@ -4,9 +4,10 @@
     python -m tools.badges --check    # only list what is out of date, and fail if anything is
 
 `[tool.ftlearn]` in pyproject.toml is the one place that names repository and branch.
-In a notebook's first cell the lines that hold `<!-- badges -->` and `<!-- measured -->` are
-rewritten; its second cell, tagged `colab`, is rewritten, or inserted where it is missing. In
-README.md the part between `<!-- lessons:start -->` and `<!-- lessons:end -->` is.
+In a notebook's first cell the lines that hold `<!-- badges -->`, `<!-- measured -->` and, if the
+lesson exists in two languages, `<!-- languages -->` are rewritten; its second cell, tagged `colab`,
+is rewritten, or inserted where it is missing. In README.md the part between
+`<!-- lessons:start -->` and `<!-- lessons:end -->` is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,25 @@ from nbformat.v4 import new_code_cell
 from tools import notebooks
 
 README = notebooks.ROOT / "README.md"
-BADGES, MEASURED = "<!-- badges -->", "<!-- measured -->"
+BADGES, MEASURED, SWITCH = "<!-- badges -->", "<!-- measured -->", "<!-- languages -->"
+GENERATED = (BADGES, MEASURED, SWITCH)
+"""The marks at the ends of lines that this module writes."""
+WORDS = {
+    "en": {
+        "binder": "Open in Binder",
+        "colab": "Open in Colab",
+        "measured": "Runs in {seconds:.0f} seconds and {gigabytes:.1f} GB of memory on {machine}.",
+        "unmeasured": "Not measured yet.",
+        "machine": "{cores} CPU cores",
+    },
+    "zh": {
+        "binder": "在 Binder 中打开",
+        "colab": "在 Colab 中打开",
+        "measured": "运行约需 {seconds:.0f} 秒、{gigabytes:.1f} GB 内存（{machine}）。",
+        "unmeasured": "尚未测量。",
+        "machine": "{cores} 个 CPU 核",
+    },
+}
 START, END = "<!-- lessons:start -->", "<!-- lessons:end -->"
 COLAB_TAGS = ["colab", "nbval-skip", notebooks.SKIPPED]
 # Packages that Colab lacks, or has had in versions that are too old.
@@ -44,22 +63,33 @@ EXTRA_LINES = {
 }
 
 
-def addresses(name: str) -> tuple[str, str]:
+def addresses(name: str, language: str = "en") -> tuple[str, str]:
     """Where a notebook file opens on Binder and on Colab."""
+    name = name if language == "en" else f"{language}/{name}"
     settings = notebooks.settings()
     repository, branch = settings["repository"], settings["branch"]
-    binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?labpath=notebooks%2F{name}"
+    path = f"notebooks/{name}".replace("/", "%2F")
+    binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?labpath={path}"
     colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/notebooks/{name}"
     return binder, colab
 
 
-def badges(name: str) -> str:
+def badges(name: str, language: str = "en") -> str:
     """The Binder and Colab badges of a notebook file, as Markdown."""
-    binder, colab = addresses(name)
+    binder, colab = addresses(name, language)
+    words = WORDS[language]
+    image = "https://colab.research.google.com/assets/colab-badge.svg"
     return (
-        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder}) "
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"
+        f"[![{words['binder']}](https://mybinder.org/badge_logo.svg)]({binder}) "
+        f"[![{words['colab']}]({image})]({colab})"
     )
+
+
+def switch(name: str, language: str = "en") -> str:
+    """The link to the same lesson in the other language, as Markdown."""
+    if language == "en":
+        return f"English · [中文](zh/{name})"
+    return f"[English](../{name}) · 中文"
 
 
 def colab_cell(notebook: NotebookNode) -> str:
@@ -80,18 +110,17 @@ def colab_cell(notebook: NotebookNode) -> str:
     return "\n".join([cell, *extra])
 
 
-def measured(notebook: NotebookNode) -> str:
+def measured(notebook: NotebookNode, language: str = "en") -> str:
     """The time and memory of the last execution, as a sentence."""
-    cost = notebook.metadata.get("ftlearn", {})
+    cost, words = notebook.metadata.get("ftlearn", {}), WORDS[language]
     if "seconds" not in cost:
-        return "Not measured yet."
-    return (
-        f"Runs in {cost['seconds']:.0f} seconds and {cost['memory_mb'] / 1000:.1f} GB of memory "
-        f"on {cost['machine']}."
-    )
+        return words["unmeasured"]
+    machine = words["machine"].format(cores=cost["machine"].partition(" ")[0])
+    gigabytes = cost["memory_mb"] / 1000
+    return words["measured"].format(seconds=cost["seconds"], gigabytes=gigabytes, machine=machine)
 
 
-def update(notebook: NotebookNode, name: str) -> None:
+def update(notebook: NotebookNode, name: str, language: str = "en") -> None:
     """Brings the first two cells of a notebook up to date.
 
     Raises ValueError if the first cell has no line for the badges.
@@ -99,8 +128,15 @@ def update(notebook: NotebookNode, name: str) -> None:
     first = notebook.cells[0]
     if BADGES not in first.source:
         raise ValueError(f"{name}: the first cell needs a line {BADGES}")
-    updated = {BADGES: f"{badges(name)} {BADGES}", MEASURED: f"{measured(notebook)} {MEASURED}"}
+    updated = {
+        BADGES: f"{badges(name, language)} {BADGES}",
+        MEASURED: f"{measured(notebook, language)} {MEASURED}",
+    }
     lines = first.source.split("\n")
+    if (notebooks.FOLDER / "zh" / name).exists() or language != "en":
+        updated[SWITCH] = f"{switch(name, language)} {SWITCH}"
+        if SWITCH not in first.source:
+            lines[1:1] = ["", SWITCH]
     for mark, line in updated.items():
         lines = [line if mark in old else old for old in lines]
     first.source = "\n".join(lines)

@@ -38,16 +38,17 @@ class LessonError(RuntimeError):
     """A lesson could not be executed and stored; the message says where and why."""
 
 
-def execute(path: Path, keep_going: bool = False) -> NotebookNode:
+def execute(path: Path, keep_going: bool = False, language: str = "en") -> NotebookNode:
     """Runs one lesson, stores it, and returns the stored notebook.
 
     Raises LessonError if a cell fails or an output names a path of this machine, ValueError if
     the first cell has no line for the badges.
     """
     notebook = notebooks.read(path)
-    badges.update(notebook, path.name)
+    badges.update(notebook, path.name, language)
     clear(notebook)
-    seconds, memory_mb = run(notebook, path, keep_going)
+    environment = {"FTLEARN_LANG": language}
+    seconds, memory_mb = run(notebook, path, keep_going, environment)
     notebook.metadata["ftlearn"] = {
         "machine": f"{notebooks.cpu_cores()} CPU cores",
         "memory_mb": round(memory_mb),
@@ -59,7 +60,7 @@ def execute(path: Path, keep_going: bool = False) -> NotebookNode:
         replace_widgets(cell)
         shrink_images(cell)
         add_alternative_texts(cell)
-    badges.update(notebook, path.name)
+    badges.update(notebook, path.name, language)
     leaks = notebooks.leaked_paths(notebook)
     if leaks and not keep_going:
         raise LessonError(f"{path.name} was not stored:\n" + "\n".join(leaks))

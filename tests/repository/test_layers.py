@@ -15,15 +15,16 @@ from tools.notebooks import ROOT
 PACKAGE = ROOT / "ftlearn"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
-    {"errors", "losses", "markup", "metrics"},
+    {"errors", "language", "losses", "markup", "metrics"},
     {"data", "figures", "runtime"},
     {"compatibility", "multitask", "optim", "preferences"},
     {"config", "tasks"},
     {"models"},
     {"fast"},
     {"evaluation", "generation"},
-    {"interpolation", "training"},
-    {"benchmark", "doctor", "experiments", "search", "serving", "workflows"},
+    {"formats", "interpolation", "training"},
+    {"benchmark", "doctor", "engines", "experiments", "load", "search", "serving", "workflows"},
+    {"capstone"},
     {"cli", "course"},
     {"__main__"},
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any
 
@@ -28,6 +28,11 @@ def ignore_event(event: str) -> None:
     """Record nothing: the default of an exercise that belongs to no sheet."""
 
 
+def in_english(text: str) -> str:
+    """The text itself: the translation into the language in which exercises are written."""
+    return text
+
+
 @dataclass
 class Exercise:
     """One exercise. ``check``, ``hint`` and ``solution`` are for the learner.
@@ -39,7 +44,8 @@ class Exercise:
     with a fragment of the message it must get. Tests check ``verify`` against these three.
     ``broken`` is code with a real mistake in it, from which the learner starts instead of a stub:
     it runs, and the check says what is wrong with its result.
-    ``on_event`` is called with what happens: passed, not yet, error, hint or solution.
+    ``on_event`` is called with what happens: passed, not yet, error, hint or solution;
+    ``translate`` with every text before it is shown.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Exercise:
     hints_shown: int = field(default=0, repr=False)
     solution_requested: bool = field(default=False, repr=False)
     on_event: Callable[[str], None] = field(default=ignore_event, repr=False)
+    translate: Callable[[str], str] = field(default=in_english, repr=False)
 
     @property
     def starter(self) -> str:
@@ -63,29 +70,32 @@ class Exercise:
     def check(self, answer: Any = NOT_ATTEMPTED) -> Outcome:
         """Check an answer; an answer never makes this raise."""
         if answer is NOT_ATTEMPTED or is_stub(answer):
-            return Outcome(outcome.NOT_ATTEMPTED, f"put your answer in place of ... ({self.name})")
+            message = self.translate(f"put your answer in place of ... ({self.name})")
+            return Outcome(outcome.NOT_ATTEMPTED, message)
         result = run_check(self.verify, answer)
         self.on_event(result.status)
-        return result
+        return replace(result, message=self.translate(result.message))
 
     def hint(self) -> Shown:
         """The next hint; the last one again when there are no more."""
         index = min(self.hints_shown, len(self.hints) - 1)
         self.hints_shown += 1
         self.on_event(HINT)
-        return Shown(f"hint {index + 1} of {len(self.hints)}: {self.hints[index]}")
+        hint = f"hint {index + 1} of {len(self.hints)}: {self.hints[index]}"
+        return Shown(self.translate(hint))
 
     def solution(self) -> Shown:
         """The worked solution; the first call only asks whether to show it."""
         if not self.solution_requested:
             self.solution_requested = True
-            return Shown(ASK_AGAIN)
+            return Shown(self.translate(ASK_AGAIN))
         self.on_event(SOLUTION)
-        return Shown(self.worked)
+        return Shown(self.translate(self.worked))
 
     def __repr__(self) -> str:
         stars = "★" * self.difficulty + "☆" * (3 - self.difficulty)
-        return f"{self.name} {stars} about {self.minutes} min"
+        time = self.translate(f"about {self.minutes} min")
+        return f"{self.translate(self.name)} {stars} {time}"
 
 
 def starter(worked: str) -> str:

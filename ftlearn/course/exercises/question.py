@@ -14,6 +14,7 @@ from ftlearn.course.exercises.base import (
     NOT_ATTEMPTED,
     NotYetError,
     ignore_event,
+    in_english,
     run_check,
 )
 from ftlearn.course.exercises.journal import SOLUTION
@@ -41,7 +42,7 @@ class Question(AsWidget):
     for a number has none. ``verify`` takes a cleaned answer (letters, or a float) and returns a
     sentence of praise, or raises NotYetError with the misconception. ``right`` is the answer that
     passes, and ``why`` the reason for it. ``code`` is the learner's name for the question, such as
-    ``ex.quiz1``.
+    ``ex.quiz1``. ``translate`` is called with every text before it is shown.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Question(AsWidget):
     code: str = ""
     solution_requested: bool = field(default=False, repr=False)
     on_event: Callable[[str], None] = field(default=ignore_event, repr=False)
+    translate: Callable[[str], str] = field(default=in_english, repr=False)
 
     def check(self, answer: Any = NOT_ATTEMPTED) -> Outcome:
         """Check an answer such as ``"b"``, ``"ac"``, ``12`` or ``"bca"``; never raises.
@@ -66,44 +68,52 @@ class Question(AsWidget):
             return Outcome(outcome.NOT_ATTEMPTED, self.as_markdown(), markdown=True)
         result = run_check(self._verify, answer)
         self.on_event(result.status)
-        return replace(result, markdown=result.status != outcome.ERROR)
+        message = self.translate(result.message)
+        return replace(result, message=message, markdown=result.status != outcome.ERROR)
 
     def solution(self) -> ShownMarkdown:
         """The right answer and the reason for every choice; the first call only asks."""
         if not self.solution_requested:
             self.solution_requested = True
-            return ShownMarkdown(ASK_AGAIN)
+            return ShownMarkdown(self.translate(ASK_AGAIN))
         self.on_event(SOLUTION)
         return ShownMarkdown(f"`check({self.right!r})`\n\n{self.reasons()}")
 
     def reasons(self) -> str:
         """The reason for every choice, and for every known mistake, in Markdown."""
         lines = [
-            f"- **{letter}** {'right' if choice.right else 'wrong'}: {choice.why}"
+            f"- **{letter}** {self._verdict(choice.right)}: {self.translate(choice.why)}"
             for letter, choice in zip(LETTERS, self.choices, strict=False)
             if choice.why
         ]
         if not lines:
-            lines = [f"- **{self.right}** right: {self.why}"]
-        lines += [f"- **{answer}** wrong: {reason}" for answer, reason in self.mistakes]
+            lines = [f"- **{self.right}** {self._verdict(True)}: {self.translate(self.why)}"]
+        lines += [
+            f"- **{answer}** {self._verdict(False)}: {self.translate(reason)}"
+            for answer, reason in self.mistakes
+        ]
         return "\n".join(lines)
+
+    def _verdict(self, right: bool) -> str:
+        return self.translate("right" if right else "wrong")
 
     def as_markdown(self) -> str:
         """The question in Markdown, with lettered choices and instructions for answering."""
         choices = [
-            f"- **{letter}** · {choice.text}"
+            f"- **{letter}** · {self.translate(choice.text)}"
             for letter, choice in zip(LETTERS, self.choices, strict=False)
         ]
-        return "\n\n".join(filter(None, [self.text, "\n".join(choices), self.how_to_answer()]))
+        parts = [self.translate(self.text), "\n".join(choices), self.how_to_answer()]
+        return "\n\n".join(filter(None, parts))
 
     def how_to_answer(self) -> str:
         """What to write in a cell to answer, in Markdown."""
         kind, answer = HOW_TO_ANSWER[self.kind]
         call = f"{self.code}." if self.code else ""
-        return f"*{kind}, such as `{call}check({answer})`*"
+        return f"*{self.translate(f'{kind}, such as `{call}check({answer})`')}*"
 
     def __repr__(self) -> str:
-        return f"{self.text} ({self.how_to_answer().strip('*')})"
+        return f"{self.translate(self.text)} ({self.how_to_answer().strip('*')})"
 
     def as_widget(self) -> Any:
         """The question with buttons; a click answers as ``check`` does."""

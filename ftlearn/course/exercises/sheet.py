@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
+from ftlearn import language as languages
 from ftlearn.course.exercises import sheets
 from ftlearn.course.exercises.base import Exercise
 from ftlearn.course.exercises.journal import Journal
 from ftlearn.course.exercises.question import Question
+from ftlearn.course.translated import activate
 
 
 class ExerciseSheet:
@@ -52,11 +54,12 @@ def numbers() -> list[str]:
     return sorted({match[1] for match in matches if match})
 
 
-def load(number: str, *, record: bool = True) -> ExerciseSheet:
+def load(number: str, *, record: bool = True, language: str | None = None) -> ExerciseSheet:
     """A new sheet with the exercises and questions of the notebook with this number.
 
-    Attempts are written to the progress file, unless ``record`` is False. Raises ValueError for a
-    notebook without exercises.
+    Attempts are written to the progress file, unless ``record`` is False. ``language`` is "en" or
+    "zh"; without it FTLEARN_LANG decides, or the folder of the notebook. In a notebook it holds for
+    results, figures and widgets as well. Raises ValueError for a notebook without exercises.
 
     >>> load("02").q1
     prediction minus truth ★☆☆ about 4 min
@@ -66,6 +69,11 @@ def load(number: str, *, record: bool = True) -> ExerciseSheet:
     sheet = ExerciseSheet(
         _load_items("sheet", number, "exercises"), _load_items("quiz", number, "quiz")
     )
+    catalogue = languages.load(language or languages.chosen(), number)
+    if len(catalogue):
+        activate(catalogue)
+    for _, item in sheet.items():
+        item.translate = partial(languages.markdown, catalogue=catalogue)
     journal = Journal()
     for name, item in sheet.items() if record else ():
         item.on_event = partial(journal.record, f"{number}/{name}")

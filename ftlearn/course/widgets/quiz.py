@@ -50,7 +50,8 @@ def question_form(question: Question) -> ipywidgets.VBox:
     speaks the outcome when it changes.
     """
     text, status = ipywidgets.HTMLMath(), ipywidgets.HTMLMath()
-    text.value = tag("p", inline(question.text), " ", tag("em", HINTS[question.kind]))
+    how = question.translate(HINTS[question.kind])
+    text.value = tag("p", inline(question.translate(question.text)), " ", tag("em", how))
     status.value = as_status(Outcome(NOT_ATTEMPTED, ""))
 
     def check(answer: str) -> str:
@@ -108,7 +109,7 @@ def _rows(question: Question, controls: dict[str, ipywidgets.Widget]) -> ipywidg
     for control, choice in zip(controls.values(), question.choices, strict=True):
         layout = {"flex": "1 1 auto", "padding": "0 0 0 8px"}
         text = ipywidgets.HTMLMath(layout=layout)
-        text.value = inline(choice.text)
+        text.value = inline(question.translate(choice.text))
         rows.append(ipywidgets.HBox([control, text], layout={"align_items": "center"}))
     return ipywidgets.VBox(rows)
 

@@ -1,0 +1,102 @@
+"""A catalogue: English texts with their translations, some of them patterns with fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+_FIELD = re.compile(r"\{(\w+)\}|(\{\{)|(\}\})")
+LETTERS_OF_A_PATTERN = 3
+"""A pattern with fewer letters outside its fields would match nearly any text."""
+
+
+class Catalogue:
+    """English texts and their translations.
+
+    ``texts`` are translated as they are. ``patterns`` hold fields, as the f-strings do that make
+    such texts: a field stands for any characters, and its value is translated in turn. A text
+    that is in neither stays English.
+
+    >>> catalogue = Catalogue({"loss": "损失"}, {"{name} per update": "每次更新的{name}"})
+    >>> catalogue.translate("loss per update"), catalogue.translate("accuracy")
+    ('每次更新的损失', 'accuracy')
+    """
+
+    def __init__(self, texts: Mapping[str, str], patterns: Mapping[str, str] | None = None) -> None:
+        self._texts = dict(texts)
+        # The pattern with the most letters is the most particular one.
+        pairs = sorted((patterns or {}).items(), key=lambda pair: (-letters(pair[0]), pair[0]))
+        self._patterns = [(expression(source), target) for source, target in pairs]
+        self._cached: Callable[[str], str] = lru_cache(maxsize=4096)(self._translate)
+
+    def __len__(self) -> int:
+        return len(self._texts) + len(self._patterns)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._texts or any(match.fullmatch(text) for match, _ in self._patterns)
+
+    def translate(self, text: str) -> str:
+        """The translation of a text, or the text itself if there is none."""
+        if not re.search("[A-Za-z]", text):
+            return text
+        return self._cached(text)
+
+    def _translate(self, text: str) -> str:
+        if text in self._texts:
+            return self._texts[text]
+        for pattern, target in self._patterns:
+            if match := pattern.fullmatch(text):
+                fields = {name: self.translate(value) for name, value in match.groupdict().items()}
+                return fill(target, fields)
+        return text
+
+
+def expression(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a pattern. Raises ValueError if it would match nearly any text.
+
+    >>> expression("step {n} of {total}").fullmatch("step 3 of 10").groupdict()
+    {'n': '3', 'total': '10'}
+    """
+    if letters(pattern) < LETTERS_OF_A_PATTERN:
+        raise ValueError(
+            f"the pattern {pattern!r} has {letters(pattern)} letters beside its fields and would "
+            f"match nearly any text: translate whole texts instead"
+        )
+    parts, end, names = [], 0, set()
+    for field in _FIELD.finditer(pattern):
+        parts.append(re.escape(pattern[end : field.start()]))
+        name, end = field[1], field.end()
+        if name is None:
+            parts.append(re.escape(field[0][0]))
+        else:
+            parts.append(f"(?P={name})" if name in names else f"(?P<{name}>.+?)")
+            names.add(name)
+    return re.compile("".join([*parts, re.escape(pattern[end:])]), re.DOTALL)
+
+
+def fill(pattern: str, fields: Mapping[str, str]) -> str:
+    """The pattern with its fields replaced, and doubled braces as single ones.
+
+    >>> fill("第{n}步 {{x}}", {"n": "3"})
+    '第3步 {x}'
+    """
+    return _FIELD.sub(lambda field: fields[field[1]] if field[1] else field[0][0], pattern)
+
+
+def fields(pattern: str) -> list[str]:
+    """The names of the fields of a pattern, in order.
+
+    >>> fields("{a} of {b} {{x}}")
+    ['a', 'b']
+    """
+    return [field[1] for field in _FIELD.finditer(pattern) if field[1]]
+
+
+def letters(pattern: str) -> int:
+    """The number of letters of a pattern outside its fields.
+
+    >>> letters("{a} of {b}")
+    2
+    """
+    return sum(map(str.isalpha, _FIELD.sub("", pattern)))

@@ -1,0 +1,81 @@
+"""Where the catalogues are, and which language is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ftlearn.language.catalogue import Catalogue
+
+FOLDER = Path(__file__).resolve().parents[1] / "translations"
+LANGUAGES = {"zh": "zh_CN"}
+"""The languages beside English, each with its folder of catalogues."""
+VARIABLE = "FTLEARN_LANG"
+PACKAGE = "ftlearn"
+"""The name of the catalogue for the package's own words."""
+PATTERN = "python-brace-format"
+"""The flag of gettext for a text with fields."""
+
+
+def chosen(environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> str:
+    """The language that is asked for: by FTLEARN_LANG, or by the folder that a lesson lies in.
+
+    The lessons in ``notebooks/zh`` are Chinese without a setting. Raises ValueError for a language
+    that does not exist.
+
+    >>> chosen({"FTLEARN_LANG": "zh_CN.UTF-8"}), chosen({}, Path("notebooks/zh"))
+    ('zh', 'zh')
+    >>> chosen({}, Path("notebooks"))
+    'en'
+    """
+    value = environment.get(VARIABLE, "")
+    if not value:
+        name = (folder or Path.cwd()).name
+        return name if name in LANGUAGES else "en"
+    language = value.partition(".")[0].replace("-", "_").partition("_")[0].lower()
+    if language not in {"en", *LANGUAGES}:
+        raise ValueError(f"{VARIABLE} is {value!r}: there are en, {', '.join(LANGUAGES)}")
+    return language
+
+
+def paths(language: str) -> dict[str, Path]:
+    """The catalogues of a language: ``ftlearn`` and the numbers of lessons, each with its file.
+
+    >>> paths("fr")
+    Traceback (most recent call last):
+    ValueError: there is no language 'fr': there are zh
+    """
+    if language not in LANGUAGES:
+        raise ValueError(f"there is no language {language!r}: there are {', '.join(LANGUAGES)}")
+    files = sorted((FOLDER / LANGUAGES[language]).glob("*.po"))
+    return {path.stem.partition("_")[0]: path for path in files}
+
+
+def load(language: str, lesson: str | None = None) -> Catalogue:
+    """The package's words, and those of one lesson by its number. English has an empty catalogue.
+
+    >>> len(load("en"))
+    0
+    """
+    texts: dict[str, str] = {}
+    patterns: dict[str, str] = {}
+    files = {} if language == "en" else paths(language)
+    for name in (PACKAGE, lesson):
+        if name in files:
+            _read(files[name], texts, patterns)
+    return Catalogue(texts, patterns)
+
+
+def _read(path: Path, texts: dict[str, str], patterns: dict[str, str]) -> None:
+    import polib  # only where a translation is asked for
+
+    for entry in polib.pofile(str(path)).translated_entries():
+        if entry.msgctxt not in SOURCES:
+            continue  # a cell of a lesson: the notebook itself holds its translation
+        kind = patterns if PATTERN in entry.flags else texts
+        kind[entry.msgid] = entry.msgstr
+
+
+SOURCES = ("output", "exercise", "package")
+"""The contexts of texts that the package translates while it runs."""

@@ -1,0 +1,105 @@
+"""Translation of composed texts: HTML, Markdown, and the text form of values."""
+
+from __future__ import annotations
+
+import html as entities
+import re
+
+from ftlearn.language.catalogue import Catalogue
+
+_TAG = re.compile(r"(<style.*?</style>|<code.*?</code>|<pre.*?</pre>|<[^>]+>)", re.DOTALL)
+_ATTRIBUTE = re.compile(r'\b(alt|aria-label|placeholder|title)="([^"]*)"')
+_QUOTED = re.compile(r"'([^'\\\n]+)'|\"([^\"\\\n]+)\"")
+_LEAD = re.compile(r"((?:\s*(?:[-*>] |\d+\. |#+ ))?(?:\*\*\w+\*\* (?:· |: )?)?)(.*)", re.DOTALL)
+_LETTER = r"(?:\*\*[a-z]\*\*|[a-z]): "
+_REASON = re.compile(rf"(?:^|(?<=; ))({_LETTER})(.*?)(?=; {_LETTER}|$)")
+
+
+def html(text: str, catalogue: Catalogue) -> str:
+    """HTML with its texts, labels and alternative texts translated; code stays as it is.
+
+    >>> html('<p title="loss">loss</p><code>loss</code>', Catalogue({"loss": "损失"}))
+    '<p title="损失">损失</p><code>loss</code>'
+    """
+    parts = _TAG.split(text)
+    return "".join(
+        _attributes(part, catalogue) if number % 2 else _node(part, catalogue)
+        for number, part in enumerate(parts)
+    )
+
+
+def _node(text: str, catalogue: Catalogue) -> str:
+    """A piece of text between two tags, with the white space around it."""
+    words = text.strip()
+    if not words:
+        return text
+    translation = catalogue.translate(entities.unescape(words))
+    if translation == entities.unescape(words):
+        return text
+    return text.replace(words, entities.escape(translation, quote=False))
+
+
+def _attributes(tag: str, catalogue: Catalogue) -> str:
+    if tag.startswith("<pre"):
+        start, end = tag.index(">") + 1, tag.rindex("</")
+        inside = entities.unescape(tag[start:end])
+        return tag[:start] + entities.escape(output(inside, catalogue)) + tag[end:]
+    if tag.startswith(("<style", "<code")):
+        return tag
+
+    def translated(match: re.Match[str]) -> str:
+        value = catalogue.translate(entities.unescape(match[2]))
+        return f'{match[1]}="{entities.escape(value)}"'
+
+    return _ATTRIBUTE.sub(translated, tag)
+
+
+def markdown(text: str, catalogue: Catalogue) -> str:
+    """Markdown, whole if the catalogue has it, or else line by line behind bullets and letters.
+
+    >>> catalogue = Catalogue({"the sign is wrong": "符号错了", "right": "对"})
+    >>> markdown("- **a** · the sign is wrong", catalogue)
+    '- **a** · 符号错了'
+    >>> markdown("a: the sign is wrong; c: right", catalogue)
+    'a: 符号错了; c: 对'
+    """
+    whole = catalogue.translate(text)
+    if whole != text:
+        return whole
+    return "\n".join(_line(line, catalogue) for line in text.split("\n"))
+
+
+def _line(line: str, catalogue: Catalogue) -> str:
+    translation = catalogue.translate(line)
+    if translation != line:
+        return translation
+    reasons = _REASON.sub(lambda match: match[1] + catalogue.translate(match[2]), line)
+    if reasons != line:
+        return reasons
+    lead = _LEAD.fullmatch(line)
+    return lead[1] + catalogue.translate(lead[2]) if lead else line
+
+
+def output(text: str, catalogue: Catalogue) -> str:
+    """The text form of a value: whole, or else line by line, or else its quoted names.
+
+    >>> output("{'loss': 0.5, 'm': 3}", Catalogue({"loss": "损失"}))
+    "{'损失': 0.5, 'm': 3}"
+    """
+    whole = catalogue.translate(text)
+    if whole != text:
+        return whole
+    return "\n".join(_output_line(line, catalogue) for line in text.split("\n"))
+
+
+def _output_line(line: str, catalogue: Catalogue) -> str:
+    words = line.strip()
+    translation = catalogue.translate(words) if words else words
+    if translation != words:
+        return line.replace(words, translation)
+    return _QUOTED.sub(lambda match: _quoted(match, catalogue), line)
+
+
+def _quoted(match: re.Match[str], catalogue: Catalogue) -> str:
+    text, mark = match[1] or match[2], match[0][0]
+    return f"{mark}{catalogue.translate(text)}{mark}"

@@ -1,0 +1,123 @@
+"""Catalogues: whole texts, patterns with fields, and which language is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftlearn import language
+from ftlearn.language import Catalogue
+from ftlearn.language.catalogue import expression, fields, fill, letters
+
+CATALOGUE = Catalogue(
+    {"loss": "损失", "mean loss": "平均损失", "accuracy": "准确率"},
+    {
+        "{name} after {n} updates": "{n} 步之后的{name}",
+        "{a} after the {b}": "{b}之后的{a}",
+        "p stays {x}, and {{y}} is {x}": "p 仍是 {x}，{{y}} 是 {x}",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("loss", "损失"),
+        ("mean loss", "平均损失"),
+        ("mean loss after 3 updates", "3 步之后的平均损失"),
+        ("loss after the accuracy", "准确率之后的损失"),
+        ("p stays 2, and {y} is 2", "p 仍是 2，{y} 是 2"),
+        ("p stays 2, and {y} is 3", "p stays 2, and {y} is 3"),
+        ("Loss", "Loss"),
+        ("", ""),
+        ("0.5", "0.5"),
+    ],
+)
+def test_a_text_is_translated_whole_or_by_its_pattern(english, chinese):
+    assert CATALOGUE.translate(english) == chinese
+
+
+def test_the_pattern_with_more_letters_comes_first():
+    catalogue = Catalogue({}, {"{x} rows": "一般", "{x} wrong rows": "特殊"})
+    assert catalogue.translate("3 wrong rows") == "特殊"
+    assert catalogue.translate("3 rows") == "一般"
+
+
+def test_a_pattern_that_would_match_anything_is_refused():
+    with pytest.raises(ValueError, match="would match nearly any text"):
+        Catalogue({}, {"{a}: {b}": "{a}：{b}"})
+
+
+@given(st.lists(st.sampled_from(["{a}", "{b}", "{{", "}}", "abc ", "x.y*"]), min_size=1))
+def test_a_filled_pattern_is_matched_by_its_expression(parts):
+    pattern = "abc" + "".join(parts)
+    values = {name: f"<{name}>" for name in fields(pattern)}
+    match = expression(pattern).fullmatch(fill(pattern, values))
+    assert match is not None
+    assert set(match.groupdict()) == set(values)
+
+
+@given(st.text(alphabet="ab {}", max_size=20))
+def test_letters_are_counted_outside_fields(text):
+    assert 0 <= letters(text) <= sum(map(str.isalpha, text))
+
+
+def test_html_is_translated_between_its_tags_only():
+    text = '<p title="loss">loss</p> <code>loss</code><pre>{&#x27;loss&#x27;: 1}</pre>'
+    assert language.html(text, CATALOGUE) == (
+        '<p title="损失">损失</p> <code>loss</code><pre>{&#x27;损失&#x27;: 1}</pre>'
+    )
+
+
+def test_a_translation_cannot_bring_markup_into_html():
+    catalogue = Catalogue({"a < b": "甲 < 乙"})
+    assert language.html("<b>a &lt; b</b>", catalogue) == "<b>甲 &lt; 乙</b>"
+
+
+def test_results_are_translated_by_line_or_by_quoted_name():
+    assert language.output("{'loss': 0.5, \"mean loss\": 1}", CATALOGUE) == (
+        "{'损失': 0.5, \"平均损失\": 1}"
+    )
+    assert language.output("  loss after 2 updates\nother", CATALOGUE) == "  2 步之后的损失\nother"
+
+
+def test_reasons_of_several_choices_are_translated_one_by_one():
+    assert language.markdown("a: loss; c: accuracy", CATALOGUE) == "a: 损失; c: 准确率"
+    assert language.markdown("**b**: loss; **d**: x", CATALOGUE) == "**b**: 损失; **d**: x"
+    assert language.markdown("- **a** · loss\n- **b** · accuracy", CATALOGUE) == (
+        "- **a** · 损失\n- **b** · 准确率"
+    )
+
+
+def test_without_a_catalogue_everything_stays_english():
+    for translate in (language.html, language.markdown, language.output):
+        assert translate("<p>loss</p> 'loss' - **a** · loss", Catalogue({})) == (
+            "<p>loss</p> 'loss' - **a** · loss"
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "folder", "expected"),
+    [
+        ("", "notebooks/zh", "zh"),
+        ("", "notebooks", "en"),
+        ("en", "notebooks/zh", "en"),
+        ("zh", "notebooks", "zh"),
+        ("zh-CN", "notebooks", "zh"),
+    ],
+)
+def test_the_variable_comes_before_the_folder(value, folder, expected):
+    assert language.chosen({"FTLEARN_LANG": value}, Path(folder)) == expected
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(ValueError, match="'fr': there are en, zh"):
+        language.chosen({"FTLEARN_LANG": "fr"})
+
+
+def test_catalogues_of_the_package_and_of_lessons_are_found():
+    assert "ftlearn" in language.paths("zh")
+    assert all(name == "ftlearn" or len(name) == 2 for name in language.paths("zh"))
