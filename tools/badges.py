@@ -23,7 +23,7 @@ from nbformat.v4 import new_code_cell
 
 from tools import notebooks
 
-README = notebooks.ROOT / "README.md"
+READMES = {"en": notebooks.ROOT / "README.md", "zh": notebooks.ROOT / "README.zh.md"}
 BADGES, MEASURED, SWITCH = "<!-- badges -->", "<!-- measured -->", "<!-- languages -->"
 GENERATED = (BADGES, MEASURED, SWITCH)
 """The marks at the ends of lines that this module writes."""
@@ -34,6 +34,7 @@ WORDS = {
         "measured": "Runs in {seconds:.0f} seconds and {gigabytes:.1f} GB of memory on {machine}.",
         "unmeasured": "Not measured yet.",
         "machine": "{cores} CPU cores",
+        "table": "| no. | question | minutes | open in |",
     },
     "zh": {
         "binder": "在 Binder 中打开",
@@ -41,6 +42,7 @@ WORDS = {
         "measured": "运行约需 {seconds:.0f} 秒、{gigabytes:.1f} GB 内存（{machine}）。",
         "unmeasured": "尚未测量。",
         "machine": "{cores} 个 CPU 核",
+        "table": "| 课 | 问题 | 分钟 | 打开 |",
     },
 }
 START, END = "<!-- lessons:start -->", "<!-- lessons:end -->"
@@ -146,23 +148,32 @@ def update(notebook: NotebookNode, name: str, language: str = "en") -> None:
     notebook.cells[1].metadata["tags"] = list(COLAB_TAGS)
 
 
-def lesson_row(path: Path, notebook: NotebookNode) -> str:
+def lesson_row(path: Path, notebook: NotebookNode, language: str = "en") -> str:
     """One row of the table of lessons."""
     number, question = notebooks.title(notebook)
     seconds = notebook.metadata.get("ftlearn", {}).get("seconds")
     minutes = "" if seconds is None else f"{seconds / 60:.1f}"
-    binder, colab = addresses(path.name)
+    binder, colab = addresses(path.name, language)
     links = f"[Binder]({binder}) [Colab]({colab})"
-    return f"| {number} | [{question}](notebooks/{path.name}) | {minutes} | {links} |"
+    file = path.name if language == "en" else f"{language}/{path.name}"
+    return f"| {number} | [{question}](notebooks/{file}) | {minutes} | {links} |"
 
 
-def lesson_table(paths: list[Path]) -> str:
-    """The table of lessons: number, question, measured minutes, links to Binder and Colab."""
-    head = ["| no. | question | minutes | open in |", "|---|---|---|---|"]
-    return "\n".join([*head, *(lesson_row(path, notebooks.read(path)) for path in paths)])
+def lesson_table(paths: list[Path], language: str = "en") -> str:
+    """The table of lessons: number, question, measured minutes, links to Binder and Colab.
+
+    A lesson that is not translated stands in it in English.
+    """
+    rows = []
+    for path in paths:
+        translated = notebooks.FOLDER / language / path.name
+        exists = translated.exists()
+        notebook = notebooks.read(translated if exists else path)
+        rows.append(lesson_row(path, notebook, language if exists else "en"))
+    return "\n".join([WORDS[language]["table"], "|---|---|---|---|", *rows])
 
 
-def updated_readme(text: str, paths: list[Path]) -> str:
+def updated_readme(text: str, paths: list[Path], language: str = "en") -> str:
     """README.md with the current table of lessons between its two marks.
 
     Raises ValueError if the marks are missing.
@@ -170,7 +181,8 @@ def updated_readme(text: str, paths: list[Path]) -> str:
     pattern = re.compile(rf"{re.escape(START)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"README.md needs the marks {START} and {END} around the lesson table")
-    return pattern.sub(lambda _: f"{START}\n{lesson_table(paths)}\n{END}", text)
+    table = lesson_table(paths, language)
+    return pattern.sub(lambda _: f"{START}\n{table}\n{END}", text)
 
 
 def out_of_date(check: bool) -> list[str]:
@@ -185,12 +197,13 @@ def out_of_date(check: bool) -> list[str]:
             stale.append(path.name)
             if not check:
                 notebooks.write(notebook, path)
-    text = README.read_text(encoding="utf-8")
-    updated = updated_readme(text, paths)
-    if updated != text:
-        stale.append(README.name)
-        if not check:
-            README.write_text(updated, encoding="utf-8")
+    for language, readme in READMES.items():
+        text = readme.read_text(encoding="utf-8")
+        updated = updated_readme(text, paths, language)
+        if updated != text:
+            stale.append(readme.name)
+            if not check:
+                readme.write_text(updated, encoding="utf-8")
     return stale
 
 

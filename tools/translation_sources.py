@@ -102,10 +102,11 @@ def shown_by_cells(notebook: NotebookNode) -> Iterator[Source]:
         draws = any("image/png" in part.get("data", {}) for part in cell.outputs)
         for text in strings(ast.parse(without_magics(cell.source))):
             words = _WORD.findall(re.sub(r"\{\w+\}", "", text.text))
-            visible = draws or text.pattern or " " in text.text or text.text in output
-            if text.text in KEYWORDS or _POSITION.fullmatch(text.text):
+            if not words or text.text in KEYWORDS or _POSITION.fullmatch(text.text):
                 continue
-            if words and visible and (text.shown or not _NAME.fullmatch(text.text) or draws):
+            named = any(mark.format(text.text) in output for mark in ("'{}'", ">{}<"))
+            sentence = text.pattern or not _NAME.fullmatch(text.text)
+            if draws or named or (sentence and (text.shown or " " in text.text)):
                 yield Source("output", text.text, text.pattern)
 
 
@@ -117,7 +118,8 @@ def without_magics(code: str) -> str:
 def in_module(path: Path, context: str) -> Iterator[Source]:
     """Texts of a module that are sentences, or that are given to something that shows them."""
     for text in strings(ast.parse(path.read_text(encoding="utf-8"))):
-        sentence = len(_WORD.findall(re.sub(r"\{\w+\}", "", text.text))) > 1 and " " in text.text
+        words = _WORD.findall(re.sub(r"\{\w+\}", "", text.text))
+        sentence = words and " " in text.text
         if "\n" in text.text and "# " not in text.text:
             continue  # code without a comment: nothing to translate
         if sentence or (text.shown and _WORD.search(text.text)):

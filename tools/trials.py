@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,11 +69,19 @@ def run_lesson(path: Path, regime: Regime) -> Outcome:
 def failed_cells(notebook: NotebookNode) -> list[str]:
     """One line per error in the outputs of an executed notebook."""
     return [
-        one_line(f"cell {cell.id}: {output.ename}: {execute.without_colors(output.evalue)}")
+        one_line(f"cell {cell.id}: {output.ename}: {reason(output)}")
         for cell in notebooks.executed_cells(notebook)
         for output in cell.outputs
         if output.output_type == "error"
     ]
+
+
+def reason(output: NotebookNode) -> str:
+    """The message of an error or, if it has none, as most assertions, the line that raised it."""
+    message = execute.without_colors(output.evalue)
+    lines = execute.without_colors("\n".join(output.traceback)).splitlines()
+    arrows = [line.partition("> ")[2] for line in lines if re.match(r"-+> \d", line)]
+    return message or (f"line {arrows[0]}" if arrows else "")
 
 
 def run_tests(regime: Regime, arguments: Sequence[str] = ("-m", "not browser")) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ftlearn.benchmark import ablation, few_shot, generation, prediction, sft, throughput
+from ftlearn.benchmark import ablation, few_shot, formats, generation, prediction, sft, throughput
 from ftlearn.benchmark import time_to_accuracy as target
 from ftlearn.benchmark.part_result import Part
 from ftlearn.benchmark.settings import Settings
@@ -50,13 +50,21 @@ def lever_speeds(work: Workload, settings: Settings, log: Log) -> Part:
 
 def generate(work: Workload, settings: Settings, log: Log) -> Part:
     """Generation speed beside transformers.pipeline, with the language model of the course."""
-    return generation.generation_speed(work, rounds=settings.rounds, log=log)
+    count = max(1, settings.examples // 32)
+    return generation.generation_speed(work, count, rounds=settings.rounds, log=log)
 
 
 def chats(work: Workload, settings: Settings, log: Log) -> Part:
     """Speed and memory of training a language model beside SFTTrainer, on a quarter as many."""
     return sft.chat_training_speed(
         sft.open_chats(work, max(1, settings.examples // 4)), rounds=settings.rounds, log=log
+    )
+
+
+def format_speeds(work: Workload, settings: Settings, log: Log) -> Part:
+    """Prediction speed in each format beside ONNX Runtime's, on twice as many texts."""
+    return formats.format_speeds(
+        work, examples=2 * settings.examples, rounds=settings.rounds, log=log
     )
 
 
@@ -68,6 +76,7 @@ PARTS: dict[str, Measure] = {
     "levers": lever_speeds,
     "sft": chats,
     "generate": generate,
+    "formats": format_speeds,
 }
 
 

@@ -20,6 +20,10 @@ RATIOS = {
     "sft_vs_trl_best": "sft",
     "generate_vs_pipeline_default": "generate",
     "generate_vs_pipeline_best": "generate",
+    "formats_fp32_vs_onnxruntime": "formats",
+    "formats_onnx_sorted_vs_unsorted": "formats",
+    "formats_int8_vs_onnxruntime": "formats",
+    "formats_int8_sorted_vs_unsorted": "formats",
 }
 """Each ratio, that is how many times faster ftlearn is, and the part that measures it."""
 

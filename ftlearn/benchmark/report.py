@@ -35,6 +35,8 @@ LEGEND = {
     "generate": "median, low and high are generated tokens per second, end tokens included.",
     "sft": "median, low and high are trained tokens per second: those that the loss counts; "
     "peak GB is the most memory of a process in which this contender alone trains.",
+    "formats": "median, low and high are texts per second, from text to logits; onnx and int8 are "
+    "ONNX Runtime inside, so their ratios are those of batching and quantisation.",
     "levers": "median, low and high are examples per second; lower half frozen and embeddings "
     "frozen train less of the model, all others do the same work.",
 }

@@ -10,7 +10,7 @@ from typer import Option
 
 from ftlearn.errors import ArgumentError
 
-PARTS = ("train", "predict", "accuracy", "few", "levers", "sft", "generate")
+PARTS = ("train", "predict", "accuracy", "few", "levers", "sft", "generate", "formats")
 DEFAULT_PARTS = PARTS[:4]
 
 
@@ -57,7 +57,8 @@ class Settings:
         Option(
             min=1,
             help="Texts per round and contender; 'accuracy' trains on twice as many, 'predict' "
-            "asks for four times as many, and 'sft' trains on a quarter.",
+            "asks for four times as many, 'formats' for twice as many, 'sft' trains on a "
+            "quarter, and 'generate' writes for a 32nd.",
         ),
     ] = 256
     batch_size: Annotated[int, Option(min=1, help="Texts in one update.")] = 16

@@ -13,13 +13,16 @@ from typing import Annotated
 import typer
 
 from ftlearn.cli.commands.bench import bench
+from ftlearn.cli.commands.capstone import capstone
 from ftlearn.cli.commands.chat import chat
 from ftlearn.cli.commands.doctor import doctor
 from ftlearn.cli.commands.evaluate import evaluate
+from ftlearn.cli.commands.export import export
 from ftlearn.cli.commands.fetch import fetch
 from ftlearn.cli.commands.fit import fit
 from ftlearn.cli.commands.generate import generate
 from ftlearn.cli.commands.interpolate import interpolate
+from ftlearn.cli.commands.load import load
 from ftlearn.cli.commands.predict import predict
 from ftlearn.cli.commands.serve import serve
 from ftlearn.cli.errors import UNEXPECTED, explain, short_notes
@@ -51,9 +54,23 @@ def about(
     """
 
 
-COMMANDS = (doctor, fetch, fit, evaluate, predict, serve, generate, chat, interpolate, bench)
+COMMANDS = (
+    doctor,
+    fetch,
+    fit,
+    evaluate,
+    export,
+    predict,
+    serve,
+    load,
+    generate,
+    chat,
+    interpolate,
+    bench,
+)
 for command in COMMANDS:
     app.command(name=command.__name__)(command)
+app.add_typer(capstone)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The options of ``ftlearn fit``, in groups."""
+"""The options of ``ftlearn fit`` in groups: the files, the training, the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ftlearn.cli.options import DATA, MODEL, RUN, TRAINING, option, text_columns
+from ftlearn.cli.options import DATA, RUN, TRAINING, option, text_columns
 from ftlearn.errors import ArgumentError
 
 LORA_RATE = 5e-4
@@ -111,79 +111,6 @@ class FileOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """The model to start from."""
-
-    checkpoint: Annotated[
-        str | None,
-        option(
-            "The pretrained model: a name (minilm and smollm2 need no network), a Hub id or a "
-            "folder. A classifier for other labels gets a new head. Without it minilm, or smollm2 "
-            "where the model writes.",
-            MODEL,
-            "NAME|FOLDER",
-        ),
-    ] = None
-    lora: Annotated[
-        int | None,
-        option(
-            "Train LoRA adapters of this rank, such as 8, in place of the weights: less memory, "
-            "less forgotten. Writes adapter/ beside the merged model/.",
-            MODEL,
-            "RANK",
-        ),
-    ] = None
-    adapter: Annotated[
-        str | None,
-        option(
-            "Another adapter: rslora, dora or pissa, of the rank that --lora gives (without it "
-            "8); ia3; layernorm; prefix or prompt, whose tokens cannot be merged: only adapter/ "
-            "is written.",
-            MODEL,
-            "METHOD",
-        ),
-    ] = None
-    lora_layers: Annotated[
-        int | None, option("Adapters in this many top layers only: faster.", MODEL, "LAYERS")
-    ] = None
-    system: Annotated[
-        str | None,
-        option("For chats without one: the system prompt, in training and later.", MODEL, "TEXT"),
-    ] = None
-    template: Annotated[
-        Path | None,
-        option("A Jinja chat template in place of the model's own.", MODEL, "FILE"),
-    ] = None
-    pooling: Annotated[
-        str,
-        option(
-            "How the vectors of a text become one: pretrained (as in transformers' own class, the "
-            "only way that transformers.pipeline opens), mean (MiniLM's own) or cls (the first "
-            "token's).",
-            MODEL,
-        ),
-    ] = "pretrained"
-    max_length: Annotated[
-        int | None,
-        option(
-            "Tokens (about 3/4 of a word) read of each text, at most as many as the model has "
-            "positions; the rest is cut. Without it 128, for chats 512, for questions 384, for "
-            "completions 256.",
-            MODEL,
-        ),
-    ] = None
-    shard: Annotated[
-        bool,
-        option(
-            "For a model that does not fit one device: under torchrun, spread its weights over "
-            "all of them (FSDP2).",
-            MODEL,
-            flag="--shard",
-        ),
-    ] = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """How to train."""
 
@@ -204,6 +131,22 @@ class TrainingOptions:
             TRAINING,
         ),
     ] = 1
+    layer_decay: Annotated[
+        float,
+        option(
+            "Each layer learns at this share of the rate of the layer above it, such as 0.9: lower "
+            "layers change less.",
+            TRAINING,
+        ),
+    ] = 1.0
+    lora_plus_ratio: Annotated[
+        float,
+        option(
+            "LoRA+: how many times the rate of its matrices A the matrices B learn at, such as 16.",
+            TRAINING,
+            flag="--lora-plus",
+        ),
+    ] = 1.0
     patience: Annotated[
         int | None,
         option(

@@ -131,7 +131,8 @@ class SavedModelOptions:
         Path,
         typer.Argument(
             metavar="DIR",
-            help="What `ftlearn fit` wrote (its --out), or any classifier saved by transformers.",
+            help="What `ftlearn fit` wrote (its --out), or a classifier or "
+            "regression model of one label per text that transformers saved.",
         ),
     ]
 

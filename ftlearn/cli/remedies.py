@@ -24,6 +24,7 @@ PHRASES = {
     "TrainConfig.micro_batches": "`micro_batches`",
     "the task's max_length": "max_length",
     "or freeze a part of the model": "or choose a smaller model with `checkpoint`",
+    "models.checkpoint_activations(model)": "`activation_checkpointing`",
     "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers": (
         "shorten the texts with max_length, or choose a smaller model with `checkpoint`"
     ),
@@ -49,10 +50,13 @@ class Option(NamedTuple):
 
 
 def options_of(app: typer.Typer, command: str) -> dict[str, Option]:
-    """The options of a command by the names of their arguments; empty for an unknown command."""
-    program = typer.main.get_command(app)
-    chosen = program.commands.get(command)
-    parameters = chosen.params if chosen else []
+    """The options of a command by the names of their arguments; empty for an unknown command.
+
+    Of a command with commands of its own, such as capstone, those of all of them.
+    """
+    chosen = typer.main.get_command(app).commands.get(command)
+    parts = getattr(chosen, "commands", {command: chosen}).values() if chosen else ()
+    parameters = [parameter for part in parts for parameter in part.params]
     return {
         parameter.name: Option(parameter.opts[0], not getattr(parameter, "is_flag", False))
         for parameter in parameters

@@ -15,9 +15,10 @@ ENDLESS = int(1e30)
 
 
 def positions(model: nn.Module) -> int | None:
-    """Tokens that a model has positions for; None where its configuration does not say.
+    """Tokens of a text that a model has positions for; None where its configuration does not say.
 
     RoBERTa and its relatives count positions from the padding id, so those up to it are not used.
+    Tokens that an adapter learned before the text take positions, too.
     """
     config = getattr(model, "config", None)
     if not isinstance(config, PreTrainedConfig):
@@ -28,7 +29,14 @@ def positions(model: nn.Module) -> int | None:
     if embeddings <= 0:  # XLNet has -1: no limit
         return ENDLESS
     padding = position_padding(model)
-    return embeddings if padding is None else embeddings - (padding + 1)
+    free = embeddings if padding is None else embeddings - (padding + 1)
+    return free - learned_tokens(model)
+
+
+def learned_tokens(model: nn.Module) -> int:
+    """How many tokens an adapter of a model puts before a text, in peft's configuration."""
+    adapters = (getattr(model, "peft_config", None) or {}).values()
+    return sum(getattr(adapter, "num_virtual_tokens", None) or 0 for adapter in adapters)
 
 
 def position_padding(model: nn.Module) -> int | None:
@@ -51,6 +59,8 @@ def task_and_window(task: Any, model: nn.Module | None, tokenizer: Any) -> list[
             f"the tokenizer allows (its model_max_length); the model has {possible} positions, so "
             f"set tokenizer.model_max_length = {min(requested, possible)} to use more"
         )
+    elif model is not None and learned_tokens(model):
+        reason = f"the model has positions for beside the {learned_tokens(model)} that it learned"
     else:
         reason = "the model has positions for; for more, take a model with a longer window"
     message = (

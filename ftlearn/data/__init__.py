@@ -2,12 +2,14 @@
 
 `load` opens a data set by name or path, `read` opens one file and reports what it rejected,
 `split`, `subset` and `drop_rare` select rows, `draw_log`, `draw_slates`, `relevance`, `seen`,
-`softmax_policy` and `policy_value` are the law behind the clicks of `impressions`, and the other
-functions find what is wrong with rows.
+`softmax_policy` and `policy_value` are the law behind the clicks of `impressions`, `INTENTS`,
+`FOLLOW_UP` and `OUT_OF_SCOPE` the intents of `service`, and the other functions find what is wrong
+with rows.
 """
 
 from __future__ import annotations
 
+from ftlearn.data.bundled import FOLLOW_UP, INTENTS, OUT_OF_SCOPE
 from ftlearn.data.cleaning import Repair, normalise_label, repair_text
 from ftlearn.data.duplicates import Leak, exact_duplicates, leaks, near_duplicates
 from ftlearn.data.errors import DataError
@@ -29,6 +31,9 @@ from ftlearn.data.records import Rejected
 from ftlearn.data.splitting import split, subset
 
 __all__ = [
+    "FOLLOW_UP",
+    "INTENTS",
+    "OUT_OF_SCOPE",
     "DataError",
     "Leak",
     "ReadReport",

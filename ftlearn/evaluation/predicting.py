@@ -21,6 +21,7 @@ from ftlearn.fast.counted_logits import counted_logits, output_embeddings, witho
 from ftlearn.fast.inference import fp32_head, inference_copy
 from ftlearn.losses import IGNORED, accepts_counted_logits
 from ftlearn.models.outputs import logits as logits_of
+from ftlearn.models.virtual_tokens import shorten_window
 from ftlearn.runtime import device_of, distributed, sharding
 from ftlearn.runtime.arithmetic import computing
 from ftlearn.runtime.progress import bar
@@ -153,6 +154,7 @@ def predict(
             f"texts is a {type(texts).__name__}: pass one of its columns, such as table['text']"
         )
     texts = list(texts)
+    shorten_window(model, tokenizer)
     encoded = task.encode_texts(texts, tokenizer)
     compatibility.settle(_check_texts(model, texts, task, tokenizer), error=None)
     logits = outputs(model, encoded, task, tokenizer, precision=precision)

@@ -18,6 +18,7 @@ from ftlearn.data.batching import Encoded
 from ftlearn.errors import ArgumentError, UnknownNameError
 from ftlearn.evaluation.predicting import outputs
 from ftlearn.metrics import Interval
+from ftlearn.models.virtual_tokens import shorten_window
 from ftlearn.tasks import Joint
 
 
@@ -38,6 +39,7 @@ def evaluate(
     on this machine, as measured), fp32, bf16 or fp16. What ``compatibility.check`` finds is warned
     of, and raised as DataError where the scores would be worthless.
     """
+    shorten_window(model, tokenizer)
     compatibility.settle(compatibility.check({"the data": dataset}, task, model, tokenizer))
     return report_on(
         model, dataset, task, tokenizer, shared=shared, progress=progress, precision=precision

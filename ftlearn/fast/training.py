@@ -11,6 +11,7 @@ from ftlearn.config import TrainConfig
 from ftlearn.data.batching import Batches
 from ftlearn.errors import ArgumentError
 from ftlearn.fast.bf16_hidden_states import bf16_hidden_states
+from ftlearn.fast.checkpointed_layers import checkpointed_layers
 from ftlearn.fast.cls_only import cls_only
 from ftlearn.fast.counted_logits import without_cache
 from ftlearn.fast.frozen_prefix import FrozenPrefix
@@ -64,6 +65,7 @@ def speed_up(
             stack.enter_context(fused_layers(model, arithmetic.dtype))
         if "fused_llama" not in without:
             stack.enter_context(fused_decoder_layers(model, arithmetic.dtype))
+        stack.enter_context(checkpointed_layers(model))  # computes again what the others compute
         if prefix is not None:
             stack.enter_context(prefix.active(arithmetic))  # last: the others speed it up as well
         yield

@@ -45,11 +45,17 @@ class Catalogue:
     def _translate(self, text: str) -> str:
         if text in self._texts:
             return self._texts[text]
-        for pattern, target in self._patterns:
-            if match := pattern.fullmatch(text):
-                fields = {name: self.translate(value) for name, value in match.groupdict().items()}
-                return fill(target, fields)
-        return text
+        # Of two that match, one stands inside the other: the outer one has the longer field.
+        pairs = [(pattern.fullmatch(text), target) for pattern, target in self._patterns]
+        matches = sorted(
+            ((match, target) for match, target in pairs if match),
+            key=lambda pair: -max(map(len, pair[0].groups())),
+        )
+        found = [
+            fill(target, {name: self.translate(value) for name, value in match.groupdict().items()})
+            for match, target in matches
+        ]
+        return min(found, key=latin_letters, default=text)
 
 
 def expression(pattern: str) -> re.Pattern[str]:
@@ -91,6 +97,15 @@ def fields(pattern: str) -> list[str]:
     ['a', 'b']
     """
     return [field[1] for field in _FIELD.finditer(pattern) if field[1]]
+
+
+def latin_letters(text: str) -> int:
+    """The number of letters from a to z.
+
+    >>> latin_letters("KL 散度")
+    2
+    """
+    return len(re.findall("[A-Za-z]", text))
 
 
 def letters(pattern: str) -> int:

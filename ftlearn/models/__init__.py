@@ -3,11 +3,16 @@
 ``hub`` finds a model's files, ``loading`` builds the model from them, ``architecture`` changes its
 head, depth and frozen parts, ``pooling`` turns token vectors into one. ``lora`` adds and merges
 low-rank adapters, and ``methods`` adapters of every kind by name; ``joint_head`` gives several
-tasks a head each, and ``partial`` chooses weights to train without an adapter. ``saving`` writes a
-fine-tuned model and opens it again, ``adapters`` an adapter without its base model, and ``parity``
-compares what was saved with what was trained.
+tasks a head each, ``partial`` chooses weights to train without an adapter, and
+``activation_checkpointing`` saves memory in training. ``saving`` writes a fine-tuned model and
+opens it again, ``adapters`` an adapter without its base model, and ``parity`` compares what was
+saved with what was trained.
 """
 
+from ftlearn.models.activation_checkpointing import (
+    checkpoint_activations,
+    checkpoints_activations,
+)
 from ftlearn.models.adapters import save_adapter
 from ftlearn.models.hub import KNOWN, ModelError, find
 from ftlearn.models.joint_head import single_task, task_weights
@@ -25,6 +30,8 @@ __all__ = [
     "METHODS",
     "ModelError",
     "TaskHeads",
+    "checkpoint_activations",
+    "checkpoints_activations",
     "configuration",
     "find",
     "greedy_answers",

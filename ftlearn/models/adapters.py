@@ -111,6 +111,7 @@ def load_adapter(
     model.peft_config[ADAPTER].inference_mode = False
     architecture.unfreeze(model)
     virtual_tokens.hide_virtual_tokens(model)
+    virtual_tokens.shorten_window(model, tokenizer)
     return model.eval(), tokenizer, task
 
 

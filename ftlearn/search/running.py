@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,25 +14,23 @@ from typing import Any
 
 import optuna
 from optuna.distributions import distribution_to_json
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
-from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.study import Study
 from optuna.trial import Trial
 from tqdm import tqdm
 
-from ftlearn.errors import ExistsError
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.progress import bar
-from ftlearn.search import budget, methods
+from ftlearn.search import budget, methods, storages
 from ftlearn.search.results import Search, SearchError
 from ftlearn.search.space import Space, grid
 
 Objective = Callable[..., float | Iterator[float]]
 
 PLAN = "plan"
-HEARTBEAT_SECONDS = 60
-"""How often a worker reports to a database; one that is silent twice as long counts as dead."""
+WAIT_SECONDS = 1
+"""How often a process that has no trial left to begin looks after those of others."""
 
 
 class _SurplusError(RuntimeError):
@@ -57,10 +55,10 @@ def run(
     ``"tpe"`` or ``"gp"``; ``prune`` ends trials that yield early: ``"median"`` or ``"halving"``.
 
     ``storage`` keeps the trials: a file, or for many machines a database, for example
-    ``"postgresql+psycopg://user@host/searches"`` after ``pip install "psycopg[binary]"``, its
-    driver. The same call with the same storage and name continues the search, also from several
-    processes at once, until together they have finished ``trials``; a trial whose process died is
-    run again. Without storage the trials are lost when the process ends.
+    ``"postgresql://user@host/searches"`` after ``pip install "ftlearn[search]"``. The same call
+    with the same storage and name continues the search, also from several processes at once. They
+    wait for each other until together they have finished ``trials``; a trial whose process died is
+    run again by another. Without storage the trials are lost when the process ends.
 
     An error ends its trial and is kept in the table; a value that is not finite is an error.
     Ctrl-C ends the search and returns the trials so far. Raises SearchError if every trial failed,
@@ -73,7 +71,7 @@ def run(
     trials = whole_number("trials", trials, 1)
     sampler, pruner = methods.sampler(method, space, trials, seed), methods.pruner(prune)
     points = len(grid(space, trials)) if method == "grid" else None
-    with _quiet(), _opened(storage) as backend:
+    with _quiet(), storages.opened(storage) as backend:
         study = optuna.create_study(
             storage=backend, sampler=sampler, pruner=pruner, study_name=name, load_if_exists=True
         )
@@ -82,24 +80,47 @@ def run(
 
 
 def _run_trials(study: Study, objective: Objective, space: Space, trials: int) -> Search:
-    """Run trials until all slots of the budget are taken, or until an interrupt."""
+    """Run trials until all slots of the budget are finished, or until an interrupt."""
     run_trial = _trial(study, objective, space, trials)
     stopped = ""
-    budget.recover(study)
     with _bar(trials) as bar:
-        while (taken := budget.claimed(study)) < trials and not stopped:
+        while not stopped:
+            budget.recover(study)
+            taken = budget.claimed(study)
             bar.update(taken - bar.n)
             try:
-                study.optimize(run_trial, n_trials=1, catch=(Exception,))
+                if taken < trials:
+                    _begin_trial(study, run_trial)
+                elif budget.awaits_others(study):
+                    time.sleep(WAIT_SECONDS)
+                else:
+                    break
             except KeyboardInterrupt:
                 warnings.warn("the search was interrupted; it is returned so far", stacklevel=3)
                 stopped = "interrupted"
-            else:
-                budget.recover(study)
-        bar.update(budget.claimed(study) - bar.n)
     search = Search(study, trials, stopped)
     _check_any_succeeded(search)
     return search
+
+
+def _begin_trial(study: Study, run_trial: Callable[[Trial], float]) -> None:
+    """Run one trial; an error in it is recorded."""
+    begun: list[int] = []
+
+    def run_noted(trial: Trial) -> float:
+        begun.append(trial.number)
+        return run_trial(trial)
+
+    try:
+        study.optimize(run_noted, n_trials=1, catch=(Exception,))
+    except (UpdateFinishedTrialError, ValueError, AssertionError):  # by which Optuna says so
+        if not begun or not budget.is_orphaned(budget.all_trials(study)[begun[0]]):
+            raise
+        warnings.warn(
+            "this process was silent for so long, suspended perhaps, that its trial was given to "
+            "another one",
+            stacklevel=4,
+        )
 
 
 def _trial(
@@ -180,35 +201,6 @@ def _check_any_succeeded(search: Search) -> None:
             f"all {len(errors)} trials failed, the first with {errors[0]}: "
             "call the objective by itself with settings of the space to see where"
         )
-
-
-@contextmanager
-def _opened(storage: str | Path | None) -> Iterator[BaseStorage | None]:
-    """The storage by path or URL; the session of a database is closed at the end."""
-    if storage is None:
-        yield None
-    elif "://" in str(storage):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            database = RDBStorage(str(storage), heartbeat_interval=HEARTBEAT_SECONDS)
-        yield database
-        database.remove_session()
-    else:
-        _check_journal(Path(storage))
-        yield JournalStorage(JournalFileBackend(str(storage)))
-
-
-def _check_journal(file: Path) -> None:
-    """Raise ExistsError for a file that is no search journal: Optuna would append to it."""
-    if not file.exists() or (file.is_file() and not file.stat().st_size):
-        return
-    try:
-        with file.open(encoding="utf-8") as lines:
-            is_journal = "op_code" in json.loads(next(lines))
-    except (OSError, ValueError, TypeError):
-        is_journal = False
-    if not is_journal:
-        raise ExistsError(f"{file} is not the storage of a search: choose another file")
 
 
 @contextmanager

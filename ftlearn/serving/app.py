@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,18 +14,21 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from ftlearn.serving import errors
+from ftlearn.serving.admission import State
 from ftlearn.serving.batcher import Batcher
-from ftlearn.serving.chat import add_chat
+from ftlearn.serving.chat import CurrentModel, add_chat
 from ftlearn.serving.chat_model import ChatModel
 from ftlearn.serving.disconnecting import unless_disconnected
 from ftlearn.serving.gate import Gate
 from ftlearn.serving.generation_queue import GenerationQueue
 from ftlearn.serving.headers import answer_headers
+from ftlearn.serving.log import LOG
 from ftlearn.serving.measurements import CONTENT_TYPE, Measurements
-from ftlearn.serving.page import page
+from ftlearn.serving.page import Page, chat_page, page
 from ftlearn.serving.predictor import FieldError, Predictor
 from ftlearn.serving.served_models import ServedModels
 from ftlearn.serving.settings import ServeSettings
+from ftlearn.tasks import Chat
 
 
 class PredictBody(BaseModel):
@@ -46,34 +51,48 @@ class ReloadBody(BaseModel):
 def create_app(model: Predictor | ChatModel, settings: ServeSettings | None = None) -> FastAPI:
     """The service of a model: its routes, ``/health/...`` and ``/metrics``.
 
-    A model that predicts has ``POST /predict``, a page at ``/``, and ``/admin/...``; one that
-    writes has ``/v1/...``. uvicorn runs it, or any other ASGI server. Its queue opens when the
-    server starts, and when it stops, what was accepted is answered first.
+    A model that predicts has ``POST /predict``, one that writes ``/v1/...``, and both have a page
+    at ``/`` and ``/admin/...``. uvicorn runs it, or any other ASGI server. Its queue accepts
+    requests from when the server starts; when it stops, what was accepted is answered first.
     """
     settings = settings or ServeSettings()
     writes = isinstance(model, ChatModel)
     queue = GenerationQueue(settings.max_chats) if writes else _batcher(model, settings)
     measurements = Measurements(lambda: queue.queued)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        queue.start()
-        yield
-        await queue.drain()
-
     # Documentation pages would load scripts from the network.
-    app = FastAPI(title="ftlearn", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="ftlearn", docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app.state.queue = queue
+    app.state.measurements = measurements
     _add_errors(app)
     _add_health(app, queue, measurements)
     if writes:
-        add_chat(app, model, queue, measurements, settings)
+        holder = CurrentModel(model)
+        add_chat(app, holder, queue, measurements, settings)
+        is_dialogue = isinstance(model.task, Chat)
+        shown = chat_page(dialogue=is_dialogue, asks_token=settings.token is not None)
     else:
+        queue.observe_batch = measurements.batch_texts.observe
         _add_predict(app, queue, measurements, settings)
-        _add_page(app, model, settings)
-        _add_reload(app, ServedModels(queue), settings)
+        shown = page(model.columns, asks_token=settings.token is not None)
+        holder = queue
+    _add_page(app, shown)
+    _add_reload(app, ServedModels(holder), settings)
     paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
     app.add_middleware(Gate, settings=settings, measurements=measurements, paths=paths)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Accept requests while the server runs; then answer them, and write the log to its end."""
+    app.state.queue.start()
+    refreshing = asyncio.create_task(app.state.measurements.keep_fresh())
+    yield
+    await app.state.queue.drain()
+    refreshing.cancel()
+    for handler in LOG.handlers:
+        handler.flush()
 
 
 def _batcher(predictor: Predictor, settings: ServeSettings) -> Batcher:
@@ -101,8 +120,8 @@ def _add_health(app: FastAPI, queue: Batcher | GenerationQueue, measurements: Me
 
     @app.get("/health/ready")
     async def ready(response: Response) -> dict[str, str]:
-        response.status_code = 503 if queue.draining else 200
-        return {"status": "draining" if queue.draining else "ready"}
+        response.status_code = 200 if queue.state is State.READY else 503
+        return {"status": queue.state.value}
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -128,18 +147,23 @@ def _add_predict(
         return {"model": model.name, "predictions": answers}
 
 
-def _add_page(app: FastAPI, predictor: Predictor, settings: ServeSettings) -> None:
-    text, headers = page(predictor.columns, asks_token=settings.token is not None)
-
+def _add_page(app: FastAPI, shown: Page) -> None:
     @app.get("/")
     async def try_it() -> Response:
-        return Response(text, headers=headers, media_type="text/html")
+        return Response(shown.text, headers=shown.headers, media_type="text/html")
 
 
 def _add_reload(app: FastAPI, served: ServedModels, settings: ServeSettings) -> None:
     def check_allowed() -> None:
         if settings.token is None:
             raise HTTPException(403, "models are replaced only where the service has a token")
+        if settings.workers > 1:
+            raise HTTPException(
+                409,
+                f"a request reaches one of {settings.workers} workers: let the folder that is "
+                "served lead to the other model, as a link does, and send SIGHUP to process "
+                f"{os.getppid()}, which replaces the workers one after the other",
+            )
 
     @app.post("/admin/reload")
     async def reload(body: ReloadBody) -> dict[str, str]:

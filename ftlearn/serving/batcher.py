@@ -10,14 +10,13 @@ divided: all its items are computed by the same model.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ftlearn.errors import FtlearnError
+from ftlearn.serving.admission import Admission, DeadlineError, QueueFullError, State
 
 
 class Model(Protocol):
@@ -25,25 +24,6 @@ class Model(Protocol):
 
     def predict(self, items: Sequence[Any], /) -> Sequence[Any]:
         """One answer per item; called in a thread, and may take long."""
-
-
-class QueueFullError(FtlearnError, RuntimeError):
-    """The queue has no room for a request; ``retry_after`` says in how many seconds it may have."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class DrainingError(FtlearnError, RuntimeError):
-    """The service finishes what it has accepted, and accepts nothing more."""
-
-    def __init__(self) -> None:
-        super().__init__("the service is shutting down: send the request to another one")
-
-
-class DeadlineError(FtlearnError, TimeoutError):
-    """A request was not answered in time."""
 
 
 class Answered(NamedTuple):
@@ -75,8 +55,8 @@ class Batcher:
     max_queue : items that may wait; a request that would exceed it is refused
     max_wait : seconds that an idle worker waits for further requests
 
-    ``model`` may be replaced at any time: the next batch uses it. All methods belong to one
-    event loop.
+    ``model`` may be replaced at any time: the next batch uses it. ``observe_batch``, where it is
+    set, gets the number of items of each batch. All methods belong to one event loop.
     """
 
     def __init__(self, model: Model, *, budget: int, max_queue: int, max_wait: float) -> None:
@@ -84,17 +64,17 @@ class Batcher:
         self.budget = budget
         self.max_queue = max_queue
         self.max_wait = max_wait
+        self.observe_batch: Callable[[int], object] | None = None
         self._waiting: deque[_Request] = deque()
         self._changed = asyncio.Event()
-        self._draining = False
-        self._tokens_per_second = 0.0
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
+        self._admission = Admission()
+        self._worker: ThreadPoolExecutor | None = None
         self._loop: asyncio.Task[None] | None = None
 
     @property
-    def draining(self) -> bool:
-        """Whether new requests are refused."""
-        return self._draining
+    def state(self) -> State:
+        """Whether requests are accepted."""
+        return self._admission.state
 
     @property
     def queued(self) -> int:
@@ -102,16 +82,19 @@ class Batcher:
         return sum(len(request.items) for request in self._waiting if not request.future.done())
 
     def start(self) -> None:
-        """Begin to compute, in the running event loop."""
+        """Accept requests and begin to compute, in the running event loop."""
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self._loop = asyncio.get_running_loop().create_task(self._run())
+        self._admission.state = State.READY
 
     async def drain(self) -> None:
         """Refuse new requests, answer those that were accepted, and stop the worker."""
-        self._draining = True
+        self._admission.state = State.DRAINING
         self._changed.set()
         if self._loop is not None:
             await self._loop
-        self._worker.shutdown()
+        if self._worker is not None:
+            self._worker.shutdown()
 
     async def submit(
         self, items: Sequence[Any], tokens: int, timeout: float | None = None
@@ -121,18 +104,11 @@ class Batcher:
         A caller that is cancelled, or has waited for ``timeout`` seconds, gives its request up:
         if it still waits in the queue, it is never computed.
 
-        Raises QueueFullError, DrainingError, DeadlineError, and what the model raises for these
+        Raises QueueFullError, NotReadyError, DeadlineError, and what the model raises for these
         items alone.
         """
-        if self._draining:
-            raise DrainingError
-        queued = self.queued
-        if queued + len(items) > self.max_queue:
-            raise QueueFullError(
-                f"{queued} texts wait, and {len(items)} more would exceed the limit of "
-                f"{self.max_queue}: try again later",
-                self._retry_after(),
-            )
+        self._admission.check()
+        self._check_room(len(items), timeout)
         loop = asyncio.get_running_loop()
         request = _Request(items, tokens, loop.time(), loop.create_future())
         self._waiting.append(request)
@@ -146,12 +122,24 @@ class Batcher:
                 ) from None
             raise  # an error of the model
 
-    def _retry_after(self) -> int:
-        """Whole seconds until what waits now is likely to be computed."""
-        if not self._tokens_per_second:
-            return 1
-        tokens = sum(request.tokens for request in self._waiting)
-        return max(1, math.ceil(tokens / self._tokens_per_second))
+    def _check_room(self, items: int, timeout: float | None) -> None:
+        """Raise QueueFullError where a request does not fit, or would wait beyond its deadline.
+
+        To compute what nobody waits for any more would make the next requests late as well.
+        """
+        queued = self.queued
+        tokens = sum(request.tokens for request in self._waiting if not request.future.done())
+        seconds = self._admission.seconds(tokens)
+        if queued + items > self.max_queue:
+            reason = f"{items} more would exceed the limit of {self.max_queue}"
+        elif timeout is not None and seconds > timeout:
+            reason = f"they take about {seconds:.0f} s, longer than the deadline of {timeout:g} s"
+        else:
+            return
+        raise QueueFullError(
+            f"{queued} texts wait, and {reason}: try again later",
+            self._admission.retry_after(tokens),
+        )
 
     async def _run(self) -> None:
         while batch := await self._next_batch():
@@ -162,7 +150,7 @@ class Batcher:
         batch: list[_Request] = []
         while not batch:
             while not self._waiting:
-                if self._draining:
+                if self.state is State.DRAINING:
                     return []
                 await self._change()
             await self._company()
@@ -172,7 +160,7 @@ class Batcher:
     async def _company(self) -> None:
         """Return when a batch is full, or when the oldest request has waited long enough."""
         until = self._waiting[0].queued_at + self.max_wait
-        while not self._draining and sum(r.tokens for r in self._waiting) < self.budget:
+        while self.state is State.READY and sum(r.tokens for r in self._waiting) < self.budget:
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
                 return
@@ -216,7 +204,9 @@ class Batcher:
                 batch[0].future.set_exception(error)
             return
         seconds = loop.time() - started_at
-        self._observe(sum(request.tokens for request in batch), seconds)
+        if self.observe_batch is not None:
+            self.observe_batch(len(items))
+        self._admission.observe(sum(request.tokens for request in batch), seconds)
         position = 0
         for request in batch:
             own = list(answers[position : position + len(request.items)])
@@ -224,9 +214,3 @@ class Batcher:
             if not request.future.done():
                 waited = started_at - request.queued_at
                 request.future.set_result(Answered(own, model, waited, seconds))
-
-    def _observe(self, tokens: int, seconds: float) -> None:
-        """Follow the speed of the last few batches."""
-        speed = tokens / max(seconds, 1e-6)
-        before = self._tokens_per_second or speed
-        self._tokens_per_second = 0.8 * before + 0.2 * speed

@@ -19,9 +19,9 @@ from ftlearn.serving import errors
 from ftlearn.serving.chat_model import ChatModel, Finished, Order, Piece
 from ftlearn.serving.chat_requests import ChatBody
 from ftlearn.serving.disconnecting import unless_disconnected
-from ftlearn.serving.gate import LOG
 from ftlearn.serving.generation_queue import GenerationQueue, GrowingAnswer
 from ftlearn.serving.headers import answer_headers
+from ftlearn.serving.log import LOG
 from ftlearn.serving.measurements import Measurements
 from ftlearn.serving.settings import ServeSettings
 
@@ -80,9 +80,16 @@ class EventStream(StreamingResponse):
             self.answer.abandon()
 
 
+@dataclass
+class CurrentModel:
+    """The model that writes the dialogues which begin now; another one may take its place."""
+
+    model: ChatModel
+
+
 def add_chat(
     app: FastAPI,
-    model: ChatModel,
+    current: CurrentModel,
     queue: GenerationQueue,
     measurements: Measurements,
     settings: ServeSettings,
@@ -92,11 +99,12 @@ def add_chat(
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        entry = {"id": model.name, "object": "model", "created": started, "owned_by": "ftlearn"}
-        return {"object": "list", "data": [entry]}
+        entry = {"id": current.model.name, "object": "model", "created": started}
+        return {"object": "list", "data": [entry | {"owned_by": "ftlearn"}]}
 
     @app.post("/v1/chat/completions")
     async def complete(body: ChatBody, request: Request, response: Response) -> Any:
+        model = current.model
         entry = request.state.entry
         order = await _order(body, model, settings)
         entry |= {"texts": 1, "tokens": len(order.prompt), "seed": order.seed}

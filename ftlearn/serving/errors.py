@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ftlearn.errors import FtlearnError
-from ftlearn.serving.batcher import DeadlineError, DrainingError, QueueFullError
+from ftlearn.serving.admission import DeadlineError, NotReadyError, QueueFullError
 from ftlearn.serving.predictor import FieldError
 from ftlearn.serving.served_models import ModelRefusedError
 
@@ -25,7 +25,7 @@ STATUSES: dict[type[Exception], int] = {
     UnknownModelError: 404,
     FieldError: 422,
     QueueFullError: 429,
-    DrainingError: 503,
+    NotReadyError: 503,
     DeadlineError: 504,
     ModelRefusedError: 409,
 }
@@ -74,8 +74,13 @@ def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
 
 
 def disconnected(request: Request, error: DisconnectedError) -> JSONResponse:
-    """The answer that nobody reads."""
-    return JSONResponse(body(str(error)), CLIENT_CLOSED_REQUEST)
+    """The answer to a client that did not wait for it."""
+    return left(str(error))
+
+
+def left(message: str) -> JSONResponse:
+    """The answer that nobody reads; the log has its status."""
+    return JSONResponse(body(message), CLIENT_CLOSED_REQUEST)
 
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import logging
+import os
 import re
 import time
 import uuid
@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ftlearn.serving import errors
+from ftlearn.serving.log import LOG
 from ftlearn.serving.measurements import Measurements
 from ftlearn.serving.settings import ServeSettings
 
-LOG = logging.getLogger("ftlearn.serving")
 OPEN = ("/", "/health/live", "/health/ready")
 """Paths that need no token: the page asks for it, and probes have none."""
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -94,7 +94,9 @@ class Gate:
                 while more:
                     message = await receive()
                     if message["type"] != "http.request":
-                        return None, receive  # the client has left
+                        return errors.left(
+                            "the client left before its request was complete"
+                        ), receive
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
                     if len(body) > self.settings.max_body:
@@ -112,6 +114,7 @@ class Gate:
         self.measurements.request_seconds.observe(seconds)
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "process": os.getpid(),
             "method": scope["method"],
             "path": path,
             "ms": round(1000 * seconds, 2),

@@ -8,14 +8,13 @@ A generation ends after the token at which its answer is abandoned or its deadli
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from ftlearn.serving.batcher import DeadlineError, DrainingError, QueueFullError
+from ftlearn.serving.admission import Admission, DeadlineError, QueueFullError, State
 
 Generation = Callable[[Callable[[], bool]], Generator[Any]]
 """Yields the parts of an answer, and ends early once the function that it is given says so."""
@@ -90,14 +89,13 @@ class GenerationQueue:
     def __init__(self, max_waiting: int) -> None:
         self.max_waiting = max_waiting
         self._unfinished: dict[GrowingAnswer, asyncio.Future[None]] = {}
-        self._seconds = 0.0
-        self._draining = True
+        self._admission = Admission()
         self._worker: ThreadPoolExecutor | None = None
 
     @property
-    def draining(self) -> bool:
-        """Whether new requests are refused."""
-        return self._draining
+    def state(self) -> State:
+        """Whether requests are accepted."""
+        return self._admission.state
 
     @property
     def queued(self) -> int:
@@ -105,13 +103,13 @@ class GenerationQueue:
         return sum(answer.waits for answer in self._unfinished)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Accept requests and begin to write."""
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
-        self._draining = False
+        self._admission.state = State.READY
 
     async def drain(self) -> None:
         """Refuse new requests, write the answers that were accepted, and stop the worker."""
-        self._draining = True
+        self._admission.state = State.DRAINING
         if self._unfinished:
             await asyncio.wait(self._unfinished.values())
         if self._worker is not None:
@@ -120,15 +118,14 @@ class GenerationQueue:
     def submit(self, generation: Generation, timeout: float) -> GrowingAnswer:
         """Queue a generation; all of it must be done within ``timeout`` seconds.
 
-        Raises QueueFullError and DrainingError.
+        Raises QueueFullError and NotReadyError.
         """
-        if self._draining:
-            raise DrainingError
+        self._admission.check()
         wanted = sum(not answer.is_stopped() for answer in self._unfinished)
         if wanted > self.max_waiting:
             raise QueueFullError(
                 f"{wanted - 1} dialogues wait for an answer, and no more may: try again later",
-                max(1, math.ceil(wanted * self._seconds)),
+                self._admission.retry_after(wanted),
             )
         answer = GrowingAnswer(timeout)
         loop = asyncio.get_running_loop()
@@ -138,9 +135,9 @@ class GenerationQueue:
         return answer
 
     def _finish(self, answer: GrowingAnswer) -> None:
-        """Forget an answer, and follow how long the last few took."""
+        """Forget an answer, and follow how long it took."""
         del self._unfinished[answer]
         if answer.started_at is None:
             return
         _, seconds = answer.times
-        self._seconds = 0.8 * (self._seconds or seconds) + 0.2 * seconds
+        self._admission.observe(1, seconds)

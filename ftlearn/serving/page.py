@@ -1,4 +1,4 @@
-"""The page on which somebody tries a model in a browser: one file, which loads nothing else."""
+"""The pages on which somebody tries a model in a browser: each a file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -28,9 +28,22 @@ def page(columns: tuple[str, ...], *, asks_token: bool) -> Page:
     >>> page(("question", "context"), asks_token=False).headers["Referrer-Policy"]
     'no-referrer'
     """
-    source = resources.files("ftlearn.serving").joinpath("page.html").read_text(encoding="utf-8")
-    service = json.dumps({"columns": columns, "token": asks_token})
-    text = source.replace(PLACE, f'data-service="{markup.escape(service)}"')
+    return _page("page.html", {"columns": columns, "token": asks_token})
+
+
+def chat_page(*, dialogue: bool, asks_token: bool) -> Page:
+    """The page for a model that writes: a dialogue, or texts that it continues.
+
+    >>> "Talk to the model" in chat_page(dialogue=True, asks_token=False).text
+    True
+    """
+    return _page("chat_page.html", {"dialogue": dialogue, "token": asks_token})
+
+
+def _page(name: str, service: dict[str, Any]) -> Page:
+    """A file with what it must know of the service."""
+    source = resources.files("ftlearn.serving").joinpath(name).read_text(encoding="utf-8")
+    text = source.replace(PLACE, f'data-service="{markup.escape(json.dumps(service))}"')
     headers = {
         "Content-Security-Policy": policy(source),
         "X-Content-Type-Options": "nosniff",

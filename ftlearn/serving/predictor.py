@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftlearn import models
 from ftlearn.data.columns import Columns
 from ftlearn.data.records import Record, Rejected
 from ftlearn.errors import ArgumentError, FtlearnError
 from ftlearn.evaluation import predict_texts
+from ftlearn.formats import load
+from ftlearn.formats.prepared import PreparedModel
 from ftlearn.models.fingerprints import fingerprint
 from ftlearn.tasks import LanguageModelling
 
@@ -30,16 +31,23 @@ class FieldError(FtlearnError, ValueError):
 
 
 class Predictor:
-    """A model, tokenizer and task of a folder that ``fit`` or ``models.save`` wrote.
+    """A model, tokenizer and task of a folder that ``fit``, ``models.save`` or an export wrote.
 
-    ``name`` tells models apart that come from folders of the same name. Raises ModelError where
-    the folder is no saved model, and ValueError where its model writes texts instead of
-    predicting.
+    It computes in ``model_format``, see ``formats.load``. ``name`` tells models apart that come
+    from folders of the same name, and formats of one model. Raises ModelError where the folder is
+    no saved model, and ValueError where its model writes texts instead of predicting, or is not
+    there in the format.
     """
 
-    def __init__(self, folder: str | Path, device: torch.device | str | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        device: torch.device | str | None = None,
+        model_format: str = "auto",
+    ) -> None:
         self.folder = Path(folder)
-        self.model, self.tokenizer, self.task = models.load_finetuned(folder, device)
+        self.model_format = model_format
+        self.model, self.tokenizer, self.task = load(folder, model_format, device)
         if isinstance(self.task, LanguageModelling):
             raise ArgumentError(
                 f"{folder} holds a model that writes texts ({type(self.task).__name__}) and "
@@ -74,8 +82,11 @@ class Predictor:
 
 
 def served_name(folder: Path, model: nn.Module) -> str:
-    """The name of a folder and the beginning of its model's fingerprint."""
-    return f"{folder.resolve().name}-{fingerprint(model.named_parameters())[:8]}"
+    """The name of a folder, the beginning of its model's fingerprint, and its format if chosen."""
+    name = folder.resolve().name
+    if isinstance(model, PreparedModel):
+        return f"{name}-{model.fingerprint[:8]}-{model.name}"
+    return f"{name}-{fingerprint(model.named_parameters())[:8]}"
 
 
 def _cells(value: Any, names: Sequence[str], field: str) -> dict[str, Any]:

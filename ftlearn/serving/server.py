@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from ftlearn.errors import ArgumentError
 from ftlearn.serving.app import create_app
 from ftlearn.serving.chat_model import ChatModel
-from ftlearn.serving.gate import LOG
+from ftlearn.serving.log import LOG, BackgroundHandler
 from ftlearn.serving.predictor import Predictor
 from ftlearn.serving.settings import ServeSettings
 
@@ -37,18 +38,27 @@ def run(
     Raises ValueError where the address cannot be used.
     """
     listening = listen(host, port)
-    _log_to_stderr()
-    config = uvicorn.Config(
-        create_app(model, settings),
+    prepare()
+    app = create_app(model, settings)
+    log = log_to_stderr(app)
+    # uvicorn raises the signal again when it is done, which would end the process as if killed.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    announce(address(listening))
+    try:
+        with listening:
+            uvicorn.Server(uvicorn_config(app, settings)).run(sockets=[listening])
+    finally:
+        LOG.removeHandler(log)
+
+
+def uvicorn_config(app: Any, settings: ServeSettings) -> uvicorn.Config:
+    """How uvicorn runs an application: with our log instead of its own, and time to finish."""
+    return uvicorn.Config(
+        app,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(settings.deadline) + GRACE,
     )
-    # uvicorn raises the signal again when it is done, which would end the process as if killed.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    announce(address(listening))
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -74,10 +84,33 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _log_to_stderr() -> None:
-    """One line per request, without decoration."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+def prepare() -> None:
+    """Allow as many open files, and so connections, as the system lets a process have."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):
+        return  # macOS names a limit that it does not grant: the present one remains
+
+
+def log_to_stderr(app: FastAPI) -> BackgroundHandler:
+    """Write the log of a service to standard error; where that fails, standard output says so."""
+    destination = open(sys.stderr.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115
+    handler = BackgroundHandler(
+        destination, _note, count_lost=app.state.measurements.lost_log_lines.inc
+    )
     LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
+    LOG.setLevel("INFO")
     LOG.propagate = False
+    return handler
+
+
+def _note(sentence: str) -> None:
+    try:
+        print(f"note: {sentence}", flush=True)
+    except OSError:
+        return  # nobody is left to be told; the measurements count the lines

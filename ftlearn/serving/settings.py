@@ -24,6 +24,7 @@ class ServeSettings:
     max_chats      dialogues that may wait for their answer; beyond it status 429
     max_new_tokens tokens of an answer where the request names no number
     deadline       seconds until a request that is not answered fails with status 504
+    workers        processes that answer; with more than one, requests cannot replace the model
     token          what requests must send as a bearer token; None for no check
     log_texts      write the texts of requests into the log
 
@@ -40,11 +41,13 @@ class ServeSettings:
     max_chats: int = 16
     max_new_tokens: int = 256
     deadline: float = 30.0
+    workers: int = 1
     token: str | None = field(default=None, repr=False)
     log_texts: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_tokens", "max_queue", "max_texts", "max_body", "max_new_tokens"):
+        counts = ("batch_tokens", "max_queue", "max_texts", "max_body", "max_new_tokens", "workers")
+        for name in counts:
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         object.__setattr__(self, "max_chats", whole_number("max_chats", self.max_chats, 0))
         for name, low in (("max_wait_ms", 0.0), ("deadline", 0.001)):

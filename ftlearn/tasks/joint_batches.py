@@ -25,6 +25,7 @@ class JointBatches(Batches):
     temperature: float = 1.0
     cap: int | None = None
     average: str = "task"
+    weights: tuple[float, ...] | str = ()
 
     def __len__(self) -> int:
         return -(-sum(self.counts) // self.batch_size)
@@ -36,7 +37,13 @@ class JointBatches(Batches):
         return rows_per_epoch(sizes, temperature=self.temperature, cap=self.cap)
 
     def settings(self) -> dict[str, Any]:
-        return {"temperature": self.temperature, "cap": self.cap, "average": self.average}
+        weights = self.weights if isinstance(self.weights, str) else list(self.weights)
+        return {
+            "temperature": self.temperature,
+            "cap": self.cap,
+            "average": self.average,
+            "weights": weights,
+        }
 
     def epoch(self, number: int, *, skip: int = 0) -> Iterator[list[Batch]]:
         rows = self.rows_of(number)

@@ -51,15 +51,19 @@ def read_columns(
     return table
 
 
-def labels_in(table: Table, names: Sequence[str]) -> Known:
-    """The labels of each column in natural order, None for numbers; errors as ``label_feature``."""
+def labels_in(table: Table, names: Sequence[str], classes: Sequence[str] = ()) -> Known:
+    """The labels of each column in natural order, None for numbers; errors as ``label_feature``.
+
+    Those in ``classes`` have labels whatever they look like.
+    """
     known: dict[str, Sequence[str] | None] = {}
     for name in names:
         cells = zip(table.columns[name], table.lines, strict=True)
         filled = [(cell, line) for cell, line in cells if not is_missing(cell)]
         if not filled:
             raise DataError(f"column {name!r} of {table.report.path} is empty: leave it out")
-        feature = label_feature([cell for cell, _ in filled], "auto", [line for _, line in filled])
+        kind = "class" if name in classes else "auto"
+        feature = label_feature([cell for cell, _ in filled], kind, [line for _, line in filled])
         known[name] = feature.names if isinstance(feature, ClassLabel) else None
     return known
 

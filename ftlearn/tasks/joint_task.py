@@ -133,6 +133,7 @@ class Joint(Task):
             temperature=self.temperature,
             cap=self.cap,
             average=self.average,
+            weights=self.weights,
         )
 
     # Training

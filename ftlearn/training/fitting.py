@@ -16,19 +16,21 @@ from transformers import PreTrainedModel
 
 from ftlearn import compatibility, runtime
 from ftlearn.config import TrainConfig
-from ftlearn.data.batching import Batches
+from ftlearn.data.batching import Batches, Encoded
 from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import report_on
 from ftlearn.fast.training import sparse_rows
+from ftlearn.losses import IGNORED, accepts_counted_logits
 from ftlearn.models.architecture import PooledClassifier, unwrapped
+from ftlearn.models.virtual_tokens import shorten_window
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.progress import bar
 from ftlearn.training import resources
 from ftlearn.training.checkpoints import Store
 from ftlearn.training.history import History, Step
 from ftlearn.training.interrupts import graceful_interrupt
-from ftlearn.training.loop import DivergedError, Run, steps
+from ftlearn.training.loop import DivergedError, Loss, Run, steps
 from ftlearn.training.resuming import INTERRUPTED, Checkpointer, model_weights
 from ftlearn.training.weights import load_trained, trained_weights
 
@@ -57,13 +59,15 @@ def fit(
     minutes (``Store`` changes that), and when it is interrupted; ``resume=True`` continues it, on
     the same machine bit for bit. Under ``torchrun`` each process does its share.
 
-    Before training, what ``compatibility.check`` finds in data, task, model and tokenizer is warned
+    Texts are read up to so many tokens less as an adapter has learned tokens before them. Before
+    training, what ``compatibility.check`` finds in data, task, model and tokenizer is warned
     of, and raised as DataError where the result would be worthless.
 
     Raises TooLargeError at the start when the run would not fit in memory, CheckpointError when
     the folder cannot be used or holds another run, BusyError while another process trains into
     it, and DivergedError with the best weights so far in the model.
     """
+    shorten_window(model, tokenizer)
     _check_compatibility(model, data, task, tokenizer)
     return train(
         model,
@@ -92,7 +96,7 @@ def train(
     batches = task.batches(training_part(data), tokenizer, config)
     history = History(config, task.monitor)
     run = steps(model, batches, task.loss, config, count=task.count_targets)
-    check_memory(model, batches, config)
+    check_memory(model, batches, config, run.loss)
     score = _scorer(model, data, task, tokenizer)
     early_stopping = EarlyStopping(run, history, score, patience)
     checkpointer = _checkpointer(checkpoints, run, history, resume=resume)
@@ -223,22 +227,45 @@ def _on_any_rank(run: Run, *flags: bool) -> list[bool]:
     return [count > 0 for count in distributed.all_reduce_sum(flags, run.device)]
 
 
-def check_memory(model: nn.Module, batches: Batches, config: TrainConfig) -> None:
-    """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free."""
+def check_memory(
+    model: nn.Module, batches: Batches, config: TrainConfig, loss: Loss | None = None
+) -> None:
+    """Raise TooLargeError, naming smaller choices, where a run would not fit in what is free.
+
+    With a ``loss`` that takes logits of counted positions only, the others need no memory.
+    """
     known = isinstance(unwrapped(model), PreTrainedModel | PooledClassifier)
     if not known or sharding.is_sharded(model):
         return  # the dry run knows the inputs of these only
     rows = -(-config.batch_size // distributed.world_size())  # of a batch on this rank
+    micro_rows = -(-rows // config.micro_batches)
     needed = resources.estimate(
         model,
-        batch_size=-(-rows // config.micro_batches) * batches.encoded.sequences,
+        batch_size=micro_rows * batches.encoded.sequences,
         tokens=max(batches.encoded.lengths),
         optimizer=config.optimizer,
         left_out=sum(table.left_out for table in sparse_rows(model, batches, config)),
+        counted=most_counted(batches.encoded, micro_rows) if accepts_counted_logits(loss) else None,
     )
     # The weights are in memory already, and are part of what is needed.
     free = runtime.memory_available(runtime.device_of(model)) + needed.weights
     resources.require_memory(needed, available=free, micro_batches=config.micro_batches, rows=rows)
+
+
+def most_counted(encoded: Encoded, rows: int) -> int | None:
+    """How many targets that a token before them predicts so many rows hold at most.
+
+    None where rows have no target per token.
+
+    >>> ids, targets = [[5, 6, 7], [5, 6], [5]], [[-100, 6, 7], [5, 6], [-100]]
+    >>> most_counted(Encoded({"input_ids": ids}, targets, 8), rows=2)
+    3
+    """
+    if not isinstance(encoded.targets[0], list):
+        return None
+    counts = [sum(target != IGNORED for target in ids[1:]) for ids in encoded.targets]
+    of_rows = [sum(counts[row :: len(encoded)]) for row in range(len(encoded))]
+    return sum(sorted(of_rows)[-rows:])
 
 
 def _with_bar(run: Run) -> Iterator[Step]:

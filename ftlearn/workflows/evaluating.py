@@ -16,7 +16,7 @@ from ftlearn.evaluation import Report
 from ftlearn.runtime.versions import versions
 from ftlearn.tasks import Joint, Task
 from ftlearn.tasks.file_rows import as_rows, read_for, reads_json, table_for
-from ftlearn.workflows.plan import check_device
+from ftlearn.workflows.plan_checks import check_device
 from ftlearn.workflows.references import from_named_reference
 from ftlearn.workflows.row_checks import against_model
 from ftlearn.workflows.summary import LIBRARIES, record_warnings, scores

@@ -16,6 +16,7 @@ from ftlearn.evaluation import Report, report_on
 from ftlearn.fast import autotune
 from ftlearn.models import save, save_adapter, save_tasks, with_adapter
 from ftlearn.models.architecture import count_parameters
+from ftlearn.models.virtual_tokens import shorten_window
 from ftlearn.models.wrapping import is_adapted, virtual_token_count
 from ftlearn.runtime import distributed, sharding
 from ftlearn.runtime.files import strict_json, write_json, write_text
@@ -122,13 +123,22 @@ def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, An
     model, tokenizer = models.load(
         plan.checkpoint, task, seed=plan.config.seed, pooling=plan.pooling, device=device
     )
+    if plan.method is not None:
+        model = with_adapter(
+            model,
+            plan.method,
+            rank=plan.lora,
+            layers=plan.lora_layers,
+            tokens=plan.virtual_tokens,
+            seed=plan.config.seed,
+        )
+        shorten_window(model, tokenizer)
     findings = compatibility.task_and_window(task, model, tokenizer)
     findings += compatibility.texts_and_tokenizer(parts.data, task, tokenizer)
     compatibility.settle(findings)
     tasks.use_template(task, tokenizer)
-    if plan.method is not None:
-        settings = {"rank": plan.lora, "layers": plan.lora_layers, "seed": plan.config.seed}
-        model = with_adapter(model, plan.method, **settings)
+    if plan.activation_checkpointing:
+        models.checkpoint_activations(model)
     if plan.shard:
         sharding.shard(model)
     _log_model(plan, model, log)

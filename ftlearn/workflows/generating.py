@@ -25,7 +25,7 @@ from ftlearn.generation import Decoding, Generated, generate
 from ftlearn.generation.prompts import encode_one
 from ftlearn.models import adapters, saving
 from ftlearn.runtime.progress import bar
-from ftlearn.workflows.plan import check_device
+from ftlearn.workflows.plan_checks import check_device
 
 WINDOW = 128
 """Rows that are answered before their answers are written: prompts of similar length among them

@@ -6,15 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from ftlearn.config import TrainConfig
 from ftlearn.data.errors import close_match
 from ftlearn.errors import ArgumentError
-from ftlearn.models.methods import LOW_RANK, METHODS, VIRTUAL
 from ftlearn.models.pooling import POOLINGS
 from ftlearn.runtime.arguments import whole_number
 from ftlearn.runtime.files import sha256
+from ftlearn.workflows.joint_settings import JointSettings
+from ftlearn.workflows.plan_checks import check_adapter, check_device
 
 LABEL_KINDS = {
     "auto": "auto",
@@ -58,6 +57,8 @@ SETTINGS_OF = {
     "decode": ("ordinal",),
 }
 """Settings of a plan that some tasks alone have."""
+LEAST = {"max_length": 8, "patience": 1, "lora": 1, "lora_layers": 1, "virtual_tokens": 1}
+"""The smallest values of settings that are whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +173,10 @@ class Plan:
                 ``models.METHODS``; None for none, or lora where its rank is given
     lora        the rank of a lora, rslora, dora or pissa; by default 8
     lora_layers the number of top layers that get adapters; None for all
+    virtual_tokens  the number of learned tokens of a prefix or prompt; by default 16
+    joint       for joint, how the columns are weighed, drawn and read
     patience    evaluations without improvement before training stops early; None never stops
+    activation_checkpointing  compute layers again in the backward pass; the result is the same
     shard       under ``torchrun``, shard the weights over the devices instead of copying them
 
     >>> Plan(files=Files(train="notes.csv"), out="run", pooling="max")
@@ -193,8 +197,11 @@ class Plan:
     adapter: str | None = None
     lora: int | None = None
     lora_layers: int | None = None
+    virtual_tokens: int | None = None
+    joint: JointSettings = field(default_factory=JointSettings)
     patience: int | None = None
     device: str | None = None
+    activation_checkpointing: bool = False
     shard: bool = False
     config: TrainConfig = field(default_factory=TrainConfig)
 
@@ -214,9 +221,9 @@ class Plan:
                 )
         if self.lora_layers is not None and self.method is None:
             raise ArgumentError("lora_layers needs lora, the rank of the adapters, such as 8")
-        check_adapter(self.method, self.lora, self.lora_layers)
-        least_values = (("max_length", 8), ("patience", 1), ("lora", 1), ("lora_layers", 1))
-        for name, least in least_values:
+        check_adapter(self.method, self.lora, self.lora_layers, self.virtual_tokens)
+        self.joint.check(self.files.task, self.files.labels)
+        for name, least in LEAST.items():
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, whole_number(name, value, least))
@@ -251,41 +258,10 @@ class Plan:
             "adapter": self.adapter,
             "lora": self.lora,
             "lora_layers": self.lora_layers,
+            "virtual_tokens": self.virtual_tokens,
+            **(self.joint.record() if files.task == "joint" else {}),
             "patience": self.patience,
             **files.reading,
             "drop_rare": files.drop_rare,
             **asdict(self.config),
         }
-
-
-def check_adapter(method: str | None, rank: int | None, layers: int | None) -> None:
-    """Raise ValueError for an unknown method, and for a setting that it does not have.
-
-    >>> check_adapter("ia3", 8, None)
-    Traceback (most recent call last):
-    ftlearn.errors.ArgumentError: lora is 8, and ia3 has no rank: leave lora out
-    """
-    if method not in (None, *METHODS):
-        raise ArgumentError(f"adapter is {method!r}: use {', '.join(METHODS)}")
-    if rank is not None and method not in LOW_RANK:
-        raise ArgumentError(f"lora is {rank}, and {method} has no rank: leave lora out")
-    if layers is not None and method in VIRTUAL:
-        raise ArgumentError(f"lora_layers is {layers}, and {method} is in no layer: leave it out")
-
-
-def check_device(name: str | None) -> None:
-    """Raise ValueError for a device that torch does not know or that this machine lacks.
-
-    >>> check_device("gpu")
-    Traceback (most recent call last):
-    ftlearn.errors.ArgumentError: unknown device 'gpu': use cpu, cuda or mps
-    """
-    try:
-        kind = torch.device(name or "cpu").type
-    except RuntimeError:
-        raise ArgumentError(f"unknown device {name!r}: use cpu, cuda or mps") from None
-    lacking = (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    )
-    if lacking:
-        raise ArgumentError(f"there is no device {name!r} here: leave it out to take the best one")

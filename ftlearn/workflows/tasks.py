@@ -21,7 +21,9 @@ def read(plan: Plan) -> tuple[Parts, Task]:
     """The rows by part, and the task; of classes and numbers, as the training rows make it."""
     files = plan.files
     if files.task == "joint":
-        return read_joint_parts(files, max_length=plan.max_length, seed=plan.config.seed)
+        return read_joint_parts(
+            files, plan.joint, max_length=plan.max_length, seed=plan.config.seed
+        )
     if files.task not in LABEL_KINDS:
         task = _text_task(plan)
         return read_text_parts(files, task, seed=plan.config.seed), task

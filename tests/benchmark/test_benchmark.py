@@ -522,7 +522,7 @@ def test_whole_bench_writes_all_and_leaves_nothing_behind(
     assert written["ratios"]["few_shot_vs_setfit"] > 1
     assert written["not_measured"] == {}
     assert {run["part"] for run in written["rounds"]} == {"train", "predict", "accuracy", "few"}
-    assert set(PARTS) - set(written["parts"]) == {"levers", "sft", "generate"}
+    assert set(PARTS) - set(written["parts"]) == {"levers", "sft", "generate", "formats"}
     assert written["levers"] is None
     assert {"torch", "transformers", "setfit"} <= set(written["versions"])
     progress = re.compile(r"note: |measuring|  (round|warm-up|seed|\d labels|Trainer)")

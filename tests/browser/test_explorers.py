@@ -24,8 +24,9 @@ SETUP = """
 import numpy as np, pandas as pd
 from scipy.special import softmax
 from transformers import AutoTokenizer
-from ftlearn import data, tasks; from ftlearn.course import explorers, widgets
+from ftlearn import data, load, tasks; from ftlearn.course import explorers, widgets
 from ftlearn.evaluation import Report
+from ftlearn.training.planning import Device
 
 tokenizer = AutoTokenizer.from_pretrained({bert!r})
 chat_tokenizer = AutoTokenizer.from_pretrained({chat!r})
@@ -49,6 +50,7 @@ shares = {{"reference": [0.4, 0.3, 0.2, 0.1]}}
 classes = np.arange(300) % 3
 train = (np.eye(3)[classes] + random.normal(size=(300, 3)), classes)
 first, second = ((random.normal(size=(40, 3)), random.normal(size=40)) for _ in range(2))
+offers = {{"small": Device(1e14, 16e9, 70, 0.5), "large": Device(1e15, 80e9, 700, 3.0)}}
 answers = pd.DataFrame(shares | rewards, index=["No.", "Perhaps.", "Yes!", "Great question! Yes!"])
 """
 
@@ -133,6 +135,19 @@ EXPLORERS = {
     "position_bias": (
         "widgets.position_bias(random.uniform(0, 0.5, size=(50, 12)), random.normal(size=12))",
         [number("strength", "0.5"), choose("temperature", "1.0")],
+    ),
+    "queueing": (
+        "widgets.queueing(load.batch_curve((1, 32), (0.012, 0.074)))",
+        [number("rate", "200"), number("window ms", "20"), choose("largest", "1")],
+    ),
+    "planner": (
+        "widgets.planner(offers)",
+        [
+            choose("billions", "7"),
+            number("million tokens", "50"),
+            choose("method", "LoRA"),
+            choose("devices", "8"),
+        ],
     ),
 }
 CELLS = {name: cell for cell, name in enumerate(EXPLORERS, start=1)}

@@ -177,6 +177,7 @@ def test_fit_tells_the_score_beside_the_baselines(tiny_bert, tmp_path, capsys):
         "  word counts (TF-IDF)",
         "transformers.pipeline does not",
         f"next: ftlearn predict {tmp_path / 'run'} --input FILE",
+        f"or answer over HTTP: ftlearn serve {tmp_path / 'run'}",
     ):
         assert part in captured.out
     (line,) = (line for line in captured.err.splitlines() if "of 4 texts are longer" in line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from types import SimpleNamespace
 
@@ -10,9 +11,10 @@ from datasets import Dataset
 from tiny_models import CLASSES, POSITIONS, copied
 from transformers import AutoTokenizer, XLNetConfig
 
-from ftlearn import models, tasks
-from ftlearn.compatibility import window
+from ftlearn import evaluation, models, tasks
+from ftlearn.compatibility import CompatibilityWarning, window
 from ftlearn.tasks.base import TruncationWarning
+from ftlearn.training import TrainConfig, fit
 
 LONG = Dataset.from_dict({"text": ["word " * 300, "short"], "label": ["cold", "warm"]})
 
@@ -82,3 +84,31 @@ def test_the_remedy_for_cut_texts_is_one_that_works(tiny_bert, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         task(64).encode(LONG.select([1]), tokenizer)
+
+
+def test_learned_tokens_take_positions_of_the_model(tiny_bert, tmp_path):
+    """A text of all positions would fail inside transformers: it is cut, with a warning."""
+    model, tokenizer = models.load(tiny_bert, CLASSES, device="cpu")
+    adapted = models.with_adapter(model, "prefix", tokens=16)
+    assert window.positions(adapted) == POSITIONS - 16
+    whole, cut = task(POSITIONS), f"longer than {POSITIONS - 16} tokens .* all the model reads"
+    with pytest.warns(TruncationWarning, match=cut):
+        evaluation.evaluate(adapted, LONG, whole, copy.deepcopy(tokenizer))
+    with pytest.warns(TruncationWarning, match=cut):
+        evaluation.predict(adapted, LONG["text"], whole, copy.deepcopy(tokenizer))
+    with (
+        pytest.warns(TruncationWarning, match=cut),
+        pytest.warns(CompatibilityWarning, match="positions for beside the 16 that it learned"),
+    ):
+        fit(adapted, LONG, whole, tokenizer, TrainConfig(epochs=1))
+    models.save_adapter(adapted, tokenizer, whole, tmp_path / "adapter")
+    again, tokenizer, _ = models.load_finetuned(tmp_path / "adapter", "cpu")
+    assert tokenizer.model_max_length == POSITIONS - 16
+    with pytest.warns(TruncationWarning, match=cut):
+        assert len(evaluation.predict(again, LONG["text"], whole, tokenizer)) == len(LONG)
+
+
+def test_a_model_without_learned_tokens_has_all_its_positions(tiny_bert):
+    model, _ = models.load(tiny_bert, CLASSES, device="cpu")
+    assert window.learned_tokens(model) == 0
+    assert window.learned_tokens(models.with_adapter(model, "lora")) == 0

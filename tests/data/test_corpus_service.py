@@ -9,8 +9,16 @@ import pytest
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from text_measures import share_once, words
 
-from ftlearn.data import leaks, load, near_duplicates, repair_text, split
-from ftlearn.data.bundled import FOLLOW_UP, INTENTS, OUT_OF_SCOPE
+from ftlearn.data import (
+    FOLLOW_UP,
+    INTENTS,
+    OUT_OF_SCOPE,
+    leaks,
+    load,
+    near_duplicates,
+    repair_text,
+    split,
+)
 from ftlearn.data.chats import fault
 
 PARTS = ("train", "valid", "test")

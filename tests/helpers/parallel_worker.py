@@ -48,6 +48,7 @@ EXACT: dict[str, dict[str, Any]] = {
     "one row": {"settings": {"batch_size": 3}},
     "tokens": {"settings": {"batch_size": 3}, "task": TOKENS, "folder": "gpt2"},
     "pooled": {"settings": {"batch_size": 3}, "pooling": "mean"},
+    "recomputed": {"settings": {"batch_size": 3, "micro_batches": 2}, "recomputed": True},
     # The default optimiser. It takes equal steps whatever all gradients are multiplied by, but not
     # where one row alone on its rank counted for as much as the two of the other.
     "adamw": {"settings": {"batch_size": 3, "optimizer": "adamw", "learning_rate": 0.005}},
@@ -68,7 +69,9 @@ def exact(root: Path, name: str, prepare: Callable[[nn.Module], nn.Module]) -> t
     case = dict(EXACT[name])
     config = TrainConfig(epochs=1, **{**PLAIN, **case.pop("settings")})
     task = case.get("task", LABELS)
+    recomputed = case.pop("recomputed", False)
     model, tokenizer = load(root, **case)
+    models.checkpoint_activations(model, recomputed)
     batches = task.batches(PARTS["train"], tokenizer, config)
     run = list(training.steps(prepare(model), batches, task.loss, config, count=task.count_targets))
     return model, [[step.loss, step.gradient_norm, step.examples] for step in run]

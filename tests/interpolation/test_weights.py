@@ -272,6 +272,38 @@ def test_the_scale_of_lora_is_a_straight_line_in_the_weights(base, adapted, fact
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("factor", [-0.5, 0.0, 0.25, 1.0, 2.0])
+def test_of_pissa_it_is_the_change_that_is_scaled(model, base, factor):
+    """W + f (W_tuned − W) of the published W, although the adapter begins as a part of W."""
+    wrapped = models.with_adapter(model, "pissa", rank=2).eval()
+    before = {name: value.clone() for name, value in wrapped.named_parameters()}
+    torch.manual_seed(0)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_" in name:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    trained = tiny_models.logits(wrapped, tiny_models.WHOLE)
+    with interpolation.scale_adapter(wrapped, factor):
+        found = tiny_models.logits(wrapped, tiny_models.WHOLE)
+    assert torch.equal(tiny_models.logits(wrapped, tiny_models.WHOLE), trained)
+    assert all(value.shape == before[name].shape for name, value in wrapped.named_parameters())
+    tuned = wrapped.merge_and_unload()
+    (expected,) = linear.sweep(
+        tuned, base, tuned, [factor], lambda model: tiny_models.logits(model, tiny_models.WHOLE)
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_a_pissa_adapter_of_unknown_start_is_not_scaled(model):
+    wrapped = get_peft_model(
+        model, LoraConfig(r=2, target_modules=["query"], init_lora_weights="pissa")
+    )
+    with (
+        pytest.raises(ValueError, match="how this PiSSA adapter began"),
+        interpolation.scale_adapter(wrapped, 0.5),
+    ):
+        pass
+
+
 def test_scales_of_lora_matter_and_are_restored_even_after_an_error(adapted):
     before = tiny_models.logits(adapted, tiny_models.WHOLE)
     seen = []

@@ -40,10 +40,21 @@ def test_a_text_is_translated_whole_or_by_its_pattern(english, chinese):
     assert CATALOGUE.translate(english) == chinese
 
 
-def test_the_pattern_with_more_letters_comes_first():
-    catalogue = Catalogue({}, {"{x} rows": "一般", "{x} wrong rows": "特殊"})
-    assert catalogue.translate("3 wrong rows") == "特殊"
-    assert catalogue.translate("3 rows") == "一般"
+def test_the_pattern_that_leaves_less_english_is_taken():
+    catalogue = Catalogue({}, {"{x} rows": "{x} 条", "{x} wrong rows": "{x} 条错的"})
+    assert catalogue.translate("3 wrong rows") == "3 条错的"
+    assert catalogue.translate("3 rows") == "3 条"
+
+
+def test_a_pattern_around_another_one_is_matched_as_a_whole():
+    catalogue = Catalogue(
+        {},
+        {
+            "{n} pieces in a window of {m}": "窗口 {m} 中 {n} 个",
+            "{start}; all fit.": "{start}；放得下。",
+        },
+    )
+    assert catalogue.translate("3 pieces in a window of 8; all fit.") == "窗口 8 中 3 个；放得下。"
 
 
 def test_a_pattern_that_would_match_anything_is_refused():

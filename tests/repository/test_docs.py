@@ -51,10 +51,11 @@ def test_the_tables_on_many_devices_hold_what_the_code_computes():
         "devices": plans,
         "sent per update by each of 2": traffic,
         "one device, or each of many under DDP": room,
+        "frozen weights in": list(names["decoders"].values()),
     }
     for head, expected in tables.items():
         start = next(at for at, row in enumerate(seen) if head in row[:2]) + 1
-        for cells, values in zip(seen[start : start + 3], expected, strict=True):
+        for cells, values in zip(seen[start : start + len(expected)], expected, strict=True):
             shown = [number(cell) for cell in cells[-len(values) :]]
             assert shown == pytest.approx(list(values), rel=0.06), cells
 
@@ -64,7 +65,14 @@ def test_the_sentences_on_many_devices_hold_what_the_code_computes():
     for value in names["checkpoint"].values():
         size = f"{value / 1e6:.0f} MB" if value < 1e9 else f"{value / 1e9:.2g} GB"
         assert size in text
-    assert names["fits_80_gb"] == {"MiniLM": True, "BERT-base": True, "7B": False}
+    small = {"MiniLM": True, "BERT-base": True, "SmolLM2": True}
+    assert names["fits_80_gb"] == {**small, "7B": False}
+    for value in names["lora_checkpoint"].values():
+        assert f"{value / 1e6:.0f} MB" in text
+    for share in names["trained_share"].values():
+        assert f"{100 * share:.2g}%" in text
+    unfit = [key for key, fits in names["fits_24_gb"].items() if not fits]
+    assert unfit == [("7B", 4)]
     for hours in names["one_second"].values():
         assert f"{hours:.1f}" in text
     assert f"{names['plans'][64][1]:,} updates are few" in text

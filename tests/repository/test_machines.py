@@ -40,6 +40,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, Outco
         "assert 1 + 1 == 3, 'a sum that\\ndoes not add up'",
         "open('left.txt', 'w').write('x')",
         "1 / 0",
+        "total = 3\nassert total == 4",
     ]
     path = written(tmp_path_factory.mktemp("lessons"), *sources)
     return path, path.read_bytes(), trials.run_lesson(path, HERE)
@@ -50,6 +51,7 @@ def test_every_failing_cell_is_listed_and_the_others_run_in_their_regime(broken)
     assert outcome.failures == [
         "cell code-1: AssertionError: a sum that does not add up",
         "cell code-3: ZeroDivisionError: division by zero",
+        "cell code-4: AssertionError: line 2 assert total == 4",
     ]
     assert not outcome.green
 

@@ -27,8 +27,8 @@ PACKAGE = ROOT / "ftlearn"
 README, YOUR_DATA = ROOT / "README.md", ROOT / "docs" / "your_data.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = (
-    *("doctor", "fetch", "fit", "evaluate", "predict", "serve", "generate", "chat"),
-    *("interpolate", "bench"),
+    *("doctor", "fetch", "fit", "evaluate", "export", "predict", "serve", "load"),
+    *("generate", "chat", "interpolate", "bench", "capstone"),
 )
 SENTENCES = {
     "repairs": ["The handle came off again.", "My kettle leaks.", "A wheel is bent.", "It hums."],

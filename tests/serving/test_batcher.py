@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from ftlearn.serving.batcher import Batcher, DeadlineError, DrainingError, QueueFullError
+from ftlearn.serving.admission import DeadlineError, NotReadyError, QueueFullError, State
+from ftlearn.serving.batcher import Batcher
 
 
 class Gate:
@@ -118,6 +119,26 @@ def test_a_full_queue_refuses_and_says_when_to_come_back():
     served(scenario, gate)
 
 
+def test_a_request_that_would_wait_beyond_its_deadline_is_refused_at_once():
+    gate = Gate(is_open=False)
+
+    async def scenario(batcher):
+        batcher._admission.observe(1, 1.0)  # a second per token
+        first, others = await held_back(batcher, gate, (["a"], 2), (["b"], 3))
+        with pytest.raises(QueueFullError, match=r"about 5 s, longer .* of 4 s") as refused:
+            await batcher.submit(["late"], 1, timeout=4)
+        assert refused.value.retry_after == 5
+        others += [asyncio.ensure_future(batcher.submit(["c"], 1, timeout=60))]
+        await asyncio.sleep(0)
+        gate.open()
+        await asyncio.gather(first, *others)
+        # Nothing waits: whatever was measured, a request is accepted.
+        batcher._admission.observe(1, 1e6)
+        assert (await batcher.submit(["d"], 1, timeout=60)).answers == ["D"]
+
+    served(scenario, gate)
+
+
 def test_requests_that_are_given_up_are_never_computed_and_free_their_place():
     gate = Gate(is_open=False)
 
@@ -169,8 +190,8 @@ def test_draining_answers_what_was_accepted_and_refuses_the_rest():
         first, others = await held_back(batcher, gate, (["a"], 1), (["b"], 99))
         drained = asyncio.ensure_future(batcher.drain())
         await asyncio.sleep(0)
-        assert batcher.draining
-        with pytest.raises(DrainingError, match="another"):
+        assert batcher.state is State.DRAINING
+        with pytest.raises(NotReadyError, match="another"):
             await batcher.submit(["c"], 1)
         assert not drained.done()
         gate.open()
@@ -197,19 +218,6 @@ def test_a_replaced_model_takes_over_between_batches_and_divides_no_request():
     assert other.answers == ["aa"] * 8
 
 
-def test_retry_after_follows_the_measured_speed():
-    batcher = Batcher(Doubling(), budget=1, max_queue=1, max_wait=0)
-    assert batcher._retry_after() == 1
-    batcher._observe(100, 1.0)
-    batcher._waiting.extend([_Waiting(150), _Waiting(200)])
-    assert batcher._retry_after() == 4  # 350 tokens at 100 per second
-
-
 class Doubling:
     def predict(self, words):
         return [word * 2 for word in words]
-
-
-class _Waiting:
-    def __init__(self, tokens):
-        self.tokens = tokens

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from waiting import HANG
 
 from ftlearn.serving import ChatModel, ServeSettings, create_app
-from ftlearn.serving.batcher import DeadlineError
+from ftlearn.serving.admission import DeadlineError
 from ftlearn.serving.chat_model import Finished, Piece
 
 URL = "/v1/chat/completions"

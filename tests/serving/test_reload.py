@@ -125,3 +125,60 @@ def test_without_a_token_no_model_is_replaced(predictor, folders):
     with TestClient(create_app(predictor)) as client:
         assert reload(client, folders["newer"]).status_code == 403
         assert client.post("/admin/rollback").status_code == 403
+
+
+# models that write
+
+
+@pytest.fixture(scope="module")
+def rewritten(written_models, tmp_path_factory):
+    """The model that chats with other weights."""
+    folder = tmp_path_factory.mktemp("rewritten") / "newer"
+    model, tokenizer, task = models.load_finetuned(written_models["chat"], "cpu")
+    random = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(torch.randn(weights.shape, generator=random))
+    models.save(model, tokenizer, task, folder)
+    return folder
+
+
+def write(client):
+    body = {"messages": [{"role": "user", "content": "Good morning"}], "max_tokens": 8}
+    answer = client.post("/v1/chat/completions", json=body).json()
+    return answer["model"], answer["choices"][0]["message"]["content"]
+
+
+def test_a_model_that_writes_is_replaced_too(chat_model, rewritten):
+    with TestClient(create_app(chat_model, ServeSettings(token=TOKEN)), headers=HEADERS) as client:
+        before = write(client)
+        response = reload(client, str(rewritten))
+        assert response.status_code == 200
+        after = write(client)
+        assert after[0] == response.json()["model"] != before[0]
+        assert after[1] != before[1]
+        assert client.get("/v1/models").json()["data"][0]["id"] == after[0]
+        assert client.post("/admin/rollback").status_code == 200
+        assert write(client) == before
+
+
+def test_a_model_that_predicts_does_not_replace_one_that_writes(
+    chat_model, written_models, saved_models
+):
+    with TestClient(create_app(chat_model, ServeSettings(token=TOKEN)), headers=HEADERS) as client:
+        for folder, words in (
+            (saved_models["classes"], "predicts"),
+            (written_models["completion"], "task"),
+        ):
+            response = reload(client, str(folder))
+            assert response.status_code == 409
+            assert words in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/admin/reload", "/admin/rollback"])
+def test_no_model_is_replaced_in_one_of_several_workers(predictor, path):
+    settings = ServeSettings(token=TOKEN, workers=3)
+    with TestClient(create_app(predictor, settings), headers=HEADERS) as client:
+        response = client.post(path, json={"folder": "newer"})
+    assert response.status_code == 409
+    assert "3 workers" in response.json()["error"]["message"]

@@ -1,17 +1,14 @@
 """The command in a process of its own, asked over the loopback device."""
 
-import json
 import re
 import signal
 import socket
-import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import httpx
 import pytest
+from service_process import service
+from waiting import HANG, waited
 
 from ftlearn.errors import ArgumentError
 from ftlearn.serving.server import address, listen
@@ -19,44 +16,21 @@ from ftlearn.serving.server import address, listen
 unix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 
 
-@contextmanager
-def service(folder, *options):
-    """A process that serves a folder, and a client of it."""
-    command = [sys.executable, "-m", "ftlearn", "serve", str(folder), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        url = re.search(r"http://\S+", line)
-        assert url, process.communicate()
-        with httpx.Client(base_url=url.group(), timeout=60) as client:
-            yield process, client
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
-
-
-def queued(client):
-    return re.search(r"^ftlearn_queued_texts (\S+)$", client.get("/metrics").text, re.M)[1]
-
-
 @unix
 def test_sigterm_ends_the_service_after_the_last_answer(saved_models):
-    with service(saved_models["classes"], "--max-wait-ms", "700") as (process, client):
-        assert client.get("/health/ready").status_code == 200
+    with service(saved_models["classes"], "--max-wait-ms", "700") as served:
+        assert served.client.get("/health/ready").status_code == 200
         with ThreadPoolExecutor(1) as pool:
-            request = pool.submit(client.post, "/predict", json={"texts": ["ball run"]})
-            while queued(client) != "1.0" and not request.done():
-                time.sleep(0.01)
-            process.send_signal(signal.SIGTERM)
-            response = request.result(timeout=60)
+            request = pool.submit(served.ask, "ball run")
+            waited(lambda: served.metric("ftlearn_queued_texts") == 1 or request.done())
+            served.process.send_signal(signal.SIGTERM)
+            response = request.result(HANG)
         assert response.status_code == 200
         assert response.json()["predictions"][0]["label"] in ("kalt", "warm", "heiß")
-        assert process.wait(timeout=60) == 0
-        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
-    predictions = [line for line in lines if line["path"] == "/predict"]
-    assert [line["status"] for line in predictions] == [200]
+        assert served.process.wait(HANG) == 0
+        entries = served.entries()
+    predictions = [entry for entry in entries if entry["path"] == "/predict"]
+    assert [entry["status"] for entry in predictions] == [200]
 
 
 def test_an_address_that_is_taken_is_named():

@@ -99,9 +99,13 @@ def test_a_resumed_run_is_the_same_bit_for_bit(tiny_bert, tmp_path):
     assert_equal(trained_weights(second), trained_weights(whole))
     assert models.task_weights(second, joint) == models.task_weights(whole, joint)
 
-    other = replace(joint, temperature=1.0)
-    with pytest.raises(CheckpointError, match=r"temperature was 3.0 and is 1.0"):
-        fit(second, data, other, tokenizer, config, checkpoints=tmp_path, resume=True)
+    for change, difference in (
+        ({"temperature": 1.0}, r"temperature was 3.0 and is 1.0"),
+        ({"weights": (1.0, 0.5, 1.0)}, r"weights was 'learned' and is \[1.0, 0.5, 1.0\]"),
+    ):
+        other = replace(joint, **change)
+        with pytest.raises(CheckpointError, match=difference):
+            fit(second, data, other, tokenizer, config, checkpoints=tmp_path, resume=True)
 
 
 def test_learned_weights_end_at_one_over_twice_the_loss(tiny_bert):

@@ -15,13 +15,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from datasets import Dataset
 from tiny_models import CLASSES
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config
 from waiting import HANG
 
-from ftlearn import models, runtime
+from ftlearn import models, runtime, tasks
 from ftlearn.data.batching import Batches, Encoded
 from ftlearn.fast import training
 from ftlearn.fast.training import sparse_rows
@@ -40,6 +41,7 @@ SMALL = {
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }
+GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 100}
 
 
 class LinearModel(nn.Module):
@@ -129,11 +131,42 @@ def test_a_skeleton_is_estimated_like_the_model_and_holds_no_memory():
 
 
 def test_a_causal_skeleton_has_a_language_model_head():
-    config = GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=100)
+    config = GPT2Config(**GPT2)
     estimate = resources.estimate(
         resources.skeleton(config, causal=True), batch_size=2, tokens=8, precision="fp32"
     )
     assert estimate.activations > 2 * 8 * 100 * 4  # the softmax over the vocabulary
+
+
+def test_a_position_without_a_target_has_no_logits():
+    """A counted one keeps its hidden states and the softmax over the vocabulary."""
+    skeleton = resources.skeleton(GPT2Config(**GPT2), causal=True)
+    few, many, every = (
+        resources.estimate(skeleton, batch_size=2, tokens=8, precision="fp32", counted=count)
+        for count in (3, 16, None)
+    )
+    index, hidden, softmax = 8, 4 * 32, 4 * 100
+    assert many.activations - few.activations == 13 * (index + hidden + softmax)
+    assert many.activations == pytest.approx(every.activations, rel=0.05)
+    assert many.flops - few.flops == 3 * 13 * 2 * 32 * 100
+    assert few.working <= every.working
+
+
+def test_a_run_is_checked_for_the_logits_of_its_largest_batch(
+    tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    task = tasks.completion(prompt="question", answer="answer", max_length=32)
+    rows = {"question": ["a", "b", "c d"], "answer": ["ball " * 3, "code", "run " * 5]}
+    model, tokenizer = models.load(tiny_checkpoints["gpt2"], task, device="cpu")
+    config = TrainConfig(batch_size=2)
+    batches = task.batches(Dataset.from_dict(rows), tokenizer, config)
+    counts = sorted(task.count_targets(batches._collate([row]).targets) for row in range(3))
+    seen = []
+    monkeypatch.setattr(resources, "estimate", lambda *_, **size: seen.append(size) or NEEDED)
+    monkeypatch.setattr(runtime, "memory_available", lambda _: 10 * NEEDED.memory)
+    fitting.check_memory(model, batches, config, task.loss)
+    fitting.check_memory(model, batches, config)
+    assert [size["counted"] for size in seen] == [counts[1] + counts[2], None]
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

@@ -11,11 +11,12 @@ from html_parsing import Parsed
 from transformers import AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
-from ftlearn import models, workflows
+from ftlearn import models, tasks, workflows
 from ftlearn.cli import app
 from ftlearn.data import DataError
 from ftlearn.errors import ArgumentError
 from ftlearn.workflows import Files
+from ftlearn.workflows.joint_settings import JointSettings
 
 TOPICS = ("code", "run", "pulse")
 HEADER = ["note", "topic", "tone", "price"]
@@ -132,7 +133,9 @@ def test_labels_of_a_small_part_are_those_of_the_whole_file(tiny_bert, tmp_path)
     for seed in range(4):
         files = Files(train=path, text="note", task="joint", labels=("topic", "tone"))
         plan = workflows.Plan(files=files, out=tmp_path / "run", checkpoint=tiny_bert)
-        parts, task = workflows.tasks.read_joint_parts(files, max_length=32, seed=seed)
+        parts, task = workflows.tasks.read_joint_parts(
+            files, JointSettings(), max_length=32, seed=seed
+        )
         assert task.tasks[0].labels == ("code", "pulse", "rare", "run")
         assert sum(len(task.targets(part)) for part in parts.data.values()) == 60
         assert plan.settings()["labels"] == ["topic", "tone"]
@@ -142,7 +145,7 @@ def test_columns_that_do_not_fit_are_refused(tmp_path):
     path = write(tmp_path / "notes.csv", rows(30))
     files = Files(train=path, text="note", task="joint", labels=("topic", "tonne"))
     with pytest.raises(DataError, match=r"no column 'tonne'.*Did you mean 'tone'"):
-        workflows.tasks.read_joint_parts(files, max_length=32, seed=0)
+        workflows.tasks.read_joint_parts(files, JointSettings(), max_length=32, seed=0)
     with pytest.raises(ArgumentError, match="name two or more as `labels`"):
         Files(train=path, task="joint", labels=("topic",))
     with pytest.raises(ArgumentError, match="name 'topic' twice"):
@@ -160,3 +163,58 @@ def test_the_command_line_takes_one_label_or_several(fitted, tmp_path):
     assert "name two or more as `labels`" in one
     other = error("evaluate", fitted[0], path, "--label", "topic", "--device", "cpu")
     assert "reads the column with its name (topic, tone, price): leave it out" in other
+
+
+GRADES = ("poor", "fair", "good")
+
+
+def graded(path: Path) -> Path:
+    """Notes with a topic, a number of stars and a grade in words."""
+    lines = [
+        [line[0], line[1], GRADES[row % 3], str(1 + row % 5)] for row, line in enumerate(rows(60))
+    ]
+    return write(path, lines)
+
+
+def test_columns_of_levels_weights_and_temperature_reach_the_task(tmp_path):
+    path = graded(tmp_path / "notes.csv")
+    files = Files(train=path, text="note", task="joint", labels=("topic", "tone", "price"))
+    settings = JointSettings(
+        task_weight={"tone": 0.5}, temperature=2.0, ordinal={"tone": GRADES, "price": ()}
+    )
+    _, task = workflows.tasks.read_joint_parts(files, settings, max_length=32, seed=0)
+    assert task.weights == (1.0, 0.5, 1.0)
+    assert task.temperature == 2.0
+    topic, tone, price = task.tasks
+    assert isinstance(topic, tasks.Classification)
+    assert isinstance(tone, tasks.Ordinal)
+    assert tone.labels == GRADES
+    assert isinstance(price, tasks.Ordinal)
+    assert price.labels == ("1", "2", "3", "4", "5")
+    learned = JointSettings(task_weight="learned")
+    _, task = workflows.tasks.read_joint_parts(files, learned, max_length=32, seed=0)
+    assert task.learned
+
+
+def test_names_of_levels_need_their_order(tmp_path):
+    path = graded(tmp_path / "notes.csv")
+    files = Files(train=path, text="note", task="joint", labels=("topic", "tone"))
+    settings = JointSettings(ordinal={"tone": ()})
+    with pytest.raises(ArgumentError, match="with `ordinal`, as in tone=fair,good,poor"):
+        workflows.tasks.read_joint_parts(files, settings, max_length=32, seed=0)
+
+
+def test_a_run_with_other_weights_is_another_run(tiny_bert, tmp_path):
+    path, out = graded(tmp_path / "notes.csv"), tmp_path / "run"
+    columns = ["--label", "topic", "--label", "tone", "--ordinal", "tone=poor,fair,good"]
+    base = ["fit", path, "--task", "joint", "--text", "note", *columns, "--device", "cpu"]
+    base += ["--checkpoint", tiny_bert, "--epochs", "1", "--out", out]
+    weights = ["--task-weight", "tone=0.5", "--temperature", "3"]
+    assert "tone, one of 3 levels (poor < fair < good)" in run(*base, *weights)
+    record = json.loads((out / "run.json").read_text())["configuration"]
+    assert record["task_weight"] == {"tone": 0.5}
+    assert record["temperature"] == 3.0
+    assert record["ordinal"] == {"tone": list(GRADES)}
+    assert "finished already" in run(*base, *weights, "--resume")
+    message = error(*base, "--task-weight", "tone=2", "--temperature", "3", "--resume")
+    assert "task_weight was {'tone': 0.5} and is {'tone': 2.0}" in message

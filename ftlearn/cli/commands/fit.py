@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from ftlearn.cli.errors import INTERRUPTED
-from ftlearn.cli.fit_options import FileOptions, ModelOptions, RunOptions, TrainingOptions
+from ftlearn.cli.fit_options import FileOptions, RunOptions, TrainingOptions
+from ftlearn.cli.joint_options import JointOptions
+from ftlearn.cli.model_options import ModelOptions
 from ftlearn.cli.options import DeviceOptions, ReadingOptions, grouped
 from ftlearn.cli.output import fit_lines, is_main_process, say
 
@@ -22,6 +24,7 @@ def fit(
     reading: ReadingOptions,
     model: ModelOptions,
     training: TrainingOptions,
+    joint: JointOptions,
     run: RunOptions,
     device: DeviceOptions,
 ) -> None:
@@ -44,9 +47,9 @@ def fit(
     from ftlearn import workflows
 
     adapts = model.lora is not None or model.adapter is not None
-    chosen = vars(model) | vars(device) | training.settings(adapters=adapts)
+    trained = training.settings(adapters=adapts) | joint.settings()
     rows = workflows.Files(**files.settings(), **vars(reading))
-    plan = workflows.Plan(files=rows, out=run.out, **chosen)
+    plan = workflows.Plan(files=rows, out=run.out, **trained, **vars(model), **vars(device))
     try:
         outcome = workflows.fit(plan, resume=run.resume, log=say)
     except KeyboardInterrupt:

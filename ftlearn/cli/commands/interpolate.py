@@ -59,7 +59,7 @@ def interpolate(
     Example: `ftlearn interpolate old/model new/model --valid dev.csv --out mixed`
     """
     from ftlearn.interpolation import landscape
-    from ftlearn.workflows.plan import check_device
+    from ftlearn.workflows.plan_checks import check_device
 
     check_device(device.device)
     merged = landscape.interpolate_folders(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+from ftlearn.cli.format_options import FormatOptions
 from ftlearn.cli.options import MODEL, RUN, DeviceOptions, SavedModelOptions, grouped, option
 from ftlearn.cli.output import say
 from ftlearn.errors import FtlearnError
@@ -62,6 +65,12 @@ class LimitOptions:
     deadline: Annotated[
         float, option("Seconds until a request that is not answered fails.", MODEL, "NUMBER")
     ] = 30.0
+    workers: Annotated[
+        int,
+        option(
+            "Processes that answer, each with the model and its share of the cores.", RUN, "NUMBER"
+        ),
+    ] = 1
     log_texts: Annotated[
         bool, option("Write the texts into the log, too.", RUN, flag="--log-texts")
     ] = False
@@ -69,7 +78,11 @@ class LimitOptions:
 
 @grouped
 def serve(
-    saved: SavedModelOptions, address: AddressOptions, limits: LimitOptions, device: DeviceOptions
+    saved: SavedModelOptions,
+    address: AddressOptions,
+    limits: LimitOptions,
+    device: DeviceOptions,
+    formats: FormatOptions,
 ) -> None:
     """Answer over HTTP until Ctrl-C: predictions, or dialogues if the model writes.
 
@@ -82,22 +95,53 @@ def serve(
     """
     try:
         from ftlearn.serving import ServeSettings, opened
-        from ftlearn.serving.server import run
     except ModuleNotFoundError as error:
         raise FtlearnError(
             f"the module {error.name} is missing: install it with pip install 'ftlearn[serving]'"
         ) from error
-    from ftlearn.workflows.plan import check_device
+    from ftlearn.workflows.plan_checks import check_device
 
     check_device(device.device)
     settings = ServeSettings(token=address.token(), **vars(limits))
-    model = opened(saved.folder, device.device)
+    name = formats.chosen(saved.folder, device.device)
+    open_model = partial(opened, saved.folder, device.device, name)
     if address.host not in LOOPBACK and settings.token is None:
         say("note: everybody who reaches this machine can ask; --token-file limits it", err=True)
-    run(
+    _run(open_model, settings, address, saved.folder)
+
+
+def _run(
+    open_model: Callable[[], Any], settings: Any, address: AddressOptions, folder: Path
+) -> None:
+    """Answer in this process, or in several workers."""
+    from ftlearn.formats.manifest import is_exported
+    from ftlearn.models import saving
+    from ftlearn.serving import server, workers
+
+    if settings.workers > 1:
+        if not is_exported(folder):
+            saving.locate(folder)  # one error here instead of one per worker
+        workers.run_workers(
+            open_model,
+            settings,
+            host=address.host,
+            port=address.port,
+            announce=lambda url, memory: say(_workers_line(folder, url, memory)),
+        )
+        return
+    model = open_model()
+    server.run(
         model,
         settings,
         host=address.host,
         port=address.port,
         announce=lambda url: say(f"{model.name} answers on {url} (Ctrl-C stops it)"),
     )
+
+
+def _workers_line(folder: Path, url: str, memory: Sequence[int]) -> str:
+    """Where the workers answer, and what they take."""
+    from ftlearn.runtime.memory import format_bytes
+
+    sizes = ", ".join(map(format_bytes, memory))
+    return f"{folder} answers on {url} with {len(memory)} workers of {sizes} (Ctrl-C stops them)"

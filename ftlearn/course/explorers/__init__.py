@@ -12,8 +12,11 @@ from ftlearn.course.explorers.few_labels import few_labels
 from ftlearn.course.explorers.hand_over import hand_over
 from ftlearn.course.explorers.lora import lora
 from ftlearn.course.explorers.mask import mask
+from ftlearn.course.explorers.planner import planner
 from ftlearn.course.explorers.position_bias import position_bias
+from ftlearn.course.explorers.queueing import queueing
 from ftlearn.course.explorers.rates import rates
+from ftlearn.course.explorers.rubric import rubric
 from ftlearn.course.explorers.softmax import softmax
 from ftlearn.course.explorers.task_weights import task_weights
 from ftlearn.course.explorers.thresholds import thresholds
@@ -31,8 +34,11 @@ __all__ = [
     "hand_over",
     "lora",
     "mask",
+    "planner",
     "position_bias",
+    "queueing",
     "rates",
+    "rubric",
     "softmax",
     "task_weights",
     "thresholds",

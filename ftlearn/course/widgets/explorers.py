@@ -10,12 +10,16 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
+from ftlearn.capstone import Grade
 from ftlearn.course import explorers
 from ftlearn.course.explorers import CleaningReport
 from ftlearn.course.explorers.lora import Factors
+from ftlearn.course.explorers.planner import LEARNING
 from ftlearn.course.widgets.explorer import Drag, arguments_text, explorer
 from ftlearn.evaluation import Report
+from ftlearn.load import BatchCurve
 from ftlearn.tasks.answers import COUNTS, AnswerModelling
+from ftlearn.training.planning import Device, Uncertain
 
 NUMBERS = tuple(range(1, 21))
 
@@ -215,6 +219,49 @@ def task_weights(
     show = partial(explorers.task_weights, first, second, penalty=penalty)
     template = f"explorers.task_weights(first, second, {{}}, penalty={penalty})"
     return _with_code(show, {"weight": Drag(weight, 0, 1, 0.05)}, template)
+
+
+def queueing(
+    curve: BatchCurve, *, rate: float = 50.0, window_ms: float = 0.0, name: str = "curve"
+) -> ipywidgets.VBox:
+    """Move arrivals and batching window, and see how long requests wait, beside the theory."""
+    choices = {
+        "rate": Drag(rate, 5, 450, 5),
+        "window_ms": Drag(window_ms, 0, 100, 5),
+        "largest": (32, 1, 4, 8, 16, 64),
+    }
+    show = partial(explorers.queueing, curve)
+    return _with_code(show, choices, f"explorers.queueing({name}, {{}})")
+
+
+def planner(
+    offers: Mapping[str, Device],
+    *,
+    billions: float = 1.0,
+    million_tokens: float = 10.0,
+    name: str = "offers",
+    **assumptions: Uncertain,
+) -> ipywidgets.VBox:
+    """Choose model, tokens, method and devices, and see memory, hours, energy and price per offer.
+
+    ``assumptions`` (utilisation, pue, price_per_kwh) are those of ``explorers.planner``.
+    """
+    sizes = sorted({billions, 0.1, 0.5, 1.0, 3.0, 7.0, 70.0})
+    choices = {
+        "billions": sorted(sizes, key=lambda size: size != billions),
+        "million_tokens": Drag(million_tokens, 0.1, 1000, 0.1),
+        "method": tuple(LEARNING),
+        "devices": (1, 2, 4, 8, 64),
+    }
+    show = partial(explorers.planner, offers, **assumptions)
+    written = "".join(f", {key}={value!r}" for key, value in assumptions.items())
+    return _with_code(show, choices, f"explorers.planner({name}, {{}}{written})")
+
+
+def rubric(grades: Mapping[str, Grade], *, name: str = "grades") -> ipywidgets.VBox:
+    """Choose a planted fault and see which checks of the capstone find it."""
+    show = partial(explorers.rubric, grades)
+    return _with_code(show, {"fault": tuple(grades)}, f"explorers.rubric({name}, {{}})")
 
 
 def _with_code(

@@ -1,4 +1,4 @@
-"""Measured times in the user's cache folder, one file per machine, shape and purpose."""
+"""Measured times in the cache folders, one file per machine, shape and purpose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftlearn.fast.autotune.measuring import Shape, measure
 from ftlearn.runtime.arithmetic import Arithmetic
 from ftlearn.runtime.files import write_json
 from ftlearn.runtime.locking import locked
-from ftlearn.runtime.user_cache import CACHE_VARIABLE, cache_folder
+from ftlearn.runtime.user_cache import CACHE_VARIABLE, cache_folder, readable_folders
 from ftlearn.runtime.versions import instruction_limits, processor, version
 
 PATIENCE = 10.0
@@ -29,15 +29,20 @@ def measured(shape: Shape, purpose: str) -> dict[Arithmetic, float]:
 
     The first file that is written stays, so that all processes make the same choice.
     """
-    return _measured(shape, purpose, cache_folder(), json.dumps(conditions(), sort_keys=True))
+    machine = json.dumps(conditions(), sort_keys=True)
+    return _measured(shape, purpose, readable_folders(), machine)
 
 
 @cache  # so that a process measures once even where the folder cannot be written
-def _measured(shape: Shape, purpose: str, folder: Path, machine: str) -> dict[Arithmetic, float]:
-    path = folder / f"arithmetic-{_digest([machine, shape, purpose])}.json"
-    earlier = _read(path)
-    if earlier is not None:
-        return earlier
+def _measured(
+    shape: Shape, purpose: str, folders: tuple[Path, ...], machine: str
+) -> dict[Arithmetic, float]:
+    name = f"arithmetic-{_digest([machine, shape, purpose])}.json"
+    for folder in folders:
+        earlier = _read(folder / name)
+        if earlier is not None:
+            return earlier
+    path = cache_folder() / name
     times = measure(shape, purpose)
     content = {
         "machine": json.loads(machine),

@@ -27,6 +27,8 @@ from ftlearn.interpolation.weights.state_dicts import (
     zip_tensors,
 )
 from ftlearn.losses import at_least_fp32
+from ftlearn.models import pissa
+from ftlearn.models.wrapping import method_of
 
 
 def interpolate(start: Source, end: Source, alpha: float) -> dict[str, torch.Tensor]:
@@ -224,6 +226,8 @@ def scale_adapter(model: nn.Module, factor: float) -> Iterator[nn.Module]:
     pretrained model, 1 the fine-tuned one, 2 as far again beyond it. Works on ``peft``'s layers,
     or others with a dict ``scaling``. A new head that was trained beside LoRA is not scaled.
 
+    PiSSA begins as a part of W₀, so there it is the change of BA that counts ``factor`` times.
+
     Raises ValueError when no layer has a scale, or when the updates are merged into W.
     """
     layers = [m for m in model.modules() if isinstance(getattr(m, "scaling", None), dict)]
@@ -231,6 +235,10 @@ def scale_adapter(model: nn.Module, factor: float) -> Iterator[nn.Module]:
         raise ArgumentError(f"{type(model).__name__} has no LoRA layer: wrap it with peft first")
     if any(getattr(layer, "merged", False) for layer in layers):
         raise ArgumentError("the LoRA updates are merged into the weights: unmerge_adapter() first")
+    if method_of(model) == "pissa":
+        with pissa.scaled(model, factor):
+            yield model
+        return
     saved = [dict(layer.scaling) for layer in layers]
     try:
         for layer, scales in zip(layers, saved, strict=True):

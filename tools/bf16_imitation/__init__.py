@@ -1,0 +1,1 @@
+"""Imitates, on a processor without instructions for bf16, the results of one that has them."""
