@@ -50,12 +50,7 @@ unit: $(VENV)/.test  ## run the tests of the package and of the repository, with
 	$(call say,unit tests)
 	$(PARALLEL) -m "not browser and not services" $(ARGS)
 
-colab: $(VENV)/.services: pyproject.toml constraints.txt $(VENV)/.test
-	$(call say,installing what the tests of services need)
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services]"
-	@touch $@
-
-$(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
+colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidgets 7.7.1, Colab's
 	$(call say,widgets under ipywidgets 7.7.1)
 	$(OFFLINE) PYTHONPATH="$(CURDIR)/$(VENV)/widgets7" $(BIN)/python -m pytest \
 		tests/course/test_widgets.py tests/course/test_explorers.py tests/course/test_panel.py \

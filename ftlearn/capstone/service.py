@@ -95,6 +95,7 @@ def _session(submission: Submission) -> _Session:
     if "service" not in submission.measured:
         with runtime.retain_freed_memory():
             submission.measured["service"] = _run(submission)
+            _forget_routes()
             gc.collect()  # an application and its model hold each other
     return submission.measured["service"]
 
@@ -117,6 +118,15 @@ def _run(submission: Submission) -> _Session:
     statuses = [reply.status_code for reply in replies]
     labels = [_labels(reply)[0] for reply in replies if reply.status_code == 200]
     return _Session(statuses, labels, malformed, answered)
+
+
+def _forget_routes() -> None:
+    """Empty FastAPI's caches: they hold the functions of routes, and with them both models."""
+    from fastapi.dependencies import models as dependencies
+
+    for function in vars(dependencies).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
 
 
 def _previous(submission: Submission) -> str | None:
