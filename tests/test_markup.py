@@ -201,13 +201,22 @@ def _is_composed(value: ast.expr) -> bool:
     return isinstance(value, ast.JoinedStr | ast.BinOp) or (joined and not escaping)  # markup.join
 
 
+READERS_OF_HTML = {
+    "capstone/preparing.py",  # dirties a text for the learner to clean
+    "course/widgets/translated.py",  # asks whether a widget shows HTML
+    "language/texts.py",  # translates between the tags of HTML, and escapes what it puts there
+    "workflows/exporting.py",  # looks for a place in a page that markup made
+}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_markup_makes_html(path: Path):
     problems = unsafe_showing(ast.parse(path.read_text(encoding="utf-8")))
-    if path.relative_to(PACKAGE).as_posix() == CHATS:
+    name = path.relative_to(PACKAGE).as_posix()
+    if name == CHATS:
         (problem,) = problems
         assert problem.endswith("imports jinja2")
-    else:
+    elif name not in READERS_OF_HTML:
         assert problems == []
 
 

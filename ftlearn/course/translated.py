@@ -23,7 +23,6 @@ TRANSLATORS: dict[str, Callable[[str, Catalogue], str]] = {
     "text/html": language.html,
     "text/markdown": language.markdown,
 }
-WORDS_OF_WIDGETS = {"description", "placeholder", "tooltip", "_options_labels"}
 
 
 def activate(catalogue: Catalogue) -> None:
@@ -31,6 +30,8 @@ def activate(catalogue: Catalogue) -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell is not None:
+        from ftlearn.course.widgets.translated import translate_widgets  # only in a notebook
+
         translate_displays(catalogue, shell)
         translate_figures(catalogue)
         translate_widgets(catalogue)
@@ -80,27 +81,3 @@ def translate_figures(catalogue: Catalogue) -> None:
         original(self, catalogue.translate(s) if isinstance(s, str) else s)
 
     Text.set_text = set_translated
-
-
-def translate_widgets(catalogue: Catalogue) -> None:
-    """Translate the labels and texts of widgets from now on; what a learner types stays."""
-    from ipywidgets import HTML, Label, Widget  # only in a notebook
-
-    original = getattr(Widget.get_state, "__wrapped__", Widget.get_state)
-
-    @wraps(original)
-    def get_translated(self: Widget, *arguments: Any, **options: Any) -> dict:
-        state = original(self, *arguments, **options)
-        for name in WORDS_OF_WIDGETS & set(state):
-            state[name] = _words(state[name], catalogue)
-        if isinstance(state.get("value"), str) and isinstance(self, HTML | Label):
-            state["value"] = language.html(state["value"], catalogue)
-        return state
-
-    Widget.get_state = get_translated
-
-
-def _words(value: Any, catalogue: Catalogue) -> Any:
-    if isinstance(value, list | tuple):
-        return [_words(part, catalogue) for part in value]
-    return catalogue.translate(value) if isinstance(value, str) else value

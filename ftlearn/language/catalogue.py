@@ -6,9 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from ftlearn.errors import FtlearnError
+
 _FIELD = re.compile(r"\{(\w+)\}|(\{\{)|(\}\})")
 LETTERS_OF_A_PATTERN = 3
 """A pattern with fewer letters outside its fields would match nearly any text."""
+
+
+class LanguageError(FtlearnError, ValueError):
+    """A language that does not exist, or a pattern that cannot be used."""
 
 
 class Catalogue:
@@ -59,13 +65,13 @@ class Catalogue:
 
 
 def expression(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a pattern. Raises ValueError if it would match nearly any text.
+    """The regular expression of a pattern. Raises LanguageError if it would match nearly any text.
 
     >>> expression("step {n} of {total}").fullmatch("step 3 of 10").groupdict()
     {'n': '3', 'total': '10'}
     """
     if letters(pattern) < LETTERS_OF_A_PATTERN:
-        raise ValueError(
+        raise LanguageError(
             f"the pattern {pattern!r} has {letters(pattern)} letters beside its fields and would "
             f"match nearly any text: translate whole texts instead"
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from ftlearn.language.catalogue import Catalogue
+from ftlearn.language.catalogue import Catalogue, LanguageError
 
 FOLDER = Path(__file__).resolve().parents[1] / "translations"
 LANGUAGES = {"zh": "zh_CN"}
@@ -18,24 +17,24 @@ PATTERN = "python-brace-format"
 """The flag of gettext for a text with fields."""
 
 
-def chosen(environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> str:
+def chosen(setting: str | None = None, folder: Path | None = None) -> str:
     """The language that is asked for: by FTLEARN_LANG, or by the folder that a lesson lies in.
 
-    The lessons in ``notebooks/zh`` are Chinese without a setting. Raises ValueError for a language
-    that does not exist.
+    The lessons in ``notebooks/zh`` are Chinese without a setting. ``setting`` stands for the
+    variable, which is read if it is None. Raises LanguageError for a language that does not exist.
 
-    >>> chosen({"FTLEARN_LANG": "zh_CN.UTF-8"}), chosen({}, Path("notebooks/zh"))
+    >>> chosen("zh_CN.UTF-8"), chosen("", Path("notebooks/zh"))
     ('zh', 'zh')
-    >>> chosen({}, Path("notebooks"))
+    >>> chosen("", Path("notebooks"))
     'en'
     """
-    value = environment.get(VARIABLE, "")
+    value = os.environ.get(VARIABLE, "") if setting is None else setting
     if not value:
         name = (folder or Path.cwd()).name
         return name if name in LANGUAGES else "en"
     language = value.partition(".")[0].replace("-", "_").partition("_")[0].lower()
     if language not in {"en", *LANGUAGES}:
-        raise ValueError(f"{VARIABLE} is {value!r}: there are en, {', '.join(LANGUAGES)}")
+        raise LanguageError(f"{VARIABLE} is {value!r}: there are en, {', '.join(LANGUAGES)}")
     return language
 
 
@@ -44,10 +43,10 @@ def paths(language: str) -> dict[str, Path]:
 
     >>> paths("fr")
     Traceback (most recent call last):
-    ValueError: there is no language 'fr': there are zh
+    ftlearn.language.catalogue.LanguageError: there is no language 'fr': there are zh
     """
     if language not in LANGUAGES:
-        raise ValueError(f"there is no language {language!r}: there are {', '.join(LANGUAGES)}")
+        raise LanguageError(f"there is no language {language!r}: there are {', '.join(LANGUAGES)}")
     files = sorted((FOLDER / LANGUAGES[language]).glob("*.po"))
     return {path.stem.partition("_")[0]: path for path in files}
 

@@ -69,16 +69,8 @@ def fit(
     """
     shorten_window(model, tokenizer)
     _check_compatibility(model, data, task, tokenizer)
-    return train(
-        model,
-        data,
-        task,
-        tokenizer,
-        config,
-        patience=patience,
-        checkpoints=checkpoints,
-        resume=resume,
-    )
+    how = {"patience": patience, "checkpoints": checkpoints, "resume": resume}
+    return train(model, data, task, tokenizer, config, **how)
 
 
 def train(

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 
 from ftlearn import language
 from ftlearn.course import exercises, fonts, translated
+from ftlearn.course.widgets.translated import translate_widgets
 from ftlearn.language import Catalogue
 
 CATALOGUE = Catalogue({"loss": "损失", "updates": "步数"}, {"loss after {n} updates": "{n} 步后"})
@@ -88,7 +89,7 @@ def test_only_fonts_that_are_installed_are_named():
 
 @pytest.mark.usefixtures("undone")
 def test_widgets_show_chinese_and_keep_what_is_typed():
-    translated.translate_widgets(CATALOGUE)
+    translate_widgets(CATALOGUE)
     field = ipywidgets.Text(description="loss", value="loss")
     assert {key: field.get_state()[key] for key in ("description", "value")} == {
         "description": "损失",

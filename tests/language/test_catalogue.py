@@ -121,12 +121,12 @@ def test_without_a_catalogue_everything_stays_english():
     ],
 )
 def test_the_variable_comes_before_the_folder(value, folder, expected):
-    assert language.chosen({"FTLEARN_LANG": value}, Path(folder)) == expected
+    assert language.chosen(value, Path(folder)) == expected
 
 
 def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match="'fr': there are en, zh"):
-        language.chosen({"FTLEARN_LANG": "fr"})
+        language.chosen("fr")
 
 
 def test_catalogues_of_the_package_and_of_lessons_are_found():

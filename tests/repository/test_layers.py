@@ -15,8 +15,8 @@ from tools.notebooks import ROOT
 PACKAGE = ROOT / "ftlearn"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
-    {"errors", "language", "losses", "markup", "metrics"},
-    {"data", "figures", "runtime"},
+    {"errors", "losses", "markup", "metrics"},
+    {"data", "figures", "language", "runtime"},
     {"compatibility", "multitask", "optim", "preferences"},
     {"config", "tasks"},
     {"models"},

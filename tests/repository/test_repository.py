@@ -83,7 +83,7 @@ def test_workflow_runs_unit_tests_and_lessons_on_other_systems():
     job = workflow_jobs()["systems"]
     assert set(job["strategy"]["matrix"]["system"]) == {"macos-latest", "windows-latest"}
     assert "-c constraints.txt" in commands(job)
-    assert 'pytest -m "not browser"' in commands(job)
+    assert 'pytest -m "not browser and not services"' in commands(job)
     assert "--nbval-lax" in commands(job)
     assert "make" not in commands(job)
 
@@ -92,7 +92,7 @@ def test_workflow_takes_the_newest_versions_once_a_week():
     job = workflow_jobs()["newest"]
     assert "schedule" in job["if"]
     assert "constraints" not in commands(job)
-    assert 'pytest -m "not browser"' in commands(job)
+    assert 'pytest -m "not browser and not services"' in commands(job)
     assert "--nbval-lax" in commands(job)
 
 

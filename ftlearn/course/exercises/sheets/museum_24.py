@@ -195,12 +195,15 @@ class _Service:
         self.called: list[int] = []
 
     def clock(self) -> float:
+        """The time now, in seconds."""
         return self.now
 
     def wait_until(self, moment: float) -> None:
+        """Let the time pass until a moment."""
         self.now = max(self.now, float(moment))
 
     def call(self, request: int) -> None:
+        """Send a request; the time passes until its answer."""
         self.called.append(request)
         self.now += float(self._seconds[request])
 
