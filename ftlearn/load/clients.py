@@ -109,7 +109,7 @@ def check_host(url: str, allow_host: str | None) -> None:
     >>> check_host("http://example.org", None)
     Traceback (most recent call last):
     ftlearn.errors.ArgumentError: url leads to 'example.org', another machine: load only a service \
-of your own, and confirm it by its name (allow_host)
+of your own, and confirm it with allow_host='example.org'
     """
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
@@ -119,7 +119,7 @@ of your own, and confirm it by its name (allow_host)
         return
     raise ArgumentError(
         f"url leads to {host!r}, another machine: load only a service of your own, and confirm it "
-        "by its name (allow_host)"
+        f"with allow_host={host!r}"
     )
 
 

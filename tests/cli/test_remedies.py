@@ -49,6 +49,7 @@ PYTHON = re.compile(r"TrainConfig|dataclasses|DatasetDict|`[a-z_]+`|\b[a-z_]+=\S
 """What no message on a terminal may advise."""
 
 PYTHON_ONLY = (
+    "confirm it with allow_host=",  # `ftlearn load` says it as --allow-host: tests/load
     "sizes=",  # runs are cut by sizes of their own
     "per_class=",  # no command draws a subset
     "kind=",  # commands name a kind by --task

@@ -153,7 +153,7 @@ def test_nobody_at_the_address_is_an_outcome_too():
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://example.org", "by its name"),
+        ("http://example.org", "allow_host='example.org'"),
         ("http://127.0.0.1.example.org", "another machine"),
         ("http://10.0.0.7:8000", "another machine"),
         ("127.0.0.1:8000", "write it as"),
