@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,8 +196,3 @@ def field_name(tree: ast.AST, used: dict[str, str]) -> str:
 def name_of(tree: ast.AST) -> str:
     """The last part of the name of what is called."""
     return tree.attr if isinstance(tree, ast.Attribute) else getattr(tree, "id", "")
-
-
-def texts(sources: Iterable[Source]) -> dict[tuple[str, str], Source]:
-    """Sources by context and text, as a catalogue keeps them."""
-    return {(source.context, source.text): source for source in sources}
