@@ -14,6 +14,7 @@ from deployments import DEPLOY, documents
 from traitlets.config import Config
 
 from ftlearn.runtime.user_cache import SHARED_VARIABLE
+from tools import rules
 from tools.notebooks import ROOT, find, settings
 
 HUB = DEPLOY / "jupyterhub"
@@ -57,12 +58,16 @@ def test_the_table_holds_what_the_code_computes(page):
         assert shown == pytest.approx([memory, busy, *minutes], rel=0.06), learners
 
 
+def test_the_plan_takes_the_limits_of_the_lessons(page):
+    assert (page.MEMORY, page.SECONDS) == (rules.LONG_MB, rules.LONG_SECONDS)
+    assert f"{page.MEMORY / 1000} GB of memory and {page.SECONDS} seconds" in PAGE.read_text("utf-8")
+
+
 def test_the_largest_lesson_fits_into_the_limits_and_two_large_ones_do_not(page, spawner):
-    one = (page.lesson_memory + page.SERVER) / 1000
+    one = (page.MEMORY + page.SERVER) / 1000
     limits = (spawner.mem_limit, VALUES["singleuser"]["memory"]["limit"])
     for limit in map(gigabytes, limits):
         assert 1.2 * one < limit < 2 * one
-    assert f"{page.lesson_memory / 1000:.1f} GB" in PAGE.read_text("utf-8")
     for limit in limits:
         assert f"{limit.removesuffix('G')} GB" in PAGE.read_text("utf-8")
 
