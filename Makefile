@@ -9,7 +9,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test lint unit colab lessons chinese services browser machines bench notebooks zh
+.PHONY: help lab test lint unit colab lessons chinese editions services browser machines bench
+.PHONY: notebooks zh
 .PHONY: badges student teacher format clean
 
 VENV := .venv
@@ -28,6 +29,7 @@ CHROMIUM ?= $(shell for p in chromium chromium-browser google-chrome google-chro
 
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 PARALLEL := $(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+NBVAL := $(PARALLEL) -v --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 say = @printf '\n== %s ==\n' "$(1)"
 
 help:  ## list the commands
@@ -37,7 +39,7 @@ lab: $(VENV)/.lab  ## install if needed and open the first lesson in JupyterLab
 	$(call say,opening JupyterLab on notebooks/00_start_here.ipynb; stop it with Ctrl-C)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
 
-test: lint unit colab lessons browser  ## run every check: tests, all lessons, the browser
+test: lint unit colab editions services browser  ## run every check: tests, all lessons, the browser
 	@if [ -n "$(CHROMIUM)" ]; then printf '\nAll checks passed.\n'; \
 	else printf '\nAll checks passed, but the browser tests were left out: no Chromium was found.\n'; fi
 
@@ -59,13 +61,16 @@ colab: $(VENV)/widgets7/.installed  ## run the tests of the widgets with ipywidg
 
 lessons: $(VENV)/.test  ## run every lesson from top to bottom under nbval, two at a time
 	$(call say,lessons under nbval)
-	$(PARALLEL) -v --dist loadfile --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),$(wildcard notebooks/*.ipynb))
+	$(NBVAL) $(or $(NOTEBOOKS),$(wildcard notebooks/*.ipynb))
 
 chinese: $(VENV)/.test  ## run the Chinese lessons under nbval, two at a time
 	$(call say,Chinese lessons under nbval)
-	$(PARALLEL) -v --dist loadfile --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=300 $(or $(NOTEBOOKS),$(wildcard notebooks/zh/*.ipynb))
+	$(NBVAL) $(or $(NOTEBOOKS),$(wildcard notebooks/zh/*.ipynb))
+
+# The code of a lesson is the same in both languages, byte for byte.
+editions: $(VENV)/.test  ## run every lesson once: even numbers in English, odd ones in Chinese
+	$(call say,lessons under nbval)
+	$(NBVAL) $(wildcard notebooks/?[02468]_*.ipynb notebooks/zh/?[13579]_*.ipynb)
 
 services: $(VENV)/.services  ## tests with PostgreSQL, Ray, JupyterHub and the steps of the Dockerfile
 	$(call say,tests with real services)

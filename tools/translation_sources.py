@@ -11,8 +11,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from ftlearn.course.exercises import outcome
-from ftlearn.language.catalogue import LETTERS_OF_A_PATTERN, letters
 from tools import badges, notebooks
+from tools.literals import strings
 
 PACKAGE = notebooks.ROOT / "ftlearn"
 SHEETS = PACKAGE / "course" / "exercises" / "sheets"
@@ -23,17 +23,8 @@ SHARED = (
     "course/widgets/**/*.py",
     "figures.py",
 )
-UNSEEN_ARGUMENTS = {"example", "mistakes", "broken"}
-"""Arguments of an exercise that no learner reads: answers, and fragments of messages."""
-SHOWN_NAMES = {
-    *("title", "xlabel", "ylabel", "label", "set_title", "set_xlabel", "set_ylabel", "suptitle"),
-    *("annotate", "text", "legend", "describe", "columns", "index", "name", "rename", "set"),
-}
 KEYWORDS = {"black", "both", "center", "constrained", "expand", "list", "none", "xlabel", "ylabel"}
 """Values of matplotlib's arguments, beside positions such as "upper left"."""
-NO_FIELD_NAMES = {"abs", "float", "for", "if", "in", "int", "join", "len", "list", "max", "min"}
-NO_FIELD_NAMES |= {"of", "round", "self", "sorted", "str", "sum", "translate", "type"}
-"""Words of code that say nothing about what fills a field."""
 _POSITION = re.compile(r"(upper|lower|center)( left| right| center)")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NAME = re.compile(r"[\w./-]+")
@@ -124,75 +115,3 @@ def in_module(path: Path, context: str) -> Iterator[Source]:
             continue  # code without a comment: nothing to translate
         if sentence or (text.shown and _WORD.search(text.text)):
             yield Source(context, text.text, text.pattern)
-
-
-@dataclass(frozen=True)
-class Literal:
-    """A string in code; ``shown`` says that it is an argument of something that shows it."""
-
-    text: str
-    pattern: bool = False
-    shown: bool = False
-
-
-def strings(tree: ast.AST, shown: bool = False) -> Iterator[Literal]:
-    """The strings of code in their order: docstrings and unseen arguments are left out.
-
-    >>> [s.text for s in strings(ast.parse("f(f'{n} of {len(x)} rows', title='loss')"))]
-    ['{n} of {x} rows', 'loss']
-    """
-    if isinstance(tree, ast.JoinedStr):
-        text, has_fields = joined(tree)
-        if not has_fields or letters(text) >= LETTERS_OF_A_PATTERN:
-            yield Literal(text, has_fields, shown)
-        for value in tree.values:
-            if isinstance(value, ast.FormattedValue):
-                yield from strings(value.value, shown)
-        return
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-        yield Literal(tree.value, False, shown)
-        return
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-            continue  # a docstring
-        if isinstance(child, ast.keyword):
-            exercise = isinstance(tree, ast.Call) and name_of(tree.func) == "Exercise"
-            if exercise and child.arg in UNSEEN_ARGUMENTS:
-                continue
-            yield from strings(child, child.arg in SHOWN_NAMES)
-        else:
-            call = isinstance(tree, ast.Call) and child is not tree.func
-            kept = shown and isinstance(tree, ast.List | ast.Tuple | ast.Dict | ast.keyword)
-            yield from strings(child, kept or (call and name_of(tree.func) in SHOWN_NAMES))
-
-
-def joined(tree: ast.JoinedStr) -> tuple[str, bool]:
-    """An f-string as a pattern with named fields, and whether it has any."""
-    parts: list[str] = []
-    used: dict[str, str] = {}
-    for value in tree.values:
-        if isinstance(value, ast.Constant):
-            parts.append(str(value.value).replace("{", "{{").replace("}", "}}"))
-        else:
-            parts.append(f"{{{field_name(value.value, used)}}}")
-    if used:
-        return "".join(parts), True
-    return "".join(parts).replace("{{", "{").replace("}}", "}"), False
-
-
-def field_name(tree: ast.AST, used: dict[str, str]) -> str:
-    """A name for a field: the variable or function in it; another one for another expression."""
-    code = ast.unparse(tree)
-    identifiers = [name for name in re.findall(r"[a-z]\w*", code) if name not in NO_FIELD_NAMES]
-    name = next(iter(identifiers), "value")
-    number = 2
-    candidate = name
-    while used.get(candidate, code) != code:
-        candidate, number = f"{name}{number}", number + 1
-    used[candidate] = code
-    return candidate
-
-
-def name_of(tree: ast.AST) -> str:
-    """The last part of the name of what is called."""
-    return tree.attr if isinstance(tree, ast.Attribute) else getattr(tree, "id", "")

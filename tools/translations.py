@@ -5,17 +5,19 @@
     python -m tools.translations status        # how much of each catalogue is translated
     python -m tools.translations check 02      # what the rules of translation complain about
     python -m tools.translations build 02      # write and execute notebooks/zh/02_loss.ipynb
+    python -m tools.translations refresh 02    # write it again, with the outputs it has
 
 A catalogue holds the English of a lesson and its translation, text by text; gettext's editors, such
 as Poedit, open it. If the English has changed, `update` keeps the old translation and marks it
 fuzzy, until somebody has looked at it. Code is never translated: the cells are the same, byte for
-byte, and their outputs are executed in Chinese.
+byte, and their outputs are executed in Chinese. Where only prose was changed, `refresh` suffices.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import re
 import sys
 from collections.abc import Iterable
@@ -32,6 +34,8 @@ from tools.translation_sources import Source
 LANGUAGE = "zh"
 CATALOGUES = FOLDER / language.LANGUAGES[LANGUAGE]
 TRANSLATED = notebooks.FOLDER / LANGUAGE
+LABELS = "labels_sha256"
+"""Where the metadata of a lesson hold the hash of the labels in its outputs."""
 HEADER = {
     "Language": "zh_CN",
     "MIME-Version": "1.0",
@@ -139,13 +143,59 @@ def one_folder_down(text: str) -> str:
 
 
 def build(name: str) -> Path:
-    """Writes the Chinese lesson and executes it. Raises ValueError for a missing translation."""
-    path = TRANSLATED / f"{name}.ipynb"
-    notebook = translated(lesson(name), polib.pofile(str(catalogue_path(name))), name)
+    """Writes the Chinese lesson and executes it. Raises ValueError for a missing translation.
+
+    What it costs was measured on the English lesson, whose code is the same.
+    """
+    path, english, catalogue = TRANSLATED / f"{name}.ipynb", lesson(name), read_catalogue(name)
     path.parent.mkdir(exist_ok=True)
+    notebooks.write(translated(english, catalogue, name), path)
+    notebook = execute.execute(path, language=LANGUAGE)
+    notebook.metadata["ftlearn"] = english.metadata["ftlearn"] | {LABELS: labels_sha256(catalogue)}
+    badges.update(notebook, path.name, LANGUAGE)
     notebooks.write(notebook, path)
-    execute.execute(path, language=LANGUAGE)
     return path
+
+
+def refresh(name: str) -> Path:
+    """Writes the prose of a Chinese lesson again, around the outputs of its last execution.
+
+    Raises ValueError if the code or the labels of its outputs have changed since then.
+    """
+    path, catalogue = TRANSLATED / f"{name}.ipynb", read_catalogue(name)
+    stored, notebook = notebooks.read(path), translated(lesson(name), catalogue, name)
+    measured = stored.metadata["ftlearn"]
+    current = (notebooks.source_sha256(notebook), labels_sha256(catalogue))
+    if current != (measured["source_sha256"], measured.get(LABELS)):
+        raise ValueError(
+            f"{name}: the code or the labels have changed since it was executed; run "
+            f"`python -m tools.translations build {name[:2]}`"
+        )
+    cells = {cell.id: cell for cell in stored.cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = cells[cell.id].outputs
+            cell.execution_count = cells[cell.id].execution_count
+            execute.add_alternative_texts(cell)
+    notebook.metadata = stored.metadata
+    badges.update(notebook, path.name, LANGUAGE)
+    notebooks.write(notebook, path)
+    return path
+
+
+def read_catalogue(name: str) -> polib.POFile:
+    """The catalogue of a lesson or of the package."""
+    return polib.pofile(str(catalogue_path(name)))
+
+
+def labels_sha256(catalogue: polib.POFile) -> str:
+    """A hash of what a catalogue translates in outputs; if it has changed, they are stale."""
+    labels = [
+        (entry.msgid, entry.msgstr)
+        for entry in catalogue
+        if entry.msgctxt in language.files.SOURCES
+    ]
+    return hashlib.sha256(repr(labels).encode()).hexdigest()
 
 
 def status(name: str) -> str:
@@ -160,14 +210,16 @@ def status(name: str) -> str:
 
 def check(name: str) -> list[str]:
     """What the rules complain about in a catalogue."""
-    catalogue = polib.pofile(str(catalogue_path(name)))
-    return translation_rules.complaints(catalogue, sources(name))
+    return translation_rules.complaints(read_catalogue(name), sources(name))
+
+
+WRITERS = {"build": build, "refresh": refresh}
 
 
 def main() -> int:
-    """Carries out one of the four commands for the named lessons, or for all."""
+    """Carries out one of the commands for the named lessons, or for all."""
     parser = argparse.ArgumentParser(prog="python -m tools.translations")
-    parser.add_argument("command", choices=["update", "status", "check", "build"])
+    parser.add_argument("command", choices=["update", "status", "check", *WRITERS])
     parser.add_argument("names", nargs="*", help="lessons by number or name, or ftlearn")
     chosen = parser.parse_args()
     bad = 0
@@ -181,7 +233,7 @@ def main() -> int:
             bad += len(found)
             print("\n".join(f"{name}: {line}" for line in found or ["ok"]))
         elif name != PACKAGE:
-            print(build(name).relative_to(notebooks.ROOT))
+            print(WRITERS[chosen.command](name).relative_to(notebooks.ROOT))
     return int(bad > 0)
 
 

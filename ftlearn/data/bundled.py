@@ -31,6 +31,7 @@ BUNDLED = {
     "topics": ("train", "valid", "test"),
     "topics_shift": ("test",),
     "topics_raw": ("raw", "verdicts"),
+    "topics_zh": ("train", "valid", "test"),
     "ratings": ("train", "valid", "test"),
     "reviews": ("train", "valid", "test", "pairs"),
     "questions": ("train", "valid", "test"),
@@ -74,6 +75,7 @@ SCORED = dict.fromkeys(VIRTUES, Value("bool")) | {"score": Value("int32")}
 COLUMNS = {
     "topics": ARTICLE,
     "topics_shift": ARTICLE,
+    "topics_zh": ARTICLE,
     "topics_raw": RECORD | TYPED,
     "topics_raw/verdicts": _strings("id", "label"),
     "ratings": _strings("id", "text", "product") | {"label": Value("float32")},

@@ -108,7 +108,11 @@ def test_without_a_network_the_error_names_the_ways_to_data(hub):
     with pytest.raises(DataError) as caught:
         load("agnews")
     pieces = ["'agnews'", "OfflineModeIsEnabled", "Did you mean 'ag_news'?"]
-    pieces += ["topics, topics_shift, topics_raw, ratings", "your own file", "online once"]
+    pieces += [
+        "topics, topics_shift, topics_raw, topics_zh, ratings",
+        "your own file",
+        "online once",
+    ]
     assert all(piece in str(caught.value) for piece in pieces)
 
 

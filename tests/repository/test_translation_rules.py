@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import polib
 import pytest
 
 from ftlearn.language.files import PATTERN
-from tools import translation_rules, translation_sources, translations
+from tools import literals, translation_rules, translation_sources, translations
 from tools.translation_sources import Source
 
 ENGLISH = (
@@ -92,8 +94,20 @@ def test_lines_that_are_generated_are_not_translated():
     assert translation_sources.without_generated(source) == "# 02 · Why?\n\nText."
 
 
-def test_fields_are_named_after_what_fills_them():
-    import ast
-
-    tree = ast.parse("f'{len(a)} of {total:.2f}, {row.a} and {row.b} {{x}}'").body[0].value
-    assert translation_sources.joined(tree) == ("{a} of {total}, {row} and {row2} {{x}}", True)
+@pytest.mark.parametrize(
+    ("code", "pattern"),
+    [
+        (
+            "f'{len(a)} of {total:.2f}, {row.a} and {row.b} {{x}}'",
+            "{a} of {total}, {row} and {row2} {{x}}",
+        ),
+        ("'change of ' + measure + f', {n} runs'", "change of {measure}, {n} runs"),
+        ("'at {0:.1f} of {total}'.format(2, total=3)", "at {value0} of {total}"),
+        ("'null, {:.0%}'.format", "null, {value0}"),
+        ("table.add_prefix('seed ')", "seed {label}"),
+        ("table.add_suffix(' − hard')", "{label} − hard"),
+    ],
+)
+def test_composed_texts_are_patterns_whose_fields_are_named_after_what_fills_them(code, pattern):
+    (text,) = literals.strings(ast.parse(code))
+    assert (text.text, text.pattern) == (pattern, True)

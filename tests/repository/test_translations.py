@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import nbformat
 import polib
@@ -84,6 +85,33 @@ def test_what_is_shown_is_translated(name):
         quoted = set(re.findall(r"'([^'\n]+)':|<th>([^<]+)</th>", text))
         left = {a or b for a, b in quoted} & labels
         assert not left, f"cell {cell_id} shows {left}"
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_outputs_were_executed_with_the_labels_of_the_catalogue(name):
+    measured = chinese(name).metadata["ftlearn"]
+    catalogue = translations.read_catalogue(name)
+    assert measured[translations.LABELS] == translations.labels_sha256(catalogue)
+
+
+def test_prose_is_written_again_around_the_outputs_of_the_last_execution(tmp_path, monkeypatch):
+    name = "02_loss"
+    stored, catalogue = chinese(name), translations.read_catalogue(name)
+    entry = next(e for e in catalogue if e.msgctxt == stored.cells[3].id)
+    entry.msgstr += "还有一句。"
+    folder = tmp_path / "zh"
+    folder.mkdir()
+    shutil.copy(translations.TRANSLATED / f"{name}.ipynb", folder)
+    monkeypatch.setattr(translations, "TRANSLATED", folder)
+    monkeypatch.setattr(translations, "read_catalogue", lambda name: catalogue)
+    written = notebooks.read(translations.refresh(name))
+    assert written.cells[3].source.endswith("还有一句。")
+    assert [c.get("outputs") for c in written.cells] == [c.get("outputs") for c in stored.cells]
+
+    label = next(e for e in catalogue if e.msgctxt == "output")
+    label.msgstr += "甲"
+    with pytest.raises(ValueError, match=r"labels have changed.*build 02"):
+        translations.refresh(name)
 
 
 def test_the_quickest_chinese_lesson_runs_and_shows_chinese():

@@ -71,11 +71,25 @@ def saved(tiny_bert, tmp_path_factory) -> Path:
     return saved_model(tiny_bert, tmp_path_factory.mktemp("saved") / "model")
 
 
+def assert_same(found: list[dict | None], wanted: list[dict | None]) -> None:
+    """The same labels; probabilities, stored with six decimals, may round to the next one.
+
+    A worker that takes over a shard has other texts in its batches, and so another rounding.
+    """
+    assert len(found) == len(wanted)
+    for ours, theirs in zip(found, wanted, strict=True):
+        if theirs is None or ours is None:
+            assert ours is theirs
+        else:
+            assert ours["label"] == theirs["label"]
+            assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=2e-6)
+
+
 def assert_answered(saved: Path, shards: list[Path], out: Path, tmp_path: Path) -> None:
     """Each output shard has the rows of its input in order, and the answers of one machine."""
     assert sorted(path.name for path in out.glob("*.parquet")) == [path.name for path in shards]
     for shard in shards:
-        assert answers(out / shard.name) == expected(saved, shard, tmp_path)
+        assert_same(answers(out / shard.name), expected(saved, shard, tmp_path))
         kept = pyarrow.parquet.read_table(out / shard.name).drop_columns(["prediction", "error"])
         assert kept.equals(pyarrow.parquet.read_table(shard))
     assert not list(out.glob(".*"))
@@ -136,4 +150,4 @@ def test_a_bad_shard_is_named_and_the_others_are_kept(saved, tmp_path):
         engines.predict_shards(job, tmp_path / "in", tmp_path / "out", **options)
     found = sorted(path.name for path in (tmp_path / "out").glob("*.parquet"))
     assert found == ["part-0.parquet", "part-2.parquet", "part-3.parquet"]
-    assert answers(tmp_path / "out" / found[0]) == expected(saved, shards[0], tmp_path)
+    assert_same(answers(tmp_path / "out" / found[0]), expected(saved, shards[0], tmp_path))
