@@ -170,3 +170,8 @@ def text_columns(text: Sequence[str], text_pair: str | None) -> tuple[str, ...]:
             "columns: name the first one"
         )
     return (text[0], text_pair)
+
+
+def secret(file: Path | None) -> str | None:
+    """The secret in a token file, without the line end; None without a file."""
+    return None if file is None else file.read_text(encoding="utf-8").strip()

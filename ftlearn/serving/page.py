@@ -13,6 +13,8 @@ from ftlearn import markup
 
 PLACE = 'data-service="{}"'
 """Where the page learns what the service is like."""
+SHARED = {"/* page.css */\n": "page.css", "// page.js\n": "page.js"}
+"""What both pages have in common, by the line that it replaces."""
 
 
 class Page(NamedTuple):
@@ -42,7 +44,9 @@ def chat_page(*, dialogue: bool, asks_token: bool) -> Page:
 
 def _page(name: str, service: dict[str, Any]) -> Page:
     """A file with what it must know of the service."""
-    source = resources.files("ftlearn.serving").joinpath(name).read_text(encoding="utf-8")
+    source = _read(name)
+    for mark, shared in SHARED.items():
+        source = source.replace(mark, _read(shared))
     text = source.replace(PLACE, f'data-service="{markup.escape(json.dumps(service))}"')
     headers = {
         "Content-Security-Policy": policy(source),
@@ -51,6 +55,10 @@ def _page(name: str, service: dict[str, Any]) -> Page:
         "Cache-Control": "no-cache",
     }
     return Page(text, headers)
+
+
+def _read(name: str) -> str:
+    return resources.files("ftlearn.serving").joinpath(name).read_text(encoding="utf-8")
 
 
 def policy(source: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftlearn.cli.options import DATA, RUN, grouped, option
+from ftlearn.cli.options import DATA, RUN, grouped, option, secret
 from ftlearn.cli.output import say
 from ftlearn.errors import ArgumentError
 
@@ -36,12 +36,6 @@ class TargetOptions:
         str | None,
         option("The host of the URL once more, if it is not this machine.", RUN, "NAME"),
     ] = None
-
-    def token(self) -> str | None:
-        """The secret of the token file."""
-        if self.token_file is None:
-            return None
-        return self.token_file.read_text(encoding="utf-8").strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +129,7 @@ def load(target: TargetOptions, requests: RequestOptions, result: TableOptions) 
             rate,
             requests.seconds,
             seed=requests.seed,
-            token=target.token(),
+            token=secret(target.token_file),
             allow_host=target.allow_host,
         )
         runs.append(run)

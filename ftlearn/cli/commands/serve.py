@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ftlearn.cli.format_options import FormatOptions
-from ftlearn.cli.options import MODEL, RUN, DeviceOptions, SavedModelOptions, grouped, option
+from ftlearn.cli.options import (
+    MODEL,
+    RUN,
+    DeviceOptions,
+    SavedModelOptions,
+    grouped,
+    option,
+    secret,
+)
 from ftlearn.cli.output import say
 from ftlearn.errors import FtlearnError
 
@@ -33,12 +41,6 @@ class AddressOptions:
             "FILE",
         ),
     ] = None
-
-    def token(self) -> str | None:
-        """The secret of the token file."""
-        if self.token_file is None:
-            return None
-        return self.token_file.read_text(encoding="utf-8").strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def serve(
     from ftlearn.workflows.plan_checks import check_device
 
     check_device(device.device)
-    settings = ServeSettings(token=address.token(), **vars(limits))
+    settings = ServeSettings(token=secret(address.token_file), **vars(limits))
     name = formats.chosen(saved.folder, device.device)
     open_model = partial(opened, saved.folder, device.device, name)
     if address.host not in LOOPBACK and settings.token is None:
