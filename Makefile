@@ -1,7 +1,8 @@
 # Two commands are the whole set-up, on a machine with Python 3.11 to 3.13 and PyPI:
 #   make lab     creates .venv, installs, and opens JupyterLab on the first lesson
 #   make test    creates .venv if needed and runs every check
-# `make` alone lists the rest. Options: ARGS (for jupyter lab, pytest in `make unit`, `make bench`),
+# `make` alone lists the rest. Options: ARGS (for jupyter lab, pytest in `make unit`, `make bench`,
+# `make student`, `make teacher`: "--language zh"),
 # PIP_ARGS (for pip), PYTHON (another interpreter), CHROMIUM (another browser), WORKERS
 # (how many tests or lessons run at a time in `make unit` and `make lessons`, each on one thread).
 
@@ -107,10 +108,10 @@ badges: $(VENV)/.test  ## write badges and the table of lessons from [tool.ftlea
 	$(BIN)/python -m tools.badges
 
 student: $(VENV)/.test  ## build notebooks to hand out, without solutions, in build/student
-	$(OFFLINE) $(BIN)/python -m tools.classroom student $(NOTEBOOKS)
+	$(OFFLINE) $(BIN)/python -m tools.classroom student $(NOTEBOOKS) $(ARGS)
 
 teacher: $(VENV)/.test  ## build notebooks with solutions, mistakes and a plan, in build/teacher
-	$(OFFLINE) $(BIN)/python -m tools.classroom teacher $(NOTEBOOKS)
+	$(OFFLINE) $(BIN)/python -m tools.classroom teacher $(NOTEBOOKS) $(ARGS)
 
 format: $(VENV)/.test  ## sort imports and format code, notebooks included
 	$(BIN)/ruff check --fix .

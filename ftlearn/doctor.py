@@ -90,7 +90,7 @@ def _libraries() -> Finding:
     widgets = version(NOTEBOOKS_ONLY)
     if widgets is None:
         widgets = f"missing (only notebooks need it: pip install {NOTEBOOKS_ONLY})"
-    found += f", {NOTEBOOKS_ONLY} {widgets}"
+    found = f"{found}, {NOTEBOOKS_ONLY} {widgets}"
     return Finding("libraries", found, not missing, f"pip install {' '.join(missing)}")
 
 
@@ -103,13 +103,16 @@ def _processor() -> Finding:
 
 def _arithmetic() -> Finding:
     device, config = runtime.best_device(), _config(SHAPES["minilm"])
-    found = f"trains in {autotune.training(config, device)}"
-    found += f"; predicts in {autotune.prediction(config, device)}"
+    training, prediction = (
+        choose(config, device) for choose in (autotune.training, autotune.prediction)
+    )
+    found = f"trains in {training}; predicts in {prediction}"
     setting = os.environ.get(autotune.VARIABLE)
     if setting:
-        found += f" ({autotune.VARIABLE} is {setting})"
+        found = f"{found} ({autotune.VARIABLE} is {setting})"
     elif device.type == "cpu":
-        found += f" (the fastest for minilm here, kept in {_short(autotune.cache_folder())})"
+        folder = _short(autotune.cache_folder())
+        found = f"{found} (the fastest for minilm here, kept in {folder})"
     return Finding("arithmetic", found, True)
 
 
@@ -131,8 +134,9 @@ def _training() -> Finding:
     too_large = [sizes[name] for name, need in needs.items() if need > free]
     found = ", ".join(fits) or "none of these"
     if too_large:
-        found += f"; too large here: {', '.join(too_large)}, with {runtime.format_bytes(free)} free"
-    found += f"; in batches of {TrainConfig().batch_size} texts of {TOKENS} tokens"
+        left = runtime.format_bytes(free)
+        found = f"{found}; too large here: {', '.join(too_large)}, with {left} free"
+    found = f"{found}; in batches of {TrainConfig().batch_size} texts of {TOKENS} tokens"
     remedy = "close other programs, or give fit a smaller --batch-size or --max-length"
     return Finding("can train", found, bool(fits), remedy)
 

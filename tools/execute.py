@@ -25,7 +25,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from ftlearn import figures
+from ftlearn import figures, language
 from tools import badges, notebooks
 from tools.memory import PeakMemory
 
@@ -38,16 +38,16 @@ class LessonError(RuntimeError):
     """A lesson could not be executed and stored; the message says where and why."""
 
 
-def execute(path: Path, keep_going: bool = False, language: str = "en") -> NotebookNode:
+def execute(path: Path, keep_going: bool = False, chosen: str = "en") -> NotebookNode:
     """Runs one lesson, stores it, and returns the stored notebook.
 
     Raises LessonError if a cell fails or an output names a path of this machine, ValueError if
     the first cell has no line for the badges.
     """
     notebook = notebooks.read(path)
-    badges.update(notebook, path.name, language)
+    badges.update(notebook, path.name, chosen)
     clear(notebook)
-    environment = {"FTLEARN_LANG": language}
+    environment = {"FTLEARN_LANG": chosen}
     seconds, memory_mb = run(notebook, path, keep_going, environment)
     notebook.metadata["ftlearn"] = {
         "machine": f"{notebooks.cpu_cores()} CPU cores",
@@ -57,10 +57,10 @@ def execute(path: Path, keep_going: bool = False, language: str = "en") -> Noteb
     }
     notebooks.normalise(notebook)
     for cell in notebooks.executed_cells(notebook):
-        replace_widgets(cell)
+        replace_widgets(cell, language.load(chosen).translate(PLACEHOLDER))
         shrink_images(cell)
         add_alternative_texts(cell)
-    badges.update(notebook, path.name, language)
+    badges.update(notebook, path.name, chosen)
     leaks = notebooks.leaked_paths(notebook)
     if leaks and not keep_going:
         raise LessonError(f"{path.name} was not stored:\n" + "\n".join(leaks))
@@ -122,7 +122,7 @@ def show_progress(path: Path, cell: NotebookNode, index: int, total: int) -> Non
         print(f"{path.stem} {index + 1:>3}/{total}  {first_line[:70]}", file=sys.stderr)
 
 
-def replace_widgets(cell: NotebookNode) -> None:
+def replace_widgets(cell: NotebookNode, placeholder: str = PLACEHOLDER) -> None:
     """Replaces live widgets by their text, or by a sentence: without a kernel they show an error.
 
     Progress bars are removed.
@@ -134,7 +134,7 @@ def replace_widgets(cell: NotebookNode) -> None:
             if re.search(r"\d+%\||it/s|s/it|\?it", data.get("text/plain", "")):
                 continue
             if "text/markdown" not in data:
-                output["data"] = {"text/html": f"<em>{PLACEHOLDER}</em>", "text/plain": PLACEHOLDER}
+                output["data"] = {"text/html": f"<em>{placeholder}</em>", "text/plain": placeholder}
         outputs.append(output)
     cell.outputs = outputs
 

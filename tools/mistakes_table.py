@@ -9,6 +9,7 @@ import textwrap
 from typing import Any
 
 from ftlearn.course.exercises import Exercise
+from ftlearn.language import Catalogue
 
 MAX_CHARACTERS = 88
 
@@ -59,8 +60,8 @@ def argument_names(arguments: ast.arguments) -> tuple[str, ...]:
     return tuple(argument.arg for argument in arguments.args)
 
 
-def message(exercise: Exercise, answer: Any) -> str:
+def message(exercise: Exercise, answer: Any, words: Catalogue) -> str:
     """The check's message for a wrong answer, in one line for a Markdown table."""
     outcome = exercise.check(answer)
     text = re.sub(r"\s+", " ", outcome.message).replace("|", "\\|")
-    return f"*{outcome.status}*: {text}"
+    return words.translate(f"*{outcome.status}*: {text}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from nbformat import NotebookNode
 
 from ftlearn.course.exercises import Exercise, ExerciseSheet
+from ftlearn.language import Catalogue
 from tools import notebooks, rules
 
 MINUTES = 90
@@ -21,21 +22,26 @@ EXERCISES = 30
 WORDS_PER_MINUTE = 180
 MINUTES_PER_CELL = 0.75
 MINUTES_PER_QUESTION = 1.5
-UNTIMED_SECTIONS = ("Exercises", "Summary", "Where it comes from")
+CHARACTERS_PER_MINUTE = 300
+"""How many Chinese characters a reader takes in."""
+SUMMARY = ("Summary", "小结")
+UNTIMED_SECTIONS = ("Exercises", "Where it comes from", "练习", "出处", *SUMMARY)
+ENGLISH = Catalogue({})
 
 
-def note(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
-    """The note as Markdown."""
-    parts = ["## For the teacher", cost(notebook, sheet), timetable(notebook, sheet)]
+def note(notebook: NotebookNode, sheet: ExerciseSheet, words: Catalogue = ENGLISH) -> str:
+    """The note as Markdown, in the language of `words`."""
+    heading = f"## {words.translate('For the teacher')}"
+    parts = [heading, *cost(notebook, sheet, words), timetable(notebook, sheet, words)]
     numbers = expected(notebook)
     if numbers:
-        parts.append("The numbers to expect, as measured when the lesson was last executed:")
-        parts.append(f"```\n{numbers}\n```")
+        text = "The numbers to expect, as measured when the lesson was last executed:"
+        parts += [words.translate(text), f"```\n{numbers}\n```"]
     return "\n\n".join(parts)
 
 
-def cost(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
-    """Running time, memory and working time, in two sentences."""
+def cost(notebook: NotebookNode, sheet: ExerciseSheet, words: Catalogue) -> Iterator[str]:
+    """Running time and memory, the exercises' working time, and the number of questions."""
     measured = notebook.metadata.get("ftlearn", {})
     machine = "The running time was not measured."
     if "seconds" in measured:
@@ -43,34 +49,45 @@ def cost(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
             f"All cells together run in {measured['seconds']:.0f} s with "
             f"{measured['memory_mb']:.0f} MB of memory on {measured['machine']}."
         )
+    yield words.translate(machine)
     minutes = sum(exercise.minutes for exercise in sheet.exercises)
-    return (
-        f"{machine} The {len(sheet.exercises)} exercises take about {minutes} minutes, "
-        f"{len(sheet.questions)} short questions are asked on the way."
-    )
+    number = len(sheet.exercises)
+    yield words.translate(f"The {number} exercises take about {minutes} minutes.")
+    yield words.translate(f"{len(sheet.questions)} short questions are asked on the way.")
 
 
-def timetable(notebook: NotebookNode, sheet: ExerciseSheet) -> str:
+def timetable(notebook: NotebookNode, sheet: ExerciseSheet, words: Catalogue = ENGLISH) -> str:
     """A plan for 90 minutes as a table: sections by length, and the exercises that fit."""
     in_class, at_home = split_exercises(sheet)
     working = sum(exercise.minutes for _, exercise in in_class)
     weights = dict(sections(notebook))
     left = MINUTES - OPENING - CLOSING - working
-    blocks = [("the question, and what everybody expects", float(OPENING))]
     total = sum(weights.values()) or 1.0
-    blocks += [(name, left * weight / total) for name, weight in weights.items()]
-    blocks += [(f"exercises {', '.join(name for name, _ in in_class)}", float(working))]
-    blocks += [("the summary: which claims surprised you?", float(CLOSING))]
-    ends = list(itertools.accumulate(minutes for _, minutes in blocks))
-    rows = [
-        f"| {round(end - minutes)} to {round(end)} | {name} |"
-        for (name, minutes), end in zip(blocks, ends, strict=True)
+    names = ", ".join(name for name, _ in in_class)
+    blocks = [
+        (words.translate("the question, and what everybody expects"), float(OPENING)),
+        *((name, left * weight / total) for name, weight in weights.items()),
+        (words.translate(f"exercises {names}"), float(working)),
+        (words.translate("the summary: which claims surprised you?"), float(CLOSING)),
     ]
-    table = "\n".join(["| minutes | what |", "|---|---|", *rows])
-    if not at_home:
-        return f"A plan for {MINUTES} minutes:\n\n{table}"
-    home = ", ".join(name for name, _ in at_home)
-    return f"A plan for {MINUTES} minutes:\n\n{table}\n\nTo take home: {home}."
+    head = f"| {words.translate('minutes')} | {words.translate('what')} |"
+    table = "\n".join([head, "|---|---|", *rows(blocks)])
+    parts = [words.translate(f"A plan for {MINUTES} minutes:"), table]
+    if at_home:
+        home = ", ".join(name for name, _ in at_home)
+        parts.append(words.translate(f"To take home: {home}."))
+    return "\n\n".join(parts)
+
+
+def rows(blocks: list[tuple[str, float]]) -> Iterator[str]:
+    """The rows of the plan: from which minute to which, and what.
+
+    >>> list(rows([("the question", 5.0), ("a section", 20.0)]))
+    ['| 0–5 | the question |', '| 5–25 | a section |']
+    """
+    ends = itertools.accumulate(minutes for _, minutes in blocks)
+    for (name, minutes), end in zip(blocks, ends, strict=True):
+        yield f"| {round(end - minutes)}–{round(end)} | {name} |"
 
 
 def split_exercises(sheet: ExerciseSheet) -> tuple[list, list]:
@@ -111,7 +128,8 @@ def section_name(cell: NotebookNode) -> str:
 def cell_minutes(cell: NotebookNode) -> float:
     """The minutes that a reader spends on a cell."""
     if cell.cell_type == "markdown":
-        return rules.words(cell) / WORDS_PER_MINUTE
+        characters = len(re.findall(r"[\u4e00-\u9fff]", cell.source))
+        return rules.words(cell) / WORDS_PER_MINUTE + characters / CHARACTERS_PER_MINUTE
     return MINUTES_PER_QUESTION if notebooks.has_tag(cell, "quiz") else MINUTES_PER_CELL
 
 
@@ -120,7 +138,7 @@ def expected(notebook: NotebookNode) -> str:
     inside, text = False, ""
     for cell in notebook.cells:
         if section_name(cell):
-            inside = section_name(cell) == "Summary"
+            inside = section_name(cell) in SUMMARY
         for output in cell.get("outputs", []) if inside else []:
             text = output.get("data", {}).get("text/plain", text)
     return text

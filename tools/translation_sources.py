@@ -11,8 +11,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from ftlearn.course.exercises import outcome
-from tools import badges, notebooks
-from tools.literals import strings
+from tools import badges, execute, notebooks
+from tools.literals import name_of, strings
 
 PACKAGE = notebooks.ROOT / "ftlearn"
 SHEETS = PACKAGE / "course" / "exercises" / "sheets"
@@ -21,8 +21,14 @@ SHARED = (
     "course/exercises/*.py",
     "course/explorers/*.py",
     "course/widgets/**/*.py",
+    "capstone/*.py",
     "figures.py",
 )
+# What the command line says in every line it prints; of other modules, errors and notes.
+SPEAKING = ("cli/**/*.py", "compatibility/*.py", "doctor.py", "workflows/html/*.py")
+SILENT = ("benchmark/", "capstone/", "course/explorers/", "course/exercises/", "course/widgets/")
+"""Modules whose words are in the package's own catalogue, or that only contributors run."""
+SPACES_OF_A_SENTENCE = 2
 KEYWORDS = {"black", "both", "center", "constrained", "expand", "list", "none", "xlabel", "ylabel"}
 """Values of matplotlib's arguments, beside positions such as "upper left"."""
 _POSITION = re.compile(r"(upper|lower|center)( left| right| center)")
@@ -56,14 +62,46 @@ def of_package() -> list[Source]:
     return list(dict.fromkeys([*of_outcomes(), *sources]))
 
 
+def of_commands() -> list[Source]:
+    """What the command line says: its own lines, and the errors and notes of all modules."""
+    speaking = {path for pattern in SPEAKING for path in PACKAGE.glob(pattern)}
+    sources = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path in speaking:
+            sources += [*in_module(path, "command"), *helps(path)]
+        elif not path.relative_to(PACKAGE).as_posix().startswith(SILENT):
+            sources += messages(path)
+    return list(dict.fromkeys(sources))
+
+
+def messages(path: Path) -> Iterator[Source]:
+    """The sentences of a module that its errors and warnings are made of."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        warned = isinstance(node, ast.Call) and name_of(node.func) == "warn"
+        if isinstance(node, ast.Raise) or warned:
+            for text in strings(node):
+                if text.text.count(" ") >= SPACES_OF_A_SENTENCE:
+                    yield Source("message", text.text, text.pattern)
+
+
+def helps(path: Path) -> Iterator[Source]:
+    """The docstrings of commands, which `--help` shows."""
+    if path.parent.name == "commands" or path.name == "__init__.py":
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            text = isinstance(node, ast.FunctionDef) and ast.get_docstring(node)
+            if text and not node.name.startswith("_"):
+                yield Source("command", text)
+
+
 def of_outcomes() -> Iterator[Source]:
     """The words for the outcome of a check, in each form in which a notebook shows them."""
     for status, sign in outcome.SIGNS.items():
         yield Source("package", f"{sign} {status}")
         yield Source("package", f"{status}: {{message}}", pattern=True)
         yield Source("package", f"{sign} **{status}**: {{message}}", pattern=True)
-    for word in ("right", "wrong"):
-        yield Source("package", word)
+    for words in ("right", "wrong", execute.PLACEHOLDER):
+        yield Source("package", words)
 
 
 def cells(notebook: NotebookNode) -> Iterator[Source]:

@@ -27,7 +27,7 @@ import polib
 from nbformat import NotebookNode
 
 from ftlearn import language
-from ftlearn.language.files import FOLDER, PACKAGE, PATTERN
+from ftlearn.language.files import COMMANDS, FOLDER, PACKAGE, PATTERN
 from tools import badges, execute, notebooks, translation_rules, translation_sources
 from tools.translation_sources import Source
 
@@ -36,6 +36,11 @@ CATALOGUES = FOLDER / language.LANGUAGES[LANGUAGE]
 TRANSLATED = notebooks.FOLDER / LANGUAGE
 LABELS = "labels_sha256"
 """Where the metadata of a lesson hold the hash of the labels in its outputs."""
+PACKAGES = {
+    PACKAGE: translation_sources.of_package,
+    COMMANDS: translation_sources.of_commands,
+}
+"""The catalogues beside the lessons, each with what is to be translated in it."""
 HEADER = {
     "Language": "zh_CN",
     "MIME-Version": "1.0",
@@ -45,16 +50,16 @@ HEADER = {
 
 
 def catalogue_path(name: str) -> Path:
-    """The catalogue of a lesson by the stem of its notebook, or of the package: `ftlearn`."""
+    """The catalogue of a lesson by the stem of its notebook, or one of the package's."""
     return CATALOGUES / f"{name}.po"
 
 
 def names(chosen: Iterable[str]) -> list[str]:
-    """Names of catalogues: `ftlearn` and stems of lessons; all if none is chosen."""
+    """Names of catalogues: those of the package, and stems of lessons; all if none is chosen."""
     chosen = list(chosen)
-    lessons = [name for name in chosen if name != PACKAGE]
+    lessons = [name for name in chosen if name not in PACKAGES]
     stems = [path.stem for path in notebooks.find(lessons)] if lessons or not chosen else []
-    return ([PACKAGE] if PACKAGE in chosen or not chosen else []) + stems
+    return [name for name in PACKAGES if name in chosen or not chosen] + stems
 
 
 def lesson(name: str) -> NotebookNode:
@@ -64,8 +69,8 @@ def lesson(name: str) -> NotebookNode:
 
 def sources(name: str) -> list[Source]:
     """What is to be translated in a catalogue."""
-    if name == PACKAGE:
-        return translation_sources.of_package()
+    if name in PACKAGES:
+        return PACKAGES[name]()
     return translation_sources.of_lesson(lesson(name), name[:2])
 
 
@@ -150,7 +155,7 @@ def build(name: str) -> Path:
     path, english, catalogue = TRANSLATED / f"{name}.ipynb", lesson(name), read_catalogue(name)
     path.parent.mkdir(exist_ok=True)
     notebooks.write(translated(english, catalogue, name), path)
-    notebook = execute.execute(path, language=LANGUAGE)
+    notebook = execute.execute(path, chosen=LANGUAGE)
     notebook.metadata["ftlearn"] = english.metadata["ftlearn"] | {LABELS: labels_sha256(catalogue)}
     badges.update(notebook, path.name, LANGUAGE)
     notebooks.write(notebook, path)
@@ -220,7 +225,7 @@ def main() -> int:
     """Carries out one of the commands for the named lessons, or for all."""
     parser = argparse.ArgumentParser(prog="python -m tools.translations")
     parser.add_argument("command", choices=["update", "status", "check", *WRITERS])
-    parser.add_argument("names", nargs="*", help="lessons by number or name, or ftlearn")
+    parser.add_argument("names", nargs="*", help="lessons by number or name, ftlearn or commands")
     chosen = parser.parse_args()
     bad = 0
     for name in names(chosen.names):
@@ -232,7 +237,7 @@ def main() -> int:
             found = check(name)
             bad += len(found)
             print("\n".join(f"{name}: {line}" for line in found or ["ok"]))
-        elif name != PACKAGE:
+        elif name not in PACKAGES:
             print(WRITERS[chosen.command](name).relative_to(notebooks.ROOT))
     return int(bad > 0)
 

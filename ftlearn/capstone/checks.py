@@ -15,6 +15,7 @@ from ftlearn.capstone import measures
 from ftlearn.capstone.comparing import agree
 from ftlearn.capstone.failing import Failed
 from ftlearn.capstone.submission import PARTS, Submission, best_on_valid, read_object
+from ftlearn.compatibility.scripts import UNSEPARATED
 
 SEEDS = 3
 """The fewest runs that differ in nothing but the seed."""
@@ -158,7 +159,7 @@ def errors(submission: Submission) -> str:
     right = [row for row in notes if row not in wrong]
     if right:
         raise Failed(f"row {right[0]} of valid is no error of the served model")
-    written = [row for row, note in notes.items() if len(str(note).split()) >= 3]
+    written = [row for row, note in notes.items() if _words(str(note)) >= 3]
     needed = min(5, len(wrong))
     if len(written) < needed:
         raise Failed(f"{len(written)} errors have a note; {needed} of {len(wrong)} are needed")
@@ -184,9 +185,16 @@ def parity(submission: Submission) -> str:
 def _sentence(submission: Submission, name: str, words: int = WORDS) -> str:
     """A text of the learner's; Failed where it is missing, a placeholder, or too short."""
     text = str(submission.setting("words", dict).get(name, ""))
-    if "TODO" in text or len(text.split()) < words:
+    if "TODO" in text or _words(text) < words:
         raise Failed(f"words in capstone.json say nothing on {name!r}")
     return text
+
+
+def _words(text: str) -> float:
+    """How many words a text has, with two characters of Chinese and the like for a word."""
+    return (
+        len(re.findall(r"\w\S*", UNSEPARATED.sub(" ", text))) + len(UNSEPARATED.findall(text)) / 2
+    )
 
 
 def purpose(submission: Submission) -> str:

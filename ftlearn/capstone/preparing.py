@@ -15,6 +15,7 @@ from datasets import Dataset
 from ftlearn import data
 from ftlearn.capstone.checks import PRIVATE
 from ftlearn.capstone.submission import CLAIMS, PARTS, CapstoneError, Submission, update
+from ftlearn.data.bundled import TOPICS
 from ftlearn.runtime.files import check_new_folder, write_json, write_text
 
 SIZES = (0.3, 0.2, 0.5)
@@ -31,6 +32,8 @@ SENTENCES = {
 }
 BUNDLED = {"text": "review", "label": "verdict", "source": "product", "slice": "aspect"}
 ALIASES = {"pos": "positive", "neg": "negative", "good": "positive", "bad": "negative"}
+CHINESE = "topics_zh"
+"""The bundled articles in Chinese: the name that ``new`` takes in place of a file."""
 
 
 def new(
@@ -44,9 +47,10 @@ def new(
 ) -> Path:
     """Begin a submission: the raw file, and a ``capstone.json`` whose words are to be written.
 
-    Without a ``file`` it is the bundled one, reviews as they would arrive. ``source`` names the
-    column of what several rows share (a customer, a product), ``slice`` one whose values are
-    measured apart. Raises ExistsError where the folder is not new.
+    Without a ``file`` it is the bundled one, reviews as they would arrive; ``"topics_zh"`` stands
+    for the bundled articles in Chinese. ``source`` names the column of what several rows share (a
+    customer, a product), ``slice`` one whose values are measured apart. Raises ExistsError where
+    the folder is not new.
     """
     folder = Path(folder)
     check_new_folder(folder)
@@ -56,6 +60,10 @@ def new(
     if file is None:
         columns, names = BUNDLED, {"labels": ["negative", "positive"], "aliases": ALIASES}
         write_text(folder / "raw.csv", raw_reviews().to_csv(index=False, lineterminator="\n"))
+    elif str(file) == CHINESE:
+        columns = {"text": "text", "label": "label", "source": "event", "slice": "register"}
+        names["labels"] = list(TOPICS)
+        write_text(folder / "raw.csv", chinese_articles().to_csv(index=False, lineterminator="\n"))
     else:
         data.read(file, text=text, label=label)  # raises where there is nothing to learn from
         shutil.copyfile(file, folder / f"raw{Path(file).suffix}")
@@ -178,3 +186,16 @@ def raw_reviews(seed: int = 25) -> pd.DataFrame:
     for number, row in enumerate(rows[64:160]):
         row["verdict"] = spellings.get(row["verdict"], ("?",) * 3)[number % 3]
     return pd.DataFrame(rows)
+
+
+def chinese_articles() -> pd.DataFrame:
+    """The bundled articles in Chinese; pieces on one event share a value of the column event.
+
+    >>> chinese_articles().shape
+    (480, 4)
+    """
+    rows = pd.concat([part.to_pandas() for part in data.load(CHINESE).values()])
+    topics = [TOPICS[label] for label in rows["label"]]
+    events = rows["story"].where(rows["story"] != "", rows["id"])
+    columns = {"text": rows["text"], "label": topics, "event": events, "register": rows["register"]}
+    return pd.DataFrame(columns).sample(frac=1, random_state=25)

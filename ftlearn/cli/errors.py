@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ftlearn.cli.output import is_main_process
+from ftlearn.cli.output import is_main_process, translated
 from ftlearn.cli.remedies import Option, in_options
 from ftlearn.errors import FtlearnError
 from ftlearn.markup import plain
@@ -66,5 +66,5 @@ class _ShowOnce:
 
         if is_main_process() and str(message) not in self.shown:
             self.shown.add(str(message))
-            text = plain(in_options(str(message), self.options))
-            tqdm.write(f"note: {text}", file=sys.stderr)
+            text = in_options(translated(str(message)), self.options)
+            tqdm.write(plain(translated(f"note: {text}")), file=sys.stderr)

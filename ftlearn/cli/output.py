@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ftlearn import language
+from ftlearn.language.catalogue import Catalogue, LanguageError
+from ftlearn.language.files import COMMANDS
 from ftlearn.markup import plain
 
 if TYPE_CHECKING:
@@ -19,13 +23,37 @@ HEADLINES = ("mae", "accuracy", "f1", "loss")
 """The metric that people ask for first, of numbers and levels, labels, answers, and writing."""
 
 
+class Data(str):
+    """A line that is the user's own, and stays as it is in every language."""
+
+
 def say(text: object, *, err: bool = False) -> None:
-    """Print a line; nothing in the data can move the cursor or reverse the text.
+    """Print a line, in the language of FTLEARN_LANG unless it is ``Data``.
+
+    Nothing in the data can move the cursor or reverse the text.
 
     >>> say("\\x1b[2Jgone")
     [U+001B][2Jgone
     """
-    typer.echo(plain(str(text)), err=err)
+    line = text if isinstance(text, Data) else translated(str(text))
+    typer.echo(plain(line), err=err)
+
+
+def translated(text: str) -> str:
+    """A line in the language that is asked for; as it is where that language does not exist.
+
+    The command ends with an error about such a language, in English.
+    """
+    try:
+        chosen = language.chosen()
+    except LanguageError:
+        return text
+    return text if chosen == "en" else language.output(text, _catalogue(chosen))
+
+
+@cache
+def _catalogue(chosen: str) -> Catalogue:
+    return language.load(chosen, COMMANDS)
 
 
 def write(piece: str) -> None:
@@ -130,7 +158,8 @@ def _error_lines(report: Report, most: int) -> Iterator[str]:
             yield f"  margin {prediction} over {label!r} (loss {row['loss']:.3g})"
         else:
             yield f"  {prediction} instead of {label} (loss {row['loss']:.3g})"
-        yield f"    {_shorten(' | '.join(_as_text(row[shown_as(name)]) for name in names))}"
+        texts = " | ".join(_as_text(row[shown_as(name)]) for name in names)
+        yield Data(f"    {_shorten(texts)}")
 
 
 def _as_text(cell: Any) -> str:

@@ -28,6 +28,11 @@ PHRASES = {
     "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers": (
         "shorten the texts with max_length, or choose a smaller model with `checkpoint`"
     ),
+    # The same in Chinese messages.
+    "任务的 max_length": "max_length",
+    "或冻结模型的一部分": "或用 `checkpoint` 换更小的模型",
+    "请用 `labels` 指定两列或更多": "请用 `label` 逐个指定两列或更多",
+    "`labels` 中": "`label` 中",
 }
 """What the command line does not offer, or names otherwise."""
 
@@ -39,7 +44,7 @@ ASSIGNED = re.compile(
 )
 TICKED = re.compile(r"`(?P<name>[a-z_]+)`")
 BARE = re.compile(r"(?<![\w.'\"`=-])(?P<name>[a-z]+(?:_[a-z]+)+)(?![\w='\"`(])")
-SUBJECT = re.compile(r"^(?P<name>[a-z_]+)(?= is )")
+SUBJECT = re.compile(r"^(?P<name>[a-z_]+)(?= (?:is|是|为) )")
 
 
 class Option(NamedTuple):

@@ -21,8 +21,8 @@ class Catalogue:
     """English texts and their translations.
 
     ``texts`` are translated as they are. ``patterns`` hold fields, as the f-strings do that make
-    such texts: a field stands for any characters, and its value is translated in turn. A text
-    that is in neither stays English.
+    such texts: a field stands for any characters or none, and its value is translated in turn. A
+    text that is in neither stays English.
 
     >>> catalogue = Catalogue({"loss": "损失"}, {"{name} per update": "每次更新的{name}"})
     >>> catalogue.translate("loss per update"), catalogue.translate("accuracy")
@@ -82,7 +82,7 @@ def expression(pattern: str) -> re.Pattern[str]:
         if name is None:
             parts.append(re.escape(field[0][0]))
         else:
-            parts.append(f"(?P={name})" if name in names else f"(?P<{name}>.+?)")
+            parts.append(f"(?P={name})" if name in names else f"(?P<{name}>.*?)")
             names.add(name)
     return re.compile("".join([*parts, re.escape(pattern[end:])]), re.DOTALL)
 

@@ -13,6 +13,8 @@ LANGUAGES = {"zh": "zh_CN"}
 VARIABLE = "FTLEARN_LANG"
 PACKAGE = "ftlearn"
 """The name of the catalogue for the package's own words."""
+COMMANDS = "commands"
+"""The name of the catalogue for what the command line says, errors and notes included."""
 PATTERN = "python-brace-format"
 """The flag of gettext for a text with fields."""
 
@@ -76,5 +78,5 @@ def _read(path: Path, texts: dict[str, str], patterns: dict[str, str]) -> None:
         kind[entry.msgid] = entry.msgstr
 
 
-SOURCES = ("output", "exercise", "package")
+SOURCES = ("output", "exercise", "package", "message", "command")
 """The contexts of texts that the package translates while it runs."""

@@ -7,7 +7,10 @@ import re
 
 from ftlearn.language.catalogue import Catalogue
 
-_TAG = re.compile(r"(<style.*?</style>|<code.*?</code>|<pre.*?</pre>|<[^>]+>)", re.DOTALL)
+_TAG = re.compile(
+    r'(<style.*?</style>|<code.*?</code>|<pre.*?</pre>|<bdi [^>]*translate="no".*?</bdi>|<[^>]+>)',
+    re.DOTALL,
+)
 _ATTRIBUTE = re.compile(r'\b(alt|aria-label|placeholder|title)="([^"]*)"')
 _QUOTED = re.compile(r"'([^'\\\n]+)'|\"([^\"\\\n]+)\"")
 _LEAD = re.compile(r"((?:\s*(?:[-*>] |\d+\. |#+ ))?(?:\*\*\w+\*\* (?:· |: )?)?)(.*)", re.DOTALL)
@@ -16,7 +19,9 @@ _REASON = re.compile(rf"(?:^|(?<=; ))({_LETTER})(.*?)(?=; {_LETTER}|$)")
 
 
 def html(text: str, catalogue: Catalogue) -> str:
-    """HTML with its texts, labels and alternative texts translated; code stays as it is.
+    """HTML with its texts, labels and alternative texts translated.
+
+    Code stays as it is, and what stands in a ``bdi`` with ``translate="no"``.
 
     >>> html('<p title="loss">loss</p><code>loss</code>', Catalogue({"loss": "损失"}))
     '<p title="损失">损失</p><code>loss</code>'
@@ -44,7 +49,7 @@ def _attributes(tag: str, catalogue: Catalogue) -> str:
         start, end = tag.index(">") + 1, tag.rindex("</")
         inside = entities.unescape(tag[start:end])
         return tag[:start] + entities.escape(output(inside, catalogue)) + tag[end:]
-    if tag.startswith(("<style", "<code")):
+    if tag.startswith(("<style", "<code")) or (tag.startswith("<bdi") and tag.endswith("</bdi>")):
         return tag
 
     def translated(match: re.Match[str]) -> str:

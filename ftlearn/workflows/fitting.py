@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftlearn import compatibility, models, runtime, training
+from ftlearn import compatibility, language, models, runtime, training
 from ftlearn.evaluation import Report, report_on
 from ftlearn.fast import autotune
 from ftlearn.models import save, save_adapter, save_tasks, with_adapter
@@ -211,6 +211,12 @@ def _write(folder: RunFolder, outcome: Outcome) -> None:
     history = history_table(outcome.history).to_csv(index=False, lineterminator="\n")
     write_text(folder.out / "history.csv", history)
     facts = strict_json(outcome.summary)
-    page = html.report_page(facts, outcome.history, outcome.report, title=facts["title"])
+    page = html.report_page(
+        facts,
+        outcome.history,
+        outcome.report,
+        title=facts["title"],
+        language=language.chosen(),
+    )
     write_text(folder.out / "report.html", page)
     write_json(folder.report, facts)

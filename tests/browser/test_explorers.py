@@ -25,6 +25,7 @@ import numpy as np, pandas as pd
 from scipy.special import softmax
 from transformers import AutoTokenizer
 from ftlearn import data, load, tasks; from ftlearn.course import explorers, widgets
+from ftlearn.capstone.grading import RUBRIC, Grade, Result
 from ftlearn.evaluation import Report
 from ftlearn.training.planning import Device
 
@@ -51,6 +52,9 @@ classes = np.arange(300) % 3
 train = (np.eye(3)[classes] + random.normal(size=(300, 3)), classes)
 first, second = ((random.normal(size=(40, 3)), random.normal(size=40)) for _ in range(2))
 offers = {{"small": Device(1e14, 16e9, 70, 0.5), "large": Device(1e15, 80e9, 700, 3.0)}}
+result = lambda check, fault: Result(check.name, check.name != fault, "it was run", check.remedy)
+faults = ("none", "copies", "padding")
+grades = {{fault: Grade(tuple(result(check, fault) for check in RUBRIC)) for fault in faults}}
 answers = pd.DataFrame(shares | rewards, index=["No.", "Perhaps.", "Yes!", "Great question! Yes!"])
 """
 
@@ -149,6 +153,7 @@ EXPLORERS = {
             choose("devices", "8"),
         ],
     ),
+    "rubric": ("widgets.rubric(grades)", [choose("fault", "padding")]),
 }
 CELLS = {name: cell for cell, name in enumerate(EXPLORERS, start=1)}
 PICTURES = notebooks.ROOT / "artifacts" / "explorers"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import nbformat
 import pytest
@@ -10,7 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ftlearn.course import exercises
-from tools import classroom, exercise_cells, notebooks, rules, teacher_notes
+from tools import classroom, exercise_cells, notebooks, rules, teacher_notes, teacher_words
 from tools.classroom import BEGIN, END, ClassroomError
 
 PATHS = notebooks.find()
@@ -89,8 +90,8 @@ def test_the_plan_fills_ninety_minutes_with_every_section(lesson: NotebookNode):
     number, _ = notebooks.title(lesson)
     sheet = exercises.load(number, record=False)
     table = teacher_notes.timetable(lesson, sheet)
-    times = [row.split("|")[1].split(" to ") for row in table.splitlines() if " to " in row]
-    starts, ends = ([int(time[at]) for time in times if len(time) == 2] for at in (0, 1))
+    times = re.findall(r"^\| (\d+)–(\d+) \|", table, re.MULTILINE)
+    starts, ends = ([int(time[at]) for time in times] for at in (0, 1))
     assert starts[0] == 0
     assert starts[1:] == ends[:-1]
     assert ends[-1] == teacher_notes.MINUTES
@@ -161,11 +162,13 @@ def test_a_worked_solution_that_fails_stops_the_build():
 
 def test_the_tool_builds_into_its_folder_and_counts_failures(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(classroom, "BUILD", notebooks.ROOT / "build" / "tests")
-    monkeypatch.setattr(classroom, "build", lambda kind, path: notebooks.ROOT / kind / path.name)
+    monkeypatch.setattr(
+        classroom, "build", lambda kind, path, language: notebooks.ROOT / kind / path.name
+    )
     assert classroom.main(["student", "00"]) == 0
     assert "student/00_start_here.ipynb" in capsys.readouterr().out
 
-    def fail(kind, path):
+    def fail(kind, path, language):
         raise ClassroomError("no cell for q1")
 
     monkeypatch.setattr(classroom, "build", fail)
@@ -188,3 +191,69 @@ def test_a_notebook_that_somebody_changed_is_not_built_over(tmp_path, monkeypatc
     with pytest.raises(ClassroomError, match="was changed since it was built: rename it to keep"):
         classroom.build(kind, lesson)
     assert target.read_bytes() == edited
+
+
+CHINESE = [
+    pytest.param(path, id=path.stem) for path in sorted((notebooks.FOLDER / "zh").glob("*.ipynb"))
+]
+EXPLAINED = re.compile(r"`[^`]*`|\$[^$]*\$|<[^>]*>")
+"""Code, formulas and tags, which are the same in every language."""
+
+
+@pytest.mark.parametrize("path", CHINESE)
+def test_the_chinese_teacher_gets_chinese_cells_and_solutions_that_pass(path):
+    lesson = notebooks.read(path)
+    built = classroom.teacher(lesson, "zh")
+    nbformat.validate(copy.deepcopy(built))
+    number, _ = notebooks.title(lesson)
+    items = dict(exercises.load(number, record=False, language="zh").items())
+    cells = {cell.id: cell for cell in built.cells}
+    assert {f"teacher-{name}" for name in items} | {"teacher-note"} <= set(cells)
+    for cell in built.cells:
+        if notebooks.has_tag(cell, "teacher"):
+            prose = EXPLAINED.sub("", cell.source.partition("```")[0])
+            written = [text for text in (*teacher_words.CHINESE_TEXTS, "Hint ") if text in prose]
+            assert written == [], cell.source
+        if notebooks.has_tag(cell, "exercise"):
+            assert cell.outputs[0].data["text/plain"].startswith("通过：")
+    for name in items:
+        assert cells[f"teacher-{name}"].source.startswith(f"> **教师须知，{name}：**")
+
+
+@pytest.mark.parametrize("path", CHINESE)
+def test_chinese_students_get_the_lesson_in_chinese_wherever_it_lies(path):
+    lesson = notebooks.read(path)
+    copied = classroom.student(lesson, "zh")
+    changed = [
+        (after, before)
+        for after, before in zip(codes(copied), codes(lesson), strict=True)
+        if after != before
+    ]
+    ((after, before),) = changed
+    number, _ = notebooks.title(lesson)
+    assert after == before.replace(f'"{number}")', f'"{number}", language="zh")')
+    assert not any(cell.get("outputs") for cell in copied.cells)
+    assert classroom.student(classroom.teacher(lesson, "zh"), "zh") == copied
+    assert copied.cells[0].source == lesson.cells[0].source
+
+
+def test_the_plan_of_a_chinese_lesson_fills_ninety_minutes():
+    lesson = notebooks.read(notebooks.FOLDER / "zh" / "02_loss.ipynb")
+    sheet = exercises.load("02", record=False, language="zh")
+    table = teacher_notes.timetable(lesson, sheet, teacher_words.load("zh"))
+    times = re.findall(r"^\| (\d+)–(\d+) \| (.+) \|", table, re.MULTILINE)
+    assert (times[0][0], times[-1][1]) == ("0", "90")
+    assert "练习 q1, q2, q3, q4" in [name for _, _, name in times]
+    assert not {"练习", "小结", "出处"} & {name for _, _, name in times}
+
+
+def test_a_chinese_handout_lies_in_its_own_folder_and_a_missing_lesson_is_named(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(classroom, "BUILD", tmp_path)
+    (lesson,) = classroom.lessons(["02"], "zh")
+    assert classroom.build("student", lesson, "zh") == tmp_path / "student" / "zh" / lesson.name
+    monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
+    (tmp_path / "02_loss.ipynb").touch()
+    with pytest.raises(ClassroomError, match=r"no 02_loss\.ipynb in notebooks/zh"):
+        classroom.lessons(["02"], "zh")

@@ -27,7 +27,7 @@ PACKAGE = ROOT / "ftlearn"
 README, YOUR_DATA = ROOT / "README.md", ROOT / "docs" / "your_data.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = (
-    *("doctor", "fetch", "fit", "evaluate", "export", "predict", "serve", "load"),
+    *("doctor", "lessons", "fetch", "fit", "evaluate", "export", "predict", "serve", "load"),
     *("generate", "chat", "interpolate", "bench", "capstone"),
 )
 SENTENCES = {
@@ -164,12 +164,14 @@ def test_progress_is_shown_exported_and_collected_as_shown(monkeypatch, tmp_path
     exercises.load("00").q2.check(36)
     (tmp_path / "handed-in").mkdir()
     (block,) = blocks(ROOT / "docs" / "teaching.md", "python")
-    show, export, collect = block.strip().splitlines()[-3:]
+    show, export, collect, write = block.strip().splitlines()[-4:]
     names: dict = {}
-    exec("from ftlearn.course import exercises", names)
+    exec("from ftlearn.course import class_page, exercises", names)
     assert eval(show, names).loc["00", "passed"] == 1
     eval(export, names).rename(tmp_path / "handed-in" / "ada.json")
     assert eval(collect, names)[["name", "passed"]].to_numpy().tolist() == [["Ada", 1]]
+    assert [learner.name for learner in eval(write, names).learners] == ["Ada"]
+    assert "Ada" in (tmp_path / "class.html").read_text("utf-8")
 
 
 def test_the_tree_names_every_module_and_package_of_ftlearn_and_nothing_else():

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from deployments import DEPLOY
 
+from ftlearn.course import class_page
 from tools import classroom, notebooks
 
 pytestmark = [
@@ -146,6 +147,30 @@ def test_a_learner_reaches_nothing_of_another_one(hub, learners):
     bob.run(kernel, PEEK)
     assert bob.run(kernel, "print(attempt(lambda: len(os.listdir('.'))) > 0)") == "True"
     assert bob.run(kernel, "print(attempt(lambda: os.listdir('../ada')))") == "PermissionError"
+
+
+def test_what_both_hand_in_becomes_one_page_for_the_teacher(learners, place):
+    desk = place / "handed-in"
+    desk.mkdir()
+    for learner, answers in zip(learners, ((36, 36), (12,)), strict=True):
+        kernel = learner.start_kernel()
+        learner.run(kernel, "from ftlearn.course import exercises\nex = exercises.load('00')")
+        for answer in answers:
+            learner.run(kernel, f"ex.q2.check({answer})")
+        file = f"{learner.name}.json"
+        learner.run(kernel, f"exercises.export('{file}', name='{learner.name.title()}')")
+        handed_in = learner.ask(f"api/contents/{file}", params={"format": "text", "type": "file"})
+        (desk / file).write_text(handed_in.json()["content"])
+    progress = class_page.write_page(desk, place / "class.html")
+    assert progress.faults == ()
+    counts = {
+        learner.name: (learner.solved(["00/q2"]), learner.tries(progress.keys))
+        for learner in progress.learners
+    }
+    assert counts == {"Ada": (1, 2), "Bob": (0, 1)}
+    page = (place / "class.html").read_text("utf-8")
+    assert "<bdi>Ada</bdi>" in page
+    assert "<bdi>Bob</bdi>" in page
 
 
 def test_a_server_knows_its_limits(learners):

@@ -31,7 +31,11 @@ class RawOptions:
 
     data: Annotated[
         Path | None,
-        option("Your labelled texts. By default bundled reviews as they would arrive.", DATA),
+        option(
+            "Your labelled texts, or topics_zh: bundled articles in Chinese. By default bundled "
+            "reviews as they would arrive.",
+            DATA,
+        ),
     ] = None
     text: Annotated[str, option("The column of texts.", DATA, "COLUMN")] = "text"
     label: Annotated[str, option("The column of labels.", DATA, "COLUMN")] = "label"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ftlearn.cli.output import say
+from ftlearn.cli.output import Data, say, translated
 
 
 def doctor() -> None:
@@ -19,6 +19,7 @@ def doctor() -> None:
 
     findings = examine()
     for finding in findings:
-        say(str(finding))
+        parts = (translated(part) if isinstance(part, str) else part for part in finding)
+        say(Data(finding._make(parts)))
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)

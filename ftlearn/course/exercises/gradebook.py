@@ -50,10 +50,7 @@ def collect(folder: str | Path) -> pd.DataFrame:
     The columns of lessons count the exercises and questions passed. A file that cannot be read
     is left out with a ProgressWarning. Raises FileNotFoundError for a folder without JSON files.
     """
-    files = sorted(Path(folder).expanduser().glob("*.json"))
-    if not files:
-        raise FileNotFoundError(f"no .json files in {str(folder)!r}: export writes them")
-    rows = {path.name: row for path in files if (row := _learner(path)) is not None}
+    rows = {path.name: row for path in files_in(folder) if (row := _learner(path)) is not None}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("file")
     if table.empty:
         return table
@@ -63,9 +60,30 @@ def collect(folder: str | Path) -> pd.DataFrame:
     return table[["name", *lessons, *totals[1:]]]
 
 
+def files_in(folder: str | Path) -> list[Path]:
+    """The JSON files of a folder in order. Raises FileNotFoundError if there are none."""
+    files = sorted(Path(folder).expanduser().glob("*.json"))
+    if not files:
+        raise FileNotFoundError(f"no .json files in {str(folder)!r}: export writes them")
+    return files
+
+
+def read_export(path: Path) -> tuple[str, Items]:
+    """The name and the items of an exported file, or of a learner's own, which has no name.
+
+    Raises ValueError for other content, OSError if the file cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deeply") from error
+    items = journal.parse_items(content)
+    return str(content.get("name", "")), items
+
+
 def _is_export(path: Path) -> bool:
     try:
-        journal.parse_items(json.loads(path.read_text(encoding="utf-8")))
+        read_export(path)
     except ValueError:
         return False
     return True
@@ -73,8 +91,7 @@ def _is_export(path: Path) -> bool:
 
 def _learner(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        items = journal.parse_items(content)
+        name, items = read_export(path)
     except (OSError, ValueError) as error:
         text = f"{path.name} is left out: {error}"
         warnings.warn(text, journal.ProgressWarning, stacklevel=3)
@@ -83,7 +100,7 @@ def _learner(path: Path) -> dict[str, Any] | None:
     for key, item in items.items():
         lesson = key.partition("/")[0]
         lessons[lesson] = lessons.get(lesson, 0) + bool(item.get(COUNTS[PASSED]))
-    return {"name": str(content.get("name", ""))} | lessons | _totals(items)
+    return {"name": name} | lessons | _totals(items)
 
 
 def _lesson(number: str, items: Items) -> dict[str, Any]:

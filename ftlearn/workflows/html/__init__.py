@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlearn.evaluation import Report
+from ftlearn.language import LANGUAGES, load
+from ftlearn.language import html as translate
+from ftlearn.language.files import COMMANDS
 from ftlearn.markup import Markup, join, tag
 from ftlearn.training.history import History
 from ftlearn.workflows.html import overview, results, writing
@@ -17,13 +20,20 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for a page: nothing but what the page itself contains."""
 
 
-def report_page(summary: Mapping[str, Any], history: History, report: Report, *, title: str) -> str:
-    """The report of a run as one self-contained HTML file.
+def report_page(
+    summary: Mapping[str, Any],
+    history: History,
+    report: Report,
+    *,
+    title: str,
+    language: str = "en",
+) -> str:
+    """The report of a run as one self-contained HTML file, in a language of the course.
 
     ``summary`` is the content of report.json; keys that are not known here are shown as they
     are. ``report`` is the evaluation of the test rows. Every text in them is escaped.
     """
-    return page(
+    written = page(
         title,
         overview.headline(summary, report),
         overview.notes(summary),
@@ -34,9 +44,22 @@ def report_page(summary: Mapping[str, Any], history: History, report: Report, *,
         overview.data(summary),
         overview.settings(summary),
     )
+    return in_language(written, language)
 
 
-def page(title: str, *content: object) -> str:
+def in_language(written: str, language: str) -> str:
+    """A page with our own words translated; what comes from the data is marked, and stays.
+
+    >>> in_language('<html lang="en"><p>so it is</p></html>', "en")
+    '<html lang="en"><p>so it is</p></html>'
+    """
+    if language == "en":
+        return written
+    tagged = written.replace('lang="en"', f'lang="{LANGUAGES[language].replace("_", "-")}"', 1)
+    return translate(tagged, load(language, COMMANDS))
+
+
+def page(title: str, *content: object, style: Markup = STYLE) -> str:
     """A whole HTML document with its style, one first heading, and the content.
 
     >>> page("a < b", tag("p", "so it is")).endswith("<p>so it is</p></main></body></html>")
@@ -49,7 +72,7 @@ def page(title: str, *content: object) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("title", title),
-        tag("style", STYLE),
+        tag("style", style),
     )
     body = tag("body", tag("main", tag("h1", tag("bdi", title)), *content))
     return str(join(Markup("<!DOCTYPE html>"), tag("html", head, body, lang="en")))

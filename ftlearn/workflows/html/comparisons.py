@@ -7,7 +7,7 @@ import numpy as np
 from ftlearn.evaluation import Report
 from ftlearn.markup import Markup
 from ftlearn.tasks.sequences import comparisons
-from ftlearn.workflows.html.elements import paragraph, section, table
+from ftlearn.workflows.html.elements import paragraph, section, table, text
 
 ROWS = 10
 """Pairs with the lowest margin that are listed."""
@@ -27,7 +27,7 @@ def worst_pairs(report: Report) -> Markup:
     names = (*report.task.text, report.task.target)
     pairs = comparisons(report.dataset.select(worst), names)
     rows = [
-        (pair.prompt[-1]["content"], pair.chosen, pair.rejected, float(margin))
+        (text(pair.prompt[-1]["content"]), pair.chosen, pair.rejected, float(margin))
         for pair, margin in zip(pairs, margins[worst], strict=True)
     ]
     intro = paragraph(f"The {len(rows)} test pairs with the lowest margin, lowest first.")

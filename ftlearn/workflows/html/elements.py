@@ -74,32 +74,51 @@ def scored(measured: Any) -> str:
 
 
 def text(value: object, limit: int = LONG_NAME) -> Markup:
-    """A text from the data, isolated from the writing direction around it.
+    """A text from the data, isolated from the writing direction around it, and never translated.
 
     One longer than ``limit`` characters is cut short and unfolds to its full length.
 
     >>> text("a<b")
-    '<bdi>a&lt;b</bdi>'
+    '<bdi translate="no">a&lt;b</bdi>'
     """
     full = str(value)
     if len(full) <= limit:
-        return tag("bdi", full)
-    short = tag("summary", tag("bdi", full[:limit].rstrip() + " …"))
-    return tag("details", short, tag("bdi", full, class_="full"))
+        return tag("bdi", full, translate="no")
+    short = tag("summary", tag("bdi", full[:limit].rstrip() + " …", translate="no"))
+    return tag("details", short, tag("bdi", full, class_="full", translate="no"))
+
+
+def words(value: object, limit: int = LONG_NAME) -> Markup:
+    """Words of our own; what comes as Markup, such as ``text``, stays as it is.
+
+    >>> words("metric"), words(text("a<b"))
+    ('<bdi>metric</bdi>', '<bdi translate="no">a&lt;b</bdi>')
+    """
+    if isinstance(value, Markup):
+        return value
+    full = str(value)
+    return tag("bdi", full) if len(full) <= limit else text(full, limit)
 
 
 def table(
-    caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str | None = None
+    caption: str,
+    head: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    kind: str | None = None,
 ) -> Markup:
-    """A table that scrolls by itself on a narrow screen; the first cell is the head of its row."""
-    top = tag("thead", tag("tr", *(tag("th", text(name), scope="col") for name in head)))
+    """A table that scrolls by itself on a narrow screen; the first cell is the head of its row.
+
+    Heads are our own words; names and texts from the data come as ``text``.
+    """
+    top = tag("thead", tag("tr", *(tag("th", words(name), scope="col") for name in head)))
     body = tag("tbody", *(tag("tr", _row_head(first), *map(cell, rest)) for first, *rest in rows))
     element = tag("table", tag("caption", caption), top, body, class_=kind)
     return tag("div", element, class_="scroll", role="region", aria_label=caption, tabindex=0)
 
 
 def _row_head(value: object) -> Markup:
-    return tag("th", text(value), scope="row")
+    return tag("th", words(value), scope="row")
 
 
 def cell(value: object) -> Markup:

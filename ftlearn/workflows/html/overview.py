@@ -23,6 +23,7 @@ from ftlearn.workflows.html.elements import (
     section,
     table,
     text,
+    words,
 )
 
 REFUSED = 50
@@ -168,7 +169,7 @@ def _score(measured: Mapping[str, Any], metric: str) -> str:
 
 def notes(summary: Mapping[str, Any]) -> Markup:
     """The warnings of the run, so that whoever reads the scores knows them."""
-    items = [tag("li", text(note, 400)) for note in summary.get("notes") or ()]
+    items = [tag("li", words(note, 400)) for note in summary.get("notes") or ()]
     return section("Warnings on the way", tag("ul", *items) if items else "")
 
 
@@ -191,6 +192,7 @@ def _records(caption: str, records: Sequence[Any]) -> Markup:
     records = [record if isinstance(record, Mapping) else {"value": record} for record in records]
     keys = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(key, "–") for key in keys] for record in records]
+    rows = [(text(first), *rest) for first, *rest in rows]
     return table(caption, keys, rows)
 
 

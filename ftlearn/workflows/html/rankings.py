@@ -7,7 +7,7 @@ import numpy as np
 from ftlearn.evaluation import Report
 from ftlearn.markup import Markup
 from ftlearn.tasks.ranking import RANK, SCORE
-from ftlearn.workflows.html.elements import paragraph, section, table
+from ftlearn.workflows.html.elements import paragraph, section, table, text
 
 ROWS = 10
 """Rows with the worst rank that are listed."""
@@ -20,9 +20,9 @@ def worst_ranks(report: Report) -> Markup:
     columns = [part[name] for name in report.task.text]
     outputs = report.outputs[worst]
     rows = [
-        (*texts, int(output[RANK]), float(output[SCORE]))
-        for texts, output in zip(zip(*columns, strict=True), outputs, strict=True)
+        (text(first), *others, int(output[RANK]), float(output[SCORE]))
+        for (first, *others), output in zip(zip(*columns, strict=True), outputs, strict=True)
     ]
     intro = paragraph(f"The {len(rows)} test rows whose item is ranked worst, worst first.")
-    head = (*report.task.text, "rank", "cosine")
+    head = (*map(text, report.task.text), "rank", "cosine")
     return section("Worst ranks", intro, table("Texts and their items", head, rows))

@@ -35,6 +35,7 @@ from ftlearn.workflows.html.overview import part_of
 
 MATRIX_LABELS = 12
 """Up to this many labels the confusions are shown as a matrix, beyond as a list."""
+SHARES = ("precision", "recall", "f1")
 PAIRS, ERRORS = 30, 20
 """Confusions and worst errors that are listed."""
 
@@ -62,7 +63,11 @@ def labels(report: Report) -> Markup:
     """Scores of each label, and which labels are taken for which others."""
     counts = report.confusion()
     rows = [
-        (name, *(float(row[key]) for key in ("precision", "recall", "f1")), int(row["support"]))
+        (
+            text(name),
+            *(float(row[key]) for key in ("precision", "recall", "f1")),
+            int(row["support"]),
+        )
         for name, row in per_class(counts).iterrows()
     ]
     meaning = (
@@ -82,11 +87,11 @@ def labels(report: Report) -> Markup:
 def confusion_matrix(counts: pd.DataFrame) -> Markup:
     """Counts of labels (rows) by predictions (columns); darker is a larger share of its row."""
     rows = [
-        (name, *(_shaded(count, sum(row)) for count in row))
+        (text(name), *(_shaded(count, sum(row)) for count in row))
         for name, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)
     ]
     caption = "Confusion matrix: test rows by true label (row) and predicted label (column)"
-    return table(caption, ("label ↓ prediction →", *counts.columns), rows, kind="counts")
+    return table(caption, ("label ↓ prediction →", *map(text, counts.columns)), rows, kind="counts")
 
 
 def _shaded(count: int, total: int) -> Markup:
@@ -105,6 +110,7 @@ def confused_pairs(counts: pd.DataFrame) -> Markup:
     if not pairs:
         return paragraph("No label was taken for another.")
     pairs = sorted(pairs, key=lambda pair: -pair[2])[:PAIRS]
+    pairs = [(text(label), *rest) for label, *rest in pairs]
     return table(
         f"The {len(pairs)} most frequent confusions", ("label", "prediction", "test rows"), pairs
     )
@@ -200,7 +206,7 @@ def answers(report: Report) -> Markup:
     worst = np.argsort(f1, kind="stable")[:ERRORS]
     shown = [
         (
-            rows[shown_as(question)].iat[at],
+            text(rows[shown_as(question)].iat[at]),
             rows["label"].iat[at] or "(no answer)",
             rows["prediction"].iat[at] or "(no answer)",
             float(f1[at]),

@@ -10,7 +10,15 @@ import numpy as np
 from ftlearn.evaluation import Report
 from ftlearn.markup import Markup, join, tag
 from ftlearn.tasks import LanguageModelling
-from ftlearn.workflows.html.elements import LONG_TEXT, number, paragraph, section, table, text
+from ftlearn.workflows.html.elements import (
+    LONG_TEXT,
+    number,
+    paragraph,
+    section,
+    table,
+    text,
+    words,
+)
 from ftlearn.workflows.text_splits import row_texts
 
 ROWS = 10
@@ -22,6 +30,8 @@ MEANINGS = {
     "distinct_2": "share of the word pairs of all answers that are different",
     "generic_loss": "nats per token on articles that no run is about: what was forgotten",
 }
+WRITTEN = ("reference", "before", "after")
+"""What is shown beside a prompt."""
 
 
 def section_of(summary: Mapping[str, Any]) -> Markup:
@@ -33,17 +43,21 @@ def section_of(summary: Mapping[str, Any]) -> Markup:
 def _measures(writing: Mapping[str, Any]) -> Markup:
     before, after = writing.get("before", {}), writing.get("after", {})
     rows = [
-        (name.replace("_", " "), before.get(name), after[name], MEANINGS.get(name, ""))
-        for name in after
+        (name.replace("_", " "), before.get(name), after[name], meaning(name)) for name in after
     ]
     head = ("measure", "before", "after", "what it is")
     caption = "Greedy answers to prompts of test rows, before and after the training"
     return section("How it writes", table(caption, head, rows, kind="numbers"))
 
 
+def meaning(name: str) -> Markup:
+    """What a measure says, in a cell."""
+    return tag("td", words(MEANINGS.get(name, ""), LONG_TEXT), class_="text")
+
+
 def _samples(writing: Mapping[str, Any]) -> Markup:
     rows = [
-        [sample.get(key, "") for key in ("prompt", "reference", "before", "after")]
+        [text(sample.get("prompt", "")), *(sample.get(key, "") for key in WRITTEN)]
         for sample in writing.get("samples", ())
     ]
     head = ("prompt", "in the data", "before", "after")

@@ -89,8 +89,8 @@ def _rollout() -> Question:
         "A new model is to replace the one that answers. Put the steps in order.",
         items=(
             "compare its answers with those of the present model on the same held-out texts",
-            "compute how many requests per arm are needed to see the rise that would hurt",
-            "let the service load it beside the present one and try it",
+            "from its errors there, compute how many requests per arm show a rise that would hurt",
+            "with that number fixed, let the service load it beside the present one and try it",
             "send it a small share of the traffic until that many requests are there",
             "send it everything, and keep the old model in memory",
         ),
