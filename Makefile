@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help lab test lint unit colab lessons chinese editions services browser machines bench
-.PHONY: notebooks zh
+.PHONY: notebooks zh site
 .PHONY: badges student teacher format clean
 
 VENV := .venv
@@ -80,11 +80,19 @@ services: $(VENV)/.services  ## tests with PostgreSQL, Ray, JupyterHub and the s
 browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 	$(call say,browser tests)
 	@if [ -n "$(CHROMIUM)" ]; then \
-		$(OFFLINE) CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/browser; \
+		$(OFFLINE) CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/browser \
+			--ignore=tests/browser/test_site_pages.py; \
 	else \
 		echo "Left out: no Chromium was found (chromium, chromium-browser or google-chrome)."; \
 		echo "Install one, or name it: make browser CHROMIUM=/path/to/chrome"; \
 	fi
+
+site: $(VENV)/.site  ## build the website in both languages into build/site and check it (LINKS=1: outer links)
+	$(call say,website)
+	$(OFFLINE) $(BIN)/python -m tools.site $(if $(LINKS),--links)
+	FTLEARN_SITE=build/site CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest \
+		-m "browser or services" tests/site/test_built_site.py \
+		$(if $(CHROMIUM),tests/browser/test_site_pages.py)
 
 machines: $(VENV)/.test  ## tests and lessons as on other machines (REGIMES="plain small bf16")
 	$(call say,unit tests and lessons in several regimes; leave the machine alone meanwhile)
@@ -138,6 +146,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.services: pyproject.toml constraints.txt $(VENV)/.test
 	$(call say,installing what the tests of services need)
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services]"
+	@touch $@
+
+$(VENV)/.site: pyproject.toml constraints.txt $(VENV)/.test
+	$(call say,installing what builds the website)
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,site]"
 	@touch $@
 
 $(VENV)/widgets7/.installed: $(VENV)/.test

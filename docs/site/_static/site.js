@@ -1,0 +1,29 @@
+"use strict";
+
+// What is wider than the page scrolls in its own box; such a box must be reachable by keyboard.
+const BOXES = "pre, div.math, .output.text_html, .table-wrapper, mjx-container";
+
+function markScrollable() {
+  const label = document.querySelector('meta[name="scrollable-label"]')?.content;
+  for (const box of document.querySelectorAll(BOXES)) {
+    if (box.matches("mjx-container") && box.closest("div.math")) continue;
+    if (box.matches("mjx-container")) box.classList.toggle("wide", isWide(box));
+    if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible") {
+      box.tabIndex = 0;
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", label);
+    }
+  }
+}
+
+// A formula within a line that is wider than the column.
+function isWide(formula) {
+  const column = formula.closest("p, li, td, dd, section");
+  return column !== null && formula.scrollWidth > column.clientWidth;
+}
+
+addEventListener("load", () => {
+  markScrollable();
+  globalThis.MathJax?.startup?.promise?.then(markScrollable);
+});
+addEventListener("resize", markScrollable);
