@@ -14,7 +14,8 @@ UNSEEN_ARGUMENTS = {"example", "mistakes", "broken"}
 """Arguments of an exercise that no learner reads: answers, and fragments of messages."""
 SHOWN_NAMES = {
     *("title", "xlabel", "ylabel", "label", "set_title", "set_xlabel", "set_ylabel", "suptitle"),
-    *("Finding", "annotate", "text", "legend", "describe", "columns", "index", "name", "rename", "set"),
+    *("annotate", "text", "legend", "describe", "columns", "index", "name", "rename", "set"),
+    "Finding",
 }
 NO_FIELD_NAMES = {"abs", "float", "for", "if", "in", "int", "join", "len", "list", "max", "min"}
 NO_FIELD_NAMES |= {"of", "round", "self", "sorted", "str", "sum", "translate", "type"}

@@ -60,7 +60,8 @@ def test_the_table_holds_what_the_code_computes(page):
 
 def test_the_plan_takes_the_limits_of_the_lessons(page):
     assert (page.MEMORY, page.SECONDS) == (rules.LONG_MB, rules.LONG_SECONDS)
-    assert f"{page.MEMORY / 1000} GB of memory and {page.SECONDS} seconds" in PAGE.read_text("utf-8")
+    stated = f"{page.MEMORY / 1000} GB of memory and {page.SECONDS} seconds"
+    assert stated in PAGE.read_text("utf-8")
 
 
 def test_the_largest_lesson_fits_into_the_limits_and_two_large_ones_do_not(page, spawner):
