@@ -2,7 +2,7 @@
 #   make lab     creates .venv, installs, and opens JupyterLab on the first lesson
 #   make test    creates .venv if needed and runs every check
 # `make` alone lists the rest. Options: ARGS (for jupyter lab, pytest in `make unit`, `make bench`,
-# `make student`, `make teacher`: "--language zh"),
+# and for the class: "--language zh"),
 # PIP_ARGS (for pip), PYTHON (another interpreter), CHROMIUM (another browser), WORKERS
 # (how many tests or lessons run at a time in `make unit` and `make lessons`, each on one thread).
 
@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help lab test lint unit colab lessons chinese editions services browser machines bench
 .PHONY: notebooks zh site
-.PHONY: badges student teacher format clean
+.PHONY: badges student teacher slides handout format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -120,6 +120,12 @@ student: $(VENV)/.test  ## build notebooks to hand out, without solutions, in bu
 
 teacher: $(VENV)/.test  ## build notebooks with solutions, mistakes and a plan, in build/teacher
 	$(OFFLINE) $(BIN)/python -m tools.classroom teacher $(NOTEBOOKS) $(ARGS)
+
+slides: $(VENV)/.test  ## build slides of the lessons in build/slides (ARGS="--language zh")
+	$(OFFLINE) $(BIN)/python -m tools.slides $(NOTEBOOKS) $(ARGS)
+
+handout: $(VENV)/.test  ## build two printed pages per lesson in build/handout (ARGS="--language zh")
+	$(OFFLINE) $(BIN)/python -m tools.handout $(NOTEBOOKS) $(ARGS)
 
 format: $(VENV)/.test  ## sort imports and format code, notebooks included
 	$(BIN)/ruff check --fix .

@@ -21,6 +21,11 @@ _BREAK = re.compile(rf"{_ENGLISH_END}\s+(?=[^a-z\s])|{_CHINESE_END}")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 _HEADING = re.compile(r"#{1,6} +")
 _BOLD = re.compile(r"\*\*[^*]+\*\*")
+_MINUTES = r"[★☆]+[,，]?\s*\d+\s*(?:min\b|minutes|分钟)"
+_NUMBER = re.compile(rf"\*\*q?\d+\*\*\s*[(（]?(?:{_MINUTES})?[)）]?[.,，。：:]?\s*")
+_NUMBERED_HEADING = re.compile(rf"### \d.*{_MINUTES}")
+ENDS = ("heading", "output", "exercise", "quiz", "code")
+"""Kinds of points that do not belong to an exercise's text."""
 _SKIPPED_TAGS = ("colab", "parameters", "guards", "solution", "teacher")
 
 
@@ -37,8 +42,40 @@ class Point:
     cell: NotebookNode | None = None
 
 
-def points(notebook: NotebookNode) -> Iterator[Point]:
+def points(notebook: NotebookNode) -> list[Point]:
     """The points of a lesson, without what only a kernel needs."""
+    found: list[Point] = []
+    for point in of_cells(notebook):
+        if point.kind == "exercise":
+            point = Point("exercise", pop_exercise(found), point.cell)
+        found.append(point)
+    return found
+
+
+def pop_exercise(before: list[Point]) -> str:
+    """Take the text of an exercise from the end of the points before its cell.
+
+    It begins with the exercise's number, as in **q1** or in a heading; without one with the last
+    paragraph.
+    """
+    start = len(before)
+    while start and before[start - 1].kind not in ENDS:
+        start -= 1
+        if _NUMBER.match(before[start].text):
+            break
+    else:
+        is_heading = start and _NUMBERED_HEADING.match(before[start - 1].text)
+        first, start = start, start - 1 if is_heading else max(start, len(before) - 1)
+        while start > first and before[start].kind in ("fence", "formula"):
+            start -= 1
+    taken = before[start:]
+    del before[start:]
+    texts = [point.text for point in taken if point.kind != "heading"]
+    return _NUMBER.sub("", "\n\n".join(texts))
+
+
+def of_cells(notebook: NotebookNode) -> Iterator[Point]:
+    """The points of all cells, one after the other."""
     for cell in notebook.cells:
         if any(notebooks.has_tag(cell, tag) for tag in _SKIPPED_TAGS):
             continue
@@ -123,6 +160,26 @@ def sentences(text: str) -> list[str]:
             found.append(text[start : match.start()].strip())
             start = match.end()
     return [sentence for sentence in [*found, text[start:].strip()] if sentence]
+
+
+def shortened(text: str, words: float) -> list[Point]:
+    """The points of a text as far as a number of words goes, cut at a sentence.
+
+    >>> [point.text for point in shortened("One two three. Four five six.\\n\\n$$x$$", 4)]
+    ['One two three.', '$$x$$']
+    """
+    found, total = [], 0.0
+    for point in blocks(text):
+        parts = sentences(point.text) if point.kind == "text" else [point.text]
+        kept = ""
+        for part in parts:
+            if total and total + weight(part) > words:
+                total = max(total, words)
+                break
+            kept, total = joined(kept, part), total + weight(part)
+        if kept:
+            found.append(Point(point.kind, kept))
+    return found
 
 
 def is_balanced(text: str) -> bool:

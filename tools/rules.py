@@ -23,7 +23,13 @@ from tools import badges, execute, exercise_cells, notebooks
 
 SECONDS, MEMORY_MB, FILE_KB = 90, 1600, 400
 LONG_SECONDS, LONG_MB = 180, 1800
-LONG = ('"smollm2"', "LocalService(", "subprocess.Popen(", "workflows.fit(")
+LONG = (
+    '"smollm2"',
+    "LocalService(",
+    "subprocess.Popen(",
+    "torch.distributed.run",
+    "workflows.fit(",
+)
 """Lessons in which SmolLM2 writes, or that start other processes or whole runs, may take longer."""
 CODE_CELLS = (20, 45)
 CODE_LINES_MEDIAN, CODE_LINES, SHOWN_LINES = 5, 20, 25

@@ -20,8 +20,8 @@ from tools.site_lessons import Lesson
 SITE = notebooks.ROOT / "docs" / "site"
 CATALOGUES = notebooks.ROOT / "docs" / "locale"
 LANGUAGES = ("en", "zh")
-GUIDES = ("installation", "your_data", "serving", "many_devices", "teaching", "class_server")
-GUIDES += ("capstone", "results", "speed", "speed_decisions")
+GUIDES = ("installation", "your_data", "serving", "many_devices", "teaching", "plans")
+GUIDES += ("placement", "class_server", "capstone", "results", "speed", "speed_decisions")
 """The order of the guides; those that are not named come after them."""
 QUESTIONS = ("01", "02", "06", "09", "16", "22", "24")
 """Lessons whose questions the first page shows."""

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ftlearn import capstone, data
+from ftlearn.capstone import checks
 from ftlearn.errors import ExistsError
 
 HEADER = "body,kind,customer\n"
@@ -65,6 +66,32 @@ def test_a_file_of_ones_own_is_cleaned_by_its_own_columns(tmp_path):
     assert counts["removed: copies with two labels"] == 2
     assert counts["removed: could not be read"] == 1
     assert all(list(table) == ["text", "label", "customer"] for table in parts(folder).values())
+
+
+def test_the_chinese_articles_are_taken_by_their_name(tmp_path):
+    folder = capstone.new(tmp_path / "mine", "topics_zh")
+    counts = capstone.prepare(folder)["rows"]
+    assert counts["read"] == counts["kept"] == 480
+    tables = parts(folder).values()
+    clean = {text for part in data.load("topics_zh").values() for text in part["text"]}
+    assert {text for table in tables for text in table["text"]} == clean
+    events = [set(table["event"]) for table in tables]
+    assert sum(map(len, events)) == len(set.union(*events)) == 480 - 32  # 32 pairs of one event
+    for table in tables:
+        assert set(table["label"]) == {"technology", "health", "sports"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It sorts reviews, for a shop.", 6),
+        ("它把评论分给店员。", 4),
+        ("用 BERT 把稿件分类", 4),
+        ("。，！", 0),
+    ],
+)
+def test_words_are_counted_in_chinese_too(text: str, words: int):
+    assert checks._words(text) == words
 
 
 def test_nothing_that_exists_is_replaced(bundled, tmp_path):

@@ -1,0 +1,196 @@
+"""Slides: little on each, everything in the notes, and nothing from another host."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftlearn.course import exercises
+from tools import classroom, notebooks, page_export, site_check, slide_deck, slide_outputs, slides
+from tools.lesson_points import Point, blocks, sentences, weight
+from tools.slide_deck import Slide
+
+CHINESE = [path.stem[:2] for path in classroom.lessons([], "zh")]
+DECKS = [("en", "02"), ("en", "14"), *(("zh", number) for number in CHINESE if number == "02")]
+WITHOUT_SLIDES = (*slide_deck.SOURCES, "Exercises", "练习")
+"""Sections whose parts have slides of their own, or none."""
+NUMBER = re.compile(
+    r"\*\*q?\d+\*\*[\s(（]*[★☆]+[,，]?\s*\d+\s*(?:minutes|min|分钟)[)）]?[.,，。：:]?\s*"
+)
+
+
+@cache
+def deck(language: str, number: str) -> list[Slide]:
+    return slides.slides(classroom.lessons([number], language)[0], language)
+
+
+@cache
+def lesson(language: str, number: str) -> Path:
+    return classroom.lessons([number], language)[0]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    return slides.build(notebooks.find(["02"])[0], folder=tmp_path_factory.mktemp("slides"))
+
+
+def words(text: str) -> int:
+    """Words and pairs of Chinese characters, formulas and rows of tables left out."""
+    text = re.sub(r"```.*?```|\$\$.*?\$\$|\$[^$]+\$|^\|.*$", " ", text, flags=re.M | re.S)
+    return len(re.findall(r"[A-Za-z]\S*|[\u4e00-\u9fff]{2}", text))
+
+
+def prose(slide: Slide) -> str:
+    return "\n".join(point.text for point in slide.shown)
+
+
+class Outside(HTMLParser):
+    """The text of a page that is not in the speaker's notes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.asides, self.text, self.notes = 0, "", ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.asides += tag == "aside"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.asides -= tag == "aside"
+
+    def handle_data(self, data: str) -> None:
+        if self.asides:
+            self.notes += data
+        else:
+            self.text += data
+
+
+@pytest.mark.parametrize(("language", "number"), DECKS)
+def test_a_slide_has_few_words_and_one_figure(language, number):
+    for slide in deck(language, number):
+        asked = slide.words == slide_deck.QUIZ_WORDS
+        assert words(prose(slide)) <= (110 if asked else 65), slide.title
+        heavy = [point for point in slide.shown if point.kind not in ("text", "item")]
+        assert len(heavy) <= 1, slide.title
+        assert slide.title.startswith("#")
+
+
+@pytest.mark.parametrize(("language", "number"), DECKS)
+def test_every_section_question_and_exercise_has_its_slide(language, number):
+    text = "\n".join(slide.title for slide in deck(language, number))
+    notebook = notebooks.read(lesson(language, number))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for point in blocks(cell.source):
+                if point.kind == "heading" and point.text.startswith("## "):
+                    name = point.text[3:]
+                    assert f"## {name}" in text or name in WITHOUT_SLIDES
+    sheet = exercises.load(number, record=False)
+    for place in range(1, len(sheet.exercises) + 1):
+        assert re.search(rf"## q{place} [★☆]", text)
+    assert len(re.findall(r"^## (?:Question|小题) \d$", text, re.M)) == len(sheet.questions)
+
+
+@pytest.mark.parametrize(("language", "number"), DECKS)
+def test_the_speaker_has_the_whole_text(language, number):
+    shown = "\n".join("\n".join([prose(slide), *slide.notes]) for slide in deck(language, number))
+    for cell in notebooks.read(lesson(language, number)).cells:
+        folded = cell.cell_type != "markdown" or cell.id.startswith("guards")
+        for point in () if folded else blocks(slides_source(cell.source)):
+            if point.kind == "text":
+                assert NUMBER.sub("", point.text) in shown, cell.id
+
+
+def slides_source(source: str) -> str:
+    return "\n".join(line for line in source.split("\n") if "<!--" not in line)
+
+
+@pytest.mark.parametrize(("language", "number"), DECKS)
+def test_every_figure_is_described(language, number):
+    pictures = [
+        output
+        for slide in deck(language, number)
+        for point in slide.shown
+        if point.kind == "output"
+        for output in point.cell.outputs
+        if "image/png" in output.data
+    ]
+    assert pictures
+    assert all(len(output.metadata["image/png"]["alt"]) > 30 for output in pictures)
+
+
+def test_a_page_finds_all_it_loads_beside_it_and_asks_no_other_host(page):
+    html = page.read_text(encoding="utf-8")
+    parsed = site_check.parsed(html)
+    local = [address for address in parsed.fetched if not address.startswith("data:")]
+    assert len(local) >= 5
+    assert not parsed.undescribed
+    for address in local:
+        assert not site_check.is_elsewhere(address)
+        assert (page.parent / address).is_file(), address
+    for style in page.parent.rglob("*.css"):
+        assert not re.search(r"url\(\s*['\"]?(?:https?:)?//", style.read_text(encoding="utf-8"))
+    assert "cdn" not in html
+    assert "unpkg" not in html
+
+
+def test_answers_are_in_the_notes_alone(page):
+    outside = Outside(page.read_text(encoding="utf-8"))
+    sheet = exercises.load("02", record=False)
+    for question in sheet.questions:
+        start = max(re.split(r"[$*`]", question.why), key=len)[:40].strip()
+        assert len(start) > 15
+        assert start in outside.notes
+        assert start not in outside.text
+    assert "the answer is" in outside.notes
+    assert "typical mistake" in outside.notes
+    assert "the answer is" not in outside.text
+
+
+def test_reveal_is_the_tested_version_with_its_licence():
+    folder = page_export.ASSETS / "reveal"
+    assert "reveal.js 5.2." in (folder / "reveal.js").read_text(encoding="utf-8")[:200]
+    assert "Permission is hereby granted" in (folder / "LICENSE").read_text(encoding="utf-8")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
+
+
+@given(st.lists(st.sampled_from(["One is $x. Y$. ", "**Two. Or three.** ", "(Four. Five.) "])))
+def test_sentences_lose_nothing_and_cut_no_formula(parts):
+    text = "".join(parts).strip()
+    found = sentences(text)
+    assert " ".join(found) == text
+    assert len(found) == len(parts)
+
+
+def test_chinese_sentences_end_at_their_full_stop():
+    assert sentences("一个。**二个。**三个（四。）五？六") == [
+        "一个。", "**二个。**", "三个（四。）", "五？", "六",
+    ]  # fmt: skip
+
+
+def test_words_are_counted_without_formulas_and_tables():
+    assert weight("a b $x y z$ c") == 4
+    assert weight("$$a b c$$") == weight("| a | b |") == 0
+    assert 2 <= weight("三个字的词") <= 5
+
+
+def test_a_long_table_is_cut_and_its_text_stays_text():
+    rows = "".join(f"<tr><th>{n}</th><td>&lt;b&gt; {'x' * 90}</td></tr>" for n in range(20))
+    html = f"<table><thead><tr><th></th></tr></thead><tbody>{rows}</tbody></table>"
+    cut = slide_outputs.trimmed_html(html)
+    assert cut.count("<tr>") == 1 + slide_outputs.TABLE_ROWS
+    assert "<b>" not in cut
+    assert "x" * 60 not in cut
+
+
+def test_what_has_no_room_begins_a_new_slide_with_the_same_heading():
+    full = Slide("## A", [Point("text", "word " * 50)])
+    assert not full.has_room(Point("text", "word " * 8))
+    assert full.has_room(Point("text", "word " * 7))
+    assert not Slide("## A", [Point("formula", "$$x$$")]).has_room(Point("table", "| a |"))

@@ -1,0 +1,54 @@
+"""Slides of the lessons, for a teacher: reveal.js in one folder, without any network.
+
+    python -m tools.slides               # all lessons, into build/slides
+    python -m tools.slides 02            # one: build/slides/02_loss.html
+    python -m tools.slides --language zh 02      # in Chinese, into build/slides/zh
+
+Open a page in a browser; S shows the speaker's notes: the lesson's text, answers, solutions and
+typical mistakes. Nothing is executed: figures and tables are the stored outputs of the lesson.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ftlearn import language as languages
+from ftlearn.course import exercises
+from tools import classroom, notebooks, page_export, slide_deck, slide_words
+from tools.slide_deck import Slide
+
+FOLDER = notebooks.ROOT / "build" / "slides"
+
+
+def slides(path: Path, language: str = "en") -> list[Slide]:
+    """The slides of a stored lesson."""
+    notebook = notebooks.read(path)
+    number, _ = notebooks.title(notebook)
+    sheet = exercises.load(number, record=False, language=language)
+    return slide_deck.Deck(notebook, sheet, slide_words.load(language)).slides
+
+
+def build(path: Path, language: str = "en", folder: Path = FOLDER) -> Path:
+    """Write the slides of a lesson; where they lie."""
+    target = folder / ("" if language == "en" else language) / f"{path.stem}.html"
+    _, question = notebooks.title(notebooks.read(path))
+    cells = list(slide_deck.cells(slides(path, language)))
+    page_export.export(cells, "slides", question, target, language)
+    return target
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the slides of the named lessons."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
+    parser.add_argument("--language", choices=["en", *languages.LANGUAGES], default="en")
+    options = parser.parse_intermixed_args(arguments)
+    for path in classroom.lessons(options.names, options.language):
+        print(build(path, options.language).relative_to(notebooks.ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
