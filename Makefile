@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help lab test lint unit colab lessons chinese editions services browser machines bench
-.PHONY: notebooks zh site
+.PHONY: notebooks zh site ray
 .PHONY: badges student teacher slides handout format clean
 
 VENV := .venv
@@ -69,13 +69,20 @@ chinese: $(VENV)/.test  ## run the Chinese lessons under nbval, two at a time
 	$(NBVAL) $(or $(NOTEBOOKS),$(wildcard notebooks/zh/*.ipynb))
 
 # The code of a lesson is the same in both languages, byte for byte.
-editions: $(VENV)/.test  ## run every lesson once: even numbers in English, odd ones in Chinese
+EVEN := $(wildcard notebooks/?[02468]_*.ipynb)
+ODD := $(wildcard notebooks/zh/?[13579]_*.ipynb)
+editions: $(VENV)/.test  ## run every lesson once: even numbers in English, odd ones in Chinese (HALF=even|odd)
 	$(call say,lessons under nbval)
-	$(NBVAL) $(wildcard notebooks/?[02468]_*.ipynb notebooks/zh/?[13579]_*.ipynb)
+	$(NBVAL) $(if $(filter odd,$(HALF)),,$(EVEN)) $(if $(filter even,$(HALF)),,$(ODD))
 
-services: $(VENV)/.services  ## tests with PostgreSQL, Ray, JupyterHub and the steps of the Dockerfile
+services: $(VENV)/.services  ## tests with PostgreSQL, Prometheus, JupyterHub, nbgrader, and the image
 	$(call say,tests with real services)
-	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services
+	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services \
+		--ignore=tests/services/test_ray.py
+
+ray: $(VENV)/.services  ## tests with a real Ray; ten minutes on two cores that do nothing else
+	$(call say,tests with Ray)
+	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services/test_ray.py
 
 browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 	$(call say,browser tests)
