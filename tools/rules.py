@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 
 from tools import badges, execute, exercise_cells, notebooks
 
-SECONDS, MEMORY_MB, FILE_KB = 90, 1600, 400
+SECONDS, MEMORY_MB, FILE_KB = 100, 1600, 400
 LONG_SECONDS, LONG_MB = 180, 1800
 LONG = (
     '"smollm2"',

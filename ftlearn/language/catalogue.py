@@ -84,7 +84,9 @@ def expression(pattern: str) -> re.Pattern[str]:
         else:
             parts.append(f"(?P={name})" if name in names else f"(?P<{name}>.*?)")
             names.add(name)
-    return re.compile("".join([*parts, re.escape(pattern[end:])]), re.DOTALL)
+    # A pattern of one line must not swallow a result of several, each with its own translation.
+    lines = re.DOTALL if "\n" in pattern else re.NOFLAG
+    return re.compile("".join([*parts, re.escape(pattern[end:])]), lines)
 
 
 def fill(pattern: str, fields: Mapping[str, str]) -> str:

@@ -13,6 +13,8 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(r'\b(alt|aria-label|placeholder|title)="([^"]*)"')
 _QUOTED = re.compile(r"'([^'\\\n]+)'|\"([^\"\\\n]+)\"")
+_VALUE = re.compile(r"[\[{(]*['\"]")
+"""How the text form of a dictionary or a list begins: its names are translated one by one."""
 _LEAD = re.compile(r"((?:\s*(?:[-*>] |\d+\. |#+ ))?(?:\*\*\w+\*\* (?:· |: )?)?)(.*)", re.DOTALL)
 _LETTER = r"(?:\*\*[a-z]\*\*|[a-z]): "
 _REASON = re.compile(rf"(?:^|(?<=; ))({_LETTER})(.*?)(?=; {_LETTER}|$)")
@@ -99,7 +101,7 @@ def output(text: str, catalogue: Catalogue) -> str:
 
 def _output_line(line: str, catalogue: Catalogue) -> str:
     words = line.strip()
-    translation = catalogue.translate(words) if words else words
+    translation = catalogue.translate(words) if words and not _VALUE.match(words) else words
     if translation != words:
         return line.replace(words, translation)
     return _QUOTED.sub(lambda match: _quoted(match, catalogue), line)

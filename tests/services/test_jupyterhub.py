@@ -169,8 +169,8 @@ def test_what_both_hand_in_becomes_one_page_for_the_teacher(learners, place):
     }
     assert counts == {"Ada": (1, 2), "Bob": (0, 1)}
     page = (place / "class.html").read_text("utf-8")
-    assert "<bdi>Ada</bdi>" in page
-    assert "<bdi>Bob</bdi>" in page
+    assert ">Ada</bdi>" in page
+    assert ">Bob</bdi>" in page
 
 
 def test_a_server_knows_its_limits(learners):

@@ -32,7 +32,7 @@ ELEMENTS = re.compile(
 )
 ATTRIBUTES = {
     *("charset", "http-equiv", "content", "name", "lang", "class", "scope", "role", "aria-label"),
-    *("tabindex", "alt", "src"),
+    *("tabindex", "alt", "src", "translate"),
 }
 
 
@@ -232,7 +232,7 @@ def test_each_label_stands_beside_its_own_scores():
     section = results.labels(report)
     for at, label in enumerate(report.task.labels):
         precision, recall = right[predictions == at].mean(), right[report.targets == at].mean()
-        row = re.search(rf"<bdi>{label}</bdi></th>(.*?)</tr>", section)[1]
+        row = re.search(rf'<bdi translate="no">{label}</bdi></th>(.*?)</tr>', section)[1]
         shown = re.findall(r">([^<]+)</td>", row)
         assert shown[:2] == [f"{precision:.3f}", f"{recall:.3f}"]
         assert shown[3] == "20"
@@ -242,7 +242,8 @@ def test_the_matrix_holds_every_count_with_labels_in_rows():
     counts = pd.DataFrame([[7, 2], [0, 1234]], index=["cold", "warm"], columns=["cold", "warm"])
     matrix = results.confusion_matrix(counts)
     rows = re.findall(
-        r'<th scope="row"><bdi>(\w+)</bdi></th><td.*?>(.*?)</td><td.*?>(.*?)</td>', matrix
+        r'<th scope="row"><bdi translate="no">(\w+)</bdi></th><td.*?>(.*?)</td><td.*?>(.*?)</td>',
+        matrix,
     )
     assert rows == [("cold", "7", "2"), ("warm", "0", "1,234")]
 

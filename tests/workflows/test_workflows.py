@@ -162,7 +162,7 @@ def test_the_page_of_a_run_counts_every_confusion(page):
     counts = page[1].report.confusion()
     section = page[0]["Label by label"]
     matrix = section[section.index("Confusion matrix") :]
-    matches = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>(.*?)</tr>', matrix)
+    matches = re.findall(r'<th scope="row"><bdi translate="no">(\w+)</bdi></th>(.*?)</tr>', matrix)
     shown = {label: list(map(int, re.findall(r">(\d+)</td>", row))) for label, row in matches}
     assert shown == {label: list(counts.loc[label]) for label in counts.index}
     assert sum(map(sum, shown.values())) == len(page[1].report.targets) > 20
