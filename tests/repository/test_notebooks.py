@@ -216,7 +216,7 @@ def write_short_prose(notebook: NotebookNode) -> None:
         (rules.clean_outputs, store_path, "names the path"),
         (rules.clean_outputs, store_foreign_path, "names the path '/home/ada'"),
         (rules.clean_outputs, store_widget, "a widget without its kernel"),
-        (rules.cost, run_long, "takes 91 seconds"),
+        (rules.cost, run_long, "takes 101 seconds"),
         (rules.cost, fill_memory, "takes 1601 MB"),
         (rules.cost, never_measure, "never measured"),
         (rules.opening, lose_title, "the first line must be"),
