@@ -10,7 +10,6 @@ Print the page in a browser, or as a PDF:
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterator
@@ -19,12 +18,10 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from ftlearn import language as languages
 from ftlearn.course import exercises
 from ftlearn.course.exercises import Exercise, ExerciseSheet
 from ftlearn.language import Catalogue
 from tools import (
-    classroom,
     lesson_points,
     notebooks,
     page_export,
@@ -32,12 +29,12 @@ from tools import (
     slide_outputs,
     slide_words,
     teacher_notes,
+    translation_rules,
 )
 from tools.exercise_cells import item_names
 from tools.lesson_points import Point, lead, weight
 
 FOLDER = notebooks.ROOT / "build" / "handout"
-GLOSSARY = languages.files.FOLDER / "zh_CN" / "glossary.csv"
 FORMULAS = 4
 FORMULA_CHARACTERS = 220
 EXERCISE_WORDS = 60
@@ -138,7 +135,7 @@ def claims_cells(tables: list[str]) -> Iterator[NotebookNode]:
 def glossary(notebook: NotebookNode, language: str, words: Catalogue) -> Iterator[NotebookNode]:
     """The terms of the course that a lesson uses most, in both languages."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").lower()
-    with GLOSSARY.open(encoding="utf-8") as lines:
+    with translation_rules.GLOSSARY.open(encoding="utf-8") as lines:
         pairs = [
             (english, chinese.split("|")[0]) for english, chinese in list(csv.reader(lines))[1:]
         ]
@@ -195,13 +192,7 @@ def build(path: Path, language: str = "en", folder: Path = FOLDER) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build the handouts of the named lessons."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
-    parser.add_argument("--language", choices=["en", *languages.LANGUAGES], default="en")
-    options = parser.parse_intermixed_args(arguments)
-    for path in classroom.lessons(options.names, options.language):
-        print(build(path, options.language).relative_to(notebooks.ROOT))
-    return 0
+    return page_export.build_named(build, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from nbconvert import HTMLExporter, SlidesExporter
@@ -10,13 +12,25 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 from traitlets.config import Config
 
-from tools import notebooks
+from ftlearn import language as languages
+from tools import classroom, notebooks
 
 ASSETS = Path(__file__).parent / "page_assets"
 MATHJAX = notebooks.ROOT / "docs" / "site" / "_static" / "mathjax"
-CODES = {"en": "en", "zh": "zh-CN"}
-"""The languages of HTML."""
 EXPORTERS = {"slides": SlidesExporter, "handout": HTMLExporter}
+
+
+def build_named(
+    build: Callable[[Path, str], Path], description: str, arguments: list[str] | None = None
+) -> int:
+    """The command line of a kind of page: builds those of the named lessons in a language."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
+    parser.add_argument("--language", choices=["en", *languages.LANGUAGES], default="en")
+    options = parser.parse_intermixed_args(arguments)
+    for path in classroom.lessons(options.names, options.language):
+        print(build(path, options.language).relative_to(notebooks.ROOT))
+    return 0
 
 
 def export(
@@ -30,7 +44,7 @@ def export(
     config.TemplateExporter.exclude_output_prompt = True
     config.HTMLExporter.exclude_anchor_links = True
     exporter = EXPORTERS[kind](template_name=kind, config=config)
-    exporter.language_code = CODES[language]
+    exporter.language_code = languages.html_code(language)
     resources = {"assets": "assets", "metadata": {"name": title}}
     page, _ = exporter.from_notebook_node(notebook, resources)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,11 @@ typical mistakes. Nothing is executed: figures and tables are the stored outputs
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from ftlearn import language as languages
 from ftlearn.course import exercises
-from tools import classroom, notebooks, page_export, slide_deck, slide_words
+from tools import notebooks, page_export, slide_deck, slide_words
 from tools.slide_deck import Slide
 
 FOLDER = notebooks.ROOT / "build" / "slides"
@@ -41,13 +39,7 @@ def build(path: Path, language: str = "en", folder: Path = FOLDER) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build the slides of the named lessons."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", help="numbers, names or paths; all lessons if none")
-    parser.add_argument("--language", choices=["en", *languages.LANGUAGES], default="en")
-    options = parser.parse_intermixed_args(arguments)
-    for path in classroom.lessons(options.names, options.language):
-        print(build(path, options.language).relative_to(notebooks.ROOT))
-    return 0
+    return page_export.build_named(build, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def updated(old: polib.POFile, current: Iterable[Source]) -> polib.POFile:
 def update(name: str) -> polib.POFile:
     """Writes the current texts of a lesson or of the package into its catalogue."""
     path = catalogue_path(name)
-    old = polib.pofile(str(path)) if path.exists() else polib.POFile()
+    old = read_catalogue(name) if path.exists() else polib.POFile()
     new = updated(old, sources(name))
     path.parent.mkdir(parents=True, exist_ok=True)
     new.save(str(path))
@@ -208,7 +208,7 @@ def status(name: str) -> str:
     path = catalogue_path(name)
     if not path.exists():
         return f"{name}: no catalogue yet"
-    entries = polib.pofile(str(path))
+    entries = read_catalogue(name)
     done, fuzzy = len(entries.translated_entries()), len(entries.fuzzy_entries())
     return f"{name}: {done} of {len(entries)} translated, {fuzzy} fuzzy"
 

@@ -40,6 +40,15 @@ def chosen(setting: str | None = None, folder: Path | None = None) -> str:
     return language
 
 
+def html_code(language: str) -> str:
+    """The name of a language in the attribute ``lang`` of HTML.
+
+    >>> html_code("zh"), html_code("en")
+    ('zh-CN', 'en')
+    """
+    return LANGUAGES.get(language, language).replace("_", "-")
+
+
 def paths(language: str) -> dict[str, Path]:
     """The catalogues of a language: ``ftlearn`` and the numbers of lessons, each with its file.
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from waiting import HANG
 
 from tools import execute, notebooks
@@ -100,6 +100,23 @@ def chromium() -> str:
     return path
 
 
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A browser for the tests of a module."""
+    with launched(chromium) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(chromium: str) -> Iterator[Browser]:
+    """A browser that asks nobody for updates, until the block ends."""
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *sandbox])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
 def lab(chromium: str, tmp_path: Path) -> Iterator[Lab]:
     """A JupyterLab of its own for one test, opened in a browser."""
@@ -116,13 +133,10 @@ def opened_lab(chromium: str, tmp_path: Path) -> Iterator[Lab]:
     try:
         address = f"http://127.0.0.1:{port}"
         wait_for(server, f"{address}/api/status?token={token}", tmp_path / "server.log")
-        with sync_playwright() as playwright:
-            sandbox = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
-            browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *sandbox])
+        with launched(chromium) as browser:
             page = browser.new_page(viewport={"width": 1200, "height": 1000})
             page.set_default_timeout(1000 * HANG)
             yield Lab(page, address, token, folder)
-            browser.close()
     finally:
         server.terminate()
         try:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from browser.test_panel import errors_of
-from browser.test_service_page import PHONE, TOKEN, browser, page, screenshot, served  # noqa: F401
+from browser.test_service_page import PHONE, TOKEN, page, screenshot, served  # noqa: F401
 from playwright.sync_api import expect
 from tiny_decoder import tiny_decoder
 from waiting import HANG
@@ -97,7 +97,7 @@ def test_a_question_without_an_answer_stands_in_the_field_again(page, echo):  # 
         assert page.get_by_role("listitem").count() == 0
 
 
-def test_a_phone_shows_all_of_it(browser, echo):  # noqa: F811
+def test_a_phone_shows_all_of_it(browser, echo):
     echo.released.set()
     with served(echo) as url, browser.new_context(viewport=PHONE, color_scheme="dark") as context:
         page = context.new_page()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import uvicorn
-from browser.conftest import QUIET, SCREENSHOTS
+from browser.conftest import SCREENSHOTS
 from browser.test_panel import errors_of
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from waiting import HANG, joined
 
 from ftlearn import models, tasks
@@ -48,15 +47,6 @@ def predictors(tiny_bert, tmp_path_factory) -> dict[str, Predictor]:
         models.save(*models.load(tiny_bert, task, seed=0, device="cpu"), task, folder)
         made[name] = Faulty(folder, "cpu")
     return made
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *sandbox])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -11,8 +10,7 @@ from urllib.parse import quote
 
 import built_site
 import pytest
-from browser.conftest import QUIET
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from waiting import HANG
 
 pytestmark = pytest.mark.browser
@@ -41,15 +39,6 @@ FORMULAS = """async () => {
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with built_site.served(built_site.built(tmp_path_factory.mktemp("site"))) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *sandbox])
-        yield browser
-        browser.close()
 
 
 class Visit:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser.conftest import QUIET
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from waiting import HANG
 
 from tools import classroom, handout, slides
@@ -27,15 +24,6 @@ OVERFULL = """() => Reveal.getSlides().flatMap((slide, place) => {
 FAILED = "() => [...document.querySelectorAll('mjx-merror')].map(formula => formula.textContent)"
 CUT = """() => [...document.querySelectorAll(".page")].flatMap((page, place) =>
   page.scrollHeight > page.clientHeight + 1 ? [`page ${place + 1}: ${page.scrollHeight}`] : [])"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", int)() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *sandbox])
-        yield browser
-        browser.close()
 
 
 def opened(browser: Browser, path: Path) -> tuple[Page, list[str]]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlearn.evaluation import Report
-from ftlearn.language import LANGUAGES, load
 from ftlearn.language import html as translate
+from ftlearn.language import html_code, load
 from ftlearn.language.files import COMMANDS
 from ftlearn.markup import Markup, join, tag
 from ftlearn.training.history import History
@@ -55,7 +55,7 @@ def in_language(written: str, language: str) -> str:
     """
     if language == "en":
         return written
-    tagged = written.replace('lang="en"', f'lang="{LANGUAGES[language].replace("_", "-")}"', 1)
+    tagged = written.replace('lang="en"', f'lang="{html_code(language)}"', 1)
     return translate(tagged, load(language, COMMANDS))
 
 

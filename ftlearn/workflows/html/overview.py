@@ -191,8 +191,11 @@ def _records(caption: str, records: Sequence[Any]) -> Markup:
     """A table of records with whatever keys they have."""
     records = [record if isinstance(record, Mapping) else {"value": record} for record in records]
     keys = list(dict.fromkeys(key for record in records for key in record))
-    rows = [[record.get(key, "–") for key in keys] for record in records]
-    rows = [(text(first), *rest) for first, *rest in rows]
+    first, *others = keys
+    rows = [
+        (text(record.get(first, "–")), *(record.get(key, "–") for key in others))
+        for record in records
+    ]
     return table(caption, keys, rows)
 
 

@@ -35,7 +35,6 @@ from ftlearn.workflows.html.overview import part_of
 
 MATRIX_LABELS = 12
 """Up to this many labels the confusions are shown as a matrix, beyond as a list."""
-SHARES = ("precision", "recall", "f1")
 PAIRS, ERRORS = 30, 20
 """Confusions and worst errors that are listed."""
 
