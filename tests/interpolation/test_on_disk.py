@@ -244,21 +244,22 @@ root = Path(sys.argv[1])
 def three(kind, width):
     for name in "abc":
         (root / kind / name).mkdir(parents=True)
-        for shard in range(2):
+        for shard in range(8):
             tensors = {f"w{shard}{index}": torch.ones(width, width) for index in range(8)}
             save_file(tensors, root / kind / name / f"model-{shard}.safetensors")
     return [root / kind / name for name in "abc"]
 
 
 on_disk.soup(three("small", 10), root / "warm")
-large = three("large", 1000)
+large = three("large", 500)
 print(runtime.memory_growth(lambda: on_disk.soup(large, root / "out")))
 """
 
 
 def test_memory_is_that_of_a_few_tensors_and_not_of_the_models(tmp_path):
-    # Three models of 64 MB each, in tensors of 4 MB: at most ten of these at once.
+    # Three models of 64 MB each, in files of 8 MB and tensors of 1 MB. Some kernels map a whole
+    # file where one tensor of it is read: three files, and a few tensors beside them.
     run = [sys.executable, "-c", MEASURE, str(tmp_path)]
     grown = int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
     assert grown < 40e6
-    assert (tmp_path / "out" / "model-1.safetensors").stat().st_size > 32e6
+    assert (tmp_path / "out" / "model-7.safetensors").stat().st_size > 8e6
