@@ -134,7 +134,10 @@ class Learner:
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
         await connection.write_message(json.dumps(message | {"channel": "shell", "buffers": []}))
         printed = ""
-        while True:
+        # The reply and what is printed come over two channels, in any order: "idle" is the last
+        # word of the channel that prints.
+        awaited = {"execute_reply", "idle"}
+        while awaited:
             answer = json.loads(await asyncio.wait_for(connection.read_message(), HANG))
             if answer["parent_header"].get("msg_id") != header["msg_id"]:
                 continue
@@ -143,9 +146,9 @@ class Learner:
                 printed += content["text"]
             elif kind == "error":
                 printed += f"{content['ename']}: {content['evalue']}"
-            elif kind == "execute_reply":
-                connection.close()
-                return printed.strip()
+            awaited -= {kind, content.get("execution_state")}
+        connection.close()
+        return printed.strip()
 
     def start_server(self) -> None:
         """Start the learner's server, and wait until it answers."""
