@@ -53,9 +53,17 @@ class Finding(NamedTuple):
     fine: bool
     remedy: str = ""
 
-    def __str__(self) -> str:
-        mark = "ok  " if self.fine else "FIX "
+    @property
+    def mark(self) -> str:
+        """Whether something must be done, as the first word of its line."""
+        return "ok  " if self.fine else "FIX "
+
+    def line(self, mark: str) -> str:
+        """The finding in a line behind a mark."""
         return f"{mark} {self.subject}: {self.found}" + ("" if self.fine else f" → {self.remedy}")
+
+    def __str__(self) -> str:
+        return self.line(self.mark)
 
 
 def examine() -> list[Finding]:

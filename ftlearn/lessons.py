@@ -19,6 +19,8 @@ from pathlib import Path
 
 from ftlearn.errors import ArgumentError, ExistsError, FtlearnError, UnknownNameError
 from ftlearn.language import LANGUAGES, chosen
+from ftlearn.runtime.files import write_json, write_text
+from ftlearn.runtime.locking import locked
 
 PLACES = (
     Path(__file__).resolve().with_name("notebooks"),
@@ -94,9 +96,6 @@ def copy(folder: str | Path, names: Sequence[str] = (), *, language: str | None 
     Raises ArgumentError, UnknownNameError for a lesson that does not exist, ExistsError where a
     name is taken by something else, and BusyError while another process copies.
     """
-    from ftlearn.runtime.files import write_json, write_text  # torch comes with it
-    from ftlearn.runtime.locking import locked
-
     folder = Path(folder)
     language = language or chosen(folder=folder.absolute())
     lessons = _named(available(language), names)

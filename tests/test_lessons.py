@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -244,3 +246,9 @@ class FakeMetadata(dict):
 
     def get_all(self, name: str, default: list[str]) -> list[str]:
         return self.get(name, default)
+
+
+def test_copying_needs_no_torch(tmp_path: Path):
+    code = f"import sys; from ftlearn import lessons; lessons.copy({str(tmp_path)!r}, ['02'])"
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)
+    assert (tmp_path / "02_loss.ipynb").exists()

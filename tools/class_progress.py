@@ -1,6 +1,7 @@
 """The progress of a class as one HTML page, from a folder of the files that learners exported.
 
 python -m tools.class_progress handed-in --output class.html
+python -m tools.class_progress handed-in --language zh
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ftlearn.course import class_page
+from ftlearn.language import LANGUAGES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,10 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the files that learners exported")
     parser.add_argument("--output", type=Path, default=Path("class.html"), help="the page")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier page")
+    parser.add_argument(
+        "--language", choices=("en", *LANGUAGES), help="the page's; FTLEARN_LANG by default"
+    )
     options = parser.parse_args(arguments)
     try:
         progress = class_page.write_page(
-            options.folder, options.output, overwrite=options.overwrite
+            options.folder,
+            options.output,
+            overwrite=options.overwrite,
+            language=options.language,
         )
     except OSError as error:
         print(error, file=sys.stderr)

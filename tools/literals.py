@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
-from ftlearn.language.catalogue import LETTERS_OF_A_PATTERN, letters
+from ftlearn.language.catalogue import AS_IS, LETTERS_OF_A_PATTERN, letters
 
 UNSEEN_ARGUMENTS = {"example", "mistakes", "broken"}
 """Arguments of an exercise that no learner reads: answers, and fragments of messages."""
@@ -71,7 +71,7 @@ def composed(tree: ast.AST) -> tuple[list[str | ast.AST], list[ast.AST]] | None:
     ``add_suffix`` of pandas. None for anything else.
     """
     if isinstance(tree, ast.JoinedStr):
-        parts = [value.value for value in tree.values]
+        parts = [value if is_data(value) else value.value for value in tree.values]
         return parts, [part for part in parts if isinstance(part, ast.AST)]
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
         parts = list(summands(tree))
@@ -116,6 +116,11 @@ def format_parts(text: str) -> list[str | ast.AST]:
     return parts
 
 
+def is_data(tree: ast.AST) -> bool:
+    """Whether a part of an f-string is data that stays as it is: it is written with ``!s``."""
+    return isinstance(tree, ast.FormattedValue) and tree.conversion == ord("s")
+
+
 def is_text(tree: ast.AST) -> bool:
     """Whether a piece of code is a string as it stands."""
     return isinstance(tree, ast.Constant) and isinstance(tree.value, str)
@@ -137,13 +142,14 @@ def joined(parts: Iterable[str | ast.AST]) -> tuple[str, bool]:
 
 def field_name(tree: ast.AST, used: dict[str, str]) -> str:
     """A name for a field: the variable or function in it; another one for another expression."""
-    code = ast.unparse(tree)
+    end = AS_IS if is_data(tree) else ""
+    code = ast.unparse(tree.value if end else tree)
     identifiers = [name for name in re.findall(r"[a-z]\w*", code) if name not in NO_FIELD_NAMES]
     name = next(iter(identifiers), "value")
     number = 2
-    candidate = name
+    candidate = f"{name}{end}"
     while used.get(candidate, code) != code:
-        candidate, number = f"{name}{number}", number + 1
+        candidate, number = f"{name}{number}{end}", number + 1
     used[candidate] = code
     return candidate
 

@@ -30,7 +30,11 @@ LONG = (
     "torch.distributed.run",
     "workflows.fit(",
 )
-"""Lessons in which SmolLM2 writes, or that start other processes or whole runs, may take longer."""
+"""Lessons in which SmolLM2 writes, or that start other processes or whole runs, may take longer.
+
+That ``torch.distributed.run`` is named suffices: each of its processes imports torch anew and has a
+model of its own, which takes seconds and memory that the lesson cannot save.
+"""
 CODE_CELLS = (20, 45)
 CODE_LINES_MEDIAN, CODE_LINES, SHOWN_LINES = 5, 20, 25
 CODE_CELLS_IN_A_ROW = 2

@@ -1,4 +1,4 @@
-"""Builds the website in English and Chinese from stored notebooks, guides and docstrings.
+"""Builds the website in both languages from stored notebooks, guides, docstrings and commands.
 
     python -m tools.site                # build/site (Chinese in build/site/zh), checked
     python -m tools.site --links        # and ask for every address outside the site
@@ -79,7 +79,7 @@ def main() -> int:
     if chosen.catalogues:
         write_catalogues()
         return 0
-    site = site_check.Site(build())
+    site = site_check.Site(build(), site_sources.base())
     complaints = site.complaints()
     if chosen.links:
         complaints += site_check.unreachable(site.addresses())

@@ -21,6 +21,10 @@ FETCHED |= {"script": "src", "source": "src", "video": "src"}
 """What a browser fetches without being asked, by element and attribute."""
 NOT_FETCHED = {"alternate", "author", "canonical", "index", "next", "prev", "search"}
 """Relations of a `link` that a browser does not fetch."""
+_PROSE = re.compile(r"<(p|li)\b[^>]*>(.*?)</\1>", re.DOTALL)
+_SET = re.compile(r"<(code|pre|script)\b.*?</\1>|<span class=\"math.*?</span>|<[^>]*>", re.DOTALL)
+"""In prose, what is set: code, formulas, and elements as such."""
+_MARKUP = re.compile(r".{0,20}(?:\*\*|\$\$|\\[A-Za-z]{2,}).{0,20}")
 _STYLE_ADDRESS = re.compile(r"url\(\s*['\"]?((?:https?:)?//[^)'\"]+)")
 
 
@@ -58,10 +62,11 @@ def parsed(text: str) -> Page:
 
 
 class Site:
-    """A folder of built pages."""
+    """A folder of built pages, which stands at ``base`` on its host."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base: str = "/") -> None:
         self.folder = folder
+        self.base = base
 
     @cached_property
     def pages(self) -> dict[str, Page]:
@@ -76,7 +81,8 @@ class Site:
         """What is wrong, one sentence per case."""
         if not self.pages:
             return [f"{self.folder.name}: there are no pages"]
-        return [*self._sizes(), *self._images(), *self._hosts(), *self._dead_links()]
+        found = (self._sizes(), self._images(), self._markup(), self._hosts(), self._dead_links())
+        return [complaint for kind in found for complaint in kind]
 
     def _sizes(self) -> Iterator[str]:
         for name in self.pages:
@@ -87,6 +93,14 @@ class Site:
     def _images(self) -> Iterator[str]:
         for name, page in self.pages.items():
             yield from (f"{name}: no description of the image {src}" for src in page.undescribed)
+
+    def _markup(self) -> Iterator[str]:
+        """Emphasis and formulas of Markdown that were not understood."""
+        for name in self.pages:
+            text = (self.folder / name).read_text(encoding="utf-8")
+            for _, prose in _PROSE.findall(text):
+                for raw in _MARKUP.findall(_SET.sub("", prose)):
+                    yield f"{name}: markup is left in the text: {raw}"
 
     def _hosts(self) -> Iterator[str]:
         for name, page in self.pages.items():
@@ -106,11 +120,16 @@ class Site:
     def _dead(self, name: str, link: str) -> Iterator[str]:
         path, _, anchor = link.partition("#")
         path = urllib.parse.unquote(path.partition("?")[0])
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+        target = self._target(name, path) if path else name
         if not (self.folder / target).is_file():
             yield f"{name}: {link} leads to nothing"
         elif anchor and target in self.pages and not self._has(target, anchor):
             yield f"{name}: there is no place {link}"
+
+    def _target(self, name: str, path: str) -> str:
+        if path.startswith(self.base):  # from the host's root, as on the 404 page
+            return posixpath.normpath(path.removeprefix(self.base) or "index.html")
+        return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
 
     def _has(self, page: str, anchor: str) -> bool:
         return urllib.parse.unquote(anchor) in self.pages[page].anchors

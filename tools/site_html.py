@@ -18,7 +18,9 @@ _HIDING_LABEL = ' aria-label="Toggle hidden content"'
 def mend_page(
     app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Sphinx' hook `html-page-context`: changes the body of a page."""
+    """Sphinx' hook `html-page-context`: changes the body of a page, and the 404 page's links."""
+    if pagename == app.config.notfound_pagename:
+        context["content_root"] = app.config.notfound_urls_prefix
     if "body" in context:
         context["body"] = mended(context["body"])
 
@@ -34,6 +36,13 @@ def mended(body: str) -> str:
     '<summary>Checks</summary>'
     """
     return _SIGNATURE.sub(lambda found: blocks(found[0]), body.replace(_HIDING_LABEL, ""))
+
+
+def not_found(words: dict[str, Any], other: dict[str, Any], base: str) -> str:
+    """The body of the 404 page, in both languages: a host has one such page for the whole site."""
+    texts = [said["not_found_text"].format(base + said["prefix"]) for said in (words, other)]
+    code = other["sphinx"].replace("_", "-")
+    return f'<h1>{words["not_found"]}</h1><p>{texts[0]}</p><p lang="{code}">{texts[1]}</p>'
 
 
 def blocks(signature: str) -> str:

@@ -16,6 +16,7 @@ from tools import badges, notebooks, site_links, translation_sources
 
 _WORDS = re.compile(r"<td>(?=[^<]*[^\W\d_]{3})")
 """The beginning of a table's cell that holds words; numbers stand on the right."""
+_FORMULA = re.compile(r"^( *\$\$.+\$\$)$", re.MULTILINE)
 _STYLE = re.compile(r"<style scoped>.*?</style>\n?", re.DOTALL)
 
 
@@ -68,7 +69,7 @@ def page(
     notebook.cells[0].source = opening(notebook, lesson, words)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = site_links.rewrite(cell.source, lesson.source, places)
+            cell.source = set_apart(site_links.rewrite(cell.source, lesson.source, places))
         else:
             prepare(cell)
     return notebook
@@ -98,6 +99,15 @@ def launch(lesson: Lesson, words: dict[str, Any]) -> str:
     links = {words["binder"]: binder, words["colab"]: colab}
     links[words["source"]] = f"repo:{lesson.source}"
     return " ".join(f"[{text}]({address})" for text, address in links.items())
+
+
+def set_apart(text: str) -> str:
+    """Markdown whose displayed formulas are blocks: MyST does not know them within a paragraph.
+
+    >>> set_apart("It is\\n$$x$$\\nand so on")
+    'It is\\n\\n$$x$$\\n\\nand so on'
+    """
+    return _FORMULA.sub(r"\n\1\n", text)
 
 
 def prepare(cell: NotebookNode) -> None:

@@ -1,8 +1,9 @@
 """The sources of the website, one folder per language, for Sphinx to build.
 
 Lessons come from notebooks/, guides from docs/, the first page from docs/site/LANGUAGE/index.md,
-and the reference from the package. Every page exists in both languages under the same name:
-a guide without a translation is in English, and a lesson without one points to the English page.
+and the reference from the package and its command line. Every page exists in both languages under
+the same name: a guide without a translation is in English, and a lesson without one points to the
+English page.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from tools import badges, notebooks, readme_figure, site_lessons, site_links, site_reference
+from tools import (
+    badges,
+    notebooks,
+    readme_figure,
+    site_commands,
+    site_lessons,
+    site_links,
+    site_reference,
+)
 from tools.site_lessons import Lesson
 
 SITE = notebooks.ROOT / "docs" / "site"
@@ -32,6 +41,11 @@ def words(language: str) -> dict[str, Any]:
     return tomllib.loads((SITE / "words.toml").read_text(encoding="utf-8"))[language]
 
 
+def base() -> str:
+    """Where the site stands on its host: GitHub Pages serve it below the repository's name."""
+    return f"/{notebooks.settings()['repository'].partition('/')[2]}/"
+
+
 def assemble(language: str, target: Path) -> None:
     """Writes all sources of a language into an empty folder."""
     lessons = site_lessons.find(language)
@@ -40,6 +54,7 @@ def assemble(language: str, target: Path) -> None:
     write_first_page(lessons, language, target)
     code = [cell.source for lesson in lessons for cell in code_cells(lesson)]
     site_reference.write(target / "reference", words(language), code)
+    site_commands.write(target / "commands", language, words(language))
 
 
 def code_cells(lesson: Lesson) -> list[NotebookNode]:
@@ -142,7 +157,7 @@ def navigation(lessons: list[Lesson], chosen: dict[str, Any]) -> str:
         entries = [entry(lesson, name) for lesson, name in names.items()]
         trees.append(tree(title, entries))
     trees.append(tree(chosen["guides"], [f"guides/{name}" for name in guides()]))
-    trees.append(tree(chosen["reference"], ["reference/index"]))
+    trees.append(tree(chosen["reference_part"], ["commands/index", "reference/index"]))
     return "\n\n".join(trees)
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from ftlearn.course import exercises
 from tools import notebooks, page_export, slide_deck, slide_words
 from tools.slide_deck import Slide
@@ -20,9 +22,8 @@ from tools.slide_deck import Slide
 FOLDER = notebooks.ROOT / "build" / "slides"
 
 
-def slides(path: Path, language: str = "en") -> list[Slide]:
+def slides(notebook: NotebookNode, language: str = "en") -> list[Slide]:
     """The slides of a stored lesson."""
-    notebook = notebooks.read(path)
     number, _ = notebooks.title(notebook)
     sheet = exercises.load(number, record=False, language=language)
     return slide_deck.Deck(notebook, sheet, slide_words.load(language)).slides
@@ -31,8 +32,9 @@ def slides(path: Path, language: str = "en") -> list[Slide]:
 def build(path: Path, language: str = "en", folder: Path = FOLDER) -> Path:
     """Write the slides of a lesson; where they lie."""
     target = folder / ("" if language == "en" else language) / f"{path.stem}.html"
-    _, question = notebooks.title(notebooks.read(path))
-    cells = list(slide_deck.cells(slides(path, language)))
+    notebook = notebooks.read(path)
+    _, question = notebooks.title(notebook)
+    cells = list(slide_deck.cells(slides(notebook, language)))
     page_export.export(cells, "slides", question, target, language)
     return target
 

@@ -1,11 +1,13 @@
 """The rules that keep a translation true to its English: each is a function from an entry.
 
-Numbers, formulas, code, links and headings are the same in both; the terms are those of the
-glossary; no line stays English; punctuation is Chinese. A complaint names the cell or the text.
+Numbers, authors, formulas, code, links and headings are the same in both; the terms are those of
+the glossary; no line stays English; punctuation is Chinese, and emphasis is rendered beside it. A
+complaint names the cell or the text.
 """
 
 from __future__ import annotations
 
+import calendar
 import csv
 import re
 from collections import Counter
@@ -13,23 +15,26 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 import polib
+from markdown_it import MarkdownIt
 
 from ftlearn.language.catalogue import fields
 from ftlearn.language.files import FOLDER, PATTERN, SOURCES
+from tools import translation_numbers
 from tools.translation_sources import Source
 
 GLOSSARY = FOLDER / "zh_CN" / "glossary.csv"
 ENGLISH_WORDS = 5
 """So many English words in a row, outside code, formulas, names in quotes and links, are a line
 that was left in English."""
-SMALL_NUMBER = 20
-"""English writes such numbers as words, Chinese often as digits."""
 
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 _CODE = re.compile(r"`[^`\n]+`")
 _LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NAME = re.compile(r"[A-Z][\w’'-]+")
+_CITATION = re.compile(
+    r"((?:[A-Z][\w’'-]+(?:, | and | & )?)+)(?: et al\.)?(?:,? \"[^\"\n]*\")?,? \(?((?:19|20)\d\d)\b"
+)
 _TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\{[^{}]*\}")
 _HEADING = re.compile(r"^(#{1,6}) ", re.MULTILINE)
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”|《[^》\n]*》|\*[^*\n]+\*|「[^」]*」|‘[^’\n]*’')
@@ -95,14 +100,18 @@ def headings(english: str, chinese: str) -> list[str]:
 
 
 def numbers(english: str, chinese: str) -> list[str]:
-    """The same numbers; small ones may be digits in Chinese where English has a word."""
-    wanted, found = (Counter(_NUMBER.findall(_words(text))) for text in (english, chinese))
-    missing = wanted - found
-    small = {str(number) for number in range(SMALL_NUMBER + 1)}
-    more = Counter({number: n for number, n in (found - wanted).items() if number not in small})
-    return [f"the number {number} is missing" for number in missing] + [
-        f"the number {number} is not in the English" for number in more
-    ]
+    """The same numbers; 22.7 million may be 2270 万, and small ones digits in Chinese only."""
+    return translation_numbers.differences(_words(english), _words(chinese))
+
+
+def citations(english: str, chinese: str) -> list[str]:
+    """The same authors: the names before a year, with the title between them or without."""
+    found = []
+    for match in _CITATION.finditer(_words(english)):
+        for name in _NAME.findall(match[1]):
+            if name not in calendar.month_name and name not in chinese:
+                found.append(f"the author {name} of {match[0]!r} is missing")
+    return found
 
 
 def terms(english: str, chinese: str) -> list[str]:
@@ -136,6 +145,18 @@ def punctuation(english: str, chinese: str) -> list[str]:
     return [f"half-width punctuation in {match[0]!r}"] if match else []
 
 
+def emphasis(english: str, chinese: str) -> list[str]:
+    """Asterisks that emphasize are rendered: none is shown that the English does not show.
+
+    By CommonMark, the second asterisks of ``**注：**这里`` close nothing, since they stand between
+    punctuation and a letter. ``**注**：这里`` is rendered.
+    """
+    shown, wanted = _with_asterisks(chinese), _with_asterisks(english)
+    if "".join(shown).count("*") <= "".join(wanted).count("*"):
+        return []
+    return [f"asterisks are shown, not rendered, in {shown[0][:60]!r}: move the punctuation out"]
+
+
 Rule = Callable[[str, str], list[str]]
 RULES: tuple[Rule, ...] = (
     formulas,
@@ -143,12 +164,14 @@ RULES: tuple[Rule, ...] = (
     links,
     headings,
     numbers,
+    citations,
     terms,
     language,
     punctuation,
+    emphasis,
 )
 """For cells and descriptions of images."""
-SHORT_RULES: tuple[Rule, ...] = (formulas, numbers)
+SHORT_RULES: tuple[Rule, ...] = (formulas, numbers, emphasis)
 """For labels and messages, which may be names and stay as they are."""
 
 
@@ -166,6 +189,17 @@ def _words(text: str) -> str:
     for pattern in (_FENCE, _FORMULA, _CODE, _LINK):
         text = _without(pattern, text)
     return text
+
+
+def _with_asterisks(text: str) -> list[str]:
+    """The pieces of a rendered text that show asterisks, without code and formulas.
+
+    Of these, what Markdown sees is punctuation: a backtick, and the dollar sign.
+    """
+    for pattern, sign in ((_FENCE, " "), (_CODE, "`c`"), (_FORMULA, "$")):
+        text = pattern.sub(sign, text)
+    parts = [part for token in MarkdownIt().parse(text) for part in token.children or ()]
+    return [part.content for part in parts if part.type == "text" and "*" in part.content]
 
 
 def _without(pattern: re.Pattern[str], text: str) -> str:

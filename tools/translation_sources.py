@@ -11,6 +11,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from ftlearn.course.exercises import outcome
+from ftlearn.language.catalogue import CLAUSES, ITEMS
 from tools import badges, execute, notebooks
 from tools.literals import name_of, strings
 
@@ -25,7 +26,28 @@ SHARED = (
     "figures.py",
 )
 # What the command line says in every line it prints; of other modules, errors and notes.
-SPEAKING = ("cli/**/*.py", "compatibility/*.py", "doctor.py", "workflows/html/*.py")
+SPEAKING = (
+    *("cli/**/*.py", "compatibility/*.py", "doctor.py", "workflows/html/*.py"),
+    "course/class_*.py",  # a page for teachers
+    *("workflows/fitting.py", "workflows/run_texts.py", "workflows/summary.py"),
+    *("workflows/tasks.py", "data/columns.py", "data/delimited.py", "data/reading.py"),
+    *("data/records.py", "formats/choosing.py", "formats/comparing.py", "benchmark/settings.py"),
+    "training/fitting.py",
+)
+HEADINGS = {"section", "table", "facts"}
+"""Functions of pages whose titles and heads are words of our own, single ones included."""
+NAMED = {"head", "MEANINGS", "NAMES", "captions"}
+"""Variables in the modules of pages with such words."""
+RECORD_KEYS = (
+    *("file", "line", "name", "part", "reason"),
+    *("cut from train", "repeated texts", "left out", "task", "trained", "threads", "window"),
+    *("seconds: training", "seconds: total", "examples per second", "peak memory", "device"),
+    *("training: updates", "training: epochs", "training: best epoch", "training: stopped"),
+    *("training: resumed", "training in", "prediction in", "labels"),
+)
+"""Keys in report.json that head the rows and columns of tables, as pages show them."""
+VERDICTS = ("better", "worse", "off")
+"""Verdicts of the capstone that are single words."""
 SILENT = ("benchmark/", "capstone/", "course/explorers/", "course/exercises/", "course/widgets/")
 """Modules whose words are in the package's own catalogue, or that only contributors run."""
 SPACES_OF_A_SENTENCE = 2
@@ -65,13 +87,29 @@ def of_package() -> list[Source]:
 def of_commands() -> list[Source]:
     """What the command line says: its own lines, and the errors and notes of all modules."""
     speaking = {path for pattern in SPEAKING for path in PACKAGE.glob(pattern)}
-    sources = []
+    sources = [Source("command", words) for words in (CLAUSES, ITEMS, *RECORD_KEYS)]
     for path in sorted(PACKAGE.rglob("*.py")):
         if path in speaking:
             sources += [*in_module(path, "command"), *helps(path)]
+            if path.parent.name == "html":
+                sources += headings(path)
         elif not path.relative_to(PACKAGE).as_posix().startswith(SILENT):
             sources += messages(path)
     return list(dict.fromkeys(sources))
+
+
+def headings(path: Path) -> Iterator[Source]:
+    """The titles, heads of columns and names of measures of a module of pages, as they appear."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and name_of(node.func) in HEADINGS:
+            parts = [part for part in node.args if isinstance(part, ast.Constant | ast.Tuple)]
+        elif isinstance(node, ast.Assign) and name_of(node.targets[0]) in NAMED:
+            parts = [] if isinstance(node.value, ast.Call) else [node.value]
+        else:
+            continue
+        for text in (text for part in parts for text in strings(part)):
+            if _WORD.search(text.text) and not text.pattern:
+                yield Source("command", text.text.replace("_", " "))
 
 
 def messages(path: Path) -> Iterator[Source]:
@@ -100,7 +138,7 @@ def of_outcomes() -> Iterator[Source]:
         yield Source("package", f"{sign} {status}")
         yield Source("package", f"{status}: {{message}}", pattern=True)
         yield Source("package", f"{sign} **{status}**: {{message}}", pattern=True)
-    for words in ("right", "wrong", execute.PLACEHOLDER):
+    for words in ("right", "wrong", *VERDICTS, execute.PLACEHOLDER):
         yield Source("package", words)
 
 

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import hashlib
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,14 +26,20 @@ from nbformat import NotebookNode
 
 from ftlearn import language
 from ftlearn.language.files import COMMANDS, FOLDER, PACKAGE, PATTERN
-from tools import badges, execute, notebooks, translation_rules, translation_sources
+from tools import (
+    badges,
+    execute,
+    notebooks,
+    translation_editions,
+    translation_rules,
+    translation_sources,
+)
+from tools.translation_editions import LABELS, labels_sha256, one_folder_down
 from tools.translation_sources import Source
 
 LANGUAGE = "zh"
 CATALOGUES = FOLDER / language.LANGUAGES[LANGUAGE]
 TRANSLATED = notebooks.FOLDER / LANGUAGE
-LABELS = "labels_sha256"
-"""Where the metadata of a lesson hold the hash of the labels in its outputs."""
 PACKAGES = {
     PACKAGE: translation_sources.of_package,
     COMMANDS: translation_sources.of_commands,
@@ -138,15 +142,6 @@ def translated(english: NotebookNode, catalogue: polib.POFile, name: str) -> Not
     return notebook
 
 
-def one_folder_down(text: str) -> str:
-    """Links to files outside the lessons, as a notebook in a folder of theirs needs them.
-
-    >>> one_folder_down("see [speed](../docs/speed.md)")
-    'see [speed](../../docs/speed.md)'
-    """
-    return re.sub(r"(\]\()(\.\./)", r"\1../\2", text)
-
-
 def build(name: str) -> Path:
     """Writes the Chinese lesson and executes it. Raises ValueError for a missing translation.
 
@@ -193,16 +188,6 @@ def read_catalogue(name: str) -> polib.POFile:
     return polib.pofile(str(catalogue_path(name)))
 
 
-def labels_sha256(catalogue: polib.POFile) -> str:
-    """A hash of what a catalogue translates in outputs; if it has changed, they are stale."""
-    labels = [
-        (entry.msgid, entry.msgstr)
-        for entry in catalogue
-        if entry.msgctxt in language.files.SOURCES
-    ]
-    return hashlib.sha256(repr(labels).encode()).hexdigest()
-
-
 def status(name: str) -> str:
     """One line: how many texts of a catalogue are translated, fuzzy or missing."""
     path = catalogue_path(name)
@@ -214,8 +199,12 @@ def status(name: str) -> str:
 
 
 def check(name: str) -> list[str]:
-    """What the rules complain about in a catalogue."""
-    return translation_rules.complaints(read_catalogue(name), sources(name))
+    """What the rules complain about in a catalogue, and in the lesson that was built from it."""
+    catalogue, path = read_catalogue(name), TRANSLATED / f"{name}.ipynb"
+    found = translation_rules.complaints(catalogue, sources(name))
+    if path.exists():
+        found += translation_editions.complaints(lesson(name), notebooks.read(path), catalogue)
+    return found
 
 
 WRITERS = {"build": build, "refresh": refresh}

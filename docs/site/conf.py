@@ -16,6 +16,7 @@ language = words["sphinx"]
 gettext_compact = False
 extensions = [
     "myst_nb",
+    "notfound.extension",
     "sphinx.ext.autodoc",
     "sphinx.ext.linkcode",
     "sphinx_copybutton",
@@ -77,6 +78,13 @@ html_theme_options = {
             "class": "repository",
         }
     ],
+}
+# The page for a wrong address stands anywhere below the site, so its links begin at the host.
+notfound_urls_prefix = site_sources.base() + words["prefix"]
+other_words = site_sources.words("en" if language_key == "zh" else "zh")
+notfound_context = {
+    "title": words["not_found"],
+    "body": site_html.not_found(words, other_words, site_sources.base()),
 }
 html_context = {"words": words, "language_key": language_key}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

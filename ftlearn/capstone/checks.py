@@ -23,6 +23,12 @@ PRIVATE = re.compile(r"[\w.+-]+@[\w-]+\.\w{2,}|(?<!\w)\+?\d[\d ()/-]{8,}\d(?!\w)
 """An e-mail address or a telephone number."""
 WORDS = 6
 """Words of the shortest sentence that says something."""
+COMPARED = {
+    measures.BETTER: "better than {name}".format,
+    measures.WORSE: "worse than {name}".format,
+    measures.SAME: "no difference from {name}".format,
+}
+"""What is said of a gain over a baseline, by its verdict."""
 
 
 def files(submission: Submission) -> str:
@@ -54,6 +60,8 @@ def copies(submission: Submission) -> str:
     leaks = data.leaks(submission.parts, text=submission.task.text)
     if leaks:
         places = " and ".join(f"{part} row {row}" for part, row in leaks[0].rows[:3])
+        if len(leaks) == 1:
+            raise Failed(f"1 text stands in two parts: {places}")
         raise Failed(f"{len(leaks)} texts stand in two parts, such as {places}")
     return f"no near-duplicate across the parts of {sum(map(len, submission.parts.values()))} texts"
 
@@ -132,15 +140,16 @@ def baselines(submission: Submission) -> str:
     """Simple baselines were trained on the same rows, and the comparison says what is measured."""
     now = measures.once(submission, "baselines")
     agree(submission, "baselines", now)
-    gains = [f"{gain['verdict']} than {name}" for name, gain in now.items()]
-    return "; ".join(gain.replace("difference than", "difference from") for gain in gains)
+    return "; ".join(COMPARED[gain["verdict"]](name=name) for name, gain in now.items())
 
 
 def calibration(submission: Submission) -> str:
     """The calibration error stands beside what a calibrated model would show by chance."""
     now = measures.once(submission, "calibration")
     agree(submission, "calibration", now)
-    return f"error {now['error']:.3f}, chance up to {now['null']:.3f}: {now['verdict']}"
+    if now["verdict"] == measures.OFF:
+        return f"error {now['error']:.3f}, chance up to {now['null']:.3f}: off"
+    return f"error {now['error']:.3f}, chance up to {now['null']:.3f}: within chance"
 
 
 def slices(submission: Submission) -> str:

@@ -1,10 +1,12 @@
-"""A fresh draw of the bundled task: reviews that stand in none of the course's data sets.
+"""A fresh draw of a bundled task: texts that stand in none of the course's data sets.
 
-The pool has 72 reviews of 36 further products, one favourable and one not of each. A draw takes 24
-products by a seed, which the hashes of data and weights decide unless a teacher names one: whoever
-changes the model to suit a draw gets another draw. The pool is no secret, since it comes with the
-package. A score on it shows that a model has learned more than its own test rows; it cannot show
-that nobody trained on the pool. Near-duplicates of it in the submitted data are counted.
+There are two pools. Reviews: 72, of 36 further products, one favourable and one not of each.
+Articles in Chinese: 90, one per topic from each of 30 places, such as a ferry or a theatre. A draw
+takes two thirds of the products or places by a seed, which the hashes of data and weights decide
+unless a teacher names one: whoever changes the model to suit a draw gets another draw. The pools
+are no secret, since they come with the package. A score on one shows that a model has learned more
+than its own test rows; it cannot show that nobody trained on the pool. Near-duplicates of it in the
+submitted data are counted.
 """
 
 from __future__ import annotations
@@ -21,17 +23,43 @@ from datasets import ClassLabel, Dataset, Features, Value
 from ftlearn import data
 from ftlearn.capstone import measures
 from ftlearn.capstone.submission import CapstoneError, Submission
+from ftlearn.compatibility.scripts import separates_words
+from ftlearn.data.bundled import TOPICS
 from ftlearn.evaluation import baselines
 
-LABELS = ("negative", "positive")
-PRODUCTS = 24
-"""Products of one draw, with two reviews each."""
+
+@dataclass(frozen=True)
+class Pool:
+    """Texts that draws are taken from, in groups that have one text of each label."""
+
+    name: str
+    """The bundled data set whose task it is."""
+    file: str
+    labels: tuple[str, ...]
+    group: str
+    """The column whose rows are drawn together."""
+    drawn: int
+    """Groups of one draw."""
+    spaced: bool
+    """Whether spaces separate the words of its texts."""
+
+    def rows(self) -> list[dict[str, str]]:
+        """All texts, with id, text, label and group."""
+        file = resources.files(__package__) / self.file
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+REVIEWS = Pool("reviews", "fresh.jsonl", ("negative", "positive"), "product", 24, True)
+ARTICLES = Pool("topics_zh", "fresh_topics_zh.jsonl", TOPICS, "place", 20, False)
+POOLS = (REVIEWS, ARTICLES)
 
 
 @dataclass(frozen=True)
 class Fresh:
     """A model's score on a fresh draw, and how it differs from its score on the test rows."""
 
+    pool: str
+    """The bundled data set whose pool it was drawn from."""
     seed: int
     accuracy: dict[str, float]
     baseline: float
@@ -55,24 +83,35 @@ class Fresh:
         )
 
 
-def pool() -> list[dict[str, str]]:
-    """All texts that a draw is taken from, with id, text, label and product."""
-    file = resources.files(__package__) / "fresh.jsonl"
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+def pool_of(submission: Submission) -> Pool:
+    """The pool with the labels and the script of the submitted data; CapstoneError without one."""
+    labels = sorted(submission.task.labels)
+    fitting = [pool for pool in POOLS if sorted(pool.labels) == labels]
+    if fitting:
+        spaced = separates_words(submission.texts("train"))
+        fitting = [pool for pool in fitting if pool.spaced == spaced]
+    if not fitting:
+        raise CapstoneError(
+            f"no fresh texts have the labels {', '.join(submission.task.labels)} and the script of "
+            "this data: there is no draw for it"
+        )
+    return fitting[0]
 
 
-def draw(seed: int, *, text: str = "text", label: str = "label") -> Dataset:
-    """The reviews of 24 products, one of each label; another seed draws other products.
+def draw(seed: int, pool: Pool = REVIEWS, *, text: str = "text", label: str = "label") -> Dataset:
+    """Two thirds of a pool in whole groups, with as many texts of each label.
+
+    Another seed draws other groups.
 
     >>> rows = draw(0)
     >>> len(rows), sum(rows["label"])
     (48, 24)
     """
-    rows = pool()
-    products = sorted({row["product"] for row in rows})
-    drawn = set(np.random.default_rng(seed).choice(products, PRODUCTS, replace=False))
-    rows = [row for row in rows if row["product"] in drawn]
-    features = Features({text: Value("string"), label: ClassLabel(names=list(LABELS))})
+    rows = pool.rows()
+    groups = sorted({row[pool.group] for row in rows})
+    drawn = set(np.random.default_rng(seed).choice(groups, pool.drawn, replace=False))
+    rows = [row for row in rows if row[pool.group] in drawn]
+    features = Features({text: Value("string"), label: ClassLabel(names=list(pool.labels))})
     columns = {text: [row["text"] for row in rows], label: [row["label"] for row in rows]}
     return Dataset.from_dict(columns, features=features)
 
@@ -84,21 +123,15 @@ def seed_of(submission: Submission) -> int:
 
 
 def scored(submission: Submission, seed: int | None = None) -> Fresh:
-    """Score the served model on a fresh draw; CapstoneError where its labels are others."""
-    task = submission.task
-    if sorted(task.labels) != sorted(LABELS):
-        raise CapstoneError(
-            f"a fresh draw has the labels {' and '.join(LABELS)}, and this model has "
-            f"{', '.join(task.labels)}: there is none for it"
-        )
+    """Score the served model on a fresh draw; CapstoneError where no pool fits its data."""
+    task, pool = submission.task, pool_of(submission)
     seed = seed_of(submission) if seed is None else seed
-    rows = draw(seed, text=task.text, label=task.target)
+    rows = draw(seed, pool, text=task.text, label=task.target)
     report = submission.report_on(submission.served, rows)
     counts = baselines.tfidf(submission.parts["train"], rows, task)
     test, here = measures.once(submission, "accuracy"), measures.share(report.correct)
-    return Fresh(
-        seed, here, measures.accuracy_of(counts), difference(test, here), _seen(submission)
-    )
+    drop, seen = difference(test, here), _seen(submission, pool)
+    return Fresh(pool.name, seed, here, measures.accuracy_of(counts), drop, seen)
 
 
 def difference(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
@@ -117,10 +150,10 @@ def difference(first: dict[str, float], second: dict[str, float]) -> dict[str, f
     return {"value": value, "low": float(value - below), "high": float(value + above)}
 
 
-def _seen(submission: Submission) -> int:
-    """How many texts of the pool the submitted data hold."""
+def _seen(submission: Submission, pool: Pool) -> int:
+    """How many texts of a pool the submitted data hold."""
     parts = {
-        "pool": Dataset.from_dict({"text": [row["text"] for row in pool()]}),
+        "pool": Dataset.from_dict({"text": [row["text"] for row in pool.rows()]}),
         "submitted": Dataset.from_dict(
             {"text": [text for part in submission.parts for text in submission.texts(part)]}
         ),

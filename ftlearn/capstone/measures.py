@@ -18,6 +18,10 @@ from ftlearn.capstone.submission import WEIGHTS, CapstoneError, Submission
 from ftlearn.evaluation import Report
 from ftlearn.workflows.summary import baseline_reports
 
+BETTER, WORSE, SAME = "better", "worse", "no difference"
+"""Verdicts on a gain over a baseline."""
+OFF, WITHIN_CHANCE = "off", "within chance"
+"""Verdicts on a calibration error."""
 TARGET = 0.9
 """The accuracy that is asked of the answers given, unless ``capstone.json`` has a ``target``."""
 
@@ -81,7 +85,7 @@ def gains(submission: Submission, report: Report) -> dict[str, Any]:
         compared[name] = {
             "accuracy": accuracy_of(baseline),
             **{f"gain_{key}": float(value) for key, value in gain._asdict().items()},
-            "verdict": "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference",
+            "verdict": BETTER if gain.low > 0 else WORSE if gain.high < 0 else SAME,
         }
     return compared
 
@@ -95,7 +99,7 @@ def calibrated(report: Report) -> dict[str, Any]:
     """The calibration error, and the 95 % quantile of what chance gives a calibrated model."""
     error = metrics.calibration_error(report.outputs, report.targets)
     null = float(np.quantile(metrics.calibrated_errors(report.outputs), 0.95))
-    return {"error": error, "null": null, "verdict": "off" if error > null else "within chance"}
+    return {"error": error, "null": null, "verdict": OFF if error > null else WITHIN_CHANCE}
 
 
 def confidence(report: Report) -> np.ndarray:

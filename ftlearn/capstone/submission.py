@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -129,8 +130,10 @@ class Submission:
             model, tokenizer, task = models.load_finetuned(self.runs[run])
             encoded = task.encode(dataset, tokenizer)
             self.memory[key] = outputs(model, encoded, task, tokenizer, precision="fp32")
+            there = weakref.ref(model)
             del model
-            gc.collect()  # what holds itself in a circle would stay beside the next model
+            if there() is not None:  # it holds itself in a circle, and would stay beside the next
+                gc.collect()
         return Report(task, dataset, self.memory[key], np.asarray(task.targets(dataset)))
 
     @cached_property

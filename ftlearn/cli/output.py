@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 import typer
 
@@ -18,9 +19,6 @@ from ftlearn.markup import plain
 if TYPE_CHECKING:
     from ftlearn.evaluation import Report
     from ftlearn.workflows import Scored
-
-HEADLINES = ("mae", "accuracy", "f1", "loss")
-"""The metric that people ask for first, of numbers and levels, labels, answers, and writing."""
 
 
 class Data(str):
@@ -48,7 +46,7 @@ def translated(text: str) -> str:
         chosen = language.chosen()
     except LanguageError:
         return text
-    return text if chosen == "en" else language.output(text, _catalogue(chosen))
+    return text if chosen == "en" else language.lines(text, _catalogue(chosen))
 
 
 @cache
@@ -89,11 +87,16 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     if summary["training"]["stopped"]:
         yield f"stopped early: {summary['training']['stopped']}"
     models = _models_written(summary["configuration"])
-    tasks = ", tasks/ with a model for each" if summary["configuration"].get("labels") else ""
-    yield (
-        f"written into {out}: report.html (read this first), report.json, history.csv, "
-        f"{models}{tasks}"
-    )
+    if summary["configuration"].get("labels"):
+        yield (
+            f"written into {out!s}: report.html (read this first), report.json, history.csv, "
+            f"{models}, tasks/ with a model for each"
+        )
+    else:
+        yield (
+            f"written into {out!s}: report.html (read this first), report.json, history.csv, "
+            f"{models}"
+        )
     if summary["configuration"]["pooling"] != "pretrained":
         yield "the model has its own pooling: ftlearn opens it, transformers.pipeline does not"
     command = "generate" if "writing" in summary else "predict"
@@ -111,12 +114,15 @@ def _models_written(configuration: Mapping[str, Any]) -> str:
 
 def _baseline_lines(baselines: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """The metric of each baseline that people ask for first; of several tasks they may differ."""
+    from ftlearn.workflows.html.overview import HEADLINES
+
     headlines = {
         name: next(metric for metric in HEADLINES if metric in scores)
         for name, scores in baselines.items()
     }
     metrics = dict.fromkeys(headlines.values())
-    yield f"for comparison, {' or '.join(metric.replace('_', ' ') for metric in metrics)}:"
+    names = translated(" or ").join(translated(metric.replace("_", " ")) for metric in metrics)
+    yield f"for comparison, {names}:"
     yield from _table({name: baselines[name][metric] for name, metric in headlines.items()})
 
 
@@ -124,8 +130,8 @@ def _writing_lines(writing: Mapping[str, Any]) -> Iterator[str]:
     """How the model wrote before and after its training."""
     yield "what it writes, before and after (see report.html for the texts):"
     for name, value in writing["after"].items():
-        before = writing["before"][name]
-        yield f"  {name.replace('_', ' '):<14}  {_number(before):>7}  {_number(value):>7}"
+        before, shown = writing["before"][name], padded(translated(name.replace("_", " ")), 14)
+        yield Data(f"  {shown}  {_number(before):>7}  {_number(value):>7}")
 
 
 def evaluation_lines(file: Scored, errors: int) -> Iterator[str]:
@@ -138,7 +144,21 @@ def evaluation_lines(file: Scored, errors: int) -> Iterator[str]:
     for name, report in (parts or {"": file.report}).items():
         if name:
             yield f"{name}:"
-        yield from _error_lines(report, errors)
+        ranked = "mrr" in report.scores
+        yield from _rank_lines(report, errors) if ranked else _error_lines(report, errors)
+
+
+def _rank_lines(report: Report, most: int) -> Iterator[str]:
+    """The texts whose own item is not the first of all items, the highest loss first."""
+    from ftlearn.tasks.ranking import RANK
+
+    ranks, losses = report.outputs[:, RANK], report.example_losses
+    wrong = [row for row in (-losses).argsort(kind="stable").tolist() if ranks[row] > 1]
+    yield f"worst of {len(wrong)} errors:" if wrong else "no errors"
+    for row in wrong[:most]:
+        yield f"  rank {ranks[row]:.0f} of its own item (loss {losses[row]:.3g})"
+        texts = " | ".join(report.dataset[row][name] for name in report.task.text)
+        yield Data(f"    {_shorten(texts)}")
 
 
 def _error_lines(report: Report, most: int) -> Iterator[str]:
@@ -181,10 +201,25 @@ def score_lines(scores: Mapping[str, Mapping[str, float | None]]) -> Iterator[st
 
 
 def _table(rows: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
-    width = max(map(len, rows), default=0)
-    for name, score in rows.items():
+    names = [translated(name) for name in rows]
+    width = max(map(columns, names), default=0)
+    for name, score in zip(names, rows.values(), strict=True):
         value, low, high = (_number(score[key]) for key in ("value", "low", "high"))
-        yield f"  {name:<{width}}  {value:>7}  [{low}, {high}]"
+        yield Data(f"  {padded(name, width)}  {value:>7}  [{low}, {high}]")
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: two for a Chinese character.
+
+    >>> columns("loss"), columns("损失")
+    (4, 4)
+    """
+    return sum(1 + (east_asian_width(character) in "FW") for character in text)
+
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces up to a number of columns."""
+    return text + " " * (width - columns(text))
 
 
 def _number(value: float | None) -> str:

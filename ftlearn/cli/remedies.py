@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import typer
 import typer.main
 
+from ftlearn.cli.output import translated
+
 PHRASES = {
     "kind='number'": "task='regression'",
     "kind='class'": "task='classification'",
@@ -28,13 +30,8 @@ PHRASES = {
     "freeze the body (architecture.freeze(model, 'body')) or keep fewer layers": (
         "shorten the texts with max_length, or choose a smaller model with `checkpoint`"
     ),
-    # The same in Chinese messages.
-    "任务的 max_length": "max_length",
-    "或冻结模型的一部分": "或用 `checkpoint` 换更小的模型",
-    "请用 `labels` 指定两列或更多": "请用 `label` 逐个指定两列或更多",
-    "`labels` 中": "`label` 中",
 }
-"""What the command line does not offer, or names otherwise."""
+"""What the command line does not offer, or names otherwise; the catalogue has it translated."""
 
 CONFIG = re.compile(r"TrainConfig\(([^()]*)\)")
 ASSIGNED = re.compile(
@@ -77,7 +74,7 @@ def in_options(text: str, options: Mapping[str, Option]) -> str:
     "go on by --resume, or try --delimiter ';'"
     """
     for phrase, other in PHRASES.items():
-        text = text.replace(phrase, other)
+        text = text.replace(phrase, other).replace(translated(phrase), translated(other))
     text = CONFIG.sub(r"\1", text)
 
     def assigned(match: re.Match) -> str:

@@ -65,7 +65,7 @@ def rows_and_labels(parts: Mapping[str, Rows], *, fate: str, error: bool = False
             counts = Counter(parts[part].labels or ())
             findings += labels.unseen(part, counts, known, fate=fate, error=error)
             findings += labels.missing(part, counts, known)
-    return labels.lookalikes(known) + findings
+    return labels.lookalikes(known) + labels.placeholders(known) + findings
 
 
 def contexts_apart(parts: Mapping[str, Dataset], task: Any) -> list[Finding]:
@@ -119,7 +119,7 @@ def rows_of(dataset: Dataset, task: Any, part: str) -> Rows:
     """
     places = [f"in row {row} of {part}" for row in range(len(dataset))]
     names = [name for name in _columns(task) if name in dataset.column_names]
-    texts = same_columns([dataset[name] for name in names]) if names else []
+    texts = same_columns([dataset[name][:] for name in names]) if names else []
     return Rows(texts, _label_names(dataset, task), places)
 
 
@@ -131,6 +131,7 @@ def _label_names(dataset: Dataset, task: Any) -> list[str] | None:
     feature = dataset.features[target]
     names = dict(enumerate(feature.names)) if isinstance(feature, ClassLabel) else {}
     label_name = getattr(task, "label_name", str)
+    names[None] = ""  # no label, and not one that is called None
     return [names[value] if value in names else label_name(value) for value in dataset[target]]
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from ftlearn.compatibility.findings import Finding
 from ftlearn.data.labels import natural_order, parse_number
+from ftlearn.data.number_notation import MISSING
 
 SHOWN = 5
 """Labels, or groups of them, that a message names."""
@@ -69,6 +70,28 @@ def lookalikes(counts: Mapping[str, int]) -> list[Finding]:
     message = (
         f"{subject} by spelling alone, and each spelling is a class of its own: "
         f"{' | '.join(named)}{more}; where they mean the same, give them one spelling"
+    )
+    return [Finding("labels", message)]
+
+
+def placeholders(counts: Mapping[str, int]) -> list[Finding]:
+    """A note on labels that are often written where a value is missing.
+
+    >>> print(*placeholders({"1.0": 40, "2.0": 50, "NaN": 3}))
+    note: 'NaN' (3) is a class like the others here, though many programs write it where a value is
+    missing: if so, empty these cells, and their rows are left out
+    """
+    found = {
+        label: count
+        for label, count in counts.items()
+        if label.strip().casefold() in MISSING - {""}
+    }
+    if not found:
+        return []
+    subject = "is a class" if len(found) == 1 else "are classes"
+    message = (
+        f"{listed(found)} {subject} like the others here, though many programs write it where a "
+        "value is missing: if so, empty these cells, and their rows are left out"
     )
     return [Finding("labels", message)]
 

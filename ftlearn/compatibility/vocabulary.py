@@ -42,30 +42,34 @@ REMEDY = (
 )
 
 
-def tokenizer_and_model(tokenizer: Any, model: nn.Module | None, place: str = "") -> list[Finding]:
+def tokenizer_and_model(
+    tokenizer: Any, model: nn.Module | None, folder: str | None = None
+) -> list[Finding]:
     """Whether a tokenizer has a vocabulary, and the model's word table a row for each of its ids.
 
-    ``place`` says in messages where the two are. Tokenizers and models of other libraries are not
+    ``folder`` says in messages where the two are. Tokenizers and models of other libraries are not
     examined.
     """
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         return []
     ids = tokenizer.get_vocab()
     rows = word_rows(model)
+    place = repr(folder)
+    subject = f"the tokenizer in {place!s}" if folder else "the tokenizer"
     if not _has_words(ids, tokenizer):
-        return [_empty(tokenizer, place)]
+        return [_empty(tokenizer, subject)]
     largest = max(ids.values())
     if rows is None or min(FEW * rows, rows - SPARE) <= largest + 1 <= rows:
         return []
     if largest >= rows:
         message = (
-            f"the tokenizer{place} has ids up to {largest}, and the model's word table has {rows} "
+            f"{subject} has ids up to {largest}, and the model's word table has {rows} "
             "rows: take the tokenizer that belongs to the model, or give the table a row for each "
             f"token (model.resize_token_embeddings({largest + 1})) and save both again"
         )
         return [Finding("vocabulary", message, error=True)]
     message = (
-        f"the tokenizer{place} has {largest + 1} tokens, and the model's word table has {rows} "
+        f"{subject} has {largest + 1} tokens, and the model's word table has {rows} "
         "rows: do the two belong to one model?"
     )
     return [Finding("vocabulary", message)]
@@ -77,10 +81,10 @@ def _has_words(ids: Mapping[str, int], tokenizer: PreTrainedTokenizerBase) -> bo
     return len(list(islice(words, EMPTY))) == EMPTY
 
 
-def _empty(tokenizer: PreTrainedTokenizerBase, place: str) -> Finding:
+def _empty(tokenizer: PreTrainedTokenizerBase, subject: str) -> Finding:
     names = sorted(set(tokenizer.vocab_files_names.values()) | {"tokenizer.json"})
     message = (
-        f"the tokenizer{place} knows {len(tokenizer)} tokens and not one word: its files "
+        f"{subject} knows {len(tokenizer)} tokens and not one word: its files "
         f"({' or '.join(names)}) are missing or empty; copy them from the model it was made from, "
         "or save its tokenizer into the same folder (tokenizer.save_pretrained)"
     )

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ftlearn import language as languages
 from ftlearn.course.class_progress import ClassProgress, Learner, read
 from ftlearn.markup import Markup, join, tag
 from ftlearn.runtime import files
-from ftlearn.workflows.html import page
+from ftlearn.workflows.html import in_language, page
 from ftlearn.workflows.html.style import STYLE
 
 SHADES = 5
@@ -48,23 +49,37 @@ nav { margin: 0.8rem 0; }
 """)
 
 
-def write_page(folder: str | Path, path: str | Path, *, overwrite: bool = False) -> ClassProgress:
+def write_page(
+    folder: str | Path,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    language: str | None = None,
+) -> ClassProgress:
     """Write the progress of a class, from a folder of exported files, as one HTML page.
 
-    Raises FileNotFoundError for a folder without JSON files or a place that does not exist,
-    ExistsError for a file that exists, unless ``overwrite``.
+    ``language`` is one of the course, such as ``"zh"``; by default that of FTLEARN_LANG, or of the
+    lesson that calls this. Raises LanguageError for any other, FileNotFoundError for a folder
+    without JSON files or a place that does not exist, ExistsError for a file that exists, unless
+    ``overwrite``.
     """
     files.check_writable(path, overwrite=overwrite)
     progress = read(folder)
-    files.write_text(path, class_page(progress))
+    written = class_page(progress, language=language or languages.chosen())
+    files.write_text(path, written)
     return progress
 
 
-def class_page(progress: ClassProgress, *, now: datetime | None = None) -> str:
-    """The page: what is wrong with files, learners by lessons, and each lesson by exercises."""
+def class_page(
+    progress: ClassProgress, *, now: datetime | None = None, language: str = "en"
+) -> str:
+    """The page: what is wrong with files, learners by lessons, and each lesson by exercises.
+
+    Names of learners, files and exercises stay as they are in every language.
+    """
     when = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
     learners, total = len(progress.learners), len(progress.keys)
-    return page(
+    written = page(
         "Progress of a class",
         tag(
             "p",
@@ -77,18 +92,22 @@ def class_page(progress: ClassProgress, *, now: datetime | None = None) -> str:
         _details(progress),
         style=join(STYLE, CLASS_STYLE),
     )
+    return in_language(written, language)
 
 
 def _faults(progress: ClassProgress) -> Markup:
     if not progress.faults:
         return Markup("")
-    lines = [tag("li", tag("bdi", file), f" {reason}") for file, reason in progress.faults]
+    lines = [
+        tag("li", _untranslated(file), " ", tag("bdi", reason)) for file, reason in progress.faults
+    ]
     return tag("section", tag("h2", "Files to look at"), tag("ul", *lines))
 
 
 def _overview(progress: ClassProgress) -> Markup:
     links = [tag("a", words, href=f"#by-{name}") for name, words in reversed(ORDERS.items())]
-    nav = tag("nav", "Order: ", join(*_separated(links)), aria_label="Order of the learners")
+    words = ("Order of the learners:", " ", *_separated(links))
+    nav = tag("nav", *words, aria_label="Order of the learners")
     tables = [
         tag("div", _learners(progress, name), id=f"by-{name}", class_="order") for name in ORDERS
     ]
@@ -111,7 +130,6 @@ def sort_key(name: str, progress: ClassProgress) -> Callable[[Learner], Any]:
 
 
 def _learners(progress: ClassProgress, order: str) -> Markup:
-    head = ["learner", "solved", "tries", "hints", "last active", *progress.lessons]
     learners = sorted(progress.learners, key=sort_key(order, progress))
     rows = []
     for learner in learners:
@@ -127,7 +145,11 @@ def _learners(progress: ClassProgress, order: str) -> Markup:
         f"Solved of all exercises and questions per lesson, {ORDERS[order]}; below it t: tries, "
         "h: hints and solutions shown"
     )
-    return _table(caption, head, rows)
+    return _table(
+        caption,
+        rows,
+        columns=["learner", "solved", "tries", "hints", "last active", *progress.lessons],
+    )
 
 
 def _lesson_cell(learner: Learner, keys: tuple[str, ...]) -> Markup:
@@ -149,7 +171,12 @@ def _counts(tries: int, hints: int) -> str:
 
 
 def _name(learner: Learner) -> Markup:
-    return tag("th", tag("bdi", learner.name), scope="row", title=learner.name)
+    return tag("th", _untranslated(learner.name, title=learner.name), scope="row")
+
+
+def _untranslated(text: str, **attributes: object) -> Markup:
+    """A name from the files: it keeps its direction, and no catalogue changes it."""
+    return tag("bdi", text, translate="no", **attributes)
 
 
 def _details(progress: ClassProgress) -> Markup:
@@ -163,7 +190,6 @@ def _details(progress: ClassProgress) -> Markup:
 
 
 def _lesson(progress: ClassProgress, number: str, keys: tuple[str, ...]) -> Markup:
-    head = ["learner", *(key.partition("/")[2] for key in keys)]
     rows = [
         [_name(learner), *(_item_cell(learner, key) for key in keys)]
         for learner in progress.learners
@@ -171,7 +197,8 @@ def _lesson(progress: ClassProgress, number: str, keys: tuple[str, ...]) -> Mark
     counts = [sum(learner.is_solved(key) for learner in progress.learners) for key in keys]
     foot = tag("tfoot", tag("tr", tag("th", "solved by", scope="row"), *_cells(counts)))
     caption = f"Lesson {number}: {SOLVED} solved, {TRIED} tried; t: tries, h: hints and solutions"
-    return _table(caption, head, rows, foot)
+    names = (key.partition("/")[2] for key in keys)
+    return _table(caption, rows, foot, columns=["learner", *names])
 
 
 def _cells(values: list[int]) -> list[Markup]:
@@ -187,8 +214,8 @@ def _item_cell(learner: Learner, key: str) -> Markup:
     return tag("td", sign, tag("small", _counts(tries, hints)), class_="s3" if solved else None)
 
 
-def _table(caption: str, head: list[str], rows: list[list[Markup]], *foot: Markup) -> Markup:
-    top = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in head)))
+def _table(caption: str, rows: list[list[Markup]], *foot: Markup, columns: list[str]) -> Markup:
+    top = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in columns)))
     body = tag("tbody", *(tag("tr", *cells) for cells in rows))
     table = tag("table", tag("caption", caption), top, body, *foot, class_="class")
     return tag("div", table, class_="scroll", role="region", aria_label=caption, tabindex=0)

@@ -126,8 +126,9 @@ def unknown_entries(names: list[str]) -> str:
     'has entries that no lesson of this version has, which are not counted: 99/q1'
     """
     shown = ", ".join(name[:20] for name in names[:SHOWN_UNKNOWN])
-    more = f" and {len(names) - SHOWN_UNKNOWN} more" if len(names) > SHOWN_UNKNOWN else ""
-    return f"has entries that no lesson of this version has, which are not counted: {shown}{more}"
+    more = len(names) - SHOWN_UNKNOWN
+    entries = f"has entries that no lesson of this version has, which are not counted: {shown}"
+    return f"{entries} and {more} more" if more > 0 else entries
 
 
 def later_and_other(one: Learner, two: Learner) -> tuple[Learner, Learner]:

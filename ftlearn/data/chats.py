@@ -1,10 +1,11 @@
 """A strict reader for chats, and for prompts with their answers: one JSON object per line.
 
-A chat is a list of messages, each with a role and its content. Three common shapes are read:
+A chat is a list of messages, each with a role and its content. Four common shapes are read:
 
     {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
     {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]}
     {"prompt": "Hi", "completion": "Hello"}      (or "answer"; also lists of messages)
+    {"instruction": "Translate.", "input": "Hallo", "output": "Hello"}     (Alpaca's)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datasets import Dataset, Features, Value
 
 from ftlearn.data.columns import Columns, as_text
 from ftlearn.data.decoding import Bytes, Lines
-from ftlearn.data.errors import DataError, close_match
+from ftlearn.data.errors import DataError, close_match, missing_key
 from ftlearn.data.reading import ReadReport, Table, to_dataset
 from ftlearn.data.records import Record, Rejected, Row, json_rows, storable
 from ftlearn.data.wrong_formats import check_exists, check_start, check_suffix
@@ -29,6 +30,7 @@ CALLS = ("tool_calls", "function_call")
 SHARED_GPT = "conversations"
 PROMPT = "prompt"
 ANSWERS = ("answer", "completion", "response")
+ALPACA = ("instruction", "output")
 SUFFIXES = (".jsonl", ".ndjson")
 Message = dict[str, str]
 
@@ -38,8 +40,9 @@ def read_chats(
 ) -> tuple[Dataset, ReadReport]:
     """Read a .jsonl file of chats into a `Dataset` with a column ``messages``.
 
-    Every row is a list of messages with the keys role and content; a prompt with its answer becomes
-    a chat of two messages, and a text under "system" beside "conversations" the first message. All
+    Every row is a list of messages with the keys role and content; a prompt with its answer, or an
+    instruction with its output, becomes a chat of two messages, and a text under "system" beside
+    "conversations" or an instruction the first message. All
     other columns are kept as strings. A row that is no chat (see `fault`) is refused and named in
     the report by its line. Raises `DataError` where nothing is left.
 
@@ -126,7 +129,8 @@ def _message_fault(message: Any, number: int) -> str | None:
     if role is None:
         return "has no role"
     if role not in ROLES:
-        return f"has the unknown role {role!r}.{close_match(str(role), ROLES)}"
+        hint = close_match(str(role), ROLES) or f" There are {', '.join(ROLES)}."
+        return f"has the unknown role {role!r}.{hint}"
     if role == "system" and number > 1:
         return "is the system's: it must be the first"
     if content is None or (isinstance(content, str) and not content.strip()):
@@ -203,7 +207,22 @@ def _messages(cells: dict[str, Any], name: str) -> Any:
     if PROMPT in cells and answer:
         question = _as_messages(cells.pop(PROMPT), "user")
         return question + _as_messages(cells.pop(answer), "assistant")
-    raise DataError(f"there is no {name!r}{close_match(name, cells)}")
+    if all(key in cells for key in ALPACA) and not cells.get("history"):
+        return _instructed(cells)
+    raise DataError(missing_key(name, cells))
+
+
+def _instructed(cells: dict[str, Any]) -> list[Any]:
+    """Alpaca's shape as messages: what is asked, the input below it if there is one, the output."""
+    asked, given = cells.pop("instruction"), cells.pop("input", None)
+    if not isinstance(given, str | None):
+        raise DataError(f"'input' is a {type(given).__name__}, not a text")
+    if given and given.strip():
+        asked = f"{asked}\n\n{given}"
+    system = cells.pop("system", None)
+    first = _as_messages(system, "system") if system else []
+    answer = {"role": "assistant", "content": cells.pop("output")}
+    return [*first, {"role": "user", "content": asked}, answer]
 
 
 def _as_messages(value: Any, role: str) -> list[Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ftlearn.data.errors import DataError, close_match
+from ftlearn.data.errors import DataError, close_match, missing_key
 from ftlearn.data.labels import KINDS, parse_number
 from ftlearn.data.number_notation import notation
 from ftlearn.data.quoting import LONGEST
@@ -40,6 +40,11 @@ class Columns:
         """Every wanted column."""
         return self.text if self.label is None else (*self.text, self.label)
 
+    @property
+    def chosen_by(self) -> str:
+        """The arguments that name the columns, as an error shows them."""
+        return "`text`" if self.label is None else "`text`, `label`"
+
     def check(self, row: Row) -> Row:
         """The row with every cell as a string, or why it is rejected.
 
@@ -64,7 +69,7 @@ class Columns:
                 return f"{name!r} holds a NUL byte or half a surrogate pair"
         for name in self.columns:
             if name not in cells:
-                return f"there is no {name!r}{close_match(name, cells)}"
+                return missing_key(name, cells)
             if not (texts[name] or "").strip():
                 return f"{name!r} is empty"
             if len(texts[name]) > LONGEST:

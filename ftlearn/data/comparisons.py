@@ -17,7 +17,7 @@ from datasets import Dataset, Features, Value
 
 from ftlearn.data.chats import accepted_rows, fault, json_file_rows
 from ftlearn.data.columns import as_text
-from ftlearn.data.errors import DataError, close_match
+from ftlearn.data.errors import DataError, missing_key
 from ftlearn.data.reading import ReadReport
 from ftlearn.data.records import Record, Rejected, Row, storable
 
@@ -106,7 +106,7 @@ def read_comparisons(
     ... )
     >>> dataset, report = read_comparisons(path)
     >>> dataset[0]["chosen"], report.rejected[0].reason
-    ('Hello!', "there is no 'chosen'")
+    ('Hello!', "there is no 'chosen'; its keys are 'prompt'")
     """
     names = (prompt, chosen, rejected)
     rows, encoding, notes = json_file_rows(Path(path), encoding, names)
@@ -126,7 +126,12 @@ def _read(row: Row, names: Sequence[str]) -> Row:
     try:
         missing = [name for name in names[1:] if name not in cells]
         if missing:
-            raise DataError(f"there is no {missing[0]!r}{close_match(missing[0], cells)}")
+            raise DataError(missing_key(missing[0], cells))
+        if not cells.get(names[0]) and isinstance(cells[names[1]], str):
+            raise DataError(
+                f"there is no {names[0]!r}, and {names[1]!r} is a text: give the prompt by itself, "
+                "or both answers as lists of messages that begin with it"
+            )
         pair = comparison(*(cells.pop(name, None) for name in names))
         others = {name: as_text(cell) for name, cell in cells.items()}
         if not all(storable(text or "") for text in others.values()):

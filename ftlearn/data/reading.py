@@ -41,20 +41,24 @@ class ReadReport:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        details = []
-        if self.encoding:
-            details.append(self.encoding)
-        if self.delimiter:
-            details.append(f"delimiter {self.delimiter!r}")
-        if self.quoting == "none":
-            details.append("quoting none")
-        how = f" ({', '.join(details)})" if details else ""
-        lines = [f"{self.path}: {self.rows} rows read{how}, {len(self.rejected)} refused"]
+        lines = [self._counts()]
         lines += [f"  line {line}: {reason}" for line, reason in self.rejected[:SHOWN]]
         if len(self.rejected) > SHOWN:
             lines.append(f"  ... and {len(self.rejected) - SHOWN} more")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+    def _counts(self) -> str:
+        """How many rows were read and refused, with the encoding and the dialect if it has any."""
+        path, rows, refused = self.path, self.rows, len(self.rejected)
+        how = f"{self.encoding}, delimiter {self.delimiter!r}"
+        if self.delimiter and self.quoting == "none":
+            return f"{path!s}: {rows} rows read ({how}, quoting none), {refused} refused"
+        if self.delimiter:
+            return f"{path!s}: {rows} rows read ({how}), {refused} refused"
+        if self.encoding:
+            return f"{path!s}: {rows} rows read ({self.encoding!s}), {refused} refused"
+        return f"{path!s}: {rows} rows read, {refused} refused"
 
 
 @dataclass(frozen=True)

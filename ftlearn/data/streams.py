@@ -175,7 +175,7 @@ def _text_source(data: Bytes, path: Path | None, wanted: Columns, file_format: F
         rows = table.rows()
         note_functions.append(lambda: quoting_note or table.note())
         used = replace(used, delimiter=table.dialect.delimiter, quoting=table.dialect.quoting)
-        need_columns(wanted.columns, names, data.place)
+        need_columns(wanted.columns, names, data.place, wanted.chosen_by)
     size = None if path is None else path.stat().st_size
 
     def notes() -> list[str]:
@@ -221,7 +221,7 @@ def _only_text(wanted: Columns, place: str) -> list[str]:
 def _parquet_source(path: Path, wanted: Columns, file_format: Format) -> Source:
     names, rows, total = parquet_rows(path, wanted.columns)
     rows = with_class_names(rows, class_names(path))
-    need_columns(wanted.columns, names, str(path))
+    need_columns(wanted.columns, names, str(path), wanted.chosen_by)
     rows_read = 0
 
     def checked_rows() -> Iterator[Row]:

@@ -59,13 +59,14 @@ def tfidf(train: Dataset, dataset: Dataset, task: Any) -> Report:
 
     In scripts that put no space between words, one to three characters take the place of a word.
     """
-    if unit(train[task.text]) == "word":
+    texts = train[task.text][:]
+    if unit(texts) == "word":
         vectorizer = TfidfVectorizer(sublinear_tf=True)
     else:
         vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer="char", ngram_range=(1, 3))
     pipeline = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=1000))
-    pipeline.fit(train[task.text], task.targets(train))
-    return _report(pipeline, dataset[task.text], dataset, task)
+    pipeline.fit(texts, task.targets(train))
+    return _report(pipeline, dataset[task.text][:], dataset, task)
 
 
 def overlap(train: Dataset, dataset: Dataset, task: Any) -> Report:
@@ -84,7 +85,7 @@ def _overlaps(dataset: Dataset, task: Any) -> np.ndarray:
 
 
 def _rows_of_texts(dataset: Dataset, task: Any) -> Iterable[tuple[str, ...]]:
-    return zip(*(dataset[name] for name in task.text_columns), strict=True)
+    return zip(*(dataset[name][:] for name in task.text_columns), strict=True)
 
 
 def word_overlap(first: str, second: str) -> tuple[float, float, float, float]:

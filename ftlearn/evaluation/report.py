@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from datasets import Dataset
-from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ftlearn import compatibility, metrics
@@ -112,22 +111,16 @@ class Report:
         """One metric with its 95 % bootstrap interval over rows."""
         if name not in self.scores:
             raise UnknownNameError(f"no metric {name!r}; there are: {', '.join(self.scores)}")
+        score, columns = self.task.resampling(self.outputs, self.targets)
         return metrics.bootstrap(
-            lambda outputs, targets: self.task.metrics(outputs, targets)[name],
-            self.outputs,
-            self.targets,
-            draws=draws,
-            seed=seed,
+            lambda *sample: score(*sample)[name], *columns, draws=draws, seed=seed
         )
 
     def table(self, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
         """All metrics with their 95 % bootstrap intervals, one row each: value, low, high."""
+        score, columns = self.task.resampling(self.outputs, self.targets)
         samples = metrics.resample(
-            lambda outputs, targets: list(self.task.metrics(outputs, targets).values()),
-            self.outputs,
-            self.targets,
-            draws=draws,
-            seed=seed,
+            lambda *sample: list(score(*sample).values()), *columns, draws=draws, seed=seed
         )
         low, high = np.quantile(samples, [0.025, 0.975], axis=0)
         values = list(self.scores.values())
@@ -142,8 +135,8 @@ class Report:
         """Every row with its text, label, prediction and loss, and other columns of the data."""
         text = self.task.text
         names = [*([text] if isinstance(text, str) else text), *columns]
-        table = pd.DataFrame({shown_as(name): list(self.dataset[name]) for name in names})
-        texts = self.dataset[text] if isinstance(text, str) else self._pairs(text)
+        table = pd.DataFrame({shown_as(name): list(self.dataset[name][:]) for name in names})
+        texts = self.dataset[text][:] if isinstance(text, str) else self._pairs(text)
         return table.assign(
             label=self._labels(),
             prediction=self.task.predictions(self.outputs, texts),
@@ -151,7 +144,7 @@ class Report:
         )
 
     def _pairs(self, names: Sequence[str]) -> list[tuple[str, ...]]:
-        return list(zip(*(self.dataset[name] for name in names), strict=True))
+        return list(zip(*(self.dataset[name][:] for name in names), strict=True))
 
     def _labels(self) -> list[Any]:
         labels = getattr(self.task, "labels", None)
@@ -163,7 +156,8 @@ class Report:
         """Counts of (label, prediction) pairs: labels in rows, predictions in columns."""
         labels = list(self.task.labels)
         predicted = self.task.class_ids(self.outputs)
-        counts = confusion_matrix(self.targets, predicted, labels=range(len(labels)))
+        pairs = np.asarray(self.targets) * len(labels) + predicted
+        counts = np.bincount(pairs, minlength=len(labels) ** 2).reshape(len(labels), -1)
         return pd.DataFrame(
             counts,
             index=pd.Index(labels, name="label"),
@@ -172,7 +166,7 @@ class Report:
 
     def by_group(self, column: str) -> pd.DataFrame:
         """Metrics for each value of a column of the data, with the number of rows."""
-        values = np.asarray([str(value) for value in self.dataset[column]])
+        values = np.asarray([str(value) for value in self.dataset[column][:]])
         rows = {}
         for value in sorted(set(values)):
             part = values == value

@@ -63,10 +63,6 @@ class TrainedRows:
         """The used rows (U, D) of a tensor of the table's shape, (V, D)."""
         return full.index_select(0, self.used)
 
-    def scatter(self, rows: torch.Tensor) -> torch.Tensor:
-        """The inverse of ``gather``: (U, D) in their places, with zeros elsewhere, (V, D)."""
-        return rows.new_zeros(self.table.weight.shape).index_copy_(0, self.used, rows)
-
     @torch.no_grad()
     def read(self) -> None:
         """Copy the rows from the table into the parameter."""

@@ -58,12 +58,16 @@ class Choice:
     left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"fastest format: {self.name}"]
+        lines = [f"fastest format: {self.name!s}"]
         for trial in self.trials:
-            verdict = "" if trial.parity.share >= self.least else f", below {self.least:g}: refused"
-            lines.append(
-                f"  {trial.name}: {trial.texts_per_second:.1f} texts/s, {trial.parity}{verdict}"
-            )
+            rate = trial.texts_per_second
+            if trial.parity.share >= self.least:
+                lines.append(f"  {trial.name!s}: {rate:.1f} texts/s, {trial.parity}")
+            else:
+                lines.append(
+                    f"  {trial.name!s}: {rate:.1f} texts/s, {trial.parity}, below "
+                    f"{self.least:g}: refused"
+                )
         return "\n".join([*lines, *(f"  {reason}" for reason in self.left_out)])
 
 

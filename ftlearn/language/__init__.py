@@ -2,7 +2,7 @@
 
 from ftlearn.language.catalogue import Catalogue
 from ftlearn.language.files import LANGUAGES, chosen, html_code, load, paths
-from ftlearn.language.texts import html, markdown, output
+from ftlearn.language.texts import html, lines, markdown, output
 
 __all__ = [
     "LANGUAGES",
@@ -10,6 +10,7 @@ __all__ = [
     "chosen",
     "html",
     "html_code",
+    "lines",
     "load",
     "markdown",
     "output",

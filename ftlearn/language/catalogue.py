@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from ftlearn.errors import FtlearnError
 
 _FIELD = re.compile(r"\{(\w+)\}|(\{\{)|(\}\})")
+_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+_MEASURED = re.compile(r"(.* .*) ([+−-]?\d[\d.,]*(?:\u00a0?%)?)")
+"""A name of several words with its value."""
+CLAUSES, ITEMS = "; ", ", "
+"""What stands between clauses, and between items of a list; a catalogue may translate it."""
+AS_IS = "_as_is"
+"""The end of the name of a field that holds data, which no catalogue may translate."""
 LETTERS_OF_A_PATTERN = 3
 """A pattern with fewer letters outside its fields would match nearly any text."""
 
@@ -21,8 +28,9 @@ class Catalogue:
     """English texts and their translations.
 
     ``texts`` are translated as they are. ``patterns`` hold fields, as the f-strings do that make
-    such texts: a field stands for any characters or none, and its value is translated in turn. A
-    text that is in neither stays English.
+    such texts: a field stands for any characters or none, and its value is translated in turn,
+    unless the name of the field ends in ``_as_is``. Of several sentences, or a list, each part is
+    looked up, if there is a translation for every one. A text that is in neither stays English.
 
     >>> catalogue = Catalogue({"loss": "损失"}, {"{name} per update": "每次更新的{name}"})
     >>> catalogue.translate("loss per update"), catalogue.translate("accuracy")
@@ -57,11 +65,47 @@ class Catalogue:
             ((match, target) for match, target in pairs if match),
             key=lambda pair: -max(map(len, pair[0].groups())),
         )
-        found = [
-            fill(target, {name: self.translate(value) for name, value in match.groupdict().items()})
-            for match, target in matches
-        ]
-        return min(found, key=latin_letters, default=text)
+        found = [fill(target, self._values(match)) for match, target in matches]
+        # The first of those that leave least in English.
+        candidates = [*self._clauses(text), *found, *self._items(text)]
+        return min(candidates, key=latin_letters, default=text)
+
+    def _values(self, match: re.Match[str]) -> dict[str, str]:
+        """What fills the fields of a translation."""
+        return {
+            name: value if name.endswith(AS_IS) else self.translate(value)
+            for name, value in match.groupdict().items()
+        }
+
+    def _clauses(self, text: str) -> Iterator[str]:
+        """Translations sentence by sentence, and of what semicolons divide."""
+        sentences = self._each(_SENTENCES.split(text))
+        if sentences:  # between Chinese ones, whose full stop is wide, stands nothing
+            yield "".join(f"{part}{' ' * part[-1].isascii()}" for part in sentences).rstrip()
+        clauses = self._each(text.split(CLAUSES))
+        if clauses:
+            yield self._texts.get(CLAUSES, CLAUSES).join(clauses)
+
+    def _items(self, text: str) -> Iterator[str]:
+        """Translations of a name with its value, and of what commas divide."""
+        measured = _MEASURED.fullmatch(text)
+        if measured:
+            name = self.translate(measured[1])
+            if name != measured[1]:
+                yield f"{name}{' ' * name[-1].isalnum()}{measured[2]}"
+        parts = text.split(ITEMS)
+        # Single words may be names in the data.
+        items = self._each(parts) if all(" " in part for part in parts) else []
+        if items:
+            yield self._texts.get(ITEMS, ITEMS).join(items)
+
+    def _each(self, parts: list[str]) -> list[str]:
+        """The translation of each of two or more parts; none where one has no translation."""
+        if len(parts) < 2:  # the text itself: it would be looked up without end
+            return []
+        translated = [self.translate(part) for part in parts]
+        pairs = zip(parts, translated, strict=True)
+        return translated if all(a != b for a, b in pairs) else []
 
 
 def expression(pattern: str) -> re.Pattern[str]:

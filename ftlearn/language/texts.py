@@ -5,7 +5,7 @@ from __future__ import annotations
 import html as entities
 import re
 
-from ftlearn.language.catalogue import Catalogue
+from ftlearn.language.catalogue import Catalogue, latin_letters
 
 _TAG = re.compile(
     r'(<style.*?</style>|<code.*?</code>|<pre.*?</pre>|<bdi [^>]*translate="no".*?</bdi>|<[^>]+>)',
@@ -36,10 +36,13 @@ def html(text: str, catalogue: Catalogue) -> str:
 
 
 def _node(text: str, catalogue: Catalogue) -> str:
-    """A piece of text between two tags, with the white space around it."""
+    """A piece of text between two tags: as it is, or else without the white space around it."""
     words = text.strip()
     if not words:
         return text
+    whole = catalogue.translate(entities.unescape(text))
+    if whole != entities.unescape(text):
+        return entities.escape(whole, quote=False)
     translation = catalogue.translate(entities.unescape(words))
     if translation == entities.unescape(words):
         return text
@@ -99,11 +102,30 @@ def output(text: str, catalogue: Catalogue) -> str:
     return "\n".join(_output_line(line, catalogue) for line in text.split("\n"))
 
 
-def _output_line(line: str, catalogue: Catalogue) -> str:
+def lines(text: str, catalogue: Catalogue) -> str:
+    """Text for a terminal: whole, or else line by line; what stands in quotes may be data.
+
+    >>> lines("  loss\\nthe column 'loss'", Catalogue({"loss": "损失"}))
+    "  损失\\nthe column 'loss'"
+    """
+    whole = catalogue.translate(text)
+    if whole != text:
+        return whole
+    return "\n".join(_whole_line(line, catalogue) for line in text.split("\n"))
+
+
+def _whole_line(line: str, catalogue: Catalogue) -> str:
+    """A line as it is or without the white space around it, whichever leaves less English."""
     words = line.strip()
-    translation = catalogue.translate(words) if words and not _VALUE.match(words) else words
-    if translation != words:
-        return line.replace(words, translation)
+    inside = line.replace(words, catalogue.translate(words)) if words else line
+    return min(catalogue.translate(line), inside, key=latin_letters)
+
+
+def _output_line(line: str, catalogue: Catalogue) -> str:
+    if not _VALUE.match(line.strip()):
+        whole = _whole_line(line, catalogue)
+        if whole != line:
+            return whole
     return _QUOTED.sub(lambda match: _quoted(match, catalogue), line)
 
 

@@ -17,7 +17,13 @@ from ftlearn.metrics.probabilities import (
     normalised_log_loss,
     reliability,
 )
-from ftlearn.metrics.scores import classification, ordinal, regression
+from ftlearn.metrics.scores import (
+    classification,
+    classification_of_rows,
+    classified_rows,
+    ordinal,
+    regression,
+)
 
 __all__ = [
     "Interval",
@@ -28,6 +34,8 @@ __all__ = [
     "calibrated_errors",
     "calibration_error",
     "classification",
+    "classification_of_rows",
+    "classified_rows",
     "crossed",
     "exact_match",
     "log_losses",

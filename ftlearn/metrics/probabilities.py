@@ -19,9 +19,28 @@ def log_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def brier(logits: np.ndarray, targets: np.ndarray) -> float:
     """Mean of ‖p − onehot(y)‖² over rows, between 0 and 2 (Brier 1950)."""
+    return float(briers(logits, targets).mean())
+
+
+def briers(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """‖p − onehot(y)‖² of each row, (N,).
+
+    >>> briers(np.zeros((1, 2)), np.array([1])).tolist()
+    [0.5]
+    """
     probabilities = softmax(logits.astype(np.float64), axis=-1)
     probabilities[np.arange(len(targets)), targets] -= 1
-    return float(np.square(probabilities).sum(-1).mean())
+    return np.square(probabilities).sum(-1)
+
+
+def certainty(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The highest probability of each row, (N,), and whether its class is the target, (N,).
+
+    >>> [column.tolist() for column in certainty(np.zeros((1, 2)), np.array([1]))]
+    [[0.5], [False]]
+    """
+    probabilities = softmax(logits.astype(np.float64), axis=-1)
+    return probabilities.max(-1), probabilities.argmax(-1) == targets
 
 
 def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> float:
@@ -32,21 +51,34 @@ def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10
     >>> calibration_error(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])).__round__(3)
     0.3
     """
-    table = reliability(logits, targets, bins=bins)
-    share = table[:, 2] / len(targets)
+    return mean_gap(*certainty(logits, targets), bins=bins)
+
+
+def mean_gap(confidences: np.ndarray, hits: np.ndarray, *, bins: int = 10) -> float:
+    """``calibration_error`` of rows whose ``certainty`` is known.
+
+    >>> round(mean_gap(np.array([0.8, 0.8]), np.array([True, False])), 3)
+    0.3
+    """
+    table = _bin_table(confidences, hits, bins)
+    share = table[:, 2] / len(hits)
     return float((share * np.abs(table[:, 0] - table[:, 1])).sum())
 
 
 def reliability(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10) -> np.ndarray:
     """Mean confidence, accuracy and number of rows in each non-empty bin, (bins, 3)."""
-    probabilities = softmax(logits.astype(np.float64), axis=-1)
-    confidence, correct = probabilities.max(-1), probabilities.argmax(-1) == targets
-    bin_of_row = _bin_of_row(confidence, bins)
-    table = []
-    for index in np.unique(bin_of_row):
-        rows = bin_of_row == index
-        table.append((confidence[rows].mean(), correct[rows].mean(), rows.sum()))
-    return np.array(table)
+    return _bin_table(*certainty(logits, targets), bins)
+
+
+def _bin_table(confidences: np.ndarray, hits: np.ndarray, bins: int) -> np.ndarray:
+    bin_of_row = _bin_of_row(confidences, bins)
+    counts = np.bincount(bin_of_row, minlength=bins)
+    filled = np.flatnonzero(counts)
+    # Bin by bin: sums in pairs round less than those of bincount, which adds row after row.
+    sums = np.array([confidences[bin_of_row == index].sum() for index in filled])
+    right = np.bincount(bin_of_row, hits, minlength=bins)[filled]
+    counts = counts[filled]
+    return np.stack([sums / counts, right / counts, counts], axis=1)
 
 
 def _bin_of_row(confidence: np.ndarray, bins: int) -> np.ndarray:

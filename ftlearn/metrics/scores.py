@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 
-from ftlearn.metrics.probabilities import brier, calibration_error, log_losses
+from ftlearn.metrics.probabilities import briers, certainty, log_losses, mean_gap
+
+
+class ClassifiedRows(NamedTuple):
+    """What the metrics of classification need of each row, all (N,)."""
+
+    predicted: np.ndarray
+    targets: np.ndarray
+    log_losses: np.ndarray
+    briers: np.ndarray
+    confidences: np.ndarray
+    hits: np.ndarray
+    """Whether the class of the highest probability is the target."""
 
 
 def classification(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -18,21 +32,47 @@ def classification(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     >>> scores["accuracy"], round(scores["log_loss"], 3)
     (1.0, 0.127)
     """
-    predicted = logits.argmax(-1)
-    precision, recall, f1 = _macro(predicted, targets, logits.shape[-1])
+    return classification_of_rows(*classified_rows(logits, targets))
+
+
+def classified_rows(logits: np.ndarray, targets: np.ndarray) -> ClassifiedRows:
+    """The columns of ``classification_of_rows``, of which a bootstrap draws its samples.
+
+    >>> classified_rows(np.array([[2.0, 0.0], [0.0, 2.0]]), np.array([0, 0])).hits.tolist()
+    [True, False]
+    """
+    return ClassifiedRows(
+        logits.argmax(-1),
+        targets,
+        log_losses(logits, targets),
+        briers(logits, targets),
+        *certainty(logits, targets),
+    )
+
+
+def classification_of_rows(*columns: np.ndarray) -> dict[str, float]:
+    """``classification``, from what ``classified_rows`` computed once for all samples of the rows.
+
+    >>> columns = classified_rows(np.eye(2), np.array([0, 1]))
+    >>> classification_of_rows(*columns)["accuracy"]
+    1.0
+    """
+    rows = ClassifiedRows(*columns)
+    precision, recall, f1 = _macro(rows.predicted, rows.targets)
     return {
-        "accuracy": float((predicted == targets).mean()),
+        "accuracy": float((rows.predicted == rows.targets).mean()),
         "precision": precision,
         "recall": recall,
         "f1": f1,
-        "log_loss": float(log_losses(logits, targets).mean()),
-        "brier": brier(logits, targets),
-        "calibration_error": calibration_error(logits, targets),
+        "log_loss": float(rows.log_losses.mean()),
+        "brier": float(rows.briers.mean()),
+        "calibration_error": mean_gap(rows.confidences, rows.hits),
     }
 
 
-def _macro(predicted: np.ndarray, targets: np.ndarray, classes: int) -> list[float]:
+def _macro(predicted: np.ndarray, targets: np.ndarray) -> list[float]:
     """Macro-averaged precision, recall and F1 of class ids (N,)."""
+    classes = max(predicted.max(), targets.max()) + 1
     # A bootstrap calls this a thousand times; scikit-learn's functions take 50 times as long.
     correct = targets[predicted == targets]
     predicted_counts, target_counts, hits = (

@@ -245,7 +245,7 @@ def match_padding_and_window(model: torch.nn.Module, tokenizer: Any, folder: Pat
 
     Raises ModelError where they do not belong to the same model, or there is no token to pad with.
     """
-    findings = compatibility.tokenizer_and_model(tokenizer, model, f" in {str(folder)!r}")
+    findings = compatibility.tokenizer_and_model(tokenizer, model, str(folder))
     compatibility.settle(findings, ModelError, stacklevel=3)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     if tokenizer.pad_token is None:

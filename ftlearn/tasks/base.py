@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -77,6 +77,15 @@ class Task(ABC):
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named scores of the outputs (N, K) against the targets (N,)."""
 
+    def resampling(
+        self, outputs: np.ndarray, targets: np.ndarray
+    ) -> tuple[Callable[..., dict[str, float]], tuple[np.ndarray, ...]]:
+        """``metrics`` as a function of columns, and the columns (N, ...) of these outputs.
+
+        A bootstrap draws rows of the columns: what needs no other row is computed once in them.
+        """
+        return self.metrics, (outputs, targets)
+
     def count_targets(self, targets: torch.Tensor) -> int:
         """How many targets of a batch the loss sums over, known before the model is run."""
         return count_targets(targets)
@@ -105,7 +114,7 @@ class Task(ABC):
 
     def readable_targets(self, dataset: Dataset) -> list[Any]:
         """The targets of all rows as a report shows them."""
-        return list(dataset[self.target])
+        return list(dataset[self.target][:])
 
     def encode(self, dataset: Dataset, tokenizer: Any) -> Encoded:
         """Tokenise all rows, without padding."""
@@ -138,7 +147,7 @@ class Task(ABC):
         if len(dataset) == 0:
             raise ArgumentError("the data set is empty (0 rows): load one with at least one row")
         window = self.window(tokenizer)
-        columns = [check_texts(dataset[name], name) for name in names]
+        columns = [check_texts(dataset[name][:], name) for name in names]
         encoding = tokenizer(*columns, verbose=False)  # whole, to count what is cut
         lengths = [len(ids) for ids in encoding["input_ids"]]
         truncated = sum(length > window for length in lengths)

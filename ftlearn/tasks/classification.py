@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -42,7 +42,7 @@ class Labelled(Task):
         """Class ids (N,); raises ValueError for ids or names that the task does not know."""
         require_columns(dataset, [self.target])
         feature = dataset.features[self.target]
-        values = list(dataset[self.target])
+        values = list(dataset[self.target][:])  # row by row takes 100 times as long
         if isinstance(feature, ClassLabel):
             self._check_ids(values, len(feature.names))
             values = [feature.names[value] for value in values]
@@ -76,6 +76,13 @@ class Classification(Labelled):
     def metrics(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         return metrics.classification(outputs, targets)
 
+    def resampling(
+        self, outputs: np.ndarray, targets: np.ndarray
+    ) -> tuple[Callable[..., dict[str, float]], tuple[np.ndarray, ...]]:
+        if type(self).metrics is not Classification.metrics:  # a subclass has its own
+            return super().resampling(outputs, targets)
+        return metrics.classification_of_rows, metrics.classified_rows(outputs, targets)
+
     def example_losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return metrics.log_losses(outputs, targets)
 
@@ -108,13 +115,13 @@ def classification(
     """
     rows = training_part(data)
     require_columns(rows, [target])
-    require_labels(rows[target], target)
-    feature = rows.features[target]
+    values = rows[target][:]
+    require_labels(values, target)
+    feature, present = rows.features[target], set(values)
     if isinstance(feature, ClassLabel):
         labels = tuple(feature.names)
     else:
-        labels = tuple(sorted({str(value) for value in rows[target]}, key=natural_order))
-    present = set(rows[target])
+        labels = tuple(sorted(map(str, present), key=natural_order))
     if len(present) < 2:
         raise ArgumentError(
             f"column {target!r} holds one class only ({', '.join(map(repr, present))}): "

@@ -14,8 +14,9 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from scipy.special import log_softmax, softmax
 
 from ftlearn import losses, metrics
-from ftlearn.compatibility.labels import unknown_labels
+from ftlearn.compatibility.labels import listed, unknown_labels
 from ftlearn.data.labels import natural_order, parse_number
+from ftlearn.data.number_notation import MISSING
 from ftlearn.data.part_names import training_part
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import LossSum
@@ -176,6 +177,11 @@ def _in_order(counts: Counter[str], target: str) -> tuple[str, ...]:
     """The labels by the numbers that they are; ArgumentError for names."""
     labels = sorted(counts, key=natural_order)
     names = [label for label in labels if parse_number(label) is None]
+    if names and set(map(str.casefold, names)) <= MISSING:
+        raise ArgumentError(
+            f"column {target!r} holds {listed(names)} beside numbers: if a value is missing there, "
+            "empty these cells, and their rows are left out; else name all levels as `levels`"
+        )
     if names:
         raise ArgumentError(
             f"the labels of column {target!r} are names ({', '.join(map(repr, labels[:8]))}), "

@@ -116,7 +116,7 @@ class QuestionAnswering(Task):
         require_columns(dataset, self.text_columns)
         if len(dataset) == 0:
             raise ArgumentError("the data set is empty (0 rows): load one with at least one row")
-        questions, contexts = (check_texts(dataset[name], name) for name in self.text_columns)
+        questions, contexts = (check_texts(dataset[name][:], name) for name in self.text_columns)
         window = self.window(tokenizer)
         inputs, windows = cut(tokenizer, questions, contexts, max_length=window, stride=self.stride)
         tokens = whole_contexts(windows)

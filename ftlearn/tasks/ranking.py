@@ -126,7 +126,7 @@ class Ranking(Task):
     def readable_targets(self, dataset: Dataset) -> list[str]:
         """The item of each row."""
         require_columns(dataset, self.text)
-        return check_texts(dataset[self.text[1]], self.text[1])
+        return check_texts(dataset[self.text[1]][:], self.text[1])
 
     # Scores
 

@@ -50,21 +50,28 @@ def steps(
     loss: Loss,
     config: TrainConfig,
     *,
-    count: Count = count_targets,
+    count: Count | None = None,
     precision: str = "auto",
     without: Collection[str] = (),
 ) -> Run:
     """Train the model in place, one update for each ``next``.
 
     The gradient is that of the mean loss over the whole batch, however it is cut into micro-batches
-    and on however many ranks it is. ``count`` counts the targets of a batch as the loss does. A
-    batch that does not fit in memory is cut into smaller micro-batches, with a warning. ``without``
-    switches speed-ups off by name (``fast.training.SPEEDUPS``).
+    and on however many ranks it is. ``count`` counts the targets of a batch as the loss does, by
+    default as the task whose loss it is. A batch that does not fit in memory is cut into smaller
+    micro-batches, with a warning. ``without`` switches speed-ups off by name
+    (``fast.training.SPEEDUPS``).
 
     Raises DivergedError before a loss or gradient that is no number could reach the weights,
     and MemoryError, with a remedy, when not even single rows fit.
     """
+    count = count or _count_of(loss)
     return Run(model, batches, loss, config, count=count, precision=precision, without=without)
+
+
+def _count_of(loss: Loss) -> Count:
+    """How the task of a loss counts targets; ``losses.count_targets`` where it is no task's."""
+    return getattr(getattr(loss, "__self__", None), "count_targets", count_targets)
 
 
 class Run(Iterator[Step]):

@@ -125,6 +125,8 @@ class Checkpointer:
 def checkpoint_bytes(model: nn.Module, config: TrainConfig) -> int:
     """What one checkpoint takes on the disk: the weights that are trained, the optimiser's copies.
 
+    Less where only some rows of a table are trained: the copies are of these rows.
+
     >>> checkpoint_bytes(nn.Linear(10, 10, bias=False), TrainConfig(optimizer="adamw"))
     1200
     """

@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 
-from ftlearn.fast.sparse_embeddings import TrainedRows
 from ftlearn.runtime import sharding
 from ftlearn.training.loop import Run
 
 OptimizerState = dict[str, torch.Tensor]
 """Tensors by names such as ``classifier.weight/exp_avg``."""
+
+ROWS = "rows"
+"""The key of the numbers of the rows that a table's tensors hold, where they are not all."""
 
 
 def progress_state(run: Run) -> dict[str, Any]:
@@ -40,41 +42,50 @@ def load_progress(run: Run, progress: dict[str, Any]) -> None:
 
 
 def optimizer_state(run: Run) -> OptimizerState:
-    """The optimiser's tensors by name; for whole tables, also where a run trains some rows."""
+    """The optimiser's tensors by name.
+
+    Of a table of which a run trains some rows, they hold these rows, and ``table/rows`` says which
+    they are: the others are zero, and most of the table.
+    """
     names = {parameter: name for name, parameter in run.parameters.items()}
-    return {
-        f"{names[parameter]}/{key}": _scatter(run, names[parameter], value)
+    state = {
+        f"{names[parameter]}/{key}": value
         for parameter, state in run.optimizer.state.items()
         for key, value in state.items()
         if value is not None
     }
+    tables = {path.rpartition("/")[0] for path in state}
+    used = {f"{rows.name}/{ROWS}": rows.used for rows in run.sparse_rows if rows.name in tables}
+    return state | used
 
 
 def load_optimizer_state(run: Run, state: OptimizerState) -> None:
-    """Load an ``optimizer_state``. The run works on these tensors: pass copies of those to keep."""
+    """Load an ``optimizer_state``. The run works on these tensors: pass copies of those to keep.
+
+    It may be of a run that trained other rows of a table, or all of them.
+    """
     for path, value in state.items():
         name, _, key = path.rpartition("/")
+        if key == ROWS:
+            continue
         parameter = run.parameters[name]
-        value = _gather(run, name, value)
         if value.ndim == 0:  # a counter of steps; a fused optimizer wants it on the device, too
             value = value.to(parameter.device)
         else:
+            value = _rows_to_train(run, name, value, state.get(f"{name}/{ROWS}"))
             value = sharding.distribute_like(value, parameter)
         run.optimizer.state[parameter][key] = value
 
 
-def _scatter(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    """A tensor of trained rows as one of the whole table; others as they are."""
-    rows = _rows_of_table(run, name, value)
-    return value if rows is None else rows.scatter(value)
+def _rows_to_train(
+    run: Run, name: str, value: torch.Tensor, held: torch.Tensor | None
+) -> torch.Tensor:
+    """The part of a parameter's tensor that this run trains, from one that holds some rows or all.
 
-
-def _gather(run: Run, name: str, value: torch.Tensor) -> torch.Tensor:
-    """A tensor of a whole table as one of the rows that this run trains; others as they are."""
-    rows = _rows_of_table(run, name, value)
-    return value if rows is None else rows.gather(value)
-
-
-def _rows_of_table(run: Run, name: str, value: torch.Tensor) -> TrainedRows | None:
-    matching = [rows for rows in run.sparse_rows if rows.name == name and value.ndim]
-    return matching[0] if matching else None
+    Rows that it does not hold were not trained, and their part of an optimiser's state is zero.
+    """
+    trained = next((rows for rows in run.sparse_rows if rows.name == name), None)
+    if held is not None:
+        count = run.model.get_parameter(name).shape[0]
+        value = value.new_zeros(count, *value.shape[1:]).index_copy_(0, held, value)
+    return value if trained is None else trained.gather(value.to(trained.used.device))

@@ -110,10 +110,19 @@ def _read(plan: Plan, log: Log) -> tuple[Parts, Task]:
     for report in parts.reports.values():
         log(str(report))
     log(f"task: {tasks.described(task)}")
-    rows = ", ".join(f"{len(part)} {name}" for name, part in parts.data.items())
-    cut = f" ({' and '.join(parts.cut)} cut from the training file)" if parts.cut else ""
-    log(f"rows: {rows}{cut}")
+    log(_rows(parts))
     return parts, task
+
+
+def _rows(parts: Parts) -> str:
+    """How many rows each part has, and which parts were cut from the training file."""
+    rows = ", ".join(f"{len(part)} {name}" for name, part in parts.data.items())
+    if len(parts.cut) > 1:
+        first, second = parts.cut
+        return f"rows: {rows!s} ({first} and {second} cut from the training file)"
+    if parts.cut:
+        return f"rows: {rows!s} ({parts.cut[0]} cut from the training file)"
+    return f"rows: {rows!s}"
 
 
 def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, Any]:
@@ -148,12 +157,19 @@ def _load(plan: Plan, task: Task, parts: Parts, log: Log) -> tuple[nn.Module, An
 def _log_model(plan: Plan, model: nn.Module, log: Log) -> None:
     device = runtime.device_of(model)
     arithmetic = autotune.training(model, device)
-    count, threads = count_parameters(model), torch.get_num_threads()
-    trained = f", {count.trainable / 1e6:.2f} million of them trained" if plan.method else ""
-    log(
-        f"model: {plan.checkpoint}, {count.total / 1e6:.1f} million parameters{trained}, on "
-        f"{device.type}, {threads} thread{'s' * (threads > 1)}, in {arithmetic}"
-    )
+    count, number = count_parameters(model), torch.get_num_threads()
+    threads = f"{number} threads" if number > 1 else "1 thread"
+    total, trained = count.total / 1e6, count.trainable / 1e6
+    if plan.method:
+        log(
+            f"model: {plan.checkpoint!s}, {total:.1f} million parameters, {trained:.2f} million of "
+            f"them trained, on {device.type}, {threads}, in {arithmetic!s}"
+        )
+    else:
+        log(
+            f"model: {plan.checkpoint!s}, {total:.1f} million parameters, on {device.type}, "
+            f"{threads}, in {arithmetic!s}"
+        )
 
 
 def _observe(
@@ -162,7 +178,8 @@ def _observe(
     """What a language model writes now; None for other tasks, and for one of several ranks."""
     if plan.files.task not in WRITING or distributed.world_size() > 1:
         return None
-    log(f"the model writes for {writing.PROMPTS} prompts of the test rows ...")
+    count = min(writing.PROMPTS, len(parts.data["test"]))
+    log(f"the model writes for {count} prompts of the test rows ...")
     return writing.observe(model, tokenizer, task, parts.data["test"])
 
 

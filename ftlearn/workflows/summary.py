@@ -39,6 +39,8 @@ from ftlearn.workflows.writing import Writing, comparison
 
 Scores = dict[str, dict[str, float]]
 
+COUNTED = {"word": "word counts (TF-IDF)", "character": "character counts (TF-IDF)"}
+"""The baseline on counts, by what is counted."""
 LIBRARIES = ("torch", "transformers", "ftlearn")
 """Those whose versions decide the result."""
 
@@ -84,9 +86,9 @@ def baseline_reports(data: DatasetDict, task: Task) -> dict[str, Report]:
     reports |= shared
     try:
         train_texts, test_texts = _one_text(train, task), _one_text(test, task)
-        unit = baselines.unit(train_texts["text"])
+        counted = COUNTED[baselines.unit(train_texts["text"])]
         one_text = replace(task, text="text", target="label")
-        reports[f"{unit} counts (TF-IDF)"] = baselines.tfidf(train_texts, test_texts, one_text)
+        reports[counted] = baselines.tfidf(train_texts, test_texts, one_text)
     except ValueError as error:
         if "empty vocabulary" not in str(error):
             raise
@@ -108,7 +110,7 @@ def _joint_baselines(data: DatasetDict, task: Joint) -> dict[str, Report]:
 def _one_text(dataset: Dataset, task: Task) -> Dataset:
     """The data with the texts of a pair joined into one, in the columns ``text`` and ``label``."""
     names = task.text_columns
-    rows = zip(*(dataset[name] for name in names), strict=True)
+    rows = zip(*(dataset[name][:] for name in names), strict=True)
     columns = {"text": ["\n".join(row) for row in rows], "label": dataset[task.target][:]}
     features = Features({"text": Value("string"), "label": dataset.features[task.target]})
     return Dataset.from_dict(columns, features=features)
@@ -171,7 +173,7 @@ def summary(result: Result, *, start: float, resumed: int) -> dict[str, Any]:
     device = device_of(result.model)
     compared = compared_with(result)
     return {
-        "title": f"{plan.checkpoint} fine-tuned on {plan.files.paths['train'].name}",
+        "title": f"{plan.checkpoint!s} fine-tuned on {plan.files.paths['train'].name!s}",
         "task": saving.kind(result.task),
         "test": scores(result.test),
         "valid": scores(result.valid),

@@ -105,28 +105,26 @@ def described(task: Task) -> str:
     """
     if isinstance(task, tasks.Preference | tasks.RewardModelling):
         learnt = getattr(task, "objective", "a score of answers")
-        return f"{task.text[0]} → {task.text[1]} rather than {task.target}, {learnt}"
+        return f"{task.text[0]!s} → {task.text[1]!s} rather than {task.target!s}, {learnt}"
     if isinstance(task, Chat):
-        return f"{task.text} → what the assistant says in them"
+        return f"{task.text!s} → what the assistant says in them"
     if isinstance(task, tasks.Ranking):
-        return f"{task.text[0]} → {task.text[1]}, its rank among all items"
+        return f"{task.text[0]!s} → {task.text[1]!s}, its rank among all items"
     if isinstance(task, tasks.Joint):
         return "; ".join(described(task.task(name)) for name in task.names)
     columns = [name for name in task.text_columns if name != task.target]
+    both = f"{' and '.join(columns)} → {task.target}"
     labels = getattr(task, "labels", None)
     if isinstance(task, tasks.Ordinal):
-        target = f"one of {len(labels)} levels ({_few(labels, ' < ')}), {task.objective}"
-    elif labels:
-        target = f"one of {len(labels)} labels ({_few(labels)})"
-    elif isinstance(task, tasks.Regression):
-        target = "a number"
-    elif isinstance(task, tasks.QuestionAnswering):
-        target = "a passage of the text, or none"
-    elif not columns:
-        return f"{task.target}, token by token"
-    else:
-        target = "a text"
-    return f"{' and '.join(columns)} → {task.target}, {target}"
+        levels = _few(labels, " < ")
+        return f"{both!s}, one of {len(labels)} levels ({levels!s}), {task.objective!s}"
+    if labels:
+        return f"{both!s}, one of {len(labels)} labels ({_few(labels)!s})"
+    if isinstance(task, tasks.Regression):
+        return f"{both!s}, a number"
+    if isinstance(task, tasks.QuestionAnswering):
+        return f"{both!s}, a passage of the text, or none"
+    return f"{both!s}, a text" if columns else f"{task.target!s}, token by token"
 
 
 def _few(labels: tuple[str, ...], separator: str = ", ", most: int = 8) -> str:

@@ -6,7 +6,7 @@ from datasets import Dataset
 
 from ftlearn import compatibility
 from ftlearn.compatibility.texts import Rows, leaks, same_texts
-from ftlearn.tasks import Preference, QuestionAnswering, RewardModelling, Task
+from ftlearn.tasks import Preference, QuestionAnswering, Ranking, RewardModelling, Task
 from ftlearn.tasks.file_rows import read_for
 from ftlearn.workflows.plan import Files
 from ftlearn.workflows.splits import Parts, split_off
@@ -32,12 +32,12 @@ def row_texts(dataset: Dataset, task: Task) -> list[str]:
     """What rows must not share across parts, without differences in case and white space.
 
     It is the context of a question: a model that has read an answer's text in training finds it in
-    the test, too. It is the prompt of two answers, which may have other pairs. Of other rows it is
-    all that a model reads and learns.
+    the test, too. It is the prompt of two answers, which may have other pairs, and a text that is
+    ranked for, which may have other items. Of other rows it is all that a model reads and learns.
     """
     names = [*task.text_columns, task.target]
     if isinstance(task, QuestionAnswering):
         names = [task.text_columns[1]]
-    if isinstance(task, Preference | RewardModelling):
+    if isinstance(task, Preference | RewardModelling | Ranking):
         names = [task.text_columns[0]]
     return same_texts(dataset, list(dict.fromkeys(names)))

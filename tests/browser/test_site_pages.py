@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import built_site
 import pytest
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[1] / "helpers" / "axe-core" / "axe.min.js.gz"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-PAGES = ["index", "lessons/02_loss", "reference/losses", "guides/serving", "search"]
+PAGES = ["index", "lessons/02_loss", "reference/losses", "guides/serving", "commands/fit", "search"]
+MISSING = "console: Failed to load resource: the server responded with a status of 404 (Not Found)"
 PREFIXES = {"en": "", "zh": "zh/"}
 MODES = list(product(["light", "dark"], [1280, 375]))
 VIOLATIONS = """async rules => {
@@ -106,6 +107,19 @@ def test_search_finds_a_word(browser: Browser, address: str, language: str, quer
     visit = Visit(browser, url, "light", 1280)
     expect(visit.page.locator("#search-results li a").first).to_be_visible()
     assert visit.problems == []
+    visit.page.context.close()
+
+
+@pytest.mark.parametrize("place", ["gone.html", "zh/lessons/deeper/gone.html"])
+def test_a_wrong_address_leads_on_in_both_languages(browser: Browser, address: str, place: str):
+    visit = Visit(browser, f"{address}/{place}", "light", 375)
+    assert visit.problems == [MISSING]  # what the browser says of the address itself
+    assert visit.violations() == []
+    for language, name in [("en", "lessons/index"), ("zh-CN", "zh/lessons/index")]:
+        path = urlsplit(f"{address}/{name}.html").path
+        visit.page.locator(f"article a[href='{path}']").click()
+        expect(visit.page.locator("html")).to_have_attribute("lang", language)
+        visit.page.go_back()
     visit.page.context.close()
 
 

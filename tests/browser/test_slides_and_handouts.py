@@ -21,6 +21,10 @@ OVERFULL = """() => Reveal.getSlides().flatMap((slide, place) => {
   const fits = height <= 700 && width <= 1120;
   return fits ? [] : [`${place + 1}: ${width} x ${height}, ${slide.innerText}`];
 })"""
+SHOWN = """() => {
+  const {top, bottom, height} = Reveal.getCurrentSlide().getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight && height > 0 && Reveal.getScale() > 0.9;
+}"""
 FAILED = "() => [...document.querySelectorAll('mjx-merror')].map(formula => formula.textContent)"
 CUT = """() => [...document.querySelectorAll(".page")].flatMap((page, place) =>
   page.scrollHeight > page.clientHeight + 1 ? [`page ${place + 1}: ${page.scrollHeight}`] : [])"""
@@ -47,6 +51,7 @@ def elsewhere(address: str) -> list[str]:
 def test_every_slide_holds_what_is_on_it(browser, tmp_path, language, number):
     (path,) = classroom.lessons([number], language)
     page, problems = opened(browser, slides.build(path, language, tmp_path))
+    assert page.evaluate(SHOWN)
     assert page.evaluate(OVERFULL) == []
     assert page.evaluate(FAILED) == []
     assert problems == []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny_models
 
-from ftlearn import capstone, workflows
+from ftlearn import capstone, data, workflows
 from ftlearn.capstone.preparing import ALIASES
 from ftlearn.config import TrainConfig
 from ftlearn.workflows import Files, Plan
@@ -54,11 +55,24 @@ def passing(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory, memory) -
     return folder
 
 
-def train(folder: Path, checkpoint: Path, seeds: range) -> None:
+@pytest.fixture(scope="session")
+def chinese(tmp_path_factory: pytest.TempPathFactory, memory) -> Path:
+    """A submission of the bundled articles in Chinese, measured: two small models of characters."""
+    root = tmp_path_factory.mktemp("chinese")
+    texts = [text for part in data.load("topics_zh").values() for text in part["text"]]
+    checkpoint = tiny_models.save_all(root / "checkpoints", texts)["bert"]
+    folder = capstone.new(root / "mine", "topics_zh")
+    capstone.prepare(folder, sizes=(0.3, 0.2, 0.5))
+    train(folder, checkpoint, seeds=range(2), epochs=1)
+    capstone.measure(folder, memory=memory)
+    return folder
+
+
+def train(folder: Path, checkpoint: Path, seeds: range, epochs: int = 8) -> None:
     """One run per seed on the data files of a submission."""
     files = {part: folder / "data" / f"{part}.csv" for part in ("train", "valid", "test")}
     for seed in seeds:
-        config = TrainConfig(epochs=8, batch_size=8, learning_rate=1e-2, seed=seed)
+        config = TrainConfig(epochs=epochs, batch_size=8, learning_rate=1e-2, seed=seed)
         plan = Plan(
             files=Files(**files),
             out=folder / "runs" / str(seed),

@@ -1,4 +1,4 @@
-"""The fresh draw: new texts, whole products, and a seed that nobody chooses."""
+"""The fresh draw: new texts, whole products or places, and a seed that nobody chooses."""
 
 from __future__ import annotations
 
@@ -12,46 +12,59 @@ from ftlearn import capstone, data, metrics
 from ftlearn.capstone import fresh
 from ftlearn.data.duplicates import jaccard, shingles
 
-CORPUS = ("reviews", "ratings", "topics", "topics_shift")
+REVIEW_LIKE = ("reviews", "ratings", "topics", "topics_shift")
+"""The data sets whose texts are of a similar kind as the pool of reviews."""
 
 
-def corpus() -> list[str]:
-    """The texts of the course that are of a similar kind."""
-    parts = [part for name in CORPUS for part in data.load(name).values()]
+def texts_of(names: tuple[str, ...]) -> list[str]:
+    """The texts of data sets of the course."""
+    parts = [part for name in names for part in data.load(name).values()]
     return [text for part in parts for text in part["text"]]
 
 
-def test_the_pool_has_one_review_of_each_label_for_36_new_products():
-    pool = fresh.pool()
-    assert len({row["id"] for row in pool}) == len({row["text"] for row in pool}) == 72
-    labels = Counter((row["product"], row["label"]) for row in pool)
-    assert set(labels.values()) == {1}
-    assert len(labels) == 72
+@pytest.mark.parametrize("pool", fresh.POOLS, ids=lambda pool: pool.name)
+def test_each_group_of_a_pool_has_one_text_of_each_label(pool):
+    rows = pool.rows()
+    assert len({row["id"] for row in rows}) == len({row["text"] for row in rows}) == len(rows)
+    labels = Counter((row[pool.group], row["label"]) for row in rows)
+    groups = {row[pool.group] for row in rows}
+    assert labels == {(group, label): 1 for group in groups for label in pool.labels}
+    assert len(groups) == pool.drawn * 3 / 2
+
+
+def test_the_products_are_new():
     known = {name for part in data.load("reviews").values() for name in part[:].get("product", ())}
-    assert not known & {row["product"] for row in pool}
+    assert not known & {row["product"] for row in fresh.REVIEWS.rows()}
 
 
-def test_no_text_of_the_pool_is_like_one_of_the_course_or_of_the_pool():
-    texts = [row["text"] for row in fresh.pool()]
-    others = [shingles(text) for text in corpus()]
-    own = [shingles(text) for text in texts]
+@pytest.mark.parametrize(
+    ("pool", "corpus"),
+    [(fresh.REVIEWS, REVIEW_LIKE), (fresh.ARTICLES, ("topics_zh",))],
+    ids=["reviews", "topics_zh"],
+)
+def test_no_text_of_a_pool_is_like_one_of_the_course_or_of_the_pool(pool, corpus):
+    own = [shingles(row["text"]) for row in pool.rows()]
+    others = [shingles(text) for text in texts_of(corpus)]
     assert max(jaccard(first, second) for first in own for second in others) < 0.2
-    assert max(jaccard(own[i], own[j]) for i in range(72) for j in range(i)) < 0.2
+    assert max(jaccard(own[i], own[j]) for i in range(len(own)) for j in range(i)) < 0.2
 
 
-def test_the_words_of_the_pool_do_not_give_the_label_away():
-    lengths = {label: [] for label in fresh.LABELS}
-    for row in fresh.pool():
-        lengths[row["label"]].append(len(row["text"].split()))
+@pytest.mark.parametrize(("pool", "unit"), [(fresh.REVIEWS, " "), (fresh.ARTICLES, "")])
+def test_the_length_of_a_text_does_not_give_the_label_away(pool, unit):
+    lengths = {label: [] for label in pool.labels}
+    for row in pool.rows():
+        lengths[row["label"]].append(len(row["text"].split(unit) if unit else row["text"]))
     means = [np.mean(values) for values in lengths.values()]
-    assert abs(means[0] - means[1]) < 2
+    assert max(means) - min(means) < 0.08 * np.mean(means)
 
 
-def test_a_draw_is_balanced_repeatable_and_another_for_another_seed():
-    first, again, other = (set(fresh.draw(seed)["text"]) for seed in (1, 1, 2))
+@pytest.mark.parametrize("pool", fresh.POOLS, ids=lambda pool: pool.name)
+def test_a_draw_is_balanced_repeatable_and_another_for_another_seed(pool):
+    first, again, other = (set(fresh.draw(seed, pool)["text"]) for seed in (1, 1, 2))
     assert first == again
-    assert len(first) == 48
-    assert 0 < len(first & other) < 48
+    assert len(first) == pool.drawn * len(pool.labels)
+    assert 0 < len(first & other) < len(first)
+    assert set(Counter(fresh.draw(1, pool)["label"]).values()) == {pool.drawn}
 
 
 def test_the_hashes_decide_the_draw(passing, memory, tmp_path):
@@ -66,7 +79,7 @@ def test_texts_of_the_pool_in_the_submitted_data_are_counted(passing, memory, tm
     assert capstone.grade(passing, memory=memory).fresh.seen == 0
     copy = shutil.copytree(passing, tmp_path / "copy")
     path = copy / "data" / "train.csv"
-    rows = "".join(f'"{row["text"]}!",positive,x,y\n' for row in fresh.pool()[:3])
+    rows = "".join(f'"{row["text"]}!",positive,x,y\n' for row in fresh.REVIEWS.rows()[:3])
     path.write_text(path.read_text() + rows)
     assert capstone.grade(copy, memory=memory).fresh.seen == 3
 
@@ -83,5 +96,5 @@ def test_the_interval_of_a_difference_is_newcombes(k, n, j, m):
 def test_a_task_with_other_labels_has_no_fresh_draw(passing, memory):
     submission = capstone.Submission(passing, memory)
     submission.__dict__["task"] = type(submission.task)(labels=("no", "yes"))
-    with pytest.raises(capstone.CapstoneError, match="has no, yes: there is none"):
+    with pytest.raises(capstone.CapstoneError, match="labels no, yes and the script"):
         fresh.scored(submission)

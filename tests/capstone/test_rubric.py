@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ftlearn import capstone
+from ftlearn.capstone import checks
+from ftlearn.capstone.failing import Failed
 from ftlearn.errors import UnknownNameError
 
 NAMES = [check.name for check in capstone.RUBRIC]
@@ -43,3 +47,15 @@ def test_an_unknown_check_or_fault_names_those_that_there_are(passing, tmp_path)
         capstone.grade(passing, only=["leak"])
     with pytest.raises(UnknownNameError, match="no fault 'leak'; there are: files"):
         capstone.plant(passing, "leak", tmp_path / "leak")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "1 text stands in two parts"), (2, "2 texts stand in two parts")],
+)
+def test_copies_are_counted_in_good_english(monkeypatch, count, said):
+    leak = SimpleNamespace(rows=[("train", 3), ("test", 5)])
+    monkeypatch.setattr(checks.data, "leaks", lambda *_, **__: [leak] * count)
+    submission = SimpleNamespace(parts={}, task=SimpleNamespace(text="text"))
+    with pytest.raises(Failed, match=f"^{said}.*train row 3 and test row 5$"):
+        checks.copies(submission)

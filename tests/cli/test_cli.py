@@ -581,6 +581,7 @@ def train(tmp_path: Path) -> Path:
     ("more", "message"),
     [
         (["--label", "Kin"], "has no column 'Kin'; its columns are ['Text', 'Kind']. Did you mean"),
+        (["--label", "stars"], "Name those to read with --text, --label."),
         (["--checkpoint", "no/such"], "no model 'no/such' here"),
         (["--epochs", "0"], "epochs is 0: it must be a whole number of at least 1"),
         (["--pooling", "max"], "unknown pooling 'max': use pretrained, mean, cls"),
@@ -600,7 +601,7 @@ def test_bad_input_ends_with_two_and_one_line(
     assert fit(train, tmp_path / "o", *more) == 2
     captured = capsys.readouterr()
     assert message in captured.err
-    assert captured.err.startswith("error: ")
+    assert re.match(r"(note: .*\n)*error: ", captured.err)
     assert "Traceback" not in captured.err
     assert not (tmp_path / "o").exists()
 

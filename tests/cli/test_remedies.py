@@ -108,6 +108,14 @@ def test_phrases_speak_of_real_options_and_real_messages():
         assert "--" in in_options(other, FIT), other
 
 
+def test_phrases_are_found_in_chinese_messages_as_well(monkeypatch):
+    monkeypatch.setenv("FTLEARN_LANG", "zh")
+    assert "任务的" not in in_options("请增大任务的 max_length", FIT)
+    assert in_options("`labels` 中有 3 列", FIT) == "--label 中有 3 列"
+    named = in_options("请用 `labels` 指定两列或更多", FIT)
+    assert named == "请用 --label 逐个指定两列或更多"
+
+
 def messages(paths: Iterator[Path]) -> Iterator[tuple[str, list[str]]]:
     """Every text in some modules, with a placeholder for each value."""
     for path in paths:

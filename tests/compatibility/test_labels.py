@@ -7,7 +7,14 @@ from collections import Counter
 
 import pytest
 
-from ftlearn.compatibility.labels import listed, lookalikes, missing, spelling, unseen
+from ftlearn.compatibility.labels import (
+    listed,
+    lookalikes,
+    missing,
+    placeholders,
+    spelling,
+    unseen,
+)
 
 ALIKE = [
     ("garden", "Garden"),
@@ -110,6 +117,18 @@ def test_a_missing_label_is_reported_only_where_chance_would_not_leave_it_out():
     (finding,) = missing("test", Counter(a=20), even)  # one in a million
     assert "no row with 'b' (50 in train)" in finding.message
     assert missing("test", Counter(a=20), Counter(a=99, b=1)) == []
+
+
+@pytest.mark.parametrize("label", ["NaN", "N/A", "null", " None ", "-"])
+def test_a_label_that_may_stand_for_a_missing_value_is_noted(label: str):
+    (note,) = placeholders({"1.0": 40, label: 3})
+    assert not note.error
+    assert f"{label!r} (3) is a class" in note.message
+    assert "empty these cells" in note.message
+
+
+def test_words_and_numbers_are_labels():
+    assert placeholders({"0": 5, "unknown": 2, "nano": 3, "no": 9, "无": 1}) == []
 
 
 def test_a_list_of_many_labels_is_short():

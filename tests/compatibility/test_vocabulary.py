@@ -118,7 +118,7 @@ def test_a_sample_is_small_and_evenly_spaced():
 
 @pytest.mark.parametrize(("spare", "error"), [(0, None), (3, None), (-1, True), (300, False)])
 def test_every_token_needs_a_row_of_the_word_table(words, spare: int, error: bool | None):
-    findings = tokenizer_and_model(words, model(len(words) + spare), " in 'there'")
+    findings = tokenizer_and_model(words, model(len(words) + spare), "there")
     assert [finding.error for finding in findings] == ([] if error is None else [error])
     for finding in findings:
         assert f"{len(words) + spare} rows" in finding.message

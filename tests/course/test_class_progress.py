@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from html_parsing import HOSTILE, Parsed
 
 from ftlearn.course import class_page, class_progress, exercises
 from ftlearn.course.class_page import ORDERS
+from ftlearn.language.catalogue import LanguageError
 from ftlearn.markup import visible
 from tools import class_progress as tool
 
@@ -190,6 +192,62 @@ def test_the_command_writes_the_page_and_says_what_does_not_count(desk: Path, ca
     assert tool.main([str(desk), "--output", str(output), "--overwrite"]) == 0
     assert tool.main([str(desk.parent), "--output", str(output), "--overwrite"]) == 1
     assert "no .json files" in capsys.readouterr().err
+
+
+def chinese_page(folder: Path) -> str:
+    return class_page.class_page(class_progress.read(folder), language="zh")
+
+
+def test_the_chinese_page_says_the_same_in_chinese(desk: Path):
+    hand_in(desk, "eve.json", "Eve", {f"99/q{number}": {} for number in range(5)})
+    (desk / "fay.json").write_text("{")
+    english = tables(class_page.class_page(class_progress.read(desk)))
+    page = chinese_page(desk)
+    chinese = tables(page)
+    assert page.count(' lang="') == page.count(' lang="zh-CN"') == 1
+    assert chinese[0][0][:5] == ["学员", "做对", "尝试", "提示", "最近活动"]
+    # rows of learners are equal, counts and names included; heads and the last line are words
+    assert [table[1 : len(english[0])] for table in chinese] == [
+        table[1 : len(english[0])] for table in english
+    ]
+    assert chinese[-1][-1][0] == "做对人数"
+    assert "无法读取：Expecting property name" in Parsed(page).text  # Python's own words
+    assert "不计入：99/q0, 99/q1, 99/q2，另有 2 个" in Parsed(page).text
+    ours = re.sub(r"Expecting .*?\)|Ada|Béla|carl|Eve|\w+\.json|quiz", "", Parsed(page).text)
+    style = ours.index("全班进度", ours.index("全班进度") + 1)  # behind title and style
+    assert re.findall("[A-Za-z]{2,}", ours[style:]) == []
+
+
+def test_names_stay_what_they_are_in_chinese(tmp_path: Path):
+    for number, name in enumerate(("solved", "learner", "by name", "Lesson 02: 50% solved")):
+        hand_in(tmp_path, f"{number}.json", name, {"00/q1": {"passed": 1}})
+    shown = {row[0] for row in tables(chinese_page(tmp_path))[0][1:]}
+    assert shown == {"solved", "learner", "by name", "Lesson 02: 50% solved"}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_text_in_chinese_too(tmp_path: Path, name: str):
+    hand_in(tmp_path, "one.json", name, {"00/q1": {"passed": 1}})
+    page = chinese_page(tmp_path)
+    assert visible(name).strip() in Parsed(page).text
+    english = Parsed(class_page.class_page(class_progress.read(tmp_path)))
+    assert [element for element, _ in Parsed(page).elements] == [
+        element for element, _ in english.elements
+    ]
+
+
+def test_the_setting_or_the_option_chooses_the_language(desk: Path, monkeypatch):
+    page = desk.parent / "class.html"
+    monkeypatch.setenv("FTLEARN_LANG", "zh")
+    assert tool.main([str(desk), "--output", str(page)]) == 0
+    assert "全班进度" in page.read_text("utf-8")
+    assert tool.main([str(desk), "--output", str(page), "--overwrite", "--language", "en"]) == 0
+    assert "Progress of a class" in page.read_text("utf-8")
+    class_page.write_page(desk, page, overwrite=True, language="zh")
+    assert '<html lang="zh-CN">' in page.read_text("utf-8")
+    with pytest.raises(LanguageError, match="no language 'xx'"):
+        class_page.write_page(desk, page, overwrite=True, language="xx")
+    assert "全班进度" in page.read_text("utf-8")
 
 
 def test_a_large_class_stays_one_small_file(tmp_path: Path):

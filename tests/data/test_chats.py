@@ -55,6 +55,12 @@ def written(tmp_path):
             ],
         },
         {"prompt": [SYSTEM, USER], "completion": [ASSISTANT]},
+        {
+            "instruction": "Where is my parcel?",
+            "input": "",
+            "output": "It arrives today.",
+            "system": "Be brief.",
+        },
     ],
     ids=[
         "messages",
@@ -62,6 +68,7 @@ def written(tmp_path):
         "roles in conversations",
         "system beside",
         "prompt and completion",
+        "alpaca",
     ],
 )
 def test_the_common_shapes_give_the_same_chat(written, row):
@@ -74,6 +81,24 @@ def test_the_common_shapes_give_the_same_chat(written, row):
 def test_a_prompt_and_its_answer_are_a_chat_of_two_messages(written, answer):
     path = written({"prompt": USER["content"], answer: ASSISTANT["content"]})
     assert read_chats(path)[0][0] == {"messages": GOOD}
+
+
+def test_the_input_stands_below_its_instruction(written):
+    row = {"instruction": "Translate.", "input": "Hallo", "output": "Hello", "topic": "words"}
+    dataset, _ = read_chats(written(row))
+    (chat,) = dataset["messages"]
+    assert [message["content"] for message in chat] == ["Translate.\n\nHallo", "Hello"]
+    assert dataset.column_names == ["messages", "topic"]
+
+
+def test_what_alpacas_shape_would_lose_is_refused(written):
+    row = {"instruction": "Translate.", "output": "Hello"}
+    path = written(row, {**row, "input": ["Hallo"]}, {**row, "history": [["Hi", "Hello"]]})
+    _, report = read_chats(path)
+    assert [rejected.reason for rejected in report.rejected] == [
+        "'input' is a list, not a text",
+        "there is no 'messages'; its keys are 'instruction', 'output', 'history'",
+    ]
 
 
 @pytest.mark.parametrize("answer", ["answer", "completion", "response"])
@@ -117,7 +142,10 @@ def test_other_columns_are_kept_as_strings_and_other_keys_are_noted(written):
             [USER, {"role": "asistant", "content": "a"}],
             "message 2 has the unknown role 'asistant'. Did you mean 'assistant'?",
         ),
-        ([{"role": 7, "content": "a"}], "message 1 has the unknown role 7."),
+        (
+            [{"role": 7, "content": "a"}],
+            "message 1 has the unknown role 7. There are system, user, assistant, tool.",
+        ),
         ([USER, {"role": "assistant", "content": " \n"}], "message 2 (assistant) has no content"),
         ([USER, {"role": "assistant"}], "message 2 (assistant) has no content"),
         (
@@ -161,7 +189,7 @@ def test_other_faults_of_a_line_are_refused_too(written):
     reasons = [row.reason for row in report.rejected]
     assert reasons[0].startswith("invalid JSON")
     assert reasons[1] == "there is no 'messages' Did you mean 'mesages'?"
-    assert reasons[2] == "there is no 'messages'"
+    assert reasons[2] == "there is no 'messages'; its keys are 'prompt'"
     assert "occurs twice" in reasons[3]
     assert reasons[4] == "a cell holds a NUL byte or half a surrogate pair"
 
@@ -175,7 +203,7 @@ def test_a_completion_without_one_of_its_texts_is_refused(written):
     )
     _, report = read_completions(path)
     assert report.rejected == (
-        Rejected(2, "there is no 'answer'"),
+        Rejected(2, "there is no 'answer'; its keys are 'prompt'"),
         Rejected(3, "'prompt' is empty"),
         Rejected(4, "'answer' is ['b'], not a text"),
     )

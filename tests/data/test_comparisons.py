@@ -86,7 +86,7 @@ def test_a_file_is_read_with_other_columns_and_its_bad_rows_named(tmp_path):
     assert dataset["rejected"][:] == ["What?", "What?"]
     assert dataset["score"][:] == ["3", None]
     assert [(row.line, row.reason.split(",")[0]) for row in report.rejected] == [
-        (2, "there is no 'rejected'"),
+        (2, "there is no 'rejected'; its keys are 'prompt'"),
         (4, "chosen and rejected are the same answer"),
     ]
 
@@ -97,4 +97,11 @@ def test_columns_may_have_other_names_and_an_empty_rest_is_an_error(tmp_path):
     dataset, _ = read_comparisons(path, **names)
     assert dataset.column_names == ["question", "better", "worse"]
     with pytest.raises(DataError, match="there is no 'chosen'"):
+        read_comparisons(path)
+
+
+def test_texts_of_whole_dialogues_without_a_prompt_are_refused_with_the_remedy(tmp_path):
+    turn = "\n\nHuman: Hi\n\nAssistant: "
+    path = write(tmp_path / "hh.jsonl", {"chosen": f"{turn}Hello!", "rejected": f"{turn}What?"})
+    with pytest.raises(DataError, match="there is no 'prompt', and 'chosen' is a text: give the"):
         read_comparisons(path)

@@ -220,6 +220,28 @@ def test_intervals_hold_the_value_and_the_table_holds_all_metrics(report):
     assert tuple(table.loc["accuracy"]) == pytest.approx(tuple(interval))
 
 
+def test_intervals_are_those_of_the_metrics_of_each_sample(report):
+    picks = np.random.default_rng(5).integers(0, 70, size=(40, 70))
+    scores = [TASK.metrics(report.outputs[rows], report.targets[rows]) for rows in picks]
+    low, high = np.quantile([list(score.values()) for score in scores], [0.025, 0.975], axis=0)
+    table = report.table(draws=40, seed=5)
+    assert (table["low"].to_numpy() == low).all()
+    assert (table["high"].to_numpy() == high).all()
+    f1 = report.interval("f1", draws=40, seed=5)
+    assert f1 == tuple(table.loc["f1"])
+
+
+def test_a_subclass_with_metrics_of_its_own_gets_intervals_of_these(report):
+    class Errors(tasks.Classification):
+        def metrics(self, outputs, targets):
+            return {"errors": float((outputs.argmax(-1) != targets).sum())}
+
+    task = Errors(labels=TASK.labels)
+    table = Report(task, ROWS, report.outputs, report.targets).table(draws=20)
+    assert list(table.index) == ["errors"]
+    assert 0 < table.loc["errors", "low"] < table.loc["errors", "high"]
+
+
 def test_an_unknown_metric_is_named(report):
     with pytest.raises(KeyError, match=r"no metric 'acuracy'.*accuracy"):
         report.interval("acuracy")

@@ -186,11 +186,41 @@ def test_an_id_that_no_training_text_holds_is_named():
     assert table.weight.grad is None
 
 
-def test_scatter_and_gather_are_inverse():
+def test_gather_takes_the_used_rows():
     rows = TrainedRows("words", nn.Embedding(6, 3, padding_idx=0), [0, 2, 5])
-    values = torch.randn(3, 3)
-    assert rows.gather(rows.scatter(values)).equal(values)
-    assert rows.scatter(values)[[1, 3, 4]].eq(0).all()
+    full = torch.randn(6, 3)
+    assert rows.gather(full).equal(full[[0, 2, 5]])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_state_of_some_rows_and_one_of_the_whole_table_serve_each_other(
+    tiny_bert, whole, monkeypatch, first
+):
+    monkeypatch.setattr(sparse_embeddings, "MAX_SHARE", 1.0)
+    config = TrainConfig(epochs=1, batch_size=8, learning_rate=1e-2)
+
+    def start(table: bool) -> loop.Run:
+        whole(table)
+        model, tokenizer = models.load(tiny_bert, TASK, device="cpu")
+        return steps(model, TASK.batches(ROWS, tokenizer, config), TASK.loss, config)
+
+    before, after = start(first), start(not first)
+    next(before)
+    state = copy.deepcopy(optimizer_state(before))
+    load_optimizer_state(after, copy.deepcopy(state))
+    (rows,) = before.sparse_rows or after.sparse_rows
+    for key in ("exp_avg", "exp_avg_sq"):
+        one, other = (
+            state[f"{rows.name}/{key}"],
+            after.optimizer.state[after.parameters[rows.name]][key],
+        )
+        full, part = (one, other) if first else (other, one)
+        assert full.shape == rows.table.weight.shape
+        assert full.any()
+        assert part.equal(full[rows.used])
+        unused = torch.ones(len(full), dtype=torch.bool)
+        unused[rows.used] = False
+        assert full[unused].eq(0).all()
 
 
 def test_padding_gets_no_gradient():

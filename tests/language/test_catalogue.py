@@ -57,6 +57,43 @@ def test_a_pattern_around_another_one_is_matched_as_a_whole():
     assert catalogue.translate("3 pieces in a window of 8; all fit.") == "窗口 8 中 3 个；放得下。"
 
 
+COMPOSED = Catalogue(
+    {"; ": "；", ", ": "、", "No row was refused.": "没有拒收。", "mean loss": "平均损失"},
+    {
+        "{n} rows were read.": "读入 {n} 行。",
+        "{name} (needs {size})": "{name}（需要 {size}）",
+        "better than {name}": "优于{name}",
+        "{n} rows have mean {x}": "{n} 行的均值为 {x}",
+        "rows of {column_as_is}": "{column_as_is} 的行",
+        "{column} is missing": "缺少{column}",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("3 rows were read. No row was refused.", "读入 3 行。没有拒收。"),
+        ("3 rows were read. It is late.", "3 rows were read. It is late."),
+        ("a (needs 1 GB), b (needs 2 GB)", "a（需要 1 GB）、b（需要 2 GB）"),
+        ("better than chance; better than b", "优于chance；优于b"),
+        ("3 rows have mean 0.5; 4 rows have mean 1", "3 行的均值为 0.5；4 行的均值为 1"),
+        ("mean loss 0.25", "平均损失 0.25"),
+        ("mean loss 0.25, mean loss 1", "平均损失 0.25、平均损失 1"),
+        ("text, label", "text, label"),
+        ("mean loss is missing", "缺少平均损失"),
+        ("rows of mean loss", "mean loss 的行"),
+    ],
+)
+def test_sentences_and_lists_are_translated_part_by_part_and_data_stay(english, chinese):
+    assert COMPOSED.translate(english) == chinese
+
+
+def test_a_line_for_a_terminal_keeps_what_stands_in_quotes():
+    assert language.lines("the column 'loss'", CATALOGUE) == "the column 'loss'"
+    assert language.lines("  loss\nmean loss", CATALOGUE) == "  损失\n平均损失"
+
+
 def test_a_pattern_that_would_match_anything_is_refused():
     with pytest.raises(ValueError, match="would match nearly any text"):
         Catalogue({}, {"{a}: {b}": "{a}：{b}"})

@@ -161,3 +161,13 @@ def test_mean_absolute_error_is_at_most_the_root_of_the_squared(data):
     scores = metrics.regression(*data)
     assert scores["mae"] ** 2 <= scores["mse"] + 1e-9
     assert not scores["r2"] > 1
+
+
+@FEW
+@given(logits_and_targets, st.integers(0, 99))
+def test_scores_of_rows_drawn_from_columns_are_those_of_the_rows_themselves(given_rows, seed):
+    logits, targets = given_rows
+    drawn = np.random.default_rng(seed).integers(0, len(targets), len(targets))
+    columns = metrics.classified_rows(logits, targets)
+    of_columns = metrics.classification_of_rows(*(column[drawn] for column in columns))
+    assert of_columns == metrics.classification(logits[drawn], targets[drawn])

@@ -11,7 +11,15 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 from project import read
 
-from tools import notebooks, site_check, site_lessons, site_links, site_reference, site_sources
+from tools import (
+    notebooks,
+    site_check,
+    site_html,
+    site_lessons,
+    site_links,
+    site_reference,
+    site_sources,
+)
 from tools.site_lessons import Lesson
 
 EN, ZH = site_sources.words("en"), site_sources.words("zh")
@@ -95,6 +103,13 @@ def test_images_are_described_and_checks_are_folded():
         site_lessons.prepare(cell)
     assert figure.metadata["mystnb"] == {"image": {"alt": "A line falls."}}
     assert "hide-cell" in guards.metadata["tags"]
+
+
+def test_displayed_formulas_are_blocks():
+    assert site_lessons.set_apart("is\n$$x$$\nand $y$") == "is\n\n$$x$$\n\nand $y$"
+    assert site_lessons.set_apart("of $y$ and $$ in one line $$ too") == (
+        "of $y$ and $$ in one line $$ too"
+    )
 
 
 def test_tables_lose_the_style_of_pandas():
@@ -195,6 +210,23 @@ def test_docstrings_become_restructuredtext(docstring: str, expected: str):
     assert site_reference.to_rst(docstring) == expected
 
 
+def test_the_page_for_wrong_addresses_speaks_both_languages_and_links_from_the_host():
+    body = site_html.not_found(ZH, EN, "/course/")
+    assert body.startswith(f"<h1>{ZH['not_found']}</h1>")
+    assert '<p lang="en">' in body
+    links = re.findall('href="([^"]+)"', body)
+    assert "/course/zh/index.html" in links
+    assert "/course/index.html" in links
+    assert all(link.startswith("/course/") for link in links)
+
+
+def test_links_from_the_host_are_followed_below_the_base(tmp_path: Path):
+    (tmp_path / "404.html").write_text('<a href="/course/b.html">b</a><a href="/b.html">c</a>')
+    (tmp_path / "b.html").write_text("")
+    pages = site_check.Site(tmp_path, "/course/")
+    assert pages.complaints() == ["404.html: /b.html leads to nothing"]
+
+
 def site(folder: Path, **files: str) -> site_check.Site:
     for name, text in files.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
@@ -215,6 +247,8 @@ def test_a_sound_site_has_no_complaints(tmp_path: Path):
         ('<img src="data:,">', "a.html: no description of the image data:,"),
         ('<script src="//cdn.org/x.js"></script>', "//cdn.org/x.js from another host"),
         ('<link rel="stylesheet" href="https://x.org/a.css">', "https://x.org/a.css from another"),
+        ("<p>It is **bold。**so</p>", "markup is left in the text: It is **bold"),
+        (r"<li>of $-\infty$</li>", "markup is left in the text: of $-"),
         ("x" * (site_check.LARGEST_PAGE + 1), "a.html: 1,000,001 bytes"),
     ],
 )

@@ -27,7 +27,7 @@ NUMBER = re.compile(
 
 @cache
 def deck(language: str, number: str) -> list[Slide]:
-    return slides.slides(classroom.lessons([number], language)[0], language)
+    return slides.slides(notebooks.read(classroom.lessons([number], language)[0]), language)
 
 
 @cache

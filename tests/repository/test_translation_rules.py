@@ -41,6 +41,7 @@ def test_a_good_translation_has_no_complaint():
         (CHINESE.replace("1,080", "1,008"), "the number 1,080 is missing"),
         (CHINESE.replace("2017", "2018"), "the number 2018 is not in the English"),
         (CHINESE.replace("1706.04599", "1706.04598"), "1706.04599 is missing"),
+        (CHINESE.replace("Guo", "Gao"), "the author Guo"),
         (CHINESE.replace("损失", "亏损"), "'loss' should be 损失"),
         (CHINESE + "\nThis line has been left in English.", "English was left"),
         (CHINESE.replace("错了。", "错了,"), "half-width punctuation"),
@@ -48,6 +49,68 @@ def test_a_good_translation_has_no_complaint():
 )
 def test_a_fault_is_found(chinese, expected):
     assert any(expected in complaint for complaint in complaints(chinese)), complaints(chinese)
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("22.7 million weights", "2270 万个权重"),
+        ("22.7 million weights", "2,270 万个权重"),
+        ("22.7 million weights", "22.7M 个权重"),
+        ("22.7 million weights", "0.227 亿个权重"),
+        ("7 billion weights", "70 亿个权重"),
+        ("55 thousand weights", "5.5 万个权重"),
+        ("10,000 rows", "1 万条"),
+        ("3,000 rows", "3 千条"),
+        ("85 of 109 million weights", "1.09 亿个权重中的 8500 万个"),
+    ],
+)
+def test_equal_numbers_may_be_counted_in_other_units(english, chinese):
+    assert translation_rules.numbers(english, chinese) == []
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("22.7 million weights", "227 万个权重"),
+        ("22.7 million weights", "22.7 万个权重"),
+        ("22.7 million weights", "2271 万个权重"),
+        ("22.7 million weights", "22.7 个权重"),
+        ("7 billion weights", "7 亿个权重"),
+        ("10,000 rows", "10 万条"),
+        ("3 rows", "3 千条"),
+        ("10,000 rows", "10000.0 条"),
+        ("85 of 109 million weights", "1.09 亿个权重中的 850 万个"),
+        ("twenty rows", "30 万条"),
+    ],
+)
+def test_other_numbers_are_found_in_any_unit(english, chinese):
+    assert translation_rules.numbers(english, chinese)
+
+
+def test_a_unit_of_measure_multiplies_nothing():
+    assert translation_rules.numbers("3 kilobytes, 5 MB, 4.1.2", "3 千字节，5 MB，4.1.2") == []
+
+
+@pytest.mark.parametrize(
+    ("rendered", "shown"),
+    [
+        ("**目标**：每个人", "**目标：**每个人"),
+        ("这是*奖励*（代理）", "这是*奖励（代理）*的"),
+        ("“**两者**”都下降", "都**“两者”**下降"),
+        ("损失 $L$ **下降**", "**损失 $L$**下降"),
+        ("值 `L` **下降**", "**值 `L`**下降"),
+    ],
+)
+def test_emphasis_is_rendered_beside_punctuation(rendered, shown):
+    english = "**Emphasis** `L` and $L$"
+    assert translation_rules.emphasis(english, rendered) == []
+    assert "asterisks are shown" in translation_rules.emphasis(english, shown)[0]
+
+
+def test_asterisks_that_the_english_shows_code_and_formulas_are_no_emphasis():
+    english = "θ* of weight * rate, `2 ** 3` and $x^*$"
+    assert translation_rules.emphasis(english, "权重 * 学习率的 θ*，`2 ** 3` 和 $x^*$") == []
 
 
 def test_a_fuzzy_entry_is_out_of_date():

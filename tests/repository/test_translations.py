@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 
 import nbformat
 import polib
 import pytest
 
-from tools import badges, execute, notebooks, rules, translations
-from tools.translation_sources import without_generated
+from tools import (
+    badges,
+    execute,
+    notebooks,
+    rules,
+    site_sources,
+    translation_editions,
+    translation_rules,
+    translations,
+)
 
 CATALOGUES = sorted(path.stem for path in translations.CATALOGUES.glob("*.po"))
+GUIDES = sorted(site_sources.CATALOGUES.glob("**/*.po"))
 LESSONS = sorted(path.stem for path in translations.TRANSLATED.glob("*.ipynb"))
 
 
@@ -33,25 +41,13 @@ def test_every_chinese_lesson_has_a_catalogue_and_every_catalogue_an_english_les
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_code_and_cells_are_those_of_the_english_lesson(name):
-    english = translations.lesson(name)
-    pairs = list(zip(english.cells, chinese(name).cells, strict=True))
-    assert [(a.id, a.cell_type) for a, _ in pairs] == [(b.id, b.cell_type) for _, b in pairs]
-    assert [a.source for a, _ in pairs if a.cell_type == "code"] == [
-        b.source for _, b in pairs if b.cell_type == "code"
-    ]
-    assert [a.metadata.get("tags") for a, _ in pairs] == [b.metadata.get("tags") for _, b in pairs]
+    assert translation_editions.same_cells(translations.lesson(name), chinese(name)) == []
 
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_the_text_is_that_of_the_catalogue(name):
-    catalogue = polib.pofile(str(translations.catalogue_path(name)))
-    texts = {entry.msgctxt: entry.msgstr for entry in catalogue}
-    for cell in chinese(name).cells:
-        if cell.cell_type == "markdown":
-            expected = translations.one_folder_down(texts[cell.id])
-            assert without_generated(cell.source) == expected.strip(), cell.id
-        if "alt" in cell.metadata:
-            assert cell.metadata["alt"] == texts[f"alt {cell.id}"], cell.id
+    catalogue = translations.read_catalogue(name)
+    assert translation_editions.current_texts(chinese(name), catalogue) == []
 
 
 @pytest.mark.parametrize("name", LESSONS)
@@ -75,23 +71,23 @@ def test_badges_and_languages_lead_to_the_right_file(name):
 @pytest.mark.parametrize("name", LESSONS)
 def test_what_is_shown_is_translated(name):
     """A label that the catalogue translates does not stand in an output in English."""
-    catalogue = polib.pofile(str(translations.catalogue_path(name)))
-    labels = {
-        entry.msgid
-        for entry in catalogue
-        if entry.msgctxt == "output" and not entry.flags and entry.msgstr != entry.msgid
-    }
-    for cell_id, text in notebooks.output_texts(chinese(name)):
-        quoted = set(re.findall(r"'([^'\n]+)':|<th>([^<]+)</th>", text))
-        left = {a or b for a, b in quoted} & labels
-        assert not left, f"cell {cell_id} shows {left}"
+    catalogue = translations.read_catalogue(name)
+    assert translation_editions.translated_outputs(chinese(name), catalogue) == []
 
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_outputs_were_executed_with_the_labels_of_the_catalogue(name):
-    measured = chinese(name).metadata["ftlearn"]
     catalogue = translations.read_catalogue(name)
-    assert measured[translations.LABELS] == translations.labels_sha256(catalogue)
+    assert translation_editions.current_labels(chinese(name), catalogue) == []
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_emphasis_in_a_guide_is_rendered(path):
+    found = {
+        entry.msgid: translation_rules.emphasis(entry.msgid, entry.msgstr)
+        for entry in polib.pofile(str(path)).translated_entries()
+    }
+    assert not any(found.values()), {text for text, complaints in found.items() if complaints}
 
 
 def test_prose_is_written_again_around_the_outputs_of_the_last_execution(tmp_path, monkeypatch):

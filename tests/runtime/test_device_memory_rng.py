@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 import random
@@ -261,3 +262,12 @@ def test_random_states_of_older_versions_are_understood(
     assert [generator.initial_seed() for generator in known.values()] == [0, 1]
     runtime.set_rng_state(state, torch.device("cuda:1"))
     assert [generator.initial_seed() for generator in known.values()] == [0, 5 if cuda else 1]
+
+
+def test_every_public_name_of_the_package_has_its_home():
+    assert set(runtime._HOMES) == set(runtime.__all__) == set(dir(runtime))
+    for name, home in runtime._HOMES.items():
+        module = importlib.import_module(f"ftlearn.runtime.{home}")
+        assert getattr(runtime, name) is getattr(module, name)
+    with pytest.raises(AttributeError, match="has no attribute 'gone'"):
+        runtime.gone  # noqa: B018

@@ -7,14 +7,17 @@ from pathlib import Path
 import built_site
 import pytest
 
-from tools import notebooks, site_check
+from tools import notebooks, site_check, site_sources
+
+NOT_FOUND = "404.html"
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> site_check.Site:
-    return site_check.Site(built_site.built(tmp_path_factory.mktemp("site")))
+    folder = built_site.built(tmp_path_factory.mktemp("site"))
+    return site_check.Site(folder, site_sources.base())
 
 
 def english_pages(site: site_check.Site) -> set[str]:
@@ -31,11 +34,27 @@ def test_every_page_exists_in_both_languages(site: site_check.Site):
 
 
 def test_every_page_links_to_the_other_language(site: site_check.Site):
-    for name in english_pages(site):
+    for name in english_pages(site) - {NOT_FOUND}:
         depth = name.count("/")
         assert f"{'../' * depth or './'}zh/{name}".removeprefix("./") in {
             link.removeprefix("./") for link in site.pages[name].links
         }, name
+
+
+@pytest.mark.parametrize("prefix", ["", "zh/"])
+def test_the_page_for_wrong_addresses_has_no_relative_link(site: site_check.Site, prefix: str):
+    page = site.pages[prefix + NOT_FOUND]
+    links = [link for link in [*page.links, *page.fetched] if not site_check.is_elsewhere(link)]
+    assert f"{site.base}{prefix}lessons/02_loss.html" in links
+    assert [link for link in links if not link.startswith((site.base, "#"))] == []
+
+
+def test_every_command_has_a_page(site: site_check.Site):
+    for name in ("fit", "serve", "capstone"):
+        assert f"commands/{name}.html" in site.pages
+    text = (site.folder / "zh" / "commands" / "fit.html").read_text("utf-8")
+    assert 'id="cmdoption-ftlearn-fit-label"' in text
+    assert "要学习的标签" in text
 
 
 def test_every_lesson_and_guide_has_a_page(site: site_check.Site):

@@ -206,6 +206,7 @@ def test_numbers_are_put_in_order_and_names_by_levels():
     ("labels", "settings", "message"),
     [
         (["good", "bad"], {}, "names \\('bad', 'good'\\), whose order is not known"),
+        (["1.0", "NaN"], {}, "holds 'NaN' beside numbers: .* empty these cells"),
         (["good", "bad"], {"levels": ("bad", "fair", "good")}, "no training row has .* 'fair'"),
         (["good", "bad", "Bad"], {"levels": ("bad", "good")}, "'Bad' may mean 'bad'"),
         ([1, 2], {"levels": (1, 2, 2)}, "each one once"),

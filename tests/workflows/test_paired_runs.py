@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ftlearn import models, tasks, workflows
 from ftlearn.cli import app
+from ftlearn.cli.output import fit_lines
 from ftlearn.config import TrainConfig
 from ftlearn.errors import ArgumentError
 from ftlearn.evaluation import reference_log_probabilities
@@ -127,6 +128,15 @@ def test_pairs_on_one_prompt_stay_in_one_part(tmp_path):
     assert seen["train"] & seen["test"] == seen["train"] & seen["valid"] == set()
 
 
+def test_all_items_of_one_text_stay_in_one_part(tmp_path):
+    rows = [{**row, "ad": f"{row['ad']} {turn}"} for row in readers() for turn in "ab"]
+    files = Files(train=write(tmp_path / "ads.jsonl", rows), task="ranking", text=("reader", "ad"))
+    parts = read_text_parts(files, tasks.ranking(text=("reader", "ad")), seed=0)
+    seen = {part: set(data["reader"]) for part, data in parts.data.items()}
+    assert seen["train"] & seen["test"] == seen["train"] & seen["valid"] == set()
+    assert sum(map(len, parts.data.values())) == 80
+
+
 def test_a_reward_run_compares_with_the_length(tiny_bert, tmp_path):
     plan = small("reward", write(tmp_path / "pairs.jsonl", pairs()), tiny_bert, max_length=64)
     assert workflows.fit(plan).state == "done"
@@ -152,11 +162,16 @@ def test_a_ranking_run_writes_a_plain_encoder(tiny_bert, tmp_path):
         "the most similar words (TF-IDF)",
     }
     assert 0 < report["test"]["mrr"]["value"] <= 1
+    assert "for comparison, mrr:" in list(fit_lines(report, tmp_path / "out"))
     text = Parsed((tmp_path / "out" / "report.html").read_text()).text
     assert "Worst ranks" in text
     AutoModel.from_pretrained(tmp_path / "out" / "model")
     (scored,) = workflows.evaluate(plan.out, path, device="cpu")
     assert scored.read.rows == 40
+    printed = CliRunner().invoke(app, ["evaluate", str(plan.out), str(path), "--errors", "1"])
+    losses, ranks, _ = scored.report.outputs[scored.report.outputs[:, 1] > 1].T
+    assert f"worst of {len(ranks)} errors:" in printed.output
+    assert f"  rank {ranks[losses.argmax()]:.0f} of its own item (loss " in printed.output
 
 
 def test_the_command_line_takes_the_second_text_of_a_pair(tiny_bert, tmp_path):

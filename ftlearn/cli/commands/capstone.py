@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ftlearn.cli.options import DATA, RUN, grouped, option
-from ftlearn.cli.output import say
+from ftlearn.cli.output import Data, say, translated
 
 capstone = typer.Typer(
     name="capstone",
@@ -127,8 +127,9 @@ def grade(folder: FolderOptions, options: GradeOptions) -> None:
     else:
         result = capstone.grade(folder.folder, draw=options.draw)
     for check in result.results:
-        remedy = "" if check.passed else f"; remedy: {check.remedy}"
-        say(f"{int(check.passed)}  {check.name:<12} {check.found}{remedy}")
+        remedy = "" if check.passed else translated(f"; remedy: {check.remedy}")
+        found = translated(check.found)
+        say(Data(f"{int(check.passed)}  {check.name:<12} {found}{remedy}"))
     say(f"{result.points} of {len(result.results)} points")
     if result.fresh:
         say(result.fresh)

@@ -20,6 +20,6 @@ def doctor() -> None:
     findings = examine()
     for finding in findings:
         parts = (translated(part) if isinstance(part, str) else part for part in finding)
-        say(Data(finding._make(parts)))
+        say(Data(finding._make(parts).line(translated(finding.mark))))
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ftlearn.cli.options import DATA, MODEL, RUN, SavedModelOptions, grouped, option
-from ftlearn.cli.output import say
+from ftlearn.cli.output import Data, say, translated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,4 +66,5 @@ def export(saved: SavedModelOptions, options: ExportOptions) -> None:
         described=described,
     )
     add_to_report(saved.folder, exported.folder)
-    say(f"{exported.folder}: {options.format}, {exported.parity}")
+    parity = translated(str(exported.parity))
+    say(Data(f"{exported.folder}: {options.format}, {parity}"))

@@ -34,7 +34,7 @@ def fit(
     simple baselines, and writes into --out: `model/` (opens with transformers), `report.html`,
     `report.json` and `history.csv`.
 
-    Example: `ftlearn fit reviews.csv --text review --label stars --out run`
+    Example: `ftlearn fit reviews.csv --text review --label topic --out run`
 
     Then: `ftlearn predict run --input new.txt --output answers.jsonl`
 

@@ -145,6 +145,12 @@ def generate(
         overwrite=prompts.overwrite,
         encoding=prompts.encoding,
     )
-    answered = f"{counts.rows - counts.rejected} of {counts.rows} prompts answered"
-    rejected = "; the others have their error in their place" if counts.rejected else ""
-    say(answered + rejected, err=True)
+    answered = counts.rows - counts.rejected
+    if counts.rejected:
+        line = (
+            f"{answered} of {counts.rows} prompts answered; the others have their error in their "
+            "place"
+        )
+    else:
+        line = f"{answered} of {counts.rows} prompts answered"
+    say(line, err=True)

@@ -144,9 +144,15 @@ def _predict_file(
         file_format=Format(stream.format, **vars(reading)),
         overwrite=stream.overwrite,
     )
-    answered = f"{counts.rows - counts.rejected} of {counts.rows} rows predicted"
-    rejected = "; the others have their error in their place" if counts.rejected else ""
-    say(answered + rejected, err=True)
+    predicted = counts.rows - counts.rejected
+    if counts.rejected:
+        line = (
+            f"{predicted} of {counts.rows} rows predicted; the others have their error in their "
+            "place"
+        )
+    else:
+        line = f"{predicted} of {counts.rows} rows predicted"
+    say(line, err=True)
 
 
 def _check_parquet(stream: StreamOptions, reading: ReadingOptions) -> None:
@@ -172,7 +178,9 @@ def _predict_shards(job: Job, stream: StreamOptions, engine: EngineOptions) -> N
         overwrite=stream.overwrite,
     )
     predicted = totals.rows - totals.rejected
-    line = f"{predicted} of {totals.rows} rows predicted in {totals.shards} shards"
-    rejected = "; the others have their error in its column" if totals.rejected else ""
-    skipped = f"; {totals.skipped} of them were done before" if totals.skipped else ""
-    say(line + rejected + skipped, err=True)
+    said = [f"{predicted} of {totals.rows} rows predicted in {totals.shards} shards"]
+    if totals.rejected:
+        said.append("the others have their error in its column")
+    if totals.skipped:
+        said.append(f"{totals.skipped} of them were done before")
+    say("; ".join(said), err=True)  # a list, whose clauses are translated one by one

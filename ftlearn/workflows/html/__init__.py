@@ -14,7 +14,7 @@ from ftlearn.training.history import History
 from ftlearn.workflows.html import overview, results, writing
 from ftlearn.workflows.html.style import STYLE
 
-__all__ = ["page", "report_page"]
+__all__ = ["in_language", "page", "report_page"]
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for a page: nothing but what the page itself contains."""

@@ -46,5 +46,6 @@ def _described(distance: int) -> str:
     """
     if not distance:
         return "right"
-    levels = "1 level" if abs(distance) == 1 else f"{abs(distance)} levels"
-    return f"{levels} too {'high' if distance > 0 else 'low'}"
+    if abs(distance) == 1:
+        return "1 level too high" if distance > 0 else "1 level too low"
+    return f"{distance} levels too high" if distance > 0 else f"{-distance} levels too low"

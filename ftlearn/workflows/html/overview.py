@@ -56,13 +56,41 @@ MEANINGS = {
 
 
 HEADLINES = {
-    "mae": (number, -1, "The model is off by ", " on average over {}"),
-    "accuracy": (percent, 1, "The model gives the right label to ", " of {}"),
-    "f1": (percent, 1, "The model's answers share ", " of their words with the right ones, in {}"),
-    "mrr": (number, 1, "The true item's reciprocal rank is ", " on average over {}"),
-    "loss": (number, -1, "The model's loss is ", " nats per token on {}"),
+    "mae": (
+        number,
+        -1,
+        "The model is off by ",
+        " on average over {rows} test rows{interval}.".format,
+    ),
+    "accuracy": (
+        percent,
+        1,
+        "The model gives the right label to ",
+        " of {rows} test rows{interval}.".format,
+    ),
+    "f1": (
+        percent,
+        1,
+        "The model's answers share ",
+        " of their words with the right ones, in {rows} test rows{interval}.".format,
+    ),
+    "mrr": (
+        number,
+        1,
+        "The true item's reciprocal rank is ",
+        " on average over {rows} test rows{interval}.".format,
+    ),
+    "loss": (
+        number,
+        -1,
+        "The model's loss is ",
+        " nats per token on {rows} test rows{interval}.".format,
+    ),
 }
-"""By metric: how a value is written, whether more is better, and the sentence around it."""
+"""By metric, in the order in which people ask for them: how a value is written, whether more is
+better, and the sentence around it."""
+RANKED = ("The model puts the chosen answer first in ", " of {rows} test rows{interval}.".format)
+LEVELS = " levels on average over {rows} test rows{interval}.".format
 
 
 def headline(summary: Mapping[str, Any], report: Report) -> Markup:
@@ -73,25 +101,26 @@ def headline(summary: Mapping[str, Any], report: Report) -> Markup:
             for name, part in report.reports.items()
         ]
         return join(*parts)
-    rows = f"{number(len(report.targets))} test rows"
     metric = next(name for name in HEADLINES if name in report.scores)
     written, sign, start, end = HEADLINES[metric]
     if metric == "accuracy" and "margin" in report.scores:
-        start, end = "The model puts the chosen answer first in ", " of {}"
+        start, end = RANKED
     if "within_one" in report.scores:
-        end = " levels on average over {}"
-    end = end.format(rows)
+        end = LEVELS
     score = interval(summary.get("test", {}).get(metric))
     if score is None:
         value = report.scores[metric]
         score = Interval(value, value, value)
+    between = ""
     if score.low < score.high:
-        end += f" (95\u00a0% interval {written(score.low)} to {written(score.high)})"
+        between = f" (95\u00a0% interval {written(score.low)} to {written(score.high)})"
+    sentences = [end(rows=number(len(report.targets)), interval=between)]
     baselines = _baseline_values(summary, metric)
     comparison = ", ".join(f"{name} {written(value)}" for name, value in baselines.items())
-    end += f". For comparison: {comparison}." if comparison else "."
-    doubt = _doubt(score, baselines, sign=sign)
-    return paragraph(start, tag("strong", written(score.value)), end, doubt, kind="headline")
+    sentences += [f"For comparison: {comparison}."] * bool(comparison)
+    sentences += _doubt(score, baselines, sign=sign)
+    value = tag("strong", written(score.value))
+    return paragraph(start, value, " ".join(sentences), kind="headline")
 
 
 def part_of(summary: Mapping[str, Any], task: str) -> dict[str, Any]:
@@ -118,15 +147,15 @@ def _baseline_values(summary: Mapping[str, Any], metric: str) -> dict[str, float
     return {name: score.value for name, score in scores.items() if score}
 
 
-def _doubt(score: Interval, baselines: Mapping[str, float], *, sign: int) -> str:
+def _doubt(score: Interval, baselines: Mapping[str, float], *, sign: int) -> list[str]:
     """A warning where a baseline is as good; ``sign`` is −1 where less is better."""
     better = [name for name, value in baselines.items() if sign * (value - score.value) >= 0]
     near = [name for name, value in baselines.items() if score.low <= value <= score.high]
     if better:
-        return f" The model does no better than the baseline “{better[-1]}”."
+        return [f"The model does no better than the baseline “{better[-1]}”."]
     if near:
-        return f" The interval holds the value of “{near[-1]}”: the gain is not certain."
-    return ""
+        return [f"The interval holds the value of “{near[-1]}”: the gain is not certain."]
+    return []
 
 
 def scores(summary: Mapping[str, Any]) -> Markup:
@@ -202,11 +231,12 @@ def _records(caption: str, records: Sequence[Any]) -> Markup:
 def _refused(refused: Sequence[Any]) -> Markup:
     if not refused:
         return paragraph("No row was refused.")
-    rows = "1 row was" if len(refused) == 1 else f"{number(len(refused))} rows were"
-    sentence = f"{rows} refused and took no part."
+    sentences = [f"{number(len(refused))} rows were refused and took no part."]
+    if len(refused) == 1:
+        sentences = ["1 row was refused and took no part."]
     if len(refused) > REFUSED:
-        sentence += f" The first {REFUSED} are shown; report.json lists all."
-    return join(paragraph(sentence), _records("Refused rows", refused[:REFUSED]))
+        sentences.append(f"The first {REFUSED} are shown; report.json lists all.")
+    return join(paragraph(" ".join(sentences)), _records("Refused rows", refused[:REFUSED]))
 
 
 def curves(history: History, report: Report) -> Markup:
@@ -214,21 +244,23 @@ def curves(history: History, report: Report) -> Markup:
     if not history.steps:
         return section("How training went", paragraph("No update was recorded."))
     first, last = history.steps[0], history.steps[-1]
-    sentences = f"{number(last.number)} updates, {last.epoch:.3g} passes over the training rows."
+    sentences = [f"{number(last.number)} updates, {last.epoch:.3g} passes over the training rows."]
     if history.best:
         passes = history.best["epoch"]
-        sentences += f" The best validation loss came after {passes:.3g} passes."
+        sentences.append(f"The best validation loss came after {passes:.3g} passes.")
     if history.stopped:
-        sentences += f" It ended early: {history.stopped}."
+        sentences.append(f"It ended early: {history.stopped}.")
     ax = figures.training(_in_units(history, report))
     if "mse" in report.scores:
         ax.set_ylabel("mean squared error")
-    alt = f"The training loss goes from {number(first.loss)} at the first update"
-    alt += f" to {number(last.loss)} at the last."
+    alt = (
+        f"The training loss goes from {number(first.loss)} at the first update to "
+        f"{number(last.loss)} at the last."
+    )
     caption = "Faint: every update; strong: their running mean; squares: validation rows."
     return section(
         "How training went",
-        paragraph(sentences),
+        paragraph(" ".join(sentences)),
         picture(ax, alt, caption, kind="wide"),
     )
 

@@ -119,14 +119,7 @@ def calibration(report: Report, measured: Any) -> Markup:
     """Whether the model's confidence can be believed: the calibration error and its figure."""
     bins = metrics.reliability(report.outputs, report.targets)
     confidence = float(np.average(bins[:, 0], weights=bins[:, 2]))
-    accuracy = float(report.correct.mean())
-    direction = "more" if confidence > accuracy else "less"
-    points = abs(confidence - accuracy) * 100
-    gap = (
-        f"On average the model claims {percent(confidence)} certainty and is right on "
-        f"{percent(accuracy)} of the rows: it is {direction} certain than it should be, "
-        f"by {points:.1f} points. "
-    )
+    gap = _gap(confidence, float(report.correct.mean()))
     meaning = (
         f"The expected calibration error is {scored(measured)}: the mean distance between "
         "confidence and accuracy over ten bins of confidence; 0 is ideal."
@@ -137,7 +130,23 @@ def calibration(report: Report, measured: Any) -> Markup:
     )
     caption = "Dots on the dashed line are well calibrated; below it the model is too certain."
     figure = picture(figures.reliability(bins), alt, caption, kind="narrow")
-    return section("Can its confidence be believed?", paragraph(gap + meaning), figure)
+    return section("Can its confidence be believed?", paragraph(gap, " ", meaning), figure)
+
+
+def _gap(confidence: float, accuracy: float) -> str:
+    """How far the mean confidence is from the accuracy, and on which side of it."""
+    points = abs(confidence - accuracy) * 100
+    if confidence > accuracy:
+        return (
+            f"On average the model claims {percent(confidence)} certainty and is right on "
+            f"{percent(accuracy)} of the rows: it is more certain than it should be, "
+            f"by {points:.1f} points."
+        )
+    return (
+        f"On average the model claims {percent(confidence)} certainty and is right on "
+        f"{percent(accuracy)} of the rows: it is less certain than it should be, "
+        f"by {points:.1f} points."
+    )
 
 
 def numbers(report: Report) -> Markup:
