@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ftlearn.course import class_page
+from ftlearn.errors import FtlearnError
 from ftlearn.language import LANGUAGES
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             overwrite=options.overwrite,
             language=options.language,
         )
-    except OSError as error:
+    except (OSError, FtlearnError) as error:
         print(error, file=sys.stderr)
         return 1
     for file, reason in progress.faults:

@@ -22,8 +22,10 @@ FETCHED |= {"script": "src", "source": "src", "video": "src"}
 NOT_FETCHED = {"alternate", "author", "canonical", "index", "next", "prev", "search"}
 """Relations of a `link` that a browser does not fetch."""
 _PROSE = re.compile(r"<(p|li)\b[^>]*>(.*?)</\1>", re.DOTALL)
-_SET = re.compile(r"<(code|pre|script)\b.*?</\1>|<span class=\"math.*?</span>|<[^>]*>", re.DOTALL)
-"""In prose, what is set: code, formulas, and elements as such."""
+_NOT_PROSE = re.compile(
+    r"<(code|pre|script)\b.*?</\1>|<span class=\"math.*?</span>|<[^>]*>", re.DOTALL
+)
+"""What stands in a paragraph and is no prose: code, formulas, tags."""
 _MARKUP = re.compile(r".{0,20}(?:\*\*|\$\$|\\[A-Za-z]{2,}).{0,20}")
 _STYLE_ADDRESS = re.compile(r"url\(\s*['\"]?((?:https?:)?//[^)'\"]+)")
 
@@ -99,7 +101,7 @@ class Site:
         for name in self.pages:
             text = (self.folder / name).read_text(encoding="utf-8")
             for _, prose in _PROSE.findall(text):
-                for raw in _MARKUP.findall(_SET.sub("", prose)):
+                for raw in _MARKUP.findall(_NOT_PROSE.sub("", prose)):
                     yield f"{name}: markup is left in the text: {raw}"
 
     def _hosts(self) -> Iterator[str]:

@@ -20,6 +20,7 @@ PROGRAM = "ftlearn"
 UNDERLINES = "=-~"
 """Of a command, of what it holds, of the options of a command within a command."""
 VALUES = {int: "NUMBER", float: "NUMBER", str: "TEXT", Path: "FILE"}
+"""What stands for the value of an option, by its type."""
 _CODE = re.compile(r"(`[^`]+`)")
 _NAME = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 

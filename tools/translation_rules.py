@@ -58,6 +58,13 @@ def complaints(catalogue: polib.POFile, sources: Iterable[Source]) -> list[str]:
         for context, text in entries
         if (context, text) not in current
     ]
+    found += [
+        f"{context}: {text[:60]!r} is wrongly marked, or not, as a text with fields; "
+        "run tools.translations update"
+        for (context, text), source in current.items()
+        if (context, text) in entries
+        and source.pattern != (PATTERN in entries[context, text].flags)
+    ]
     for entry in catalogue:
         found += [f"{entry.msgctxt}: {complaint}" for complaint in of_entry(entry)]
     return found

@@ -49,8 +49,8 @@ class Pool:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-REVIEWS = Pool("reviews", "fresh.jsonl", ("negative", "positive"), "product", 24, True)
-ARTICLES = Pool("topics_zh", "fresh_topics_zh.jsonl", TOPICS, "place", 20, False)
+REVIEWS = Pool("reviews", "fresh.jsonl", ("negative", "positive"), "product", drawn=24, spaced=True)
+ARTICLES = Pool("topics_zh", "fresh_topics_zh.jsonl", TOPICS, "place", drawn=20, spaced=False)
 POOLS = (REVIEWS, ARTICLES)
 
 
@@ -99,7 +99,7 @@ def pool_of(submission: Submission) -> Pool:
 
 
 def draw(seed: int, pool: Pool = REVIEWS, *, text: str = "text", label: str = "label") -> Dataset:
-    """Two thirds of a pool in whole groups, with as many texts of each label.
+    """Two thirds of a pool in whole groups, with equally many texts per label.
 
     Another seed draws other groups.
 

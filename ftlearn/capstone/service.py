@@ -15,7 +15,7 @@ from torch import nn
 
 from ftlearn import models, runtime
 from ftlearn.capstone.failing import Failed
-from ftlearn.capstone.submission import Submission
+from ftlearn.capstone.submission import Submission, free
 from ftlearn.errors import FtlearnError
 from ftlearn.evaluation import Report
 
@@ -31,10 +31,9 @@ def padding(submission: Submission) -> str:
     with runtime.retain_freed_memory():  # at its end, what was freed goes back to the system
         model, tokenizer, task = models.load_finetuned(submission.model_folder(submission.served))
         gap = _padding_gap(model, submission.texts("test"), task, tokenizer)
-        there = weakref.ref(model)
+        loaded = weakref.ref(model)
         del model
-        if there() is not None:  # it holds itself in a circle, and would stay beside the next
-            gc.collect()
+        free(loaded)
     if gap > ROUNDING:
         raise Failed(f"beside a longer text the logits change by {gap:.2g} standard deviations")
     return f"padding changes the logits by {gap:.0e} standard deviations"
@@ -101,7 +100,6 @@ def _session(submission: Submission) -> _Session:
     if "service" not in submission.measured:
         with runtime.retain_freed_memory():
             submission.measured["service"] = _run(submission)
-            _forget_routes()
             gc.collect()  # an application and its model hold each other
     return submission.measured["service"]
 
@@ -124,15 +122,6 @@ def _run(submission: Submission) -> _Session:
     statuses = [reply.status_code for reply in replies]
     labels = [_labels(reply)[0] for reply in replies if reply.status_code == 200]
     return _Session(statuses, labels, malformed, answered)
-
-
-def _forget_routes() -> None:
-    """Empty FastAPI's caches: they hold the functions of routes, and with them both models."""
-    from fastapi.dependencies import models as dependencies
-
-    for function in vars(dependencies).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
 
 
 def _previous(submission: Submission) -> str | None:

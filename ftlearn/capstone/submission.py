@@ -130,10 +130,9 @@ class Submission:
             model, tokenizer, task = models.load_finetuned(self.runs[run])
             encoded = task.encode(dataset, tokenizer)
             self.memory[key] = outputs(model, encoded, task, tokenizer, precision="fp32")
-            there = weakref.ref(model)
+            loaded = weakref.ref(model)
             del model
-            if there() is not None:  # it holds itself in a circle, and would stay beside the next
-                gc.collect()
+            free(loaded)
         return Report(task, dataset, self.memory[key], np.asarray(task.targets(dataset)))
 
     @cached_property
@@ -173,6 +172,16 @@ class Submission:
         if name not in self.runs:
             raise CapstoneError(f"served is {name!r}, and the runs are {', '.join(self.runs)}")
         return name
+
+
+def free(model: weakref.ref) -> None:
+    """Free a model that nothing refers to any more, but that may hold itself in a circle.
+
+    It would stay in memory beside the next one. To collect garbage takes half a second, so it is
+    done only where the model is still there.
+    """
+    if model() is not None:
+        gc.collect()
 
 
 def _digest(dataset: Dataset, task: Any) -> str:

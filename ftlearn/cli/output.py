@@ -100,8 +100,8 @@ def fit_lines(summary: Mapping[str, Any], out: Path) -> Iterator[str]:
     if summary["configuration"]["pooling"] != "pretrained":
         yield "the model has its own pooling: ftlearn opens it, transformers.pipeline does not"
     command = "generate" if "writing" in summary else "predict"
-    yield f"next: ftlearn {command} {out} --input FILE --output answers.jsonl"
-    yield f"or answer over HTTP: ftlearn serve {out}"
+    yield f"next: ftlearn {command} {out!s} --input FILE --output answers.jsonl"
+    yield f"or answer over HTTP: ftlearn serve {out!s}"
 
 
 def _models_written(configuration: Mapping[str, Any]) -> str:

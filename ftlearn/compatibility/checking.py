@@ -132,7 +132,8 @@ def _label_names(dataset: Dataset, task: Any) -> list[str] | None:
     names = dict(enumerate(feature.names)) if isinstance(feature, ClassLabel) else {}
     label_name = getattr(task, "label_name", str)
     names[None] = ""  # no label, and not one that is called None
-    return [names[value] if value in names else label_name(value) for value in dataset[target]]
+    values = dataset[target][:]
+    return [names[value] if value in names else label_name(value) for value in values]
 
 
 def _columns(task: Any) -> list[str]:

@@ -42,9 +42,9 @@ def read_chats(
 
     Every row is a list of messages with the keys role and content; a prompt with its answer, or an
     instruction with its output, becomes a chat of two messages, and a text under "system" beside
-    "conversations" or an instruction the first message. All
-    other columns are kept as strings. A row that is no chat (see `fault`) is refused and named in
-    the report by its line. Raises `DataError` where nothing is left.
+    "conversations" or an instruction the first message. All other columns are kept as strings. A
+    row that is no chat (see `fault`) is refused and named in the report by its line. Raises
+    `DataError` where nothing is left.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "chats.jsonl"
@@ -217,7 +217,7 @@ def _instructed(cells: dict[str, Any]) -> list[Any]:
     asked, given = cells.pop("instruction"), cells.pop("input", None)
     if not isinstance(given, str | None):
         raise DataError(f"'input' is a {type(given).__name__}, not a text")
-    if given and given.strip():
+    if given and given.strip() and isinstance(asked, str):  # `fault` refuses any other
         asked = f"{asked}\n\n{given}"
     system = cells.pop("system", None)
     first = _as_messages(system, "system") if system else []

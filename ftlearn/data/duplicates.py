@@ -105,12 +105,12 @@ def leaks(
     places = [(name, i) for name, part in parts.items() for i in range(len(part))]
     for name, part in parts.items():
         need_columns([text, *([group] if group else [])], part.column_names, f"part {name!r}")
-    texts = [value for part in parts.values() for value in part[text]]
+    texts = [value for part in parts.values() for value in part[text][:]]
     groups = [
         ("near-duplicate", rows) for rows in near_duplicates(texts, threshold=threshold, seed=seed)
     ]
     if group:
-        values = [value for part in parts.values() for value in part[group]]
+        values = [value for part in parts.values() for value in part[group][:]]
         equal = _group_equal(values, without=(None, ""))
         groups += [(f"{group}={values[rows[0]]!r}", rows) for rows in equal]
     candidates = [Leak(reason, tuple(places[i] for i in rows)) for reason, rows in groups]

@@ -54,7 +54,7 @@ def drop_rare(
             f"of {len(counts)} labels, {len(common)} have {rows} rows or more, and a "
             f"classification needs two: {listed(counts)}. Ask for fewer rows of each label."
         )
-    all_counts = Counter(class_id for part in data.values() for class_id in part[label])
+    all_counts = Counter(class_id for part in data.values() for class_id in part[label][:])
     left_out = {
         name: all_counts[class_id]
         for class_id, name in enumerate(feature.names)

@@ -125,14 +125,14 @@ def _class_names(dataset: Dataset, column: str) -> dict[Hashable, str]:
     names = getattr(dataset.features[column], "names", None)
     if names:
         return dict(enumerate(names))
-    return {value: str(value) for value in sorted(set(dataset[column]), key=str)}
+    return {value: str(value) for value in sorted(set(dataset[column][:]), key=str)}
 
 
 def _classes(dataset: Dataset, stratify: str | None) -> list[str]:
     if stratify is None:
         return [""] * len(dataset)
     names = _class_names(dataset, stratify)
-    return [names.get(value, str(value)) for value in dataset[stratify]]
+    return [names.get(value, str(value)) for value in dataset[stratify][:]]
 
 
 def _quotas(classes: Sequence[str], totals: Sequence[int], stratify: str | None) -> dict:

@@ -78,21 +78,23 @@ class Catalogue:
         }
 
     def _clauses(self, text: str) -> Iterator[str]:
-        """Translations sentence by sentence, and of what semicolons divide."""
+        """Translations sentence by sentence, and clause by clause."""
         sentences = self._each(_SENTENCES.split(text))
-        if sentences:  # between Chinese ones, whose full stop is wide, stands nothing
-            yield "".join(f"{part}{' ' * part[-1].isascii()}" for part in sentences).rstrip()
+        if sentences:  # no space follows a Chinese sentence, whose full stop is wide
+            spaced = (f"{part} " if part[-1].isascii() else part for part in sentences)
+            yield "".join(spaced).rstrip()
         clauses = self._each(text.split(CLAUSES))
         if clauses:
             yield self._texts.get(CLAUSES, CLAUSES).join(clauses)
 
     def _items(self, text: str) -> Iterator[str]:
-        """Translations of a name with its value, and of what commas divide."""
+        """Translations of a name with its value, and item by item."""
         measured = _MEASURED.fullmatch(text)
         if measured:
             name = self.translate(measured[1])
             if name != measured[1]:
-                yield f"{name}{' ' * name[-1].isalnum()}{measured[2]}"
+                space = " " if name[-1].isalnum() else ""
+                yield f"{name}{space}{measured[2]}"
         parts = text.split(ITEMS)
         # Single words may be names in the data.
         items = self._each(parts) if all(" " in part for part in parts) else []

@@ -37,16 +37,12 @@ def html(text: str, catalogue: Catalogue) -> str:
 
 def _node(text: str, catalogue: Catalogue) -> str:
     """A piece of text between two tags: as it is, or else without the white space around it."""
-    words = text.strip()
-    if not words:
-        return text
-    whole = catalogue.translate(entities.unescape(text))
-    if whole != entities.unescape(text):
-        return entities.escape(whole, quote=False)
-    translation = catalogue.translate(entities.unescape(words))
-    if translation == entities.unescape(words):
-        return text
-    return text.replace(words, entities.escape(translation, quote=False))
+    for words in (text, text.strip()):
+        english = entities.unescape(words)
+        translation = catalogue.translate(english)
+        if translation != english:
+            return text.replace(words, entities.escape(translation, quote=False))
+    return text
 
 
 def _attributes(tag: str, catalogue: Catalogue) -> str:

@@ -51,7 +51,9 @@ def calibration_error(logits: np.ndarray, targets: np.ndarray, *, bins: int = 10
     >>> calibration_error(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])).__round__(3)
     0.3
     """
-    return mean_gap(*certainty(logits, targets), bins=bins)
+    table = reliability(logits, targets, bins=bins)
+    share = table[:, 2] / len(targets)
+    return float((share * np.abs(table[:, 0] - table[:, 1])).sum())
 
 
 def mean_gap(confidences: np.ndarray, hits: np.ndarray, *, bins: int = 10) -> float:

@@ -62,22 +62,25 @@ def create_app(model: Predictor | ChatModel, settings: ServeSettings | None = No
 
     # Documentation pages would load scripts from the network.
     app = FastAPI(title="ftlearn", docs_url=None, redoc_url=None, lifespan=_lifespan)
+    # Routes find the model here. If they closed over it, FastAPI's caches of functions would keep
+    # it in memory after the service has ended.
+    app.state.settings = settings
     app.state.queue = queue
     app.state.measurements = measurements
+    app.state.holder = CurrentModel(model) if writes else queue
+    app.state.served = ServedModels(app.state.holder)
     _add_errors(app)
-    _add_health(app, queue, measurements)
+    _add_health(app)
     if writes:
-        holder = CurrentModel(model)
-        add_chat(app, holder, queue, measurements, settings)
+        add_chat(app)
         is_dialogue = isinstance(model.task, Chat)
         shown = chat_page(dialogue=is_dialogue, asks_token=settings.token is not None)
     else:
         queue.observe_batch = measurements.batch_texts.observe
-        _add_predict(app, queue, measurements, settings)
+        _add_predict(app)
         shown = page(model.columns, asks_token=settings.token is not None)
-        holder = queue
     _add_page(app, shown)
-    _add_reload(app, ServedModels(holder), settings)
+    _add_reload(app)
     paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
     app.add_middleware(Gate, settings=settings, measurements=measurements, paths=paths)
     return app
@@ -113,29 +116,30 @@ def _add_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, errors.unexpected)
 
 
-def _add_health(app: FastAPI, queue: Batcher | GenerationQueue, measurements: Measurements) -> None:
+def _add_health(app: FastAPI) -> None:
     @app.get("/health/live")
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get("/health/ready")
-    async def ready(response: Response) -> dict[str, str]:
-        response.status_code = 200 if queue.state is State.READY else 503
-        return {"status": queue.state.value}
+    async def ready(request: Request, response: Response) -> dict[str, str]:
+        state = request.app.state.queue.state
+        response.status_code = 200 if state is State.READY else 503
+        return {"status": state.value}
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(measurements.exposition(), media_type=CONTENT_TYPE)
+    async def metrics(request: Request) -> Response:
+        return Response(request.app.state.measurements.exposition(), media_type=CONTENT_TYPE)
 
 
-def _add_predict(
-    app: FastAPI, batcher: Batcher, measurements: Measurements, settings: ServeSettings
-) -> None:
+def _add_predict(app: FastAPI) -> None:
     @app.post("/predict")
     async def predict(body: PredictBody, request: Request, response: Response) -> dict[str, Any]:
+        state, entry = request.app.state, request.state.entry
+        batcher: Batcher = state.queue
+        settings: ServeSettings = state.settings
         items = _items(body, batcher.model, settings)
         tokens = sum(map(batcher.model.tokens, items))
-        entry = request.state.entry
         entry |= {"texts": len(items), "tokens": tokens}
         if settings.log_texts:
             entry["inputs"] = body.texts
@@ -143,7 +147,7 @@ def _add_predict(
         answered = await unless_disconnected(request, work)
         answers, model, *times = answered
         response.headers.update(answer_headers(model.name, *times))
-        measurements.record(entry, len(answers), *times)
+        state.measurements.record(entry, len(answers), *times)
         return {"model": model.name, "predictions": answers}
 
 
@@ -153,27 +157,30 @@ def _add_page(app: FastAPI, shown: Page) -> None:
         return Response(shown.text, headers=shown.headers, media_type="text/html")
 
 
-def _add_reload(app: FastAPI, served: ServedModels, settings: ServeSettings) -> None:
-    def check_allowed() -> None:
-        if settings.token is None:
-            raise HTTPException(403, "models are replaced only where the service has a token")
-        if settings.workers > 1:
-            raise HTTPException(
-                409,
-                f"a request reaches one of {settings.workers} workers: let the folder that is "
-                "served lead to the other model, as a link does, and send SIGHUP to process "
-                f"{os.getppid()}, which replaces the workers one after the other",
-            )
-
+def _add_reload(app: FastAPI) -> None:
     @app.post("/admin/reload")
-    async def reload(body: ReloadBody) -> dict[str, str]:
-        check_allowed()
+    async def reload(body: ReloadBody, request: Request) -> dict[str, str]:
+        served = _replaceable(request)
         return {"model": await served.replace(body.folder, other_labels=body.allow_other_labels)}
 
     @app.post("/admin/rollback")
-    async def rollback() -> dict[str, str]:
-        check_allowed()
-        return {"model": served.rollback()}
+    async def rollback(request: Request) -> dict[str, str]:
+        return {"model": _replaceable(request).rollback()}
+
+
+def _replaceable(request: Request) -> ServedModels:
+    """The models of a service that may be told to replace them."""
+    settings: ServeSettings = request.app.state.settings
+    if settings.token is None:
+        raise HTTPException(403, "models are replaced only where the service has a token")
+    if settings.workers > 1:
+        raise HTTPException(
+            409,
+            f"a request reaches one of {settings.workers} workers: let the folder that is "
+            "served lead to the other model, as a link does, and send SIGHUP to process "
+            f"{os.getppid()}, which replaces the workers one after the other",
+        )
+    return request.app.state.served
 
 
 def _items(body: PredictBody, predictor: Predictor, settings: ServeSettings) -> list[Any]:

@@ -19,7 +19,7 @@ from ftlearn.serving import errors
 from ftlearn.serving.chat_model import ChatModel, Finished, Order, Piece
 from ftlearn.serving.chat_requests import ChatBody
 from ftlearn.serving.disconnecting import unless_disconnected
-from ftlearn.serving.generation_queue import GenerationQueue, GrowingAnswer
+from ftlearn.serving.generation_queue import GrowingAnswer
 from ftlearn.serving.headers import answer_headers
 from ftlearn.serving.log import LOG
 from ftlearn.serving.measurements import Measurements
@@ -87,31 +87,29 @@ class CurrentModel:
     model: ChatModel
 
 
-def add_chat(
-    app: FastAPI,
-    current: CurrentModel,
-    queue: GenerationQueue,
-    measurements: Measurements,
-    settings: ServeSettings,
-) -> None:
+def add_chat(app: FastAPI) -> None:
     """Add ``/v1/chat/completions`` and ``/v1/models`` to a service."""
     started = int(time.time())
 
     @app.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
-        entry = {"id": current.model.name, "object": "model", "created": started}
+    async def list_models(request: Request) -> dict[str, Any]:
+        name = request.app.state.holder.model.name
+        entry = {"id": name, "object": "model", "created": started}
         return {"object": "list", "data": [entry | {"owned_by": "ftlearn"}]}
 
     @app.post("/v1/chat/completions")
     async def complete(body: ChatBody, request: Request, response: Response) -> Any:
-        model = current.model
-        entry = request.state.entry
+        state, entry = request.app.state, request.state.entry
+        model: ChatModel = state.holder.model
+        settings: ServeSettings = state.settings
         order = await _order(body, model, settings)
         entry |= {"texts": 1, "tokens": len(order.prompt), "seed": order.seed}
         if settings.log_texts:
             entry["inputs"] = body.messages
-        answer = queue.submit(partial(model.write, order), settings.deadline)
-        completion = Completion(body, model.name, len(order.prompt), answer, entry, measurements)
+        answer = state.queue.submit(partial(model.write, order), settings.deadline)
+        completion = Completion(
+            body, model.name, len(order.prompt), answer, entry, state.measurements
+        )
         first = None
         try:
             if not body.stream:

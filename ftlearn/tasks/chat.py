@@ -37,7 +37,7 @@ class Chat(AnswerModelling):
         """The last answer of each conversation."""
         return [
             [message["content"] for message in messages if message["role"] == "assistant"][-1]
-            for messages in dataset[self.text]
+            for messages in dataset[self.text][:]
         ]
 
     def answered_rows(self, rows: Sequence[Any], tokenizer: Any) -> list[AnsweredRow]:

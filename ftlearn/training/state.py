@@ -45,18 +45,18 @@ def optimizer_state(run: Run) -> OptimizerState:
     """The optimiser's tensors by name.
 
     Of a table of which a run trains some rows, they hold these rows, and ``table/rows`` says which
-    they are: the others are zero, and most of the table.
+    they are: the others, most of the table, are zero.
     """
     names = {parameter: name for name, parameter in run.parameters.items()}
-    state = {
+    tensors = {
         f"{names[parameter]}/{key}": value
         for parameter, state in run.optimizer.state.items()
         for key, value in state.items()
         if value is not None
     }
-    tables = {path.rpartition("/")[0] for path in state}
-    used = {f"{rows.name}/{ROWS}": rows.used for rows in run.sparse_rows if rows.name in tables}
-    return state | used
+    stored = {path.rpartition("/")[0] for path in tensors}
+    used = {f"{rows.name}/{ROWS}": rows.used for rows in run.sparse_rows if rows.name in stored}
+    return tensors | used
 
 
 def load_optimizer_state(run: Run, state: OptimizerState) -> None:

@@ -149,7 +149,7 @@ def _check_enough(
         raise RunError(_too_few(files, f"it has {len(dataset)} rows, and at least 10 are needed"))
     if stratify is None:
         return
-    names, counts = dataset.features[stratify].names, Counter(dataset[stratify])
+    names, counts = dataset.features[stratify].names, Counter(dataset[stratify][:])
     least = len(cut) + 1
     rare = {names[label]: count for label, count in counts.items() if count < least}
     if rare:

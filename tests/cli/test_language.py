@@ -127,6 +127,9 @@ def test_results_of_a_run_are_chinese(chinese, capsys):
     assert "最常见的标签" in shown
     assert "连续 3 次评估" in shown
     assert not ENGLISH.search(re.sub("ftlearn [a-z]+ run", "", shown)), shown
+    commands = [translated(line) for line in fit_lines(summary, Path("labels"))][-2:]
+    assert "ftlearn predict labels --input" in commands[0]  # the folder, not the word
+    assert commands[1].endswith("ftlearn serve labels")
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,12 @@ def test_the_setting_or_the_option_chooses_the_language(desk: Path, monkeypatch)
     assert "全班进度" in page.read_text("utf-8")
 
 
+def test_the_tool_says_that_the_setting_names_no_language(desk: Path, monkeypatch, capsys):
+    monkeypatch.setenv("FTLEARN_LANG", "xx")
+    assert tool.main([str(desk), "--output", str(desk.parent / "class.html")]) == 1
+    assert "FTLEARN_LANG is 'xx'" in capsys.readouterr().err
+
+
 def test_a_large_class_stays_one_small_file(tmp_path: Path):
     progress = class_page.write_page(_invented(tmp_path, 30), tmp_path / "class.html")
     page = (tmp_path / "class.html").read_text("utf-8")

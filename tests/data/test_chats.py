@@ -101,6 +101,16 @@ def test_what_alpacas_shape_would_lose_is_refused(written):
     ]
 
 
+def test_an_instruction_that_is_no_text_is_refused_with_its_input_too(written):
+    row = {"instruction": "Translate.", "input": "Hallo", "output": "Hello"}
+    path = written(row, {**row, "instruction": None}, {**row, "instruction": 7})
+    _, report = read_chats(path)
+    assert [rejected.reason for rejected in report.rejected] == [
+        "message 1 (user) has no content",
+        "message 1 (user) has a int as its content, not a text",
+    ]
+
+
 @pytest.mark.parametrize("answer", ["answer", "completion", "response"])
 def test_a_completion_is_read_as_it_is(written, answer):
     path = written({"prompt": "2 + 2 =", answer: " 4\n", "source": 7})

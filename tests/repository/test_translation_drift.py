@@ -108,6 +108,11 @@ def change_label(lesson: Lesson) -> None:
     entry(lesson, "output").msgstr += "甲"
 
 
+def lose_mark_of_fields(lesson: Lesson) -> None:
+    marked = next(e for e in lesson.catalogue if e.msgctxt == "output" and e.flags)
+    marked.flags.clear()
+
+
 def leave_label_in_english(lesson: Lesson) -> None:
     labels = {e.msgstr: e.msgid for e in lesson.catalogue if e.msgctxt == "output" and not e.flags}
     for code in notebooks.executed_cells(lesson.chinese):
@@ -147,6 +152,7 @@ BREAKAGES = {
     "prose written by hand": (write_prose_by_hand, "has another text than the catalogue"),
     "description": (change_description, "has another description than the catalogue"),
     "stale output labels": (change_label, "the labels have changed since it was executed"),
+    "mark of a text with fields": (lose_mark_of_fields, "wrongly marked, or not"),
     "label in English": (leave_label_in_english, " shows '"),
     "line in English": (leave_english, "English was left"),
     "number": (written("280 个", "208 个"), "the number 280 is missing"),

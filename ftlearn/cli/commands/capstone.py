@@ -84,8 +84,8 @@ def new(folder: FolderOptions, raw: RawOptions) -> None:
 
     columns = {"text": raw.text, "label": raw.label, "source": raw.source, "slice": raw.slice}
     capstone.new(folder.folder, raw.data, **columns)
-    say(f"{folder.folder} holds the raw file and capstone.json, whose words are yours to write")
-    say(f"next: ftlearn capstone prepare {folder.folder}")
+    say(f"{folder.folder!s} holds the raw file and capstone.json, whose words are yours to write")
+    say(f"next: ftlearn capstone prepare {folder.folder!s}")
 
 
 @capstone.command()
@@ -111,7 +111,7 @@ def measure(folder: FolderOptions) -> None:
     submission = capstone.measure(folder.folder)
     say("errors on the validation rows; write a note on five or more of them into capstone.json:")
     say(capstone.errors(submission).round(3).to_string())
-    say(f"next: ftlearn capstone grade {folder.folder}")
+    say(f"next: ftlearn capstone grade {folder.folder!s}")
 
 
 @capstone.command()

@@ -74,4 +74,4 @@ def interpolate(
     )
     if merged.line is not None:
         say(merged.line.table.round(4).to_string(index=False))
-    say(f"the model at α = {merged.alpha:g} is in {merged.folder}")
+    say(f"the model at α = {merged.alpha:g} is in {merged.folder!s}")

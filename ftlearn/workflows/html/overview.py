@@ -117,7 +117,8 @@ def headline(summary: Mapping[str, Any], report: Report) -> Markup:
     sentences = [end(rows=number(len(report.targets)), interval=between)]
     baselines = _baseline_values(summary, metric)
     comparison = ", ".join(f"{name} {written(value)}" for name, value in baselines.items())
-    sentences += [f"For comparison: {comparison}."] * bool(comparison)
+    if comparison:
+        sentences.append(f"For comparison: {comparison}.")
     sentences += _doubt(score, baselines, sign=sign)
     value = tag("strong", written(score.value))
     return paragraph(start, value, " ".join(sentences), kind="headline")
