@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as entities
 import re
+from collections.abc import Callable
 
 from ftlearn.language.catalogue import Catalogue, latin_letters
 
@@ -69,10 +70,15 @@ def markdown(text: str, catalogue: Catalogue) -> str:
     >>> markdown("a: the sign is wrong; c: right", catalogue)
     'a: 符号错了; c: 对'
     """
+    return _by_line(text, catalogue, _line)
+
+
+def _by_line(text: str, catalogue: Catalogue, of_line: Callable[[str, Catalogue], str]) -> str:
+    """The translation of a whole text, or else of each of its lines."""
     whole = catalogue.translate(text)
     if whole != text:
         return whole
-    return "\n".join(_line(line, catalogue) for line in text.split("\n"))
+    return "\n".join(of_line(line, catalogue) for line in text.split("\n"))
 
 
 def _line(line: str, catalogue: Catalogue) -> str:
@@ -92,10 +98,7 @@ def output(text: str, catalogue: Catalogue) -> str:
     >>> output("{'loss': 0.5, 'm': 3}", Catalogue({"loss": "损失"}))
     "{'损失': 0.5, 'm': 3}"
     """
-    whole = catalogue.translate(text)
-    if whole != text:
-        return whole
-    return "\n".join(_output_line(line, catalogue) for line in text.split("\n"))
+    return _by_line(text, catalogue, _output_line)
 
 
 def lines(text: str, catalogue: Catalogue) -> str:
@@ -104,10 +107,7 @@ def lines(text: str, catalogue: Catalogue) -> str:
     >>> lines("  loss\\nthe column 'loss'", Catalogue({"loss": "损失"}))
     "  损失\\nthe column 'loss'"
     """
-    whole = catalogue.translate(text)
-    if whole != text:
-        return whole
-    return "\n".join(_whole_line(line, catalogue) for line in text.split("\n"))
+    return _by_line(text, catalogue, _whole_line)
 
 
 def _whole_line(line: str, catalogue: Catalogue) -> str:
