@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help lab test lint unit colab lessons chinese editions services browser machines bench
-.PHONY: notebooks zh site ray
+.PHONY: notebooks zh site
 .PHONY: badges student teacher slides handout format clean
 
 VENV := .venv
@@ -75,14 +75,9 @@ editions: $(VENV)/.test  ## run every lesson once: even numbers in English, odd 
 	$(call say,lessons under nbval)
 	$(NBVAL) $(if $(filter odd,$(HALF)),,$(EVEN)) $(if $(filter even,$(HALF)),,$(ODD))
 
-services: $(VENV)/.services  ## tests with PostgreSQL, Prometheus, JupyterHub, nbgrader, and the image
+services: $(VENV)/.services  ## tests with PostgreSQL, Prometheus, Ray, JupyterHub, nbgrader, and the image
 	$(call say,tests with real services)
-	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services \
-		--ignore=tests/services/test_ray.py
-
-ray: $(VENV)/.services  ## tests with a real Ray; ten minutes on two cores that do nothing else
-	$(call say,tests with Ray)
-	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services/test_ray.py
+	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services
 
 browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 	$(call say,browser tests)

@@ -1,4 +1,4 @@
-"""What an output folder was begun with: a model and options, recorded in ``job.json``."""
+"""What an output folder was begun with: a model and options, recorded in ``_job.json``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from ftlearn.formats import manifest
 from ftlearn.models.saving import locate
 from ftlearn.runtime.files import sha256, write_json
 
-FILE = "job.json"
+FILE = "_job.json"
+"""Readers of a folder of Parquet files leave out names that begin with an underscore."""
 METADATA = b"ftlearn.shard"
 """The key under which an output shard holds what it was made of."""
 UNFINISHED = ".writing"
@@ -106,13 +107,19 @@ def begin(
     record(folder, identity, complete=False)
 
 
+def finish(folder: Path, identity: Mapping[str, Any], **counts: int) -> None:
+    """Record that all shards are done, and leave nothing of workers that died on the way."""
+    _remove_unfinished(folder)
+    record(folder, identity, complete=True, **counts)
+
+
 def record(folder: Path, identity: Mapping[str, Any], **progress: Any) -> None:
-    """Write ``job.json``: the identity, and whether all shards are done."""
+    """Write ``_job.json``: the identity, and whether all shards are done."""
     write_json(folder / FILE, {**identity, **progress})
 
 
 def _stored(folder: Path) -> dict[str, Any] | None:
-    """The content of ``job.json``; None for a folder without one, or with one of another origin."""
+    """The content of ``_job.json``; None for a folder without one, or with one of another origin."""
     try:
         content = json.loads((folder / FILE).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
@@ -140,7 +147,7 @@ def _short(value: Any) -> str:
 def _remove_unfinished(folder: Path) -> None:
     """Remove what killed workers left half-written."""
     for path in folder.glob(f".*{UNFINISHED}"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _remove_shards(folder: Path) -> None:

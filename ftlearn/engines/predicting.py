@@ -137,7 +137,7 @@ def predict_shards(
             else:
                 found = one_by_one(predictor, shards, progress.update)
             totals = _totals(found, len(shards))
-        jobs.record(Path(folder), identity, complete=True, **vars(totals))
+        jobs.finish(Path(folder), identity, **vars(totals))
     return totals
 
 

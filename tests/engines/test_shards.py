@@ -63,9 +63,28 @@ def test_each_shard_has_the_answers_of_predict_and_all_its_columns(saved, shards
         assert kept.schema.equals(source.schema)
         assert kept.equals(source)
     found = {path.name for path in (tmp_path / "out").iterdir()}
-    assert found == {*(shard.name for shard in shards), "job.json"}
-    job_file = json.loads((tmp_path / "out" / "job.json").read_text())
+    assert found == {*(shard.name for shard in shards), "_job.json"}
+    job_file = json.loads((tmp_path / "out" / "_job.json").read_text())
     assert (job_file["complete"], job_file["rows"]) == (True, sum(SIZES))
+
+
+def test_the_output_folder_reads_as_one_table(saved, shards, tmp_path):
+    predict(saved, tmp_path)
+    rows = pyarrow.parquet.read_table(tmp_path / "out").column("row").to_pylist()
+    assert rows == list(range(sum(SIZES)))
+
+
+def test_a_finished_job_leaves_nothing_of_a_worker_that_died(saved, shards, tmp_path, monkeypatch):
+    """Another worker has predicted its shard, under another temporary name."""
+    write = shard_file.write
+
+    def after_one_that_died(shard, *rest):
+        shard.target.with_name(f".{shard.target.name}.0123.writing").write_bytes(b"PAR1")
+        return write(shard, *rest)
+
+    monkeypatch.setattr(shard_file, "write", after_one_that_died)
+    predict(saved, tmp_path)
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_windows_do_not_show_in_the_output(saved, shards, tmp_path, monkeypatch):
@@ -162,7 +181,7 @@ def test_one_bad_shard_does_not_cost_the_others(saved, shards, tmp_path):
     with pytest.raises(predicting.ShardsError, match=message):
         predict(saved, tmp_path)
     assert sorted(state(tmp_path / "out")) == ["part-0.parquet", "part-1.parquet"]
-    assert json.loads((tmp_path / "out" / "job.json").read_text())["complete"] is False
+    assert json.loads((tmp_path / "out" / "_job.json").read_text())["complete"] is False
     shards[2].write_bytes(whole)
     with pytest.raises(predicting.ShardsError, match=r"1 of 4 shards.*no column 'text'"):
         predict(saved, tmp_path)

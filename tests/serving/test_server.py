@@ -40,6 +40,14 @@ def test_an_address_that_is_taken_is_named():
             listen("127.0.0.1", port)
 
 
+def test_connections_send_the_second_packet_of_an_answer_at_once():
+    """Without it each answer on a kept connection takes 40 ms more; see `listen`."""
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
 def test_an_address_that_does_not_exist_is_refused(host, port):
     with pytest.raises(ArgumentError, match="choose another"):
