@@ -75,9 +75,9 @@ editions: $(VENV)/.test  ## run every lesson once: even numbers in English, odd 
 	$(call say,lessons under nbval)
 	$(NBVAL) $(if $(filter odd,$(HALF)),,$(EVEN)) $(if $(filter even,$(HALF)),,$(ODD))
 
-services: $(VENV)/.services  ## tests with PostgreSQL, Prometheus, Ray, JupyterHub, nbgrader, and the image
+services: $(VENV)/.services  ## tests with PostgreSQL, Prometheus, Ray, JupyterHub, nbgrader, the image, and guides
 	$(call say,tests with real services)
-	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services
+	$(OFFLINE) $(BIN)/python -m pytest -m services $(ARGS) tests/services tests/site/test_guides.py
 
 browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 	$(call say,browser tests)
@@ -153,7 +153,7 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.services: pyproject.toml constraints.txt $(VENV)/.test
 	$(call say,installing what the tests of services need)
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services]"
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services,site]"
 	@touch $@
 
 $(VENV)/.site: pyproject.toml constraints.txt $(VENV)/.test

@@ -29,7 +29,7 @@ that was left in English."""
 
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
-_CODE = re.compile(r"`[^`\n]+`")
+_CODE = re.compile(r"``[^\n]+?``|`[^`\n]+`")
 _LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
 _NAME = re.compile(r"[A-Z][\w’'-]+")
 _CITATION = re.compile(
