@@ -106,7 +106,8 @@ def seeds(submission: Submission) -> str:
         raise Failed("the runs differ in more than their seed")
     agree(submission, "seeds", measures.once(submission, "seeds"))
     spread = submission.claim("seeds")
-    return f"{len(asked)} seeds: {spread['mean']:.3f} ± {spread['deviation']:.3f} on test"
+    mean, deviation = spread["mean"], spread["deviation"]
+    return f"{len(asked)} seeds: mean {mean:.3f}, standard deviation {deviation:.3f}, on test"
 
 
 def served(submission: Submission) -> str:

@@ -119,7 +119,7 @@ def record(folder: Path, identity: Mapping[str, Any], **progress: Any) -> None:
 
 
 def _stored(folder: Path) -> dict[str, Any] | None:
-    """The content of ``_job.json``; None for a folder without one, or with one of another origin."""
+    """The content of ``_job.json``; None for a folder without one, or of another origin."""
     try:
         content = json.loads((folder / FILE).read_text("utf-8"))
     except (FileNotFoundError, ValueError):

@@ -46,7 +46,7 @@ def _speed() -> Question:
             (4, "AᵀA grows with r, but s² shrinks with 1 / r²: together 1 / r"),
             (1, "that holds for rsLoRA, s = α / √r; here s = α / r"),
             (0.0625, "that is s² alone; AᵀA is four times as large at rank 32"),
-            (0.5, "s enters squared: once on the way back to B, once on the way out"),
+            (0.5, "s enters squared: once in the backward pass to B, once in the forward pass"),
         ),
     )
 
@@ -62,7 +62,7 @@ def _shrinks() -> Question:
             why="two numbers per trained weight",
         ),
         Choice(
-            "the activations kept for the way back",
+            "the activations kept for the backward pass",
             why="the gradient must still pass through every layer down to the lowest adapter",
         ),
         Choice(

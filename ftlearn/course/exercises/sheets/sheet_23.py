@@ -36,11 +36,11 @@ def _verify_top_layers(answer: Any) -> str:
     reject_known(
         answer,
         (
-            (2 / 3, "that is LoRA in all layers: the way back ends at the lowest adapter"),
+            (2 / 3, "that is LoRA in all layers: the backward pass ends at the lowest adapter"),
             (1 / 3, "that is the forward pass alone: gradients must reach the adapters"),
             (
                 (2 + 2 * BODY / 3 / (TABLE + BODY)) / 6,
-                "the way back begins at the loss, so it passes the output layer, too",
+                "the backward pass begins at the loss, so it passes the output layer, too",
             ),
             (
                 (4 * (TABLE + BODY / 3)) / (6 * (TABLE + BODY)),
@@ -48,7 +48,7 @@ def _verify_top_layers(answer: Any) -> str:
             ),
             (
                 (2 * (TABLE + BODY) + 4 * (TABLE + BODY / 3)) / (6 * (TABLE + BODY)),
-                "frozen weights need no gradient of their own: 2, not 4, on the way back",
+                "frozen weights need no gradient of their own: 2, not 4, in the backward pass",
             ),
         ),
         tolerance=0.004,
@@ -63,7 +63,7 @@ def _top_layers() -> Exercise:
         minutes=6,
         verify=_verify_top_layers,
         hints=(
-            "forward all weights multiply; on the way back only those above the lowest adapter",
+            "forward all weights multiply, backward only those above the lowest adapter",
             "(2 · 134.5 + 2 · (28.3 + 106.2 / 3)) / (6 · 134.5)",
         ),
         worked=(
