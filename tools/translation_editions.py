@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Iterator
 
 import polib
 from nbformat import NotebookNode
 
+from ftlearn import language
+from ftlearn.course.translated import TRANSLATORS
+from ftlearn.language import Catalogue
 from ftlearn.language.files import SOURCES
 from tools import notebooks
 from tools.translation_sources import without_generated
 
 LABELS = "labels_sha256"
 """Where the metadata of a lesson hold the hash of the labels in its outputs."""
-_SHOWN = re.compile(r"'([^'\n]+)':|<th>([^<]+)</th>")
 
 
-def complaints(english: NotebookNode, chinese: NotebookNode, catalogue: polib.POFile) -> list[str]:
-    """What differs between a stored Chinese lesson and its sources."""
+def complaints(
+    english: NotebookNode, chinese: NotebookNode, catalogue: polib.POFile, words: Catalogue
+) -> list[str]:
+    """What differs between a stored Chinese lesson and its sources; ``words`` are for outputs."""
     return [
         *same_cells(english, chinese),
         *current_texts(chinese, catalogue),
         *current_labels(chinese, catalogue),
-        *translated_outputs(chinese, catalogue),
+        *translated_outputs(chinese, words),
     ]
 
 
@@ -69,18 +74,26 @@ def current_labels(chinese: NotebookNode, catalogue: polib.POFile) -> list[str]:
     return ["the labels have changed since it was executed; run tools.translations build"]
 
 
-def translated_outputs(chinese: NotebookNode, catalogue: polib.POFile) -> list[str]:
-    """No label that the catalogue translates stands in an output in English."""
-    labels = {
-        entry.msgid
-        for entry in catalogue
-        if entry.msgctxt == "output" and not entry.flags and entry.msgstr != entry.msgid
-    }
+def translated_outputs(chinese: NotebookNode, words: Catalogue) -> list[str]:
+    """Nothing is shown that today's words would still translate, those of the package included."""
     found = []
-    for cell_id, text in notebooks.output_texts(chinese):
-        shown = {key or head for key, head in _SHOWN.findall(text)}
-        found += [f"cell {cell_id} shows {label!r}" for label in sorted(shown & labels)]
+    for cell in notebooks.executed_cells(chinese):
+        for translator, text in _shown(cell):
+            before, after = text.split("\n"), translator(text, words).split("\n")
+            differing = [line for line, other in zip(before, after, strict=False) if line != other]
+            if before != after:
+                found.append(f"cell {cell.id} shows {(differing or before)[0].strip()[:80]!r}")
     return found
+
+
+def _shown(cell: NotebookNode) -> Iterator[tuple[Callable[[str, Catalogue], str], str]]:
+    """What a cell shows as text, each with what a kernel translates it by."""
+    for output in cell.outputs:
+        if output.output_type == "stream" and output.name == "stdout":
+            yield language.output, output.text
+        for kind, value in output.get("data", {}).items():
+            if kind in TRANSLATORS:
+                yield TRANSLATORS[kind], value
 
 
 def one_folder_down(text: str) -> str:

@@ -203,7 +203,10 @@ def check(name: str) -> list[str]:
     catalogue, path = read_catalogue(name), TRANSLATED / f"{name}.ipynb"
     found = translation_rules.complaints(catalogue, sources(name))
     if path.exists():
-        found += translation_editions.complaints(lesson(name), notebooks.read(path), catalogue)
+        words = language.load("zh", name[:2])
+        found += translation_editions.complaints(
+            lesson(name), notebooks.read(path), catalogue, words
+        )
     return found
 
 

@@ -33,12 +33,13 @@ def activate(catalogue: Catalogue) -> None:
         from ftlearn.course.widgets.translated import translate_widgets  # only in a notebook
 
         translate_displays(catalogue, shell)
+        translate_printing(catalogue, shell.events)
         translate_figures(catalogue)
         translate_widgets(catalogue)
 
 
 def translate_displays(catalogue: Catalogue, shell: Any) -> None:
-    """Translate the results and printed lines of an IPython shell from now on.
+    """Translate the results of an IPython shell from now on.
 
     Calling it again replaces the catalogue.
     """
@@ -51,13 +52,36 @@ def translate_displays(catalogue: Catalogue, shell: Any) -> None:
         return {kind: _translated(kind, value, catalogue) for kind, value in data.items()}, metadata
 
     formatter.format = translated
-    write = getattr(sys.stdout.write, "__wrapped__", sys.stdout.write)
 
-    @wraps(write)
-    def print_translated(text: str) -> int:
-        return write(language.output(text, catalogue))
 
-    sys.stdout.write = print_translated
+def translate_printing(catalogue: Catalogue, events: Any) -> None:
+    """Translate the printed lines of this cell and of all later ones.
+
+    IPython puts a `write` of its own in place at the beginning of a cell and the former one back at
+    its end, so ours has to follow it into each cell. Calling it again replaces the catalogue.
+    """
+    for callback in list(events.callbacks["pre_run_cell"]):
+        if isinstance(callback, PrintTranslator):
+            events.unregister("pre_run_cell", callback)
+    translator = PrintTranslator(catalogue)
+    events.register("pre_run_cell", translator)
+    translator()
+
+
+class PrintTranslator:
+    """Puts a `write` that translates in front of the standard output's, when it is called."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    def __call__(self, *_: Any) -> None:
+        write = getattr(sys.stdout.write, "__wrapped__", sys.stdout.write)
+
+        @wraps(write)
+        def print_translated(text: str, *rest: Any) -> int:
+            return write(language.output(text, self.catalogue), *rest)
+
+        sys.stdout.write = print_translated
 
 
 def _translated(kind: str, value: Any, catalogue: Catalogue) -> Any:

@@ -9,7 +9,9 @@ import ipywidgets
 import matplotlib
 import pandas as pd
 import pytest
+from IPython.core.events import EventManager
 from IPython.core.formatters import DisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
@@ -48,16 +50,22 @@ def test_a_second_catalogue_replaces_the_first(capsys):
     translated.translate_displays(CATALOGUE, shell)
     translated.translate_displays(Catalogue({"loss": "别的"}), shell)
     assert shell.display_formatter.format({"loss": 1})[0]["text/plain"] == "{'别的': 1}"
+    events = EventManager(None, {"pre_run_cell": None})
+    for catalogue in (CATALOGUE, Catalogue({"loss": "别的"})):
+        translated.translate_printing(catalogue, events)
+    events.trigger("pre_run_cell", None)
     print("loss")
     assert capsys.readouterr().out == "别的\n"
 
 
 @pytest.mark.usefixtures("undone")
-def test_printed_lines_are_translated(capsys):
-    shell = SimpleNamespace(display_formatter=DisplayFormatter())
-    translated.translate_displays(CATALOGUE, shell)
-    print("loss after 3 updates")
-    assert capsys.readouterr().out == "3 步后\n"
+def test_lines_that_any_cell_prints_are_translated(capsys):
+    """In the cell that begins it, and in those after it."""
+    shell = InteractiveShell()
+    shell.push({"translate": lambda: translated.translate_printing(CATALOGUE, shell.events)})
+    for cell in ("translate(); print('loss after 3 updates')", "print('loss after 4 updates')"):
+        shell.run_cell(cell).raise_error()
+    assert capsys.readouterr().out == "3 步后\n4 步后\n"
 
 
 @pytest.mark.usefixtures("undone")

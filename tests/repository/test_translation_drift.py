@@ -13,11 +13,13 @@ import polib
 import pytest
 from nbformat import NotebookNode
 
+from ftlearn import language
 from tools import notebooks, translation_editions, translation_rules, translations
 from tools.translation_sources import of_lesson
 
 NAME = "22_preferences"
 CELL = "pairs-read"
+WORDS = language.load("zh", NAME[:2])
 
 
 class Lesson(NamedTuple):
@@ -42,7 +44,7 @@ def lesson(stored: Lesson) -> Lesson:
 def complaints(lesson: Lesson) -> str:
     """What `python -m tools.translations check` says of these files."""
     found = translation_rules.complaints(lesson.catalogue, of_lesson(lesson.english, NAME[:2]))
-    return "\n".join([*found, *translation_editions.complaints(*lesson)])
+    return "\n".join([*found, *translation_editions.complaints(*lesson, WORDS)])
 
 
 def entry(lesson: Lesson, context: str = CELL) -> polib.POEntry:
@@ -124,6 +126,12 @@ def leave_label_in_english(lesson: Lesson) -> None:
                     return
 
 
+def print_in_english(lesson: Lesson) -> None:
+    (code,) = [cell for cell in lesson.chinese.cells if cell.id == "smol-margins"]
+    (printed,) = [output for output in code.outputs if output.output_type == "stream"]
+    printed.text = "pairs with a margin above 0: 0.93\n"
+
+
 def leave_english(lesson: Lesson) -> None:
     entry(lesson).msgstr += "\n\nThis line has been left in English."
 
@@ -154,6 +162,7 @@ BREAKAGES = {
     "stale output labels": (change_label, "the labels have changed since it was executed"),
     "mark of a text with fields": (lose_mark_of_fields, "wrongly marked, or not"),
     "label in English": (leave_label_in_english, " shows '"),
+    "printed line in English": (print_in_english, "shows 'pairs with a margin above 0"),
     "line in English": (leave_english, "English was left"),
     "number": (written("280 个", "208 个"), "the number 280 is missing"),
     "formula": (
