@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ftlearn.course.exercises import placement
 from ftlearn.course.exercises.question import LETTERS, Question
-from tools import notebooks
+from tools import notebooks, site_sources
 
 PAGE = notebooks.ROOT / "docs" / "placement.md"
 INTRODUCTION = """\
@@ -38,11 +38,11 @@ SCORES = """\
 
 Two questions belong to each line. Begin with the lesson of the first line in which you do not \
 have both right."""
-ANSWERS = """\
+ANSWERS = f"""\
 ## Answers
 
 <details>
-<summary>Show the answers and their reasons</summary>"""
+{site_sources.summary("en")}"""
 
 
 def page() -> str:

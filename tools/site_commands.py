@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer.main
 
 from ftlearn import language
 from ftlearn.cli import app
 from ftlearn.language.files import COMMANDS
-from tools.site_reference import escape, heading, to_rst
+from tools.site_docstrings import escape, to_rst
+from tools.site_reference import heading
 
 PROGRAM = "ftlearn"
 UNDERLINES = "=-~"
@@ -87,7 +88,7 @@ class Writer:
 
     def row(self, name: str, command: Any) -> str:
         """A command in the list of all: its name and the first paragraph of its help."""
-        first = self.said((command.help or "").partition("\n\n")[0])
+        first = self.said(command.help or "").partition("\n\n")[0]
         return f"   * - :doc:`{name} <{name}>`\n     - {escape(' '.join(first.split()))}"
 
 
@@ -119,9 +120,16 @@ def named_as_code(text: str) -> str:
 
 
 def usage(command: Any, name: str) -> str:
-    """How to call a command."""
-    arguments = [signature(part) for part in command.params if is_argument(part)]
-    return " ".join([name, "[OPTIONS]", *arguments])
+    """How to call a command; options are named only if there are any."""
+    options = [] if all(map(is_argument, command.params)) else ["[OPTIONS]"]
+    arguments = [place(part) for part in command.params if is_argument(part)]
+    return " ".join([name, *options, *arguments])
+
+
+def place(argument: Any) -> str:
+    """What stands for an argument in a call, in brackets if it may be left out."""
+    name = signature(argument)
+    return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
 def is_argument(parameter: Any) -> bool:
@@ -140,6 +148,7 @@ def signature(parameter: Any) -> str:
 def value(parameter: Any) -> str:
     """What stands for the value of an option that names nothing itself."""
     kind = parameter.type_descriptor.annotation
+    kind, *_ = get_args(kind) or (kind,)  # of an option that is given several times: that of one
     return VALUES.get(kind, kind.__name__.upper())
 
 

@@ -1,9 +1,11 @@
-"""What Sphinx and MyST-NB write that a screen reader stumbles over, put right in the pages."""
+"""What Sphinx and MyST-NB write that readers stumble over, put right in the pages."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+
+from tools import output_tables
 
 _SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
 _BLOCKS = {
@@ -13,6 +15,17 @@ _BLOCKS = {
     "</dd>": "</div>",
 }
 _HIDING_LABEL = ' aria-label="Toggle hidden content"'
+_IMAGE = re.compile(r'<img [^>]*src="(?:[^"]*_images/|data:image/png)[^>]*>')
+_FORMULA = re.compile(
+    r'([（《「“(]*)(<span class="math [^>]*>[^<]*</span>)([，。；：！？、）》」”’.,;:!?)]*)'
+)
+_TABLE_CELL = re.compile(r"<td( [^>]*)?><p>(.*?)</p></td>", re.DOTALL)
+_OPTION = re.compile(r'<span class="pre">(?=--[^<]{1,30}<)')
+_AS_IT_IS = re.compile(
+    r'(<(pre|code|script|style)\b.*?</\2>|<(span|div) class="math .*?</\3>|<[^>]+>)', re.DOTALL
+)
+"""Code and formulas, in which a space must stay a space, and tags."""
+_PARTED = re.compile(r"(?<=\d) (?=(?:%|‰|[kKMGT]i?B|GB/s|kg|g|kWh|Wh|W|ms|s|min|h|°C)(?![\w/]))")
 
 
 def mend_page(
@@ -35,7 +48,47 @@ def mended(body: str) -> str:
     >>> mended('<summary aria-label="Toggle hidden content">Checks</summary>')
     '<summary>Checks</summary>'
     """
-    return _SIGNATURE.sub(lambda found: blocks(found[0]), body.replace(_HIDING_LABEL, ""))
+    body = _SIGNATURE.sub(lambda found: blocks(found[0]), body.replace(_HIDING_LABEL, ""))
+    return unparted(boxed(body))
+
+
+def boxed(body: str) -> str:
+    """Images in boxes, in which broad ones scroll on a phone (site.css, site.js).
+
+    >>> boxed('<img alt="x" src="_images/x.png" />')
+    '<span class="picture"><img alt="x" src="_images/x.png" /></span>'
+    >>> boxed('<img src="data:image/png;base64,AA" />')
+    '<span class="picture"><img src="data:image/png;base64,AA" /></span>'
+    """
+    return _IMAGE.sub(r'<span class="picture">\g<0></span>', body)
+
+
+def unparted(body: str) -> str:
+    """What a line must not part: formulas and their marks, numbers and their units, options.
+
+    Browsers break lines before and after a formula, even before a full stop.
+    """
+    body = _FORMULA.sub(with_marks, body)
+    body = _TABLE_CELL.sub(number_cell, body)
+    body = _OPTION.sub('<span class="pre option">', body)
+    pieces = _AS_IT_IS.split(body)
+    # The pattern has three groups: every fourth piece is text.
+    pieces[::4] = [_PARTED.sub("\N{NO-BREAK SPACE}", text) for text in pieces[::4]]
+    return "".join(pieces[place] or "" for place in range(len(pieces)) if place % 4 < 2)
+
+
+def with_marks(found: re.Match[str]) -> str:
+    """A formula and the marks that touch it, in a box that a line does not part."""
+    marked = found[1] or found[3]
+    return f'<span class="unparted">{found[0]}</span>' if marked else found[0]
+
+
+def number_cell(found: re.Match[str]) -> str:
+    """A cell of a guide's table; one that holds a number is on one line."""
+    text = output_tables.shown(found[2])
+    if not text or "class=" in (found[1] or "") or not output_tables.is_number(text):
+        return found[0]
+    return f'<td class="number"{found[1] or ""}><p>{found[2]}</p></td>'
 
 
 def not_found(words: dict[str, Any], other: dict[str, Any], base: str) -> str:

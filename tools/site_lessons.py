@@ -12,12 +12,9 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from tools import badges, notebooks, site_links, translation_sources
+from tools import badges, notebooks, output_tables, site_links, translation_sources
 
-_WORDS = re.compile(r"<td>(?=[^<]*[^\W\d_]{3})")
-"""The beginning of a table's cell that holds words; numbers stand on the right."""
 _FORMULA = re.compile(r"^( *\$\$.+\$\$)$", re.MULTILINE)
-_STYLE = re.compile(r"<style scoped>.*?</style>\n?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -118,5 +115,5 @@ def prepare(cell: NotebookNode) -> None:
         cell.metadata["tags"] = [*cell.metadata["tags"], "hide-cell"]
     for output in cell.outputs:
         if "text/html" in output.get("data", {}):
-            html = _STYLE.sub("", output.data["text/html"])
-            output.data["text/html"] = _WORDS.sub('<td class="words">', html)
+            html = output_tables.without_style(output.data["text/html"])
+            output.data["text/html"] = output_tables.aligned(html)

@@ -15,15 +15,13 @@ from typing import Any
 
 import ftlearn
 from tools import notebooks, translation_sources
+from tools.site_docstrings import escape, to_rst
 
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-_SPAN = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
-_DRAWING = re.compile(r"[─│▶▲▼└├]")
+LONGEST_VALUE = 200
+"""Characters of a constant's value that are shown."""
+_FUNCTION = re.compile(r"<function ([\w.]+)>")
 _FIELD = re.compile(r"Alias for field number \d+$")
-_END = re.compile(r"[\s'\")\]}>/:.,;!?-]|$")
-"""What may follow a code span in reStructuredText."""
-_LIST = re.compile(r"- ")
-_ENUMERATION = re.compile(r"(?=\(?\w{1,3}[.)] |[:+] )")
 
 
 def write(folder: Path, words: dict[str, Any], code: Iterable[str]) -> None:
@@ -99,7 +97,9 @@ def page(members: list[str]) -> str:
     first, *rest = members
     lines = [*heading(first, "="), *automodule(first, [])]
     for name in rest:
-        lines += ["", *heading(name, "-"), *automodule(name, exported(first, name))]
+        above = [package for package in members if name.startswith(f"{package}.")]
+        elsewhere = sorted({export for package in above for export in exported(package, name)})
+        lines += ["", *heading(name, "-"), *automodule(name, elsewhere)]
     return "\n".join(lines) + "\n"
 
 
@@ -140,66 +140,56 @@ def rewrite_docstring(
     lines[:] = to_rst("\n".join(lines)).split("\n")
 
 
-def to_rst(text: str) -> str:
-    """A docstring as reStructuredText: code spans, lists, drawings and examples; the rest is plain.
+def skip_member(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Sphinx' hook `autodoc-skip-member`: a function as a field's default is no method."""
+    is_default = what == "class" and inspect.isfunction(obj) and "." not in obj.__qualname__
+    return True if is_default else None
 
-    >>> print(to_rst("Mean of `x*`:\\n\\n    a ──▶ b"))
-    Mean of ``x*``:
-    <BLANKLINE>
-    ::
-    <BLANKLINE>
-        a ──▶ b
+
+def mend_signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: Any
+) -> tuple[str, Any] | None:
+    """Sphinx' hook `autodoc-process-signature`: defaults as Python, without which no line breaks.
+
+    >>> mend_signature(None, "class", "", None, None, "(a: dict = <factory>, b=<function f>)", None)
+    ('(a: dict = ..., b=f)', None)
     """
-    paragraphs = [part for part in re.split(r"\n\s*\n", text.strip("\n")) if part.strip()]
-    return "\n\n".join(paragraph(part) for part in paragraphs)
+    if not signature:
+        return None
+    return _FUNCTION.sub(r"\1", signature.replace("<factory>", "...")), returned
 
 
-def paragraph(text: str) -> str:
-    """One paragraph of a docstring as reStructuredText."""
-    lines = text.split("\n")
-    if lines[0].lstrip().startswith(">>>"):
-        return inspect.cleandoc(text)
-    if _LIST.match(lines[0]):
-        return escape(text)
-    start = next((at for at, line in enumerate(lines) if is_literal(line)), len(lines))
-    prose = escape("\n".join(lines[:start]))
-    if start == len(lines):
-        return _ENUMERATION.sub(r"\\", prose, count=1) if _ENUMERATION.match(prose) else prose
-    literal = "::\n\n" + "\n".join(f"    {line}" for line in lines[start:])
-    return f"{prose}\n\n{literal}" if prose else literal.replace("        ", "    ")
+def mend_value(app: Any, domain: str, kind: str, content: Any) -> None:
+    """Sphinx' hook `object-description-transform`: of constants, it sorts dicts and hides nothing.
 
-
-def is_literal(line: str) -> bool:
-    """Whether a line is a drawing or an indented example."""
-    return line.startswith("  ") or _DRAWING.search(line) is not None
-
-
-def escape(text: str) -> str:
-    r"""Prose in which only code spans have a meaning.
-
-    >>> escape("`a`s and x_ * 2")
-    '``a``\\ s and x\\_ \\* 2'
+    A dict is shown in its order; a value that is long, or has an address in memory, is not shown.
     """
-    parts = _SPAN.split(text)
-    for at, part in enumerate(parts):
-        if at % 2:
-            before = "" if not parts[at - 1] or parts[at - 1][-1].isspace() else "\\ "
-            after = "" if _END.match(parts[at + 1]) else "\\ "
-            parts[at] = f"{before}``{' '.join(part.strip('`').split())}``{after}"
-        else:
-            parts[at] = re.sub(r"([\\*|`]|_(?!\w))", r"\\\1", part)
-    return "".join(parts)
+    signature = content.parent[0]
+    shown = [node for node in signature.children if node.astext().startswith(" = ")]
+    if domain != "py" or kind not in ("attribute", "data") or not shown:
+        return
+    value = documented(signature["module"], signature["fullname"])
+    text = repr(value) if isinstance(value, dict) else shown[0].astext().removeprefix(" = ")
+    if len(text) > LONGEST_VALUE or "<function" in text:
+        signature.remove(shown[0])
+    else:
+        shown[0].children[-1] = type(shown[0].children[-1])(text)
+
+
+def documented(module: str, name: str) -> Any:
+    """An object by its module and its name within it; nothing if there is none."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def source_address(domain: str, info: dict[str, str]) -> str | None:
     """Where an object's source is on GitHub; nothing for constants, which have no lines."""
     if domain != "py" or info["module"] not in sys.modules:
         return None
-    found: Any = sys.modules[info["module"]]
-    for name in info["fullname"].split("."):
-        found = getattr(found, name, None)
     try:
-        found = inspect.unwrap(found)
+        found = inspect.unwrap(documented(info["module"], info["fullname"]))
         path, (lines, start) = Path(inspect.getfile(found)), inspect.getsourcelines(found)
     except (TypeError, OSError):
         return None

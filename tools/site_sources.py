@@ -50,7 +50,7 @@ def assemble(language: str, target: Path) -> None:
     """Writes all sources of a language into an empty folder."""
     lessons = site_lessons.find(language)
     write_lessons(lessons, language, target)
-    write_guides(target)
+    write_guides(target, language)
     write_first_page(lessons, language, target)
     code = [cell.source for lesson in lessons for cell in code_cells(lesson)]
     site_reference.write(target / "reference", words(language), code)
@@ -107,7 +107,7 @@ def parts(lessons: list[Lesson], chosen: dict[str, Any]) -> dict[str, list[Lesso
     return found
 
 
-def write_guides(target: Path) -> None:
+def write_guides(target: Path, language: str = LANGUAGES[0]) -> None:
     """The guides with the links of the site, and their figures."""
     (target / "guides").mkdir(parents=True)
     places = site_links.pages()
@@ -115,9 +115,15 @@ def write_guides(target: Path) -> None:
         path = notebooks.ROOT / source
         if page.startswith("guides/") and path.suffix == ".md":
             text = site_links.rewrite(path.read_text(encoding="utf-8"), source, places)
+            text = text.replace(summary(LANGUAGES[0]), summary(language))
             (target / page).write_text(text, encoding="utf-8")
         elif page.startswith("guides/"):
             shutil.copy(path, target / page)
+
+
+def summary(language: str) -> str:
+    """What one clicks to see the answers of a guide: HTML, which no catalogue translates."""
+    return f"<summary>{words(language)['answers']}</summary>"
 
 
 def guides() -> list[str]:

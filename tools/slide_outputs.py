@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
-from tools import execute
+from tools import execute, output_tables
 from tools.lesson_points import Point
 
 TABLE_ROWS = 7
@@ -18,7 +18,6 @@ TABLE_COLUMNS = 7
 TABLE_CHARACTERS = 420
 """Characters of a table at most: one with long texts has fewer rows."""
 CELL_CHARACTERS = 48
-_STYLE = re.compile(r"<style scoped>.*?</style>\n?", re.DOTALL)
 _ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"\s*<t[hd][^>]*>.*?</t[hd]>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>|\s+")
@@ -74,19 +73,19 @@ def slide_output(output: NotebookNode, cell: NotebookNode) -> NotebookNode | str
 
 def trimmed_html(html: str) -> str:
     """A table of pandas with few rows, few columns and short cells."""
-    head, _, body = _STYLE.sub("", html).partition("</thead>")
+    head, _, body = output_tables.without_style(html).partition("</thead>")
     heads = [trimmed_row(row) for row in _ROW.findall(head)]
     kept = [trimmed_row(row) for row in _ROW.findall(body)[: TABLE_ROWS + 1 - len(heads)]]
     while len(kept) > 1 and sum(len(_TAG.sub("", row)) for row in kept) > TABLE_CHARACTERS:
         kept.pop()
-    return f"<table><thead>{''.join(heads)}</thead><tbody>{''.join(kept)}</tbody></table>"
+    table = f"<table><thead>{''.join(heads)}</thead><tbody>{''.join(kept)}</tbody></table>"
+    return output_tables.aligned(table)
 
 
 def trimmed_row(row: str) -> str:
-    """A row of a table with few and short cells; those of words stand on the left."""
+    """A row of a table with few and short cells."""
     cells = "".join(_CELL.findall(row)[: TABLE_COLUMNS + 1])
-    short = _CONTENT.sub(lambda match: shorten(match[0]), cells)
-    return "<tr>" + re.sub(r"<td>(?=[^<]*[^\W\d_]{3})", '<td class="words">', short) + "</tr>"
+    return f"<tr>{_CONTENT.sub(lambda match: shorten(match[0]), cells)}</tr>"
 
 
 def shorten(text: str) -> str:

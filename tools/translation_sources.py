@@ -11,8 +11,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from ftlearn.course.exercises import outcome
-from ftlearn.language.catalogue import CLAUSES, ITEMS
-from tools import badges, execute, notebooks
+from ftlearn.language.catalogue import CLAUSES, ITEMS, fields
+from tools import badges, execute, notebooks, translation_shown
 from tools.literals import name_of, strings
 
 PACKAGE = notebooks.ROOT / "ftlearn"
@@ -24,6 +24,7 @@ SHARED = (
     "course/widgets/**/*.py",
     "capstone/*.py",
     "figures.py",
+    "tasks/token_view.py",  # shown by every task of text to write
 )
 # What the command line says in every line it prints; of other modules, errors and notes.
 SPEAKING = (
@@ -74,6 +75,8 @@ def of_lesson(notebook: NotebookNode, number: str) -> list[Source]:
         path = SHEETS / f"{kind}_{number}.py"
         if path.exists():
             sources += in_module(path, "exercise")
+    for text in translation_shown.OF_LESSONS.get(number, ()):
+        sources.append(Source("output", text, bool(fields(text))))
     return list(dict.fromkeys(sources))
 
 

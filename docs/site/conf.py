@@ -48,9 +48,12 @@ autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 add_module_names = False
 maximum_signature_line_length = 72
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
 linkcode_resolve = site_reference.source_address
 
-# How it looks.
+# How it looks. Quotes stay as they are: within examples they belong to what a reader copies.
+smartquotes = False
 html_theme = "furo"
 html_title = words["project"]
 html_static_path = ["_static"]
@@ -94,4 +97,7 @@ copybutton_prompt_is_regexp = True
 def setup(app):
     """Connects what rewrites docstrings before, and pages after Sphinx has worked on them."""
     app.connect("autodoc-process-docstring", site_reference.rewrite_docstring)
+    app.connect("autodoc-skip-member", site_reference.skip_member)
+    app.connect("autodoc-process-signature", site_reference.mend_signature)
+    app.connect("object-description-transform", site_reference.mend_value)
     app.connect("html-page-context", site_html.mend_page)

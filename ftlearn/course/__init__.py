@@ -1,4 +1,4 @@
 """Only for the lessons: exercises that check themselves, explorers, and widgets.
 
-Nothing outside this folder imports it. Translations of its texts will live here too.
+Nothing outside this folder imports it.
 """

@@ -28,8 +28,6 @@ def load(
 ) -> DatasetDict:
     """Load a data set by name or path as a `DatasetDict`; raises `DataError`.
 
-    Parameters
-    ----------
     name_or_path : first match of
         the name of a bundled data set, such as topics, reviews or service (CARD.md lists all);
         the path of a .csv, .tsv, .jsonl or .parquet file (one part, "train"), or of a folder with
@@ -41,6 +39,7 @@ def load(
     text, label, kind, delimiter, encoding, quoting : for files, as in `ftlearn.data.read`; columns
         keep their names, classes are those of all parts. A `UserWarning` reports rejected rows,
         notes and unused files
+
     >>> load("topics_shift").keys()
     dict_keys(['test'])
     """

@@ -108,7 +108,9 @@ class Pairing(NamedTuple):
 
 
 def pairing(rows: int, *, alpha: float, seed: int) -> Pairing:
-    """λ ~ Beta(α, α) and a random order of the rows, as in mixup (Zhang et al. 2017, 1710.09412).
+    """λ ~ Beta(α, α) and a random order of the rows, as in mixup.
+
+    Zhang et al. 2017, arXiv 1710.09412.
 
     With a small α, λ is near 0 or 1; with α = 1 it is uniform; with a large α it is near 1/2.
 

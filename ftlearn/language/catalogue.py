@@ -89,6 +89,10 @@ class Catalogue:
 
     def _items(self, text: str) -> Iterator[str]:
         """Translations of a name with its value, and item by item."""
+        name, colon, value = text.partition(": ")
+        label = self._texts.get(f"{name}:")
+        if colon and label and "\n" not in text:  # `print("name:", value)` has the name alone
+            yield f"{label}{' ' * label[-1].isascii()}{self.translate(value)}"
         measured = _MEASURED.fullmatch(text)
         if measured:
             name = self.translate(measured[1])

@@ -5,7 +5,8 @@
     dora       m ⊙ (W + BA) / ‖W + BA‖, the norm of each output's weights (Liu et al. 2024,
                arXiv 2402.09353, whose columns are the rows of torch's W)
     pissa      lora that begins as the largest singular values (Meng et al. 2024, arXiv 2404.02948)
-    ia3        keys, values and feed-forward inputs times a vector (Liu et al. 2022, 2205.05638)
+    ia3        keys, values and feed-forward inputs times a vector (Liu et al. 2022,
+               arXiv 2205.05638)
     layernorm  gains and shifts of the norms (Zhao et al. 2023, arXiv 2312.11420)
     prefix     ``tokens`` keys and values before the text's (Li & Liang 2021, arXiv 2101.00190)
     prompt     ``tokens`` embeddings before the text's (Lester et al. 2021, arXiv 2104.08691)

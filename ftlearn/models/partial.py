@@ -15,7 +15,8 @@ PARTS = ("bias", "head", "layernorm")
 def train_only(model: nn.Module, part: str) -> nn.Module:
     """Freeze, in place, all but a part of the weights and a classifier's head.
 
-    bias       all biases, those of the norms included (BitFit: Ben Zaken et al. 2022, 2106.10199)
+    bias       all biases, those of the norms included (BitFit: Ben Zaken et al. 2022,
+               arXiv 2106.10199)
     layernorm  gains and shifts of all norms
     head       nothing else
 

@@ -33,7 +33,7 @@ def dpo(
     *,
     beta: float = 0.1,
 ) -> LossSum:
-    """−log σ(β (Δ_w − Δ_l)): Bradley–Terry with the reward β Δ (2305.18290, eq. 7).
+    """−log σ(β (Δ_w − Δ_l)): Bradley–Terry with the reward β Δ (arXiv 2305.18290, eq. 7).
 
     The four tensors (B,) are log-probabilities. The gradient weighs the difference alone, so that
     the probability of the chosen answer may fall.
@@ -54,9 +54,10 @@ def ipo(
     *,
     beta: float = 0.1,
 ) -> LossSum:
-    """(Δ_w − Δ_l − 1 / (2β))²: a margin to reach and not to exceed (2310.12036, eq. 17, β as τ).
+    """(Δ_w − Δ_l − 1 / (2β))²: a margin to reach and not to exceed (arXiv 2310.12036, eq. 17).
 
-    The four tensors (B,) are log-probabilities. trl passes means per token, on the authors' advice.
+    β is τ of the paper. The four tensors (B,) are log-probabilities; trl passes means per
+    token, on the authors' advice.
 
     >>> ipo(*torch.tensor([[-15.0], [-30.0], [-20.0], [-30.0]])).mean  # a margin of 5 nats
     tensor(0.)
@@ -75,7 +76,7 @@ def kto(
     weights: tuple[float, float] = (1.0, 1.0),
     reference_point: float | torch.Tensor | None = None,
 ) -> LossSum:
-    """The mean of λ_D (1 − σ(β (Δ_w − z₀))) and λ_U (1 − σ(β (z₀ − Δ_l))) (2402.01306).
+    """The mean of λ_D (1 − σ(β (Δ_w − z₀))) and λ_U (1 − σ(β (z₀ − Δ_l))) (arXiv 2402.01306).
 
     The four tensors (B,) are log-probabilities. KTO judges answers one by one, so that its data
     need no pairs; ``weights`` are λ_D and λ_U. z₀, from which gains and losses count, estimates
@@ -99,7 +100,7 @@ def orpo(chosen: torch.Tensor, rejected: torch.Tensor, *, beta: float = 0.1) -> 
     """−ℓ_w − β log σ(log odds_w − log odds_l) with odds = p / (1 − p) and p = exp ℓ.
 
     chosen and rejected (B,) are mean log-probabilities per token, below 0. The first term is the
-    usual loss of the chosen answer; β is λ of the paper (2403.07691, eq. 6 and 7).
+    usual loss of the chosen answer; β is λ of the paper (arXiv 2403.07691, eq. 6 and 7).
 
     >>> orpo(torch.tensor([-0.7]), torch.tensor([-0.7]), beta=1.0).mean  # 0.7 + ln 2
     tensor(1.3931)
@@ -111,7 +112,7 @@ def orpo(chosen: torch.Tensor, rejected: torch.Tensor, *, beta: float = 0.1) -> 
 def simpo(
     chosen: torch.Tensor, rejected: torch.Tensor, *, beta: float = 2.0, gamma: float = 1.0
 ) -> LossSum:
-    """−log σ(β (ℓ_w − ℓ_l) − γ): the chosen answer is to lead by γ / β (2405.14734, eq. 6).
+    """−log σ(β (ℓ_w − ℓ_l) − γ): the chosen answer is to lead by γ / β (arXiv 2405.14734, eq. 6).
 
     chosen and rejected (B,) are mean log-probabilities per token.
 

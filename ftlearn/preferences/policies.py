@@ -19,8 +19,8 @@ from ftlearn.runtime.arguments import whole_number
 def anchored(reference: np.ndarray, rewards: np.ndarray, beta: float) -> np.ndarray:
     """softmax(log π_ref + r / β), (K,): the best policy under a KL penalty of β.
 
-    reference (K,) are probabilities, rewards (K,) (2305.18290, eq. 4). Raises ArgumentError unless
-    β is above 0 and the reference sums to 1.
+    reference (K,) are probabilities, rewards (K,) (arXiv 2305.18290, eq. 4). Raises ArgumentError
+    unless β is above 0 and the reference sums to 1.
 
     >>> anchored(np.array([0.5, 0.5]), np.array([0.0, np.log(3.0)]), beta=1.0)
     array([0.25, 0.75])
@@ -53,7 +53,7 @@ def best_of_n(reference: np.ndarray, scores: np.ndarray, n: int) -> np.ndarray:
 def best_of_n_bound(n: int) -> float:
     """log n − (n − 1)/n: KL(best of n ‖ reference) for scores without ties, else an upper bound.
 
-    See 2401.01879, which proves that it is no more than a bound for a discrete distribution.
+    See arXiv 2401.01879, which proves that it is no more than a bound for a discrete distribution.
 
     >>> round(best_of_n_bound(16), 4)
     1.8351

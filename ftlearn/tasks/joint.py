@@ -8,7 +8,7 @@ from typing import Literal
 from ftlearn.errors import ArgumentError, ArgumentTypeError
 from ftlearn.tasks.base import Task, Truncation
 from ftlearn.tasks.joint_rows import check_shares
-from ftlearn.tasks.joint_task import LEARNED, Average, Joint
+from ftlearn.tasks.joint_task import LEARNED, Averaged, Joint
 
 
 def joint(
@@ -17,7 +17,7 @@ def joint(
     weights: Mapping[str, float] | Literal["learned"] | None = None,
     temperature: float = 1.0,
     cap: int | None = None,
-    average: Average = "task",
+    average: Averaged = "task",
     max_length: int | None = None,
     truncation: Truncation = "warn",
 ) -> Joint:

@@ -24,7 +24,7 @@ from ftlearn.tasks.regression import Regression
 if TYPE_CHECKING:
     from ftlearn.config import TrainConfig
 
-Average = Literal["task", "batch"]
+Averaged = Literal["task", "batch"]
 """Over which rows of a batch a loss is averaged: those of its task, or all."""
 LEARNED: Literal["learned"] = "learned"
 SMALLEST = 1e-12  # the least loss whose logarithm is taken
@@ -51,7 +51,7 @@ class Joint(Task):
     weights: tuple[float, ...] | Literal["learned"]
     temperature: float = 1.0
     cap: int | None = None
-    average: Average = "task"
+    average: Averaged = "task"
     head: ClassVar[str] = "sequence classification"
     monitor: ClassVar[str] = "loss"
 
@@ -61,7 +61,7 @@ class Joint(Task):
         for name, task in zip(self.names, self.tasks, strict=True):
             joint_rows.check_shares(name, task, len(self.text_columns))
         sampling_shares([1], temperature=self.temperature, cap=self.cap)
-        if self.average not in get_args(Average):
+        if self.average not in get_args(Averaged):
             raise ArgumentError(f"average is {self.average!r}: use 'task' or 'batch'")
         if self.weights != LEARNED:
             weights = tuple(number("a weight", weight, 0.0) for weight in self.weights)

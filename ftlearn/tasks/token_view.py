@@ -46,8 +46,8 @@ class TokenView(AsHtml):
     def sentence(self) -> str:
         """How many tokens count."""
         count = sum(self.counts)
-        verb = "counts" if count == 1 else "count"
-        return f"{count} of {len(self.counts)} tokens {verb}."
+        total = len(self.counts)
+        return f"1 of {total} tokens counts." if count == 1 else f"{count} of {total} tokens count."
 
     def table(self) -> pd.DataFrame:
         """One line per token: its characters, its id, and whether it counts."""

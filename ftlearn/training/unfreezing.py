@@ -12,10 +12,10 @@ from ftlearn.training.loop import Run
 
 
 def gradual_unfreezing(run: Run, *, layers_per_epoch: int = 1) -> Iterator[Step]:
-    """The steps of a run that trains more layers in each epoch (Howard & Ruder 2018, 1801.06146).
+    """The steps of a run that trains more layers in each epoch, from the top down.
 
     The first epoch trains the head, each further one ``layers_per_epoch`` more layers from the top,
-    and the embeddings come after the lowest layer:
+    and the embeddings come after the lowest layer (Howard & Ruder 2018, arXiv 1801.06146):
 
         run = steps(model, batches, loss, config)
         for step in gradual_unfreezing(run): ...

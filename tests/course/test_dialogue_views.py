@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from tiny_decoder import END, tiny_tokenizer
 
-from ftlearn import tasks
+from ftlearn import language, tasks
 from ftlearn.course.explorers import hand_over, mask
 
 TOKENIZER = tiny_tokenizer()
@@ -56,6 +56,16 @@ def test_if_all_counts_only_the_first_token_is_left_out():
     assert view.sentence.startswith(f"{len(tokens.ids) - 1} of {len(tokens.ids)} tokens count")
 
 
+@pytest.mark.parametrize("answer", ["a", "a b c"])
+def test_what_counts_is_said_in_chinese(answer: str):
+    """One token or several: the sentence above the tokens, and the one below them."""
+    messages = [MESSAGES[0], {"role": "assistant", "content": answer}]
+    view = mask(tasks.chat(), [{"messages": messages}], TOKENIZER, count="answers without end")
+    chinese = language.load("zh")
+    for sentence in (view.sentence, view.elements[0].sentence):
+        assert not re.search("[A-Za-z]", chinese.translate(sentence))
+
+
 def test_completions_are_shown_as_well():
     rows = [{"prompt": "Good", "answer": " morning"}]
     view = mask(tasks.completion(), rows, TOKENIZER, count="answers without end")
@@ -89,7 +99,7 @@ def test_costs_are_those_of_a_slow_loop(seed: int, human_cost: float, error_cost
     view = hand_over(probabilities, truths, human_cost=human_cost, error_cost=error_cost)
     table, ax = view.elements
     threshold = 1 - human_cost / error_cost
-    cuts = {"never": -np.inf, "Chow": threshold, "always": np.inf}
+    cuts = {"never hand over": -np.inf, "Chow": threshold, "always hand over": np.inf}
     for name, cut in cuts.items():
         cost = slow_cost(probabilities, truths, human_cost, error_cost, cut)
         assert table.loc[name, "cost per request"] == pytest.approx(cost, abs=5.1e-4)
@@ -101,6 +111,15 @@ def test_costs_are_those_of_a_slow_loop(seed: int, human_cost: float, error_cost
         slow = slow_cost(probabilities, truths, human_cost, error_cost, cut)
         assert cost == pytest.approx(slow)
     plt.close("all")
+
+
+def test_the_policies_are_named_in_chinese():
+    view = hand_over(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))
+    table, ax = view.elements
+    chinese = language.load("zh")
+    shown = {chinese.translate(name) for name in (*table.index, *ax.get_legend_handles_labels()[1])}
+    plt.close("all")
+    assert {name for name in shown if re.search("[A-Za-z]", name)} == {"Chow"}
 
 
 @given(st.integers(1, 20), st.integers(1, 40))

@@ -22,7 +22,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from ftlearn import tasks
+from ftlearn import language, tasks
 from ftlearn.course.explorers import (
     CleaningReport,
     View,
@@ -245,6 +245,15 @@ def test_texts_behind_a_cell_are_the_confused_ones(report):
     assert figure.patches[0].get_xy() == (0.5, 0.5)
     with pytest.raises(ValueError, match="no label 'cow'"):
         confusion(report, "cow", "cat")
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "end"),
+    [("dog", "cat", "；下面是错得最远的一条。"), ("dog", "dog", "；下面是损失最大的 2 条。")],
+)
+def test_the_whole_sentence_about_a_cell_is_translated(report, label, prediction, end):
+    sentence = confusion(report, label, prediction).sentence
+    assert language.load("zh").translate(sentence).endswith(f"被判为 {prediction}{end}")
 
 
 def test_texts_in_a_column_called_probability_are_shown_beside_it():

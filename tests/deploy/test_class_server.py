@@ -106,6 +106,11 @@ def test_the_image_keeps_clear_of_the_learners_home():
     assert "RUN pip install --no-cache-dir nbgitpuller==" in rendered
 
 
+def test_the_page_clones_the_repository_of_the_project():
+    cloned = re.findall(r"git clone (\S+)", PAGE.read_text("utf-8"))
+    assert cloned == [f"https://github.com/{settings()['repository']}"]
+
+
 def links(*words: str) -> list[dict[str, str]]:
     """The parts of all links that the script prints."""
     command = [sys.executable, HUB / "links.py", "https://class.example.com", *words]

@@ -57,6 +57,14 @@ def test_a_pattern_around_another_one_is_matched_as_a_whole():
     assert catalogue.translate("3 pieces in a window of 8; all fit.") == "窗口 8 中 3 个；放得下。"
 
 
+def test_a_printed_name_with_its_value_comes_before_a_pattern_around_both():
+    texts = {"accuracy on test:": "测试集准确率：", "rows:": "rows:"}
+    catalogue = Catalogue(texts, {"accuracy on {name}": "{name}上的准确率"})
+    assert catalogue.translate("accuracy on test: 0.7 [0.6, 0.8]") == "测试集准确率：0.7 [0.6, 0.8]"
+    assert catalogue.translate("accuracy on chats") == "chats上的准确率"
+    assert catalogue.translate("rows: 3") == "rows: 3"
+
+
 COMPOSED = Catalogue(
     {"; ": "；", ", ": "、", "No row was refused.": "没有拒收。", "mean loss": "平均损失"},
     {

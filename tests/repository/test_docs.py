@@ -13,6 +13,11 @@ from tools.notebooks import ROOT
 BY_README = ("teaching", "your_data")
 """Pages whose code needs files of the reader's own; test_readme.py runs it beside some."""
 PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem not in BY_README]
+EVERY_PAGE = pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem
+)
+WIDTH = 88
+"""So many characters of code fit beside the navigation of the website."""
 MANY_DEVICES = ROOT / "docs" / "many_devices.md"
 
 
@@ -40,6 +45,19 @@ def number(cell: str) -> float:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page: Path):
     computed(page)
+
+
+@EVERY_PAGE
+def test_code_names_its_language_and_fits_its_box(page: Path):
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    assert all(language for language, _ in fenced)
+    lines = [line for _, block in fenced for line in block.splitlines()]
+    assert [line for line in lines if len(line) > WIDTH] == []
+
+
+@EVERY_PAGE
+def test_a_link_to_a_page_shows_its_title_not_its_file(page: Path):
+    assert re.findall(r"\[\w+\.md\]", page.read_text("utf-8")) == []
 
 
 def test_the_tables_on_many_devices_hold_what_the_code_computes():

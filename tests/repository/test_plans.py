@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 import polib
 import pytest
@@ -96,3 +97,11 @@ def test_all_of_it_is_translated(guide):
     )
     texts = {token.content for token in tokens if token.type == "inline" and token.content}
     assert {text for text in texts if not ORIGINAL.fullmatch(text)} == translated
+
+
+@pytest.mark.parametrize("language", site_sources.LANGUAGES)
+def test_what_unfolds_the_answers_is_in_the_language_of_the_page(language: str, tmp_path: Path):
+    site_sources.write_guides(tmp_path, language)
+    text = (tmp_path / "guides" / "placement.md").read_text("utf-8")
+    shown = re.findall("<summary>(.*)</summary>", text)
+    assert shown == [site_sources.words(language)["answers"]]

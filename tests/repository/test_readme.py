@@ -46,7 +46,8 @@ def blocks(page: Path, language: str = "") -> list[str]:
 def commands(page: Path) -> Iterator[list[str]]:
     """The calls of ``ftlearn`` in a page, in its blocks and in its sentences, split into words."""
     inline = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page.read_text("utf-8"))
-    for line in [*"".join(blocks(page)).splitlines(), *inline]:
+    shell = "".join(blocks(page) + blocks(page, "bash")).replace("\\\n", " ")
+    for line in [*shell.splitlines(), *inline]:
         call = re.search(r"(?:^|\| |-m )ftlearn (\w.*)", line)
         if call:
             yield shlex.split(call[1], comments=True)
@@ -215,7 +216,7 @@ def test_binder_and_colab_open_a_lesson_that_exists():
 
 def test_the_rules_for_pages_bite(tmp_path):
     page = tmp_path / "page.md"
-    block = "```\nftlearn fit a.csv --no # x\n```\n"
+    block = "```bash\nftlearn fit a.csv \\\n  --no # x\n```\n"
     page.write_text(f"# A b\n\n[x](#a-b) [y](#c) [z](z.md)\n\n{block}")
     assert [link for link in links(page) if dead(page, link)] == ["#c", "z.md"]
     assert list(commands(page)) == [["fit", "a.csv", "--no"]]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from docutils import nodes
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_code_cell
 from project import read
+from sphinx import addnodes
 
+from ftlearn.course import class_page
+from ftlearn.course.exercises.base import Exercise, ignore_event
 from tools import (
     notebooks,
     site_check,
@@ -112,23 +117,6 @@ def test_displayed_formulas_are_blocks():
     )
 
 
-def test_tables_lose_the_style_of_pandas():
-    html = "<div>\n<style scoped>\n  .dataframe { x: y }\n</style>\n<table></table></div>"
-    cell = new_code_cell("table", outputs=[new_output("execute_result", {"text/html": html})])
-    site_lessons.prepare(cell)
-    assert cell.outputs[0].data["text/html"] == "<div>\n<table></table></div>"
-
-
-def test_words_in_tables_stand_on_the_left_and_numbers_on_the_right():
-    html = "<td>1.5e-05</td><td>NaN of 3</td><td>体育新闻</td>"
-    cell = new_code_cell("table", outputs=[new_output("execute_result", {"text/html": html})])
-    site_lessons.prepare(cell)
-    shown = cell.outputs[0].data["text/html"]
-    assert shown == html.replace("<td>NaN", '<td class="words">NaN').replace(
-        "<td>体", '<td class="words">体'
-    )
-
-
 def test_a_lesson_without_a_translation_points_to_the_english_page(lesson: Lesson):
     page = site_lessons.page(lesson, "zh", ZH, {})
     assert page.cells[0].source.startswith(f"# 02 · {lesson.title[1]}")
@@ -195,19 +183,45 @@ def test_a_name_of_an_object_is_not_taken_for_a_module():
     assert sorted(site_reference.imports("from ftlearn.tasks import chat")) == ["ftlearn.tasks"]
 
 
-@pytest.mark.parametrize(
-    ("docstring", "expected"),
-    [
-        ("Mean of `x`s.", "Mean of ``x``\\ s."),
-        ("a * b_ and |c|", "a \\* b\\_ and \\|c\\|"),
-        (">>> f('*')\n'*'", ">>> f('*')\n'*'"),
-        ("A\n\n    x ──▶ y", "A\n\n::\n\n    x ──▶ y"),
-        ("- ``a``: b\n- c*", "- ``a``: b\n- c\\*"),
-        ("R. Fisher", "\\R. Fisher"),
-    ],
-)
-def test_docstrings_become_restructuredtext(docstring: str, expected: str):
-    assert site_reference.to_rst(docstring) == expected
+def test_what_a_package_exports_is_documented_once():
+    names = ["ftlearn.course", "ftlearn.course.explorers", "ftlearn.course.explorers.anchored"]
+    assert "   :exclude-members: anchored\n" in site_reference.page(names)
+
+
+def test_a_function_as_default_of_a_field_is_no_method():
+    def skipped(value: Any) -> bool | None:
+        return site_reference.skip_member(None, "class", "member", value, False, None)
+
+    assert skipped(ignore_event) is True
+    assert skipped(Exercise.check) is None
+
+
+def test_defaults_in_signatures_are_python():
+    signature = "(a: dict[str, str] = <factory>, b: ~typing.Any = <function f>)"
+    mended, _ = site_reference.mend_signature(None, "class", "C", None, None, signature, None)
+    assert mended == "(a: dict[str, str] = ..., b: ~typing.Any = f)"
+
+
+def described(name: str, value: str) -> addnodes.desc_signature:
+    """The signature of a constant of ftlearn, after the hook has seen it."""
+    module, _, last = name.rpartition(".")
+    shown = addnodes.desc_annotation("", "", nodes.Text(" = "), nodes.Text(value))
+    signature = addnodes.desc_signature("", "", shown, module=module, fullname=last)
+    content = addnodes.desc_content()
+    addnodes.desc("", signature, content)
+    site_reference.mend_value(None, "py", "data", content)
+    return signature
+
+
+def test_dicts_are_shown_in_their_order():
+    shown = described("ftlearn.course.class_page.ORDERS", "{'hints': '', 'inactive': ''}").astext()
+    assert shown == f" = {class_page.ORDERS!r}"
+
+
+def test_long_values_and_addresses_are_not_shown():
+    assert described("ftlearn.markup.INVISIBLE", "{...}").astext() == ""
+    assert described("ftlearn.models.pooling.POOLINGS", "{...}").astext() == ""
+    assert described("ftlearn.models.partial.PARTS", "('bias',)").astext() == " = ('bias',)"
 
 
 def test_the_page_for_wrong_addresses_speaks_both_languages_and_links_from_the_host():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+import nbformat
 import polib
 import pytest
 
@@ -174,3 +175,11 @@ def test_lines_that_are_generated_are_not_translated():
 def test_composed_texts_are_patterns_whose_fields_are_named_after_what_fills_them(code, pattern):
     (text,) = literals.strings(ast.parse(code))
     assert (text.text, text.pattern) == (pattern, True)
+
+
+def test_texts_that_the_package_composes_belong_to_the_lesson_that_shows_them():
+    empty = nbformat.v4.new_notebook()
+    found = translation_sources.of_lesson(empty, "03")
+    assert Source("output", "piece") in found
+    assert Source("output", "{total} delivered", pattern=True) in found
+    assert Source("output", "piece") not in translation_sources.of_lesson(empty, "02")

@@ -23,9 +23,9 @@ def bench(source: Source, settings: Settings, outputs: Outputs) -> None:
     full size it takes about an hour on two CPU cores, most of it SetFit; leave the machine alone
     meanwhile. Exit code 1 says that a contender failed; the results of the others are kept.
 
-    `ftlearn bench --only train,predict --output bench.json --figure bench.png`
+    Example: `ftlearn bench --only train,predict --output bench.json --figure bench.png`
 
-    `ftlearn bench --train mine.csv --test held_out.csv --text message --label topic`
+    Example: `ftlearn bench --train mine.csv --test held_out.csv --text message --label topic`
     """
     from ftlearn.benchmark import measure, report, workload
     from ftlearn.runtime.files import check_writable

@@ -27,7 +27,7 @@ class TargetOptions:
     """Which service, and who may ask it."""
 
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="The service, such as http://127.0.0.1:8000")
+        str, typer.Argument(metavar="URL", help="The service, such as `http://127.0.0.1:8000`.")
     ]
     token_file: Annotated[
         Path | None, option("The file with the service's token.", RUN, "FILE")

@@ -38,11 +38,11 @@ class Question(AsWidget):
     """One question; made by ``single``, ``multiple``, ``number`` and ``order``.
 
     A cell that ends in the question shows it with buttons, and as Markdown where widgets do not
-    live. ``text`` is Markdown with formulas as $x$. ``choices`` are shown with letters; a question
-    for a number has none. ``verify`` takes a cleaned answer (letters, or a float) and returns a
-    sentence of praise, or raises NotYetError with the misconception. ``right`` is the answer that
-    passes, and ``why`` the reason for it. ``code`` is the learner's name for the question, such as
-    ``ex.quiz1``. ``translate`` is called with every text before it is shown.
+    live. ``text`` is Markdown with formulas as ``$x$``. ``choices`` are shown with letters; a
+    question for a number has none. ``verify`` takes a cleaned answer (letters, or a float) and
+    returns a sentence of praise, or raises NotYetError with the misconception. ``right`` is the
+    answer that passes, and ``why`` the reason for it. ``code`` is the learner's name for the
+    question, such as ``ex.quiz1``. ``translate`` is called with every text before it is shown.
     """
 
     kind: str

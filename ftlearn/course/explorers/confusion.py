@@ -23,13 +23,19 @@ def confusion(report: Report, label: str, prediction: str, *, count: int = 5) ->
     chosen = rows[(rows["label"] == label) & (rows["prediction"] == prediction)]
     worst = chosen.sort_values("loss", ascending=False, kind="stable").head(count)
     number, total = len(chosen), int(counts.loc[label].sum())
-    sentence = f"{number} of {total} texts on {label} were predicted as {prediction}"
+    # Each sentence is whole: a translation of its first half would take the second for a name.
     if number == 0:
-        sentence += "."
+        sentence = f"{number} of {total} texts on {label} were predicted as {prediction}."
     elif len(worst) == 1:
-        sentence += "; the worst is shown."
+        sentence = (
+            f"{number} of {total} texts on {label} were predicted as {prediction}; "
+            "the worst is shown."
+        )
     else:
-        sentence += f"; the {len(worst)} with the largest loss are shown."
+        sentence = (
+            f"{number} of {total} texts on {label} were predicted as {prediction}; "
+            f"the {len(worst)} with the largest loss are shown."
+        )
     ax = figures.confusion(counts)
     corner = (labels.index(prediction) - 0.5, labels.index(label) - 0.5)
     ax.add_patch(figures.frame(corner))

@@ -11,6 +11,8 @@ from ftlearn.course.explorers.view import View
 from ftlearn.errors import ArgumentError
 
 GRID = np.linspace(0, 1, 201)
+NEVER, ALWAYS = "never hand over", "always hand over"
+"""The policies beside Chow's, in words that a catalogue can hold: a lone "never" may be data."""
 
 
 def hand_over(
@@ -43,8 +45,8 @@ def hand_over(
     share = f"{table.loc['Chow', 'handed over']:.0%}".replace("%", " %")
     sentence = (
         f"Hand over where p_max < 1 − {human_cost:g}/{error_cost:g} = {threshold:.2f}: {share} of "
-        f"{len(right)} requests. A request costs {costs['Chow']:.2f}; {costs['never']:.2f} if none "
-        f"is handed over, {costs['always']:.2f} if all are."
+        f"{len(right)} requests. A request costs {costs['Chow']:.2f}; {costs[NEVER]:.2f} if none "
+        f"is handed over, {costs[ALWAYS]:.2f} if all are."
     )
     curve = _cost(confidence, right, GRID[:, None], (human_cost, error_cost)).mean(1)
     return View(sentence, (table.round(3), _figure(curve, threshold, costs)))
@@ -80,7 +82,7 @@ def _policies(
 ) -> pd.DataFrame:
     """Share handed over, errors and cost per request: for no request, by Chow's rule, for all."""
     rows = {}
-    for name, cut in {"never": -np.inf, "Chow": threshold, "always": np.inf}.items():
+    for name, cut in {NEVER: -np.inf, "Chow": threshold, ALWAYS: np.inf}.items():
         handed_over = confidence < cut
         rows[name] = {
             "handed over": handed_over.mean(),
@@ -94,8 +96,7 @@ def _policies(
 def _figure(curve: np.ndarray, threshold: float, costs: pd.Series) -> Axes:
     """The cost per request over all thresholds, beside that of never and always handing over."""
     flat = np.ones_like(GRID)
-    named = {"at this threshold": curve, "never": costs["never"] * flat}
-    named["always"] = costs["always"] * flat
+    named = {"at this threshold": curve, NEVER: costs[NEVER] * flat, ALWAYS: costs[ALWAYS] * flat}
     ax = figures.lines(GRID, named, xlabel="hand over below", ylabel="cost per request")
     for line, style in zip(ax.lines, ("-", "--", "-."), strict=True):
         line.set_linestyle(style)

@@ -35,6 +35,12 @@ def mask(
     if not 0 <= row < len(rows):
         raise ArgumentError(f"row is {row}: use a number from 0 to {len(rows) - 1}")
     tokens = replace(task, count=count).show(rows[row], tokenizer)
-    share = sum(tokens.counts) / len(tokens.counts)
-    counted = f"{tokens.sentence.removesuffix('.')} ({share:.0%})".replace("%", " %")
-    return View(f"{counted}: {LEARNED[count]}.", (tokens,))
+    return View(_sentence(sum(tokens.counts), len(tokens.counts), LEARNED[count]), (tokens,))
+
+
+def _sentence(counted: int, total: int, learned: str) -> str:
+    """How many tokens count, and what the model learns; whole, so that it can be translated."""
+    share = f"{counted / total:.0%}".replace("%", " %")
+    if counted == 1:
+        return f"1 of {total} tokens counts ({share}): {learned}."
+    return f"{counted} of {total} tokens count ({share}): {learned}."

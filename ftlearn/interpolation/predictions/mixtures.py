@@ -3,8 +3,8 @@
 Predictions are log-probabilities, one member of a list (or of the first axis) per predictor. There
 are two means, with weights λ that sum to 1:
 
-    linear      log Σ_k λ_k p_k(y|x)                    ``mixture``
-    geometric   Σ_k λ_k log p_k(y|x) − log Z            ``geometric_mixture``
+    linear      log Σ_k λ_k p_k(y|x)                    mixture
+    geometric   Σ_k λ_k log p_k(y|x) − log Z            geometric_mixture
 
 The linear one is a convex combination, so λ stays in [0, 1] and Jensen's inequality bounds its
 loss at every single target. The geometric one is a straight line in logits, so λ may leave

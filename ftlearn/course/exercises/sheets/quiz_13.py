@@ -85,7 +85,7 @@ def _temperatures() -> Question:
     return order(
         "A next-token distribution has a clear favourite. Put the ways to draw from it in the "
         "order of their entropy, lowest first.",
-        items=("greedy", "temperature 0.5", "temperature 1", "temperature 2", "uniform"),
+        items=("greedy", "temperature 0.5", "temperature 1", "temperature 2", "a uniform draw"),
         why="along the geometric path from the favourite (T → 0) over p (T = 1) to the uniform "
         "distribution (T → ∞) the entropy only grows",
     )
