@@ -54,7 +54,7 @@ SILENT = ("benchmark/", "capstone/", "course/explorers/", "course/exercises/", "
 SPACES_OF_A_SENTENCE = 2
 KEYWORDS = {"black", "both", "center", "constrained", "expand", "list", "none", "xlabel", "ylabel"}
 """Values of matplotlib's arguments, beside positions such as "upper left"."""
-_POSITION = re.compile(r"(upper|lower|center)( left| right| center)")
+_POSITION = re.compile(r"(?:outside )?(upper|lower|center)( left| right| center)")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NAME = re.compile(r"[\w./-]+")
 
