@@ -46,6 +46,7 @@ OF_LESSONS = {
         "rank {rank}: {rows} of {count} rows, gradient norm {norm}",
     ),
     "06": ("value", "loss", "macro", "mse", "pearson", "spearman"),
+    "15": ("difference",),
     "19": ("pretrained, B = 0", "peft, by hand", "by hand, merged", "chosen"),
     "20": (
         *("stars, aspect", "sd, fresh", "sd, first"),
