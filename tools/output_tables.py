@@ -12,7 +12,7 @@ LONG = 30
 """A column whose texts are wider than so many letters wraps; a Chinese sign is two letters."""
 _STYLE = re.compile(r"<style scoped>.*?</style>\n?", re.DOTALL)
 _TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
-_ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
+ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[hd])\b([^>]*)>(.*?)</\1>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
 _SPAN = re.compile(r'\b(row|col)span="(\d+)"')
@@ -83,7 +83,7 @@ def aligned_table(table: str) -> str:
 def placed(rows: str) -> Iterator[Cell]:
     """The cells of rows in their order, each with its column: those that span rows push others."""
     taken: dict[int, int] = {}
-    for row in _ROW.findall(rows):
+    for row in ROW.findall(rows):
         column = 0
         free = {place: left - 1 for place, left in taken.items() if left > 0}
         for _, attributes, content in _CELL.findall(row):
@@ -115,7 +115,7 @@ def marked(rows: str, kinds: dict[int, str]) -> str:
         added = f' class="{classes}"' if classes else ""
         return f"<{found[1]}{found[2]}{added}>{found[3]}</{found[1]}>"
 
-    return _ROW.sub(lambda row: _CELL.sub(opened, row[0]), rows)
+    return ROW.sub(lambda row: _CELL.sub(opened, row[0]), rows)
 
 
 def is_number(text: str) -> bool:

@@ -18,7 +18,6 @@ TABLE_COLUMNS = 7
 TABLE_CHARACTERS = 420
 """Characters of a table at most: one with long texts has fewer rows."""
 CELL_CHARACTERS = 48
-_ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"\s*<t[hd][^>]*>.*?</t[hd]>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>|\s+")
 _CONTENT = re.compile(rf"(?<=>)[^<>]{{{CELL_CHARACTERS + 1},}}(?=</t[hd]>)")
@@ -74,8 +73,9 @@ def slide_output(output: NotebookNode, cell: NotebookNode) -> NotebookNode | str
 def trimmed_html(html: str) -> str:
     """A table of pandas with few rows, few columns and short cells."""
     head, _, body = output_tables.without_style(html).partition("</thead>")
-    heads = [trimmed_row(row) for row in _ROW.findall(head)]
-    kept = [trimmed_row(row) for row in _ROW.findall(body)[: TABLE_ROWS + 1 - len(heads)]]
+    heads = [trimmed_row(row) for row in output_tables.ROW.findall(head)]
+    rows = output_tables.ROW.findall(body)[: TABLE_ROWS + 1 - len(heads)]
+    kept = [trimmed_row(row) for row in rows]
     while len(kept) > 1 and sum(len(_TAG.sub("", row)) for row in kept) > TABLE_CHARACTERS:
         kept.pop()
     table = f"<table><thead>{''.join(heads)}</thead><tbody>{''.join(kept)}</tbody></table>"

@@ -18,11 +18,12 @@ from ftlearn.course.translated import TRANSLATORS
 from ftlearn.language import Catalogue
 from ftlearn.language.files import SOURCES
 from tools import notebooks
+from tools.translation_rules import CHINESE
 from tools.translation_sources import without_generated
 
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 LABELS = "labels_sha256"
 """Where the metadata of a lesson hold the hash of the labels in its outputs."""
+_SHOWN = re.compile(r"'([^'\n]+)':|<th>([^<]+)</th>")
 
 
 def complaints(
@@ -33,7 +34,8 @@ def complaints(
         *same_cells(english, chinese),
         *current_texts(chinese, catalogue),
         *current_labels(chinese, catalogue),
-        *translated_outputs(chinese, words),
+        *translated_labels(chinese, catalogue),
+        *translated_lines(chinese, words),
     ]
 
 
@@ -75,14 +77,28 @@ def current_labels(chinese: NotebookNode, catalogue: polib.POFile) -> list[str]:
     return ["the labels have changed since it was executed; run tools.translations build"]
 
 
-def translated_outputs(chinese: NotebookNode, words: Catalogue) -> list[str]:
+def translated_labels(chinese: NotebookNode, catalogue: polib.POFile) -> list[str]:
+    """No label that the catalogue translates stands in an output in English."""
+    labels = {
+        entry.msgid
+        for entry in catalogue
+        if entry.msgctxt == "output" and not entry.flags and entry.msgstr != entry.msgid
+    }
+    found = []
+    for cell_id, text in notebooks.output_texts(chinese):
+        shown = {key or head for key, head in _SHOWN.findall(text)}
+        found += [f"cell {cell_id} shows {label!r}" for label in sorted(shown & labels)]
+    return found
+
+
+def translated_lines(chinese: NotebookNode, words: Catalogue) -> list[str]:
     """No line in English is shown that today's words, those of the package included, translate."""
     found = []
     for cell in notebooks.executed_cells(chinese):
         for translator, text in _shown(cell):
             lines = zip(text.split("\n"), translator(text, words).split("\n"), strict=False)
             # In a Chinese line, names in quotes are data, which the words may hold as well.
-            english = [line for line, now in lines if line != now and not _CHINESE.search(line)]
+            english = [line for line, now in lines if line != now and not CHINESE.search(line)]
             found += [f"cell {cell.id} shows {line.strip()[:80]!r}" for line in english[:1]]
     return found
 

@@ -39,7 +39,7 @@ _TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\{[^{}]*\}")
 _HEADING = re.compile(r"^(#{1,6}) ", re.MULTILINE)
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”|《[^》\n]*》|\*[^*\n]+\*|「[^」]*」|‘[^’\n]*’')
 _TITLE = re.compile(r'"[^"\n]*"')
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!](?=[\s\u4e00-\u9fff]|$)")
 _ENGLISH = re.compile(r"[A-Za-z][A-Za-z'’-]*(?: [A-Za-z][A-Za-z'’-]*)+")
 
@@ -142,7 +142,7 @@ def language(english: str, chinese: str) -> list[str]:
         if runs:
             found.append(f"English was left: {runs[0][:60]!r}")
     if len(re.findall("[A-Za-z]{2,}", _words(english))) >= ENGLISH_WORDS:
-        found += [] if _CHINESE.search(chinese) else ["no word of it is Chinese"]
+        found += [] if CHINESE.search(chinese) else ["no word of it is Chinese"]
     return found
 
 

@@ -71,9 +71,10 @@ def test_badges_and_languages_lead_to_the_right_file(name):
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_what_is_shown_is_translated(name):
-    """Nothing that the catalogues translate stands in an output in English."""
-    words = language.load("zh", name[:2])
-    assert translation_editions.translated_outputs(chinese(name), words) == []
+    """No label that the catalogue translates stands in an output in English, and no line."""
+    catalogue, words = translations.read_catalogue(name), language.load("zh", name[:2])
+    assert translation_editions.translated_labels(chinese(name), catalogue) == []
+    assert translation_editions.translated_lines(chinese(name), words) == []
 
 
 @pytest.mark.parametrize("name", LESSONS)
