@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_decoder import tiny_decoder
 
-from ftlearn.benchmark import measure, sft
+from ftlearn.benchmark import measure, sft, timing
 from ftlearn.benchmark.settings import Settings
 from ftlearn.errors import ArgumentError
 from ftlearn.losses import IGNORED
@@ -19,6 +20,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.skipif(not sft.has_trl(), reason="needs trl, an extra"),
 ]
+
+TRL_DEFAULTS = "SFTTrainer, defaults"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def test_the_trainers_see_the_tokens_and_targets_of_ftlearn(work: sft.Chats, mon
     expected = sorted(
         [target for target in targets if target != IGNORED] for targets in encoded.targets
     )
-    for prepare in (sft.sft_trainer, sft.sft_trainer_at_its_best):
+    for prepare in (sft.sft_trainer, partial(sft.sft_trainer_at_its_best, dtype="float32")):
         seen.clear()
         prepare(work)()
         trained = [[label for label in labels if label != IGNORED] for _, labels in seen]
@@ -70,20 +73,58 @@ def test_every_contender_trains_its_adapter(work: sft.Chats, monkeypatch):
         return step(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", recorded)
-    for prepare in sft.CONTENDERS.values():
+    contenders = sft.contenders("bfloat16").values()
+    for prepare in contenders:
         prepare(work)()
-    assert len(sizes) == 3 * len(sft.CONTENDERS)  # six chats in batches of two
+    assert len(sizes) == 3 * len(contenders)  # six chats in batches of two
     assert len(set(sizes)) == 1
 
 
-def test_the_part_has_rates_ratios_and_failures(work: sft.Chats, monkeypatch):
-    def broken(work: sft.Chats) -> sft.Run:
-        raise RuntimeError("broken on purpose")
+def broken(work: sft.Chats, dtype: str = "float32") -> sft.Run:
+    raise RuntimeError(f"{dtype} is broken on purpose")
 
-    monkeypatch.setitem(sft.CONTENDERS, "SFTTrainer, defaults", broken)
-    monkeypatch.setattr(sft, "peak_memory", lambda name, work: 1_500_000_000)
+
+def fake_times(monkeypatch, times: dict[str, float]) -> None:
+    """SFTTrainer at its best takes these seconds in each format."""
+    clock = [0.0]
+
+    def prepare(work: sft.Chats, dtype: str) -> sft.Run:
+        return lambda: clock.__setitem__(0, clock[0] + times[dtype])
+
+    monkeypatch.setattr(sft, "sft_trainer_at_its_best", prepare)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+
+
+@pytest.mark.parametrize(("fp32", "bf16"), [(3.0, 60.0), (3.0, 2.0)])
+def test_trl_at_its_best_runs_in_the_faster_format(work, monkeypatch, fp32: float, bf16: float):
+    fake_times(monkeypatch, {"float32": fp32, "bfloat16": bf16})
+    best, note = sft.faster_format(work)
+    assert best == ("float32" if fp32 < bf16 else "bfloat16")
+    assert f"float32 {fp32:.1f} s, bfloat16 {bf16:.1f} s" in note
+
+
+def test_a_format_that_cannot_be_tried_is_not_the_best(work: sft.Chats, monkeypatch):
+    plain = sft.sft_trainer
+
+    def without_fp32(work: sft.Chats, *, dtype: str, **changes: object) -> sft.Run:
+        return broken(work) if dtype == "float32" else plain(work, dtype=dtype, **changes)
+
+    monkeypatch.setattr(sft, "sft_trainer", without_fp32)
+    assert sft.faster_format(work)[0] == "bfloat16"
+    monkeypatch.setattr(sft, "sft_trainer_at_its_best", broken)
+    best, note = sft.faster_format(work)
+    assert best == "float32"
+    assert "no format could be tried: RuntimeError: float32 is broken on purpose" in note
+
+
+def test_the_part_has_rates_ratios_and_failures(work: sft.Chats, monkeypatch):
+    chosen = sft.contenders
+    monkeypatch.setattr(sft, "contenders", lambda best: chosen(best) | {TRL_DEFAULTS: broken})
+    monkeypatch.setattr(sft, "faster_format", lambda work: ("float32", "chosen"))
+    monkeypatch.setattr(sft, "peak_memory", lambda prepare, work: 1_500_000_000)
     part = sft.chat_training_speed(work, rounds=1, log=lambda line: None)
-    assert part.failures == {"SFTTrainer, defaults": "RuntimeError: broken on purpose"}
+    assert part.notes == ["chosen"]
+    assert part.failures == {TRL_DEFAULTS: "RuntimeError: float32 is broken on purpose"}
     assert [row["contender"] for row in part.rows] == ["SFTTrainer, at its best", "ftlearn"]
     assert all(row["peak GB"] == 1.5 and row["median"] > 0 for row in part.rows)
     assert part.ratios["sft_vs_trl_default"] == []
@@ -95,7 +136,7 @@ def test_the_part_has_rates_ratios_and_failures(work: sft.Chats, monkeypatch):
 def test_the_peak_is_that_of_a_process_of_its_own(work: sft.Chats):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        small = sft.peak_memory("ftlearn", replace(work, rows=sft.chats(2, seed=0)))
+        small = sft.peak_memory(sft.ftlearn_loop, replace(work, rows=sft.chats(2, seed=0)))
     assert 2e8 < small < 2e9
 
 
