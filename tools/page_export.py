@@ -57,4 +57,5 @@ def copy_assets(kind: str, folder: Path) -> None:
     shutil.copytree(MATHJAX, folder / "mathjax", dirs_exist_ok=True)
     shutil.copy(ASSETS / f"{kind}.css", folder)
     if kind == "slides":
+        shutil.copy(ASSETS / "slides.js", folder)
         shutil.copytree(ASSETS / "reveal", folder / "reveal", dirs_exist_ok=True)
