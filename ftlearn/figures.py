@@ -123,7 +123,7 @@ def reliability(table: np.ndarray, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("mean confidence")
     ax.set_ylabel("accuracy")
     ax.set(xlim=(-0.08, 1.08), ylim=(-0.08, 1.08))  # the largest dot is whole at 0 and at 1
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return ax
 
 

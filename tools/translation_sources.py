@@ -84,6 +84,7 @@ def of_package() -> list[Source]:
     """The package's words that learners see in every lesson."""
     paths = [path for pattern in SHARED for path in sorted(PACKAGE.glob(pattern))]
     sources = [text for path in paths for text in in_module(path, "package")]
+    sources = [text for text in sources if not _POSITION.fullmatch(text.text)]
     return list(dict.fromkeys([*of_outcomes(), *sources]))
 
 

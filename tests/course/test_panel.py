@@ -325,7 +325,9 @@ def test_progress_says_where_it_is_and_how_long_it_takes():
     run = record("a", [1.0, 0.9, 0.8, 0.7])
     run.doing = "training"
     text = Parsed(words.progress(run)).text
-    assert re.search(r"update 4 of 20 · training · 8 s left · [\d.]+ .B of memory in use", text)
+    assert re.search(
+        r"update 4 of 20 · training · time left: 8 s · [\d.]+ .B of memory in use", text
+    )
     bar = next(
         attributes
         for name, attributes in Parsed(words.progress(run)).elements

@@ -87,7 +87,7 @@ def number(
         for value, reason in mistakes:
             if close(answer, value, tolerance=tolerance):
                 raise NotYetError(reason)
-        raise NotYetError(f"too {'small' if answer < truth else 'large'}")
+        raise NotYetError("too small" if answer < truth else "too large")
 
     return Question("number", text, (), truth, why, verify, mistakes)
 

@@ -80,9 +80,11 @@ def queueing(
     company. Without a window and in batches of one, the theory (M/D/1) knows the mean. Raises
     ArgumentError for a rate that is not above 0, a negative window, and batches below 1.
 
-    >>> queueing(BatchCurve(0.01, 0.002), 50).sentence
-    'At 50 requests per second half of the answers come within 13 ms and 99 % within 27 ms; \
-batches hold 1.2 requests on average, and the model computes 54 % of the time.'
+    >>> answers, batches = queueing(BatchCurve(0.01, 0.002), 50).sentence.split("; ")
+    >>> answers
+    'At 50 requests per second half of the answers come within 13 ms and 99 % within 27 ms'
+    >>> batches
+    'batches hold 1.2 requests on average, and the model computes 54 % of the time.'
     """
     queue = _simulated(curve, rate, window_ms, largest, seed)
     middle, late = _milliseconds(queue)

@@ -67,7 +67,7 @@ def progress(run: Record) -> Markup:
     if run.status == "training":
         parts.append(run.doing or "waiting")
         left = run.seconds_left()
-        parts.append("time left: not yet known" if left is None else f"{duration(left)} left")
+        parts.append("time left: not yet known" if left is None else f"time left: {duration(left)}")
     else:
         parts.append(run.status)
     parts.append(f"{runtime.format_bytes(memory())} of memory in use")
