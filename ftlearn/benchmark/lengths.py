@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from ftlearn.data.adding_columns import add_columns
+
 SPREAD = 0.34
 """Standard deviation of the logarithm of the lengths: batches of sixteen such texts, in any order,
 are 42 % padding, as measured on AG News."""
@@ -38,7 +40,7 @@ def with_news_lengths(rows: Dataset, task: Any, tokenizer: Any, *, mean: int, se
         cut_or_extend(text, round(length), others(label), tokenizer)
         for text, label, length in zip(rows[task.text], rows[task.target], lengths, strict=True)
     ]
-    return rows.remove_columns(task.text).add_column(task.text, changed)
+    return add_columns(rows, {task.text: changed})
 
 
 def cut_or_extend(text: str, tokens: int, more: Iterator[str], tokenizer: Any) -> str:

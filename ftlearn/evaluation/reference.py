@@ -8,6 +8,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 from torch import nn
 
+from ftlearn.data.adding_columns import add_columns
 from ftlearn.evaluation.predicting import outputs
 from ftlearn.models import pissa
 from ftlearn.models.wrapping import is_adapted, method_of
@@ -49,11 +50,8 @@ def reference_log_probabilities(
     pairs = task.encode_pairs(data, tokenizer)
     with without_adapters(model):
         scores = outputs(model, pairs, task, tokenizer, **settings)
-    older = [name for name in REFERENCE_COLUMNS if name in data.column_names]
-    data = data.remove_columns(older)
-    for name, column in zip(REFERENCE_COLUMNS, (CHOSEN, REJECTED), strict=True):
-        data = data.add_column(name, scores[:, column].astype(float).tolist())
-    return data
+    columns = scores[:, [CHOSEN, REJECTED]].astype(float).T.tolist()
+    return add_columns(data, dict(zip(REFERENCE_COLUMNS, columns, strict=True)))
 
 
 def without_adapters(model: nn.Module) -> AbstractContextManager[None]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 from torch import nn
@@ -22,9 +22,10 @@ from ftlearn.errors import ArgumentError, ArgumentTypeError
 from ftlearn.evaluation.prediction_file import check_target, written
 from ftlearn.evaluation.streaming import Counts, write_lines
 from ftlearn.generation import Decoding, Generated, generate
-from ftlearn.generation.prompts import encode_one
-from ftlearn.models import adapters, saving
+from ftlearn.generation.prompts import Prompt, encode_one
+from ftlearn.models import adapters, folders, saving
 from ftlearn.runtime.progress import bar
+from ftlearn.tasks import Chat, Task
 from ftlearn.workflows.plan_checks import check_device
 
 WINDOW = 128
@@ -35,24 +36,40 @@ ANSWER = ("text", "ended")
 SUFFIXES = (".jsonl", ".ndjson")
 
 
-def open_model(name: str | Path, device: str | None = None) -> tuple[nn.Module, Any]:
-    """The language model of a run, of a saved folder or of a known name, and its tokenizer.
+class Opened(NamedTuple):
+    """A language model, its tokenizer, and the task that it was fitted for."""
 
-    An adapter is opened with its base model. Raises ModelError where there is none.
+    model: nn.Module
+    tokenizer: Any
+    task: Task
+
+    def prompt(self, cells: Mapping[str, Any]) -> Prompt:
+        """What a row asks for: to a model that was fitted on chats, a text is what a user says."""
+        name = next(name for name in PROMPTS if name in cells)
+        said = name == "prompt" and isinstance(self.task, Chat)
+        return [{"role": "user", "content": cells[name]}] if said else cells[name]
+
+
+def open_model(name: str | Path, device: str | None = None) -> Opened:
+    """The language model of a run, of a saved folder or of a known name, ready to write.
+
+    An adapter is opened with its base model. A model without a task file continues plain texts.
+    Raises ModelError where there is none.
     """
     check_device(device)
+    task = tasks.language_modelling()
     if Path(name).is_dir():
         name = saving.locate(name)
         if adapters.is_adapter(name):
-            model, tokenizer, _ = models.load_finetuned(name, device)
-            return model.eval(), tokenizer
+            return Opened(*models.load_finetuned(name, device))
+        if (name / saving.TASK_FILE).is_file():
+            task, _ = folders.read_task(name)
     model, tokenizer = models.load(name, tasks.language_modelling(), device=device)
-    return model.eval(), tokenizer
+    return Opened(model.eval(), tokenizer, task)
 
 
 def generate_file(
-    model: nn.Module,
-    tokenizer: Any,
+    opened: Opened,
     source: str | Path,
     target: str | Path,
     *,
@@ -63,7 +80,8 @@ def generate_file(
 ) -> Counts:
     """Answer every prompt of a .jsonl file, or of standard input ("-"), in the order of the rows.
 
-    A row has ``messages``, a list of them, or ``prompt``, a text. Line k of the target is row k
+    A row has ``messages``, a list of them, or ``prompt``, a text, which the model continues, or
+    answers as a message where it was fitted on chats. Line k of the target is row k
     with two keys more: ``text``, the answer, and ``ended``, whether the model ended it by itself. A
     row that cannot be used gives its line and the reason instead. The target appears when it is
     complete: until then the answers are in a file with ".part" added, which stays, with a warning,
@@ -79,8 +97,8 @@ def generate_file(
         rows = json_rows(lines, (*PROMPTS, *ANSWER))
         with bar(total=size, unit="B", unit_scale=True, leave=True) as progress:
             for number, window in enumerate(_windows(rows)):
-                checked = [_checked(row, model, tokenizer, decoding) for row in window]
-                answers = _answers(model, tokenizer, checked, decoding, _seed(seed, number))
+                checked = [_checked(row, opened, decoding) for row in window]
+                answers = _answers(opened, checked, decoding, _seed(seed, number))
                 counts = _write(checked, answers, file, counts)
                 progress.update(data.done - progress.n)
         if note := lines.note():
@@ -116,7 +134,7 @@ def _seed(seed: int, window: int) -> int:
     return int(np.random.SeedSequence((seed, window)).generate_state(1)[0]) if window else seed
 
 
-def _checked(row: Row, model: nn.Module, tokenizer: Any, decoding: Decoding) -> Row:
+def _checked(row: Row, opened: Opened, decoding: Decoding) -> Row:
     """The row, or why it cannot be answered."""
     if isinstance(row, Rejected):
         return row
@@ -130,22 +148,19 @@ def _checked(row: Row, model: nn.Module, tokenizer: Any, decoding: Decoding) -> 
     if names == ["prompt"] and not isinstance(row.cells["prompt"], str):
         return Rejected(row.line, "'prompt' is no text: give a list of messages as 'messages'")
     try:
-        encode_one(model, tokenizer, row.cells[names[0]], decoding.max_new_tokens)
+        prompt = opened.prompt(row.cells)
+        encode_one(opened.model, opened.tokenizer, prompt, decoding.max_new_tokens)
     except (ArgumentError, ArgumentTypeError) as error:
         return Rejected(row.line, f"{names[0]!r}: {error}")
     return row
 
 
 def _answers(
-    model: nn.Module, tokenizer: Any, rows: Sequence[Row], decoding: Decoding, seed: int
+    opened: Opened, rows: Sequence[Row], decoding: Decoding, seed: int
 ) -> Iterator[Generated]:
     """The answers to the rows that were not rejected."""
-    prompts = [
-        next(row.cells[name] for name in PROMPTS if name in row.cells)
-        for row in rows
-        if isinstance(row, Record)
-    ]
-    return iter(generate(model, tokenizer, prompts, decoding=decoding, seed=seed))
+    prompts = [opened.prompt(row.cells) for row in rows if isinstance(row, Record)]
+    return iter(generate(opened.model, opened.tokenizer, prompts, decoding=decoding, seed=seed))
 
 
 def _write(

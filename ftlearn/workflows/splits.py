@@ -11,6 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 
 from ftlearn.compatibility.texts import same_texts
 from ftlearn.data import DataError, ReadReport, split
+from ftlearn.data.adding_columns import add_columns
 from ftlearn.data.columns import Columns
 from ftlearn.data.labels import label_feature, unique_labels_message
 from ftlearn.data.rare_labels import drop_rare, listed
@@ -128,7 +129,7 @@ def _cut(
     _check_enough(dataset, cut, files, stratify)
     shares = {part: SHARE if part in cut else 0.0 for part in ("valid", "test")}
     sizes = (1 - SHARE * len(cut), shares["valid"], shares["test"])
-    rows = dataset.add_column(GROUP, groups)
+    rows = add_columns(dataset, {GROUP: groups})
     try:
         parts = split(rows, sizes=sizes, group=GROUP, stratify=stratify, seed=seed)
     except DataError as error:

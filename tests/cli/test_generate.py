@@ -46,7 +46,7 @@ def test_generate_answers_greedily_and_in_order(folder, prompts, capsys):
     code, target = said(folder, prompts, "--max-new-tokens", "5")
     assert code == 0
     rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
-    model, tokenizer = open_model(folder, "cpu")
+    model, tokenizer, _ = open_model(folder, "cpu")
     answers = generate(model, tokenizer, [CHAT, "The user"], decoding=Decoding(max_new_tokens=5))
     assert [row.get("text") for row in rows[:2]] == [answer.text for answer in answers]
     assert rows[2]["line"] == 3
@@ -58,7 +58,7 @@ def test_generate_draws_as_the_package_does(folder, prompts):
     code, target = said(folder, prompts, "--sample", *numbers)
     assert code == 0
     drawing = Decoding(max_new_tokens=5, sample=True, temperature=2.0, top_k=9)
-    model, tokenizer = open_model(folder, "cpu")
+    model, tokenizer, _ = open_model(folder, "cpu")
     answers = generate(model, tokenizer, [CHAT, "The user"], decoding=drawing, seed=3)
     rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert [row.get("text") for row in rows[:2]] == [answer.text for answer in answers]
@@ -108,7 +108,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
 def test_chat_streams_answers_and_remembers_the_dialogue(folder, monkeypatch, capsys):
     typed(monkeypatch, "Good morning", "", "Thank you", "/new", "Thank you")
     assert cli.main(["chat", str(folder), "--max-new-tokens", "6", "--device", "cpu"]) == 0
-    model, tokenizer = open_model(folder, "cpu")
+    model, tokenizer, _ = open_model(folder, "cpu")
 
     def answer(messages: list[dict[str, str]]) -> str:
         short = Decoding(max_new_tokens=6)

@@ -47,7 +47,7 @@ def chat(
     from ftlearn.workflows import generating
 
     settings = decoding.decoding()
-    model, tokenizer = generating.open_model(writer.model, device.device)
+    model, tokenizer, _ = generating.open_model(writer.model, device.device)
     if tokenizer.chat_template is None:
         raise ArgumentError(
             f"the model in {writer.model!r} has no chat template: let it continue plain texts with "

@@ -134,10 +134,8 @@ def generate(
 
     settings = decoding.decoding(**vars(beams))
     check_target(prompts.input, prompts.output, overwrite=prompts.overwrite)
-    model, tokenizer = generating.open_model(writer.model, device.device)
     counts = generating.generate_file(
-        model,
-        tokenizer,
+        generating.open_model(writer.model, device.device),
         prompts.input,
         prompts.output,
         decoding=settings,
