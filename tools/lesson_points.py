@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
 
 from nbformat import NotebookNode
 
@@ -165,21 +167,31 @@ def sentences(text: str) -> list[str]:
 def shortened(text: str, words: float) -> list[Point]:
     """The points of a text as far as a number of words goes, cut at a sentence.
 
-    >>> [point.text for point in shortened("One two three. Four five six.\\n\\n$$x$$", 4)]
-    ['One two three.', '$$x$$']
+    The last sentence is kept, since it says what is to be done; so are formulas and code.
+
+    >>> [point.text for point in shortened("One two. Three four five. Six seven.\\n\\n$$x$$", 5)]
+    ['One two. Six seven.', '$$x$$']
     """
-    found, total = [], 0.0
-    for point in blocks(text):
-        parts = sentences(point.text) if point.kind == "text" else [point.text]
-        kept = ""
-        for part in parts:
-            if total and total + weight(part) > words:
-                total = max(total, words)
-                break
-            kept, total = joined(kept, part), total + weight(part)
-        if kept:
-            found.append(Point(point.kind, kept))
-    return found
+    pieces = [
+        (point, part)
+        for point in blocks(text)
+        for part in (sentences(point.text) if point.kind == "text" else [point.text])
+    ]
+    spoken = [number for number, (_, part) in enumerate(pieces) if weight(part)]
+    last = spoken[-1] if spoken else 0
+    left = words - weight(pieces[last][1]) if pieces else words
+    is_cut = False
+    kept: list[tuple[Point, str]] = []
+    for number, (point, part) in enumerate(pieces):
+        needed = 0 if number == last else weight(part)
+        is_cut = is_cut or needed > left
+        if not needed or not is_cut:
+            kept.append((point, part))
+            left -= needed
+    return [
+        Point(point.kind, reduce(joined, (part for _, part in parts), ""))
+        for point, parts in groupby(kept, key=lambda piece: piece[0])
+    ]
 
 
 def is_balanced(text: str) -> bool:
@@ -187,7 +199,8 @@ def is_balanced(text: str) -> bool:
     pairs = (("(", ")"), ("（", "）"), ("“", "”"))
     outside = re.sub(r"\$[^$]*\$|`[^`]*`", "", text)
     closed = all(outside.count(opening) <= outside.count(closing) for opening, closing in pairs)
-    return closed and not any(text.count(mark) % 2 for mark in ("$", "`", "**"))
+    italic = outside.replace("**", "").count("*")
+    return closed and not italic % 2 and not any(text.count(mark) % 2 for mark in ("$", "`", "**"))
 
 
 def joined(before: str, after: str) -> str:

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -15,23 +16,30 @@ from ftlearn.course.exercises.question import LETTERS
 from ftlearn.language import Catalogue
 from tools import classroom, lesson_points, notebooks, slide_outputs, teacher_notes
 from tools.exercise_cells import item_names
-from tools.lesson_points import Point, lead, weight
+from tools.lesson_points import Point, joined, lead, sentences, weight
 
 WORDS = 60
 """Words on a slide at most."""
-FIGURE_WORDS = 38
+FIGURE_WORDS = 52
 """Words beside a figure at most."""
+COMMENT_WORDS = 72
+"""Words on a slide at most, with a sentence about what it shows: the figure gets smaller."""
 PARAGRAPH_WORDS = 3
 """Words that would have room where a paragraph, an item or a figure ends."""
+EXERCISE_WORDS = 44
+"""Words of an exercise with code or a formula at most."""
 QUIZ_WORDS = 100
 """Words of a question with its choices at most: they are compared, so they stay together."""
-LEAD_WORDS = 34
+LEAD_WORDS = 40
 """Words of the sentence that stands for a paragraph at most."""
 CODE_LINES = 12
+BROKEN_LINES = 17
+"""Lines of code in which a bug is to be found: an exercise without them cannot be done."""
 TALL_LINES = 5
 """Lines of code, or rows of a table, that leave room for few words if there are more."""
 HEAVY = ("formula", "table", "output", "code", "fence")
 """Kinds of which a slide holds one."""
+COLONS = (":", "：")
 SOURCES = ("Where it comes from", "出处")
 
 
@@ -59,6 +67,8 @@ class Slide:
         crowded = point.kind in HEAVY and self.heavy
         pictured = any(is_tall(part) for part in [*self.shown, point])
         words = FIGURE_WORDS if pictured else self.words
+        if point.kind == "text" and self.shown and self.shown[-1].kind in HEAVY:
+            words = COMMENT_WORDS
         return not crowded and self.weight + weight(point.text) <= words
 
 
@@ -106,10 +116,14 @@ class Deck:
             self.slides.append(Slide(f"## {name}"))
 
     def add_text(self, text: str) -> None:
-        """Show the sentence that stands for a paragraph; the speaker gets all of it."""
-        sentence = lead(text, LEAD_WORDS)
-        if sentence:
-            self.show(Point("text", sentence))
+        """Show what stands for a paragraph; the speaker gets all of it.
+
+        That is one sentence, and another one that leads to what follows by a colon.
+        """
+        comment, leading = parted(text)
+        for sentence in (lead(comment, LEAD_WORDS), leading):
+            if sentence:
+                self.show(Point("text", sentence))
         self.slides[-1].notes.append(text)
 
     def add_claims(self, table: str) -> None:
@@ -148,13 +162,27 @@ def is_tall(point: Point) -> bool:
 def trailing_texts(slide: Slide) -> list[Point]:
     """Take from a slide the sentence below its figure, if that leads to what follows.
 
-    It does if another sentence stands between or above them, unless it goes on in mid-sentence.
+    It does with a colon, or if another sentence stands between or above them, unless it goes on in
+    mid-sentence.
     """
     places = [number for number, point in enumerate(slide.shown) if point.kind in HEAVY]
     below = slide.shown[places[-1] + 1 :] if places else []
     if not below or below[-1].text[:1].islower():
         return []
-    return [slide.shown.pop()] if len(below) > 1 or places[-1] > 0 else []
+    leads = below[-1].text.endswith(COLONS) or len(below) > 1 or places[-1] > 0
+    return [slide.shown.pop()] if leads else []
+
+
+def parted(text: str) -> tuple[str, str]:
+    """A paragraph, and its last sentence apart if that leads to what follows by a colon.
+
+    >>> parted("It falls. Now both:"), parted("Now both:")
+    (('It falls.', 'Now both:'), ('Now both:', ''))
+    """
+    *before, last = sentences(text)
+    if before and last.endswith(COLONS) and weight(last) <= LEAD_WORDS:
+        return reduce(joined, before), last
+    return text, ""
 
 
 def close_last_sentence(slide: Slide) -> None:
@@ -175,18 +203,29 @@ def claims(table: str) -> list[str]:
 
 
 def exercise_slide(name: str, exercise: Exercise, point: Point, words: Catalogue) -> Slide:
-    """An exercise, with broken code if it is short; solution and mistakes are notes."""
+    """An exercise with its broken code; solution and mistakes are notes."""
     slide = Slide(f"## {exercise_title(name, exercise, words)}", notes=[point.text])
     code = exercise.broken.strip()
-    shows_code = 0 < len(code.splitlines()) <= CODE_LINES
-    for part in lesson_points.shortened(point.text, FIGURE_WORDS if shows_code else WORDS):
-        if slide.has_room(part):
-            slide.shown.append(part)
+    shows_code = 0 < len(code.splitlines()) <= BROKEN_LINES
+    is_heavy = shows_code or any(part.kind in HEAVY for part in lesson_points.blocks(point.text))
+    for part in lesson_points.shortened(point.text, EXERCISE_WORDS if is_heavy else WORDS):
+        if part.kind not in HEAVY or not slide.heavy:
+            text = part.text if slide.shown else capitalised(part.text)
+            slide.shown.append(Point(part.kind, text))
     if shows_code and not slide.heavy:
         slide.shown.append(Point("fence", f"```python\n{code}\n```"))
     worked = exercise.translate(exercise.worked).strip()
     slide.notes += [classroom.about_exercise(name, exercise, words), f"```python\n{worked}\n```"]
     return slide
+
+
+def capitalised(text: str) -> str:
+    """A sentence that followed a number, with a capital letter.
+
+    >>> capitalised("find the bug."), capitalised("`answer` is")
+    ('Find the bug.', '`answer` is')
+    """
+    return text[:1].upper() + text[1:]
 
 
 def exercise_title(name: str, exercise: Exercise, words: Catalogue) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_output
 
 from ftlearn.course import exercises
 from tools import classroom, notebooks, page_export, site_check, slide_deck, slide_outputs, slides
@@ -180,13 +181,84 @@ def test_words_are_counted_without_formulas_and_tables():
     assert 2 <= weight("三个字的词") <= 5
 
 
-def test_a_long_table_is_cut_and_its_text_stays_text():
-    rows = "".join(f"<tr><th>{n}</th><td>&lt;b&gt; {'x' * 90}</td></tr>" for n in range(20))
-    html = f"<table><thead><tr><th></th></tr></thead><tbody>{rows}</tbody></table>"
-    cut = slide_outputs.trimmed_html(html)
-    assert cut.count("<tr>") == 1 + slide_outputs.TABLE_ROWS
+def table(rows: int, columns: int, content: str = "x") -> str:
+    """A table as pandas writes it: the index, numbered columns, and a head."""
+    head = "".join(f"<th>c{column}</th>" for column in range(columns))
+    cells = f"<td>{content}</td>" * columns
+    body = "".join(f"<tr><th>{row}</th>{cells}</tr>" for row in range(rows))
+    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def test_a_long_table_is_cut_with_a_mark_and_its_text_stays_text():
+    cut = slide_outputs.trimmed_html(table(20, 1, f"&lt;b&gt; {'x' * 200}"))
+    assert 3 < cut.count("<tr>") < 20
+    assert cut.endswith('<tr><td>…</td><td class="words long">…</td></tr></tbody></table>')
     assert "<b>" not in cut
-    assert "x" * 60 not in cut
+    assert "x" * 150 not in cut
+    assert "…" not in slide_outputs.trimmed_html(table(slide_outputs.TABLE_ROWS, 3))
+
+
+def test_a_broad_table_keeps_its_last_column_and_marks_what_it_lost():
+    cut = slide_outputs.trimmed_html(table(2, 12))
+    heads = re.findall(r"<th(?: [^>]*)?>(.*?)</th>", cut)[:9]
+    assert heads == ["", "c0", "c1", "c2", "c3", "c4", "c5", "…", "c11"]
+    spanned = table(2, 12).replace("<tr>", "<tr colspan>")
+    assert "c11" in slide_outputs.trimmed_html(spanned)
+
+
+def test_a_cut_table_in_markdown_stays_a_table():
+    rows = "\n".join(f"| {row} | b | c |" for row in range(30))
+    *_, last, mark = slide_outputs.trimmed_markdown(f"| x | y | z |\n|---|---|---|\n{rows}").split(
+        "\n"
+    )
+    assert (last.count("|"), mark) == (4, "| … | … | … |")
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (
+            {"text/plain": "<Markdown object>", "text/markdown": "**Yes.** It is."},
+            "**Yes.** It is.",
+        ),
+        ({"text/plain": "'It is so.'"}, "```\nIt is so.\n```"),
+        ({"text/plain": "0.12345678901"}, "```\n0.1235\n```"),
+        ({"text/plain": "{'a': 0.12345678901}"}, "| | |\n|---|---|\n| a | 0.1235 |"),
+    ],
+)
+def test_outputs_are_shown_as_a_reader_sees_them(data, shown):
+    cell = new_code_cell("x", outputs=[new_output("execute_result", data)])
+    assert [point.text for point in slide_outputs.outputs(cell)] == [shown]
+
+
+def test_a_sentence_that_leads_to_an_output_stands_above_it():
+    filled = deck_of(
+        "It is 5.\n\n", "Both fall, as they should. They are far apart. Now the third:"
+    )
+    texts = [[point.text or "output" for point in slide.shown] for slide in filled]
+    assert texts == [
+        ["It is 5.", "output", "Both fall, as they should. They are far apart."],
+        ["Now the third:", "output"],
+    ]
+
+
+def deck_of(*prose: str) -> list[Slide]:
+    """Slides of cells of prose, each followed by a small output."""
+    filled = slide_deck.Deck.__new__(slide_deck.Deck)
+    filled.section, filled.slides = "", [Slide("## A")]
+    for text in prose:
+        output = new_output("execute_result", {"text/html": table(2, 2)})
+        for point in [*blocks(text), Point("output", cell=new_code_cell("x", outputs=[output]))]:
+            filled.add(point)
+    return filled.slides
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "words"), [("03", "q4", "def "), ("17", "q5", "def "), ("22", "q5", "def ")]
+)
+def test_a_bug_is_on_the_slide_on_which_it_is_to_be_found(number, name, words):
+    (slide,) = (slide for slide in deck("en", number) if slide.title.startswith(f"## {name} "))
+    assert any(words in point.text for point in slide.shown if point.kind == "fence")
 
 
 def test_what_has_no_room_begins_a_new_slide_with_the_same_heading():

@@ -1,14 +1,22 @@
 // What only the browser knows: how tall a slide is, and where its lines break.
 (() => {
-  const FULL = 0.8, SMALLEST = 0.5, STEP = 0.02;  // of the slide's letters; FULL as in slides.css
+  // What gets smaller on a slide that it overfills: sizes as in slides.css, and how far they go.
+  const SIZES = [
+    ["img", "max-height", "px", {full: 460, smallest: 240, step: 10}],
+    ["table", "font-size", "em", {full: 0.8, smallest: 0.44, step: 0.02}],
+    ["pre", "font-size", "em", {full: 0.68, smallest: 0.48, step: 0.02}],
+    ["mjx-container[display]", "font-size", "%", {full: 110, smallest: 80, step: 5}],
+  ];
 
-  // Tables of a slide that they overfill get smaller letters.
   function fit(slide) {
     const {width, height} = Reveal.getConfig();
-    const tables = slide.querySelectorAll("table");
     const overfull = () => slide.scrollHeight > height || slide.scrollWidth > width;
-    for (let size = FULL; size > SMALLEST && overfull(); size -= STEP)
-      for (const table of tables) table.style.fontSize = `${size - STEP}em`;
+    for (const [selector, property, unit, {full, smallest, step}] of SIZES) {
+      const elements = [...slide.querySelectorAll(selector)];
+      for (let size = full; elements.length && size > smallest && overfull(); size -= step)
+        for (const element of elements)
+          element.style.setProperty(property, `${size - step}${unit}`, "important");
+    }
   }
 
   // A formula and the mark behind it stay in one line.
