@@ -21,6 +21,8 @@ _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 LONGEST_VALUE = 200
 """Characters of a constant's value that are shown."""
 _FUNCTION = re.compile(r"<function ([\w.]+)>")
+_ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+"""How Sphinx writes an alias of `autodoc_type_aliases` within a union."""
 _FIELD = re.compile(r"Alias for field number \d+$")
 
 
@@ -97,10 +99,16 @@ def page(members: list[str]) -> str:
     first, *rest = members
     lines = [*heading(first, "="), *automodule(first, [])]
     for name in rest:
-        above = [package for package in members if name.startswith(f"{package}.")]
-        elsewhere = sorted({export for package in above for export in exported(package, name)})
-        lines += ["", *heading(name, "-"), *automodule(name, elsewhere)]
+        lines += ["", *heading(name, "-"), *automodule(name, shown_elsewhere(name, members))]
     return "\n".join(lines) + "\n"
+
+
+def shown_elsewhere(name: str, members: list[str]) -> list[str]:
+    """What a module does not list: packages above it do, or modules of the page it has it from."""
+    above = [package for package in members if name.startswith(f"{package}.")]
+    beside = [module for module in members if not f"{module}.".startswith(f"{name}.")]
+    exports = {export for package in above for export in exported(package, name)}
+    return sorted(exports | {taken for module in beside for taken in exported(name, module)})
 
 
 def heading(text: str, line: str) -> list[str]:
@@ -156,7 +164,8 @@ def mend_signature(
     """
     if not signature:
         return None
-    return _FUNCTION.sub(r"\1", signature.replace("<factory>", "...")), returned
+    signature = _ALIAS.sub(r"\1", signature.replace("<factory>", "..."))
+    return _FUNCTION.sub(r"\1", signature), returned
 
 
 def mend_value(app: Any, domain: str, kind: str, content: Any) -> None:

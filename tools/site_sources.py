@@ -94,7 +94,7 @@ def row(lesson: Lesson, language: str, chosen: dict[str, Any]) -> str:
     note = "" if lesson.language == language else chosen["untranslated"]
     minutes = f"{lesson.notebook.metadata.ftlearn['seconds'] / 60:.1f}"
     binder, colab = badges.addresses(lesson.name, lesson.language)
-    opened = f"[Binder]({binder}) [Colab]({colab})"
+    opened = f"[Binder]({binder})\N{NO-BREAK SPACE}[Colab]({colab})"
     return f"| {number} | [{question}]({lesson.name}){note} | {minutes} | {opened} |"
 
 

@@ -45,7 +45,9 @@ OF_LESSONS = {
         "training diverged at update {number} of {total}, learning rate {rate}",
         "rank {rank}: {rows} of {count} rows, gradient norm {norm}",
     ),
-    "06": ("value", "loss", "macro", "mse", "pearson", "spearman"),
+    "06": ("value", "f1", "loss", "macro", "mse", "pearson", "spearman"),
+    "07": ("state", "complete"),
+    "14": ("f1",),
     "15": ("difference",),
     "19": ("pretrained, B = 0", "peft, by hand", "by hand, merged", "chosen"),
     "20": (

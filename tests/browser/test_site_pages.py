@@ -91,6 +91,20 @@ def test_pages_are_accessible_narrow_and_quiet(
     assert problems == []
 
 
+@pytest.mark.parametrize("language", PREFIXES)
+def test_tables_and_code_fit_a_wide_page_and_scroll_on_a_phone(
+    browser: Browser, address: str, language: str
+):
+    url = f"{address}/{PREFIXES[language]}lessons/20_multitask.html"
+    wide, narrow = (Visit(browser, url, "light", width).page for width in (1280, 375))
+    assert wide.locator(".output.text_html.crowded").count() > 0
+    assert wide.locator(".scrolls").count() == 0
+    assert narrow.locator(".output.text_html.scrolls").count() > 0
+    assert narrow.locator("pre.scrolls").count() > 0
+    for page in (wide, narrow):
+        page.context.close()
+
+
 @pytest.mark.parametrize("name", ["lessons/02_loss"])
 def test_a_lesson_has_formulas(browser: Browser, address: str, name: str):
     visit = Visit(browser, f"{address}/{name}.html", "light", 1280)

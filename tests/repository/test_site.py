@@ -1,28 +1,22 @@
-"""The sources of the website, without building it: links, lessons, reference, and the checks."""
+"""The sources of the website, without building it: links, lessons, and the checks."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from docutils import nodes
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from project import read
-from sphinx import addnodes
 
-from ftlearn.course import class_page
-from ftlearn.course.exercises.base import Exercise, ignore_event
 from tools import (
     notebooks,
     site_check,
     site_html,
     site_lessons,
     site_links,
-    site_reference,
     site_sources,
 )
 from tools.site_lessons import Lesson
@@ -170,58 +164,6 @@ def test_every_page_has_the_switch_of_languages():
     template = read("docs/site/_templates/components/view-this-page.html")
     assert "{{ content_root }}{{ other }}{{ pagename }}.html" in template
     assert '"top_of_page_buttons": ["view"]' in read("docs/site/conf.py")
-
-
-def test_exports_and_imported_modules_have_a_place_in_the_reference():
-    pages = site_reference.modules(["from ftlearn.interpolation.predictions import em"])
-    assert "ftlearn.training" in pages
-    assert "ftlearn.interpolation.predictions.em" in pages["ftlearn.interpolation"]
-    assert "ftlearn.serving" not in pages
-
-
-def test_a_name_of_an_object_is_not_taken_for_a_module():
-    assert sorted(site_reference.imports("from ftlearn.tasks import chat")) == ["ftlearn.tasks"]
-
-
-def test_what_a_package_exports_is_documented_once():
-    names = ["ftlearn.course", "ftlearn.course.explorers", "ftlearn.course.explorers.anchored"]
-    assert "   :exclude-members: anchored\n" in site_reference.page(names)
-
-
-def test_a_function_as_default_of_a_field_is_no_method():
-    def skipped(value: Any) -> bool | None:
-        return site_reference.skip_member(None, "class", "member", value, False, None)
-
-    assert skipped(ignore_event) is True
-    assert skipped(Exercise.check) is None
-
-
-def test_defaults_in_signatures_are_python():
-    signature = "(a: dict[str, str] = <factory>, b: ~typing.Any = <function f>)"
-    mended, _ = site_reference.mend_signature(None, "class", "C", None, None, signature, None)
-    assert mended == "(a: dict[str, str] = ..., b: ~typing.Any = f)"
-
-
-def described(name: str, value: str) -> addnodes.desc_signature:
-    """The signature of a constant of ftlearn, after the hook has seen it."""
-    module, _, last = name.rpartition(".")
-    shown = addnodes.desc_annotation("", "", nodes.Text(" = "), nodes.Text(value))
-    signature = addnodes.desc_signature("", "", shown, module=module, fullname=last)
-    content = addnodes.desc_content()
-    addnodes.desc("", signature, content)
-    site_reference.mend_value(None, "py", "data", content)
-    return signature
-
-
-def test_dicts_are_shown_in_their_order():
-    shown = described("ftlearn.course.class_page.ORDERS", "{'hints': '', 'inactive': ''}").astext()
-    assert shown == f" = {class_page.ORDERS!r}"
-
-
-def test_long_values_and_addresses_are_not_shown():
-    assert described("ftlearn.markup.INVISIBLE", "{...}").astext() == ""
-    assert described("ftlearn.models.pooling.POOLINGS", "{...}").astext() == ""
-    assert described("ftlearn.models.partial.PARTS", "('bias',)").astext() == " = ('bias',)"
 
 
 def test_the_page_for_wrong_addresses_speaks_both_languages_and_links_from_the_host():

@@ -1,7 +1,10 @@
 "use strict";
 
 // What is wider than the page scrolls in its own box; such a box must be reachable by keyboard.
-const BOXES = "pre, div.math, .output.text_html, .table-wrapper, .picture, mjx-container";
+const TABLES = ".output.text_html, .table-wrapper";
+const BOXES = `pre, div.math, ${TABLES}, .picture, mjx-container`;
+const SHADOWED = `pre, ${TABLES}`;
+const CROWDED = ["crowded", "very-crowded"];
 
 // A figure of so many pixels has several panels side by side, or letters too small for a phone.
 const BROAD = 640;
@@ -13,6 +16,14 @@ function markBroad() {
   }
 }
 
+// Tables that are wider than the column have less room between columns, then smaller letters.
+function markCrowded() {
+  for (const box of document.querySelectorAll(TABLES)) {
+    box.classList.remove(...CROWDED);
+    for (const step of CROWDED) box.classList.toggle(step, isBroader(box));
+  }
+}
+
 function markScrollable() {
   const label = document.querySelector('meta[name="scrollable-label"]')?.content;
   for (const box of document.querySelectorAll(BOXES)) {
@@ -21,12 +32,24 @@ function markScrollable() {
       box.classList.remove("wide"); // a box that scrolls is never wider than the column
       box.classList.toggle("wide", isWide(box));
     }
-    if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible") {
+    const scrolls = isBroader(box) && getComputedStyle(box).overflowX !== "visible";
+    box.classList.toggle("scrolls", scrolls && box.matches(SHADOWED));
+    if (scrolls) {
       box.tabIndex = 0;
       box.setAttribute("role", "region");
       box.setAttribute("aria-label", label);
     }
   }
+}
+
+function fit() {
+  markCrowded();
+  markScrollable();
+}
+
+// Whether something within a box is hidden at its edge.
+function isBroader(box) {
+  return box.scrollWidth > box.clientWidth + 1;
 }
 
 // A formula within a line that is wider than the column. Elements within a line have no scrollWidth.
@@ -37,7 +60,7 @@ function isWide(formula) {
 
 addEventListener("load", () => {
   markBroad();
-  markScrollable();
-  globalThis.MathJax?.startup?.promise?.then(markScrollable);
+  fit();
+  globalThis.MathJax?.startup?.promise?.then(fit);
 });
-addEventListener("resize", markScrollable);
+addEventListener("resize", fit);

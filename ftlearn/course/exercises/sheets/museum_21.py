@@ -38,7 +38,7 @@ def _judge_pool(answer: Any, pool: np.ndarray, scores: np.ndarray) -> None:
         raise NotYetError(f"6 rows should be taken, not {len(taken)}")
     if not set(taken) <= set(pool.tolist()):
         raise NotYetError(
-            f"{taken[0]} is a position in the pool, not a row of the data: look it up in `pool`"
+            f"{taken[0]} is a position in the pool, not a row of the data: look up which row it is"
         )
     if set(taken) == {row for _, row in by_score[-6:]}:
         raise NotYetError("those are the least sure ones: sort the other way round")

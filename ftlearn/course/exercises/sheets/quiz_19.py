@@ -1,4 +1,4 @@
-"""Quiz of lesson 19: the first step of LoRA, its speed and rank, what shrinks, a prefix."""
+"""Quiz of lesson 19: the first step of LoRA, its speed and rank, a prefix, what shrinks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ftlearn.course.exercises.quiz import Choice, Question, multiple, number, si
 
 def quiz() -> list[Question]:
     """The questions of lesson 19."""
-    return [_start(), _speed(), _shrinks(), _prefix()]
+    return [_start(), _speed(), _prefix(), _shrinks()]
 
 
 def _start() -> Question:
@@ -51,6 +51,23 @@ def _speed() -> Question:
     )
 
 
+def _prefix() -> Question:
+    return number(
+        "For one query, $e^{qk}$ adds up to 2 over the ten positions of a learned prefix and to 6 "
+        "over the hundred tokens of the text. Which weight does the attention over the text alone "
+        "have in the output?",
+        truth=0.75,
+        tolerance=1e-6,
+        why="1 − λ = 6 / (2 + 6): the sums decide, not the numbers of positions",
+        mistakes=(
+            (0.25, "that is λ, the weight of the prefix"),
+            (100 / 110, "that counts positions, each of which weighs e to its score"),
+            (3, "a weight is a share of the whole: 6 / (2 + 6)"),
+            (1, "then the prefix would change nothing"),
+        ),
+    )
+
+
 def _shrinks() -> Question:
     return multiple(
         "LoRA trains 1 % of the weights of a model, in all its layers. What else shrinks to about "
@@ -68,22 +85,5 @@ def _shrinks() -> Question:
         Choice(
             "the time per step",
             why="forward pass and gradients of the inputs remain: two thirds of the arithmetic",
-        ),
-    )
-
-
-def _prefix() -> Question:
-    return number(
-        "For one query, $e^{qk}$ adds up to 2 over the ten positions of a learned prefix and to 6 "
-        "over the hundred tokens of the text. Which weight does the attention over the text alone "
-        "have in the output?",
-        truth=0.75,
-        tolerance=1e-6,
-        why="1 − λ = 6 / (2 + 6): the sums decide, not the numbers of positions",
-        mistakes=(
-            (0.25, "that is λ, the weight of the prefix"),
-            (100 / 110, "that counts positions, each of which weighs e to its score"),
-            (3, "a weight is a share of the whole: 6 / (2 + 6)"),
-            (1, "then the prefix would change nothing"),
         ),
     )
