@@ -83,6 +83,6 @@ def test_a_translated_text_is_in_the_page_and_the_rest_stays_english(
     options = ["-t", "zh", "-D", f"locale_dirs={catalogues}"]
     site.build_guides("html", tmp_path / "site", tmp_path, options)
     text = (tmp_path / "site" / "guides" / "teaching.html").read_text("utf-8")
-    assert f"<h1>{TRANSLATION}" in text
+    assert f"<h1>{TRANSLATION}" in text.replace("<wbr>", "")  # where a heading may break
     assert "Handouts" in text
     assert 'lang="zh-CN"' in text
