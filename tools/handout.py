@@ -26,6 +26,7 @@ from tools import (
     notebooks,
     page_export,
     slide_deck,
+    slide_items,
     slide_outputs,
     slide_words,
     teacher_notes,
@@ -165,7 +166,7 @@ def questions(
 
 def question(name: str, exercise: Exercise, point: Point, words: Catalogue) -> str:
     """The text of an exercise as far as there is room, with code that is to be mended."""
-    title = slide_deck.exercise_title(name, exercise, words).removeprefix(name)
+    title = slide_items.exercise_title(name, exercise, words).removeprefix(name)
     texts = [short.text for short in lesson_points.shortened(point.text, EXERCISE_WORDS)]
     code = exercise.broken.strip()
     fence = [f"```python\n{code}\n```"] if 0 < len(code.splitlines()) <= CODE_LINES else []

@@ -22,7 +22,7 @@ _CHINESE_END = r"(?:(?<=[。！？])|(?<=[。！？][）”])|(?<=[。！？]\*\
 _BREAK = re.compile(rf"{_ENGLISH_END}\s+(?=[^a-z\s])|{_CHINESE_END}")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 _HEADING = re.compile(r"#{1,6} +")
-_BOLD = re.compile(r"\*\*[^*]+\*\*")
+BOLD = re.compile(r"\*\*[^*]+\*\*")
 _MINUTES = r"[★☆]+[,，]?\s*\d+\s*(?:min\b|minutes|分钟)"
 _NUMBER = re.compile(rf"\*\*q?\d+\*\*\s*[(（]?(?:{_MINUTES})?[)）]?[.,，。：:]?\s*")
 _NUMBERED_HEADING = re.compile(rf"### \d.*{_MINUTES}")
@@ -239,4 +239,4 @@ def lead(text: str, words: float) -> str:
 
 def has_claim(sentence: str) -> bool:
     """Whether a sentence has more than a term in bold type."""
-    return any(weight(bold) >= SHORT_SENTENCE / 2 for bold in _BOLD.findall(sentence))
+    return any(weight(bold) >= SHORT_SENTENCE / 2 for bold in BOLD.findall(sentence))

@@ -5,89 +5,47 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import reduce
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from ftlearn.course.exercises import Exercise, ExerciseSheet, Question
-from ftlearn.course.exercises.question import LETTERS
+from ftlearn.course.exercises import ExerciseSheet, Question
 from ftlearn.language import Catalogue
-from tools import classroom, lesson_points, notebooks, slide_outputs, teacher_notes
+from tools import lesson_points, notebooks, slide_outputs, slide_tables, slide_text, teacher_notes
 from tools.exercise_cells import item_names
-from tools.lesson_points import Point, joined, lead, sentences, weight
+from tools.lesson_points import Point, lead, weight
+from tools.slide_items import exercise_slide, question_slide
+from tools.slide_layout import WORDS, Slide
 
-WORDS = 60
-"""Words on a slide at most."""
-FIGURE_WORDS = 52
-"""Words beside a figure at most."""
-COMMENT_WORDS = 72
-"""Words on a slide at most, with a sentence about what it shows: the figure gets smaller."""
-PARAGRAPH_WORDS = 3
-"""Words that would have room where a paragraph, an item or a figure ends."""
-EXERCISE_WORDS = 44
-"""Words of an exercise with code or a formula at most."""
-QUIZ_WORDS = 100
-"""Words of a question with its choices at most: they are compared, so they stay together."""
-LEAD_WORDS = 40
-"""Words of the sentence that stands for a paragraph at most."""
 CODE_LINES = 12
-BROKEN_LINES = 17
-"""Lines of code in which a bug is to be found: an exercise without them cannot be done."""
-TALL_LINES = 5
-"""Lines of code, or rows of a table, that leave room for few words if there are more."""
-HEAVY = ("formula", "table", "output", "code", "fence")
-"""Kinds of which a slide holds one."""
-COLONS = (":", "：")
+CLAIM_WORDS = 4
+"""Words of a claim that can stand without its row; a table of shorter ones is shown whole."""
 SOURCES = ("Where it comes from", "出处")
-
-
-@dataclass
-class Slide:
-    """A heading, what is shown below it, and the notes for the speaker, in Markdown."""
-
-    title: str
-    shown: list[Point] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    words: int = WORDS
-
-    @property
-    def heavy(self) -> int:
-        """The number of figures, tables, formulas and pieces of code."""
-        return sum(point.kind in HEAVY for point in self.shown)
-
-    @property
-    def weight(self) -> float:
-        """The words to read below the heading, with the room between paragraphs."""
-        return sum(weight(point.text) + PARAGRAPH_WORDS for point in self.shown)
-
-    def has_room(self, point: Point) -> bool:
-        """Whether a point fits: one heavy part, and few words."""
-        crowded = point.kind in HEAVY and self.heavy
-        pictured = any(is_tall(part) for part in [*self.shown, point])
-        words = FIGURE_WORDS if pictured else self.words
-        if point.kind == "text" and self.shown and self.shown[-1].kind in HEAVY:
-            words = COMMENT_WORDS
-        return not crowded and self.weight + weight(point.text) <= words
+_DEFINITION = re.compile(r"^(?:def|class) ", re.MULTILINE)
 
 
 class Deck:
     """The slides of a lesson, filled point by point."""
 
-    def __init__(self, notebook: NotebookNode, sheet: ExerciseSheet, words: Catalogue) -> None:
+    def __init__(self, title: str, sheet: ExerciseSheet | None, words: Catalogue) -> None:
         self.sheet, self.words = sheet, words
-        number, question = notebooks.title(notebook)
-        self.slides = [Slide(f"# {number} · {question}")]
-        self.slides[0].notes.append(teacher_notes.note(notebook, sheet, words))
+        self.slides = [Slide(title)]
         self.section = ""
-        for point in lesson_points.points(notebook):
-            self.add(point)
-        self.slides = [slide for slide in self.slides if slide.shown or slide.notes]
-        for slide in self.slides:
-            close_last_sentence(slide)
 
-    def add(self, point: Point) -> None:
+    def fill(self, points: list[Point]) -> None:
+        """Put points on slides; the items of a list, and texts in a row, know of each other."""
+        groups = [
+            list(group) for _, group in itertools.groupby(points, key=lambda point: point.kind)
+        ]
+        for group, next_group in itertools.zip_longest(groups, groups[1:]):
+            if group[0].kind == "item" and self.section not in SOURCES:
+                self.add_list(group)
+                continue
+            following = [*group[1:], next_group[0] if next_group else Point("")]
+            for point, after in zip(group, following, strict=True):
+                self.add(point, after)
+
+    def add(self, point: Point, after: Point) -> None:
         """Put a point on the last slide or on a new one, or into the notes."""
         if point.kind == "heading":
             self.add_heading(point.text)
@@ -96,14 +54,14 @@ class Deck:
         elif self.section in SOURCES:
             self.slides[-1].notes.append(point.text)
         elif point.kind == "text":
-            self.add_text(point.text)
+            for sentence in slide_text.told(point.text, after.kind):
+                self.show(Point("text", sentence))
+            self.slides[-1].notes.append(point.text)
         elif point.kind == "table" and self.section in teacher_notes.SUMMARY:
             self.add_claims(point.text)
         else:
             for part in shown(point):
                 self.show(part)
-                if part.kind == "item" and part.text != point.text:
-                    self.slides[-1].notes.append(point.text)
 
     def add_heading(self, heading: str) -> None:
         """Begin a slide, unless the heading is the lesson's title."""
@@ -115,81 +73,78 @@ class Deck:
         if self.section not in SOURCES:
             self.slides.append(Slide(f"## {name}"))
 
-    def add_text(self, text: str) -> None:
-        """Show what stands for a paragraph; the speaker gets all of it.
-
-        That is one sentence, and another one that leads to what follows by a colon.
-        """
-        comment, leading = parted(text)
-        for sentence in (lead(comment, LEAD_WORDS), leading):
-            if sentence:
-                self.show(Point("text", sentence))
-        self.slides[-1].notes.append(text)
+    def add_list(self, items: list[Point]) -> None:
+        """Show a list, if possible on one slide; the speaker gets what was cut of its items."""
+        shortened = [Point("item", short_item(item.text)) for item in items]
+        if self.slides[-1].shown and not self.slides[-1].has_room(*shortened):
+            self.turn(shortened[0])
+        for item, short in zip(items, shortened, strict=True):
+            self.show(short)
+            if short != item:
+                self.slides[-1].notes.append(item.text)
 
     def add_claims(self, table: str) -> None:
         """Show the claims of the summary; what was measured goes to the notes."""
-        for claim in claims(table):
-            self.show(Point("item", f"- {claim}"))
+        claimed = claims(table)
+        if sum(map(weight, claimed)) < CLAIM_WORDS * len(claimed):
+            self.show(Point("table", slide_tables.trimmed_markdown(table)))
+        else:
+            self.add_list([Point("item", f"- {claim}") for claim in claimed])
         self.slides[-1].notes.append(table)
 
     def show(self, point: Point) -> None:
         """Show a point; where it has no room, on a new slide of the same heading."""
+        if self.slides[-1].shown and not self.slides[-1].has_room(point):
+            self.turn(point)
+        self.slides[-1].shown.append(point)
+
+    def turn(self, point: Point) -> None:
+        """Begin a slide of the same heading, with what has to stand above a point."""
         last = self.slides[-1]
-        if last.has_room(point):
-            last.shown.append(point)
-            return
-        moved = [] if point.kind not in HEAVY else trailing_texts(last)
-        self.slides.append(Slide(last.title, [*moved, point]))
+        self.slides.append(Slide(last.title, last.give_up(point)))
 
     def add_item(self, point: Point) -> None:
         """A question or an exercise on a slide of its own."""
         before = self.slides[-1].title
         for name in item_names(point.cell):
             item = getattr(self.sheet, name)
-            about = question_slide if isinstance(item, Question) else exercise_slide
-            self.slides += [about(name, item, point, self.words), Slide(before)]
+            if isinstance(item, Question):
+                slide = question_slide(name, item, self.words)
+            else:
+                slide = exercise_slide(name, item, point, self.words)
+            self.slides += [slide, Slide(before)]
+
+    def finished(self) -> list[Slide]:
+        """The slides that show something; notes of others go to the slide before."""
+        found: list[Slide] = []
+        for slide in self.slides:
+            if not slide.shown and found and found[-1].title == slide.title:
+                found[-1].notes += slide.notes
+            elif slide.shown or slide.notes:
+                slide.shown = slide_text.closed(slide.shown)
+                found.append(slide)
+        return found
 
 
-def is_tall(point: Point) -> bool:
-    """Whether a point is a figure, or a table or code of many lines."""
-    if point.kind == "output":
-        data = point.cell.outputs[0].get("data", {})
-        return "image/png" in data or data.get("text/html", "").count("<tr>") > TALL_LINES
-    text = point.cell.source if point.kind == "code" else point.text
-    return point.kind in HEAVY and len(text.splitlines()) > TALL_LINES
+def of_lesson(notebook: NotebookNode, sheet: ExerciseSheet, words: Catalogue) -> list[Slide]:
+    """The slides of a lesson."""
+    number, question = notebooks.title(notebook)
+    deck = Deck(f"# {number} · {question}", sheet, words)
+    deck.slides[0].notes.append(teacher_notes.note(notebook, sheet, words))
+    deck.fill(list(with_code(lesson_points.points(notebook))))
+    return deck.finished()
 
 
-def trailing_texts(slide: Slide) -> list[Point]:
-    """Take from a slide the sentence below its figure, if that leads to what follows.
-
-    It does with a colon, or if another sentence stands between or above them, unless it goes on in
-    mid-sentence.
-    """
-    places = [number for number, point in enumerate(slide.shown) if point.kind in HEAVY]
-    below = slide.shown[places[-1] + 1 :] if places else []
-    if not below or below[-1].text[:1].islower():
-        return []
-    leads = below[-1].text.endswith(COLONS) or len(below) > 1 or places[-1] > 0
-    return [slide.shown.pop()] if leads else []
-
-
-def parted(text: str) -> tuple[str, str]:
-    """A paragraph, and its last sentence apart if that leads to what follows by a colon.
-
-    >>> parted("It falls. Now both:"), parted("Now both:")
-    (('It falls.', 'Now both:'), ('Now both:', ''))
-    """
-    *before, last = sentences(text)
-    if before and last.endswith(COLONS) and weight(last) <= LEAD_WORDS:
-        return reduce(joined, before), last
-    return text, ""
-
-
-def close_last_sentence(slide: Slide) -> None:
-    """End a slide's last sentence with a full stop where a colon leads to nothing."""
-    if slide.shown and slide.shown[-1].kind == "text":
-        text = re.sub(r":$", ".", slide.shown[-1].text)
-        slide.shown[-1] = Point("text", re.sub(r"：$", "。", text))
+def with_code(points: list[Point]) -> Iterator[Point]:
+    """Points in which a function that a sentence leads to is code, if it puts out nothing."""
+    end = Point("heading")
+    for before, point, after in zip([end, *points], points, [*points[1:], end], strict=False):
+        is_led = before.kind == "text" and before.text.endswith(slide_text.COLONS)
+        if is_led and point.kind == "output" and after.kind in ("text", "heading"):
+            is_function = not point.cell.outputs and _DEFINITION.search(point.cell.source)
+            yield Point("code", cell=point.cell) if is_function else point
+        else:
+            yield point
 
 
 def claims(table: str) -> list[str]:
@@ -202,62 +157,19 @@ def claims(table: str) -> list[str]:
     return [re.split(r"(?<!\\)\|", row)[0].strip() for row in rows]
 
 
-def exercise_slide(name: str, exercise: Exercise, point: Point, words: Catalogue) -> Slide:
-    """An exercise with its broken code; solution and mistakes are notes."""
-    slide = Slide(f"## {exercise_title(name, exercise, words)}", notes=[point.text])
-    code = exercise.broken.strip()
-    shows_code = 0 < len(code.splitlines()) <= BROKEN_LINES
-    is_heavy = shows_code or any(part.kind in HEAVY for part in lesson_points.blocks(point.text))
-    for part in lesson_points.shortened(point.text, EXERCISE_WORDS if is_heavy else WORDS):
-        if part.kind not in HEAVY or not slide.heavy:
-            text = part.text if slide.shown else capitalised(part.text)
-            slide.shown.append(Point(part.kind, text))
-    if shows_code and not slide.heavy:
-        slide.shown.append(Point("fence", f"```python\n{code}\n```"))
-    worked = exercise.translate(exercise.worked).strip()
-    slide.notes += [classroom.about_exercise(name, exercise, words), f"```python\n{worked}\n```"]
-    return slide
-
-
-def capitalised(text: str) -> str:
-    """A sentence that followed a number, with a capital letter.
-
-    >>> capitalised("find the bug."), capitalised("`answer` is")
-    ('Find the bug.', '`answer` is')
-    """
-    return text[:1].upper() + text[1:]
-
-
-def exercise_title(name: str, exercise: Exercise, words: Catalogue) -> str:
-    """The name of an exercise in its lesson, its difficulty and minutes, such as q1 ★☆☆ 4 min."""
-    stars = "★" * exercise.difficulty + "☆" * (3 - exercise.difficulty)
-    return f"{name} {stars} {exercise.minutes} {words.translate('min')}"
-
-
-def question_slide(name: str, question: Question, point: Point, words: Catalogue) -> Slide:
-    """A question with its choices; the answer and the reasons are notes."""
-    title = words.translate("Question")
-    slide = Slide(f"## {title} {name.removeprefix('quiz')}", words=QUIZ_WORDS)
-    slide.shown.append(Point("text", question.translate(question.text)))
-    for letter, choice in zip(LETTERS, question.choices, strict=False):
-        slide.shown.append(Point("item", f"- **{letter}** · {question.translate(choice.text)}"))
-    slide.notes.append(classroom.about_question(name, question, words))
-    return slide
+def short_item(text: str) -> str:
+    """What stands for an item of a list."""
+    mark, _, said = text.partition(" ")
+    return f"{mark} {lead(said, WORDS)}"
 
 
 def shown(point: Point) -> Iterator[Point]:
-    """What a slide shows of a formula, list, table, code or output."""
-    if point.kind == "item":
-        mark, _, text = point.text.partition(" ")
-        yield Point("item", f"{mark} {lead(text, WORDS)}")
-    elif point.kind == "table":
-        yield Point("table", slide_outputs.trimmed_markdown(point.text))
+    """What a slide shows of a formula, table, code or output."""
+    if point.kind == "table":
+        yield Point("table", slide_tables.trimmed_markdown(point.text))
     elif point.kind == "output":
         yield from slide_outputs.outputs(point.cell)
-    elif point.kind == "code":
-        if len(point.cell.source.splitlines()) <= CODE_LINES:
-            yield point
-    else:
+    elif point.kind != "code" or len(point.cell.source.splitlines()) <= CODE_LINES:
         yield point
 
 
@@ -286,4 +198,5 @@ def shown_cell(point: Point) -> NotebookNode:
 
 def markdown(text: str, slide_type: str) -> NotebookNode:
     """A Markdown cell of a slide or of its notes."""
-    return new_markdown_cell(text, metadata={"slideshow": {"slide_type": slide_type}})
+    source = slide_text.linked(text)
+    return new_markdown_cell(source, metadata={"slideshow": {"slide_type": slide_type}})

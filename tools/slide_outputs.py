@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 import textwrap
 from collections.abc import Iterator
@@ -10,41 +11,14 @@ from collections.abc import Iterator
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
-from tools import execute, output_tables
-from tools.lesson_points import Point, shortened
+from tools import execute, slide_tables
+from tools.lesson_points import Point, blocks, weight
 
-TABLE_ROWS = 8
-TABLE_COLUMNS = 8
-TABLE_CHARACTERS = 560
-"""Characters of a table at most: one with long texts has fewer rows."""
-CELL_CHARACTERS = 48
-PAIR_CHARACTERS = 110
-"""Characters of a cell in a table of no more than two columns."""
-MARKDOWN_WORDS = 45
-SAID = ("text", "item")
-LINES = 9
-CUT = "…"
-_CELL = re.compile(r"\s*<t[hd][^>]*>.*?</t[hd]>", re.DOTALL)
-_TAG = re.compile(r"<[^>]+>|\s+")
-_CONTENT = re.compile(r"(?<=>)[^<>]+(?=</t[hd]>)")
-_DIGITS = re.compile(r"(?<![\w.])[-−]?\d+\.\d{6,}(?:e[-+]?\d+)?(?![\w.])")
-
-
-def trimmed_markdown(table: str) -> str:
-    """A Markdown table with few rows, the first of them as head and rule."""
-    head, rule, *rows = table.split("\n")
-    columns = len(re.findall(r"(?<!\\)\|", head.strip())) - 1
-    cut = [f"|{f' {CUT} |' * columns}"] if len(rows) > TABLE_ROWS else []
-    return "\n".join([head, rule, *rows[:TABLE_ROWS], *cut])
-
-
-def rounded(text: str) -> str:
-    """A text in which numbers with many digits have four that count.
-
-    >>> rounded("0.123456789 of 12.5, 4.440892098500626e-16")
-    '0.1235 of 12.5, 4.441e-16'
-    """
-    return _DIGITS.sub(lambda found: f"{float(found[0].replace('−', '-')):.4g}", text)
+MARKDOWN_WORDS = 60
+LINES = 10
+_PICTURE = re.compile(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]*)"')
+"""How the package's explorers write the figure that a page without a kernel shows."""
+_ARRAY = re.compile(r"(?:array|tensor)\((.*?)(?:,\s*dtype=[\w.]+)?\)", re.DOTALL)
 
 
 def outputs(cell: NotebookNode) -> Iterator[Point]:
@@ -77,102 +51,71 @@ def slide_output(output: NotebookNode, cell: NotebookNode) -> NotebookNode | str
     if output.output_type == "stream":
         return fenced(output.text)
     data = output.get("data", {})
+    page, text = data.get("text/html", ""), data.get("text/plain", "")
     if "image/png" in data:
-        metadata = {"image/png": {"alt": cell.metadata.get("alt", "")}}
-        return new_output("display_data", {"image/png": data["image/png"]}, metadata=metadata)
-    if "<table" in data.get("text/html", ""):
-        return new_output("display_data", {"text/html": trimmed_html(data["text/html"])})
+        return image(data["image/png"], cell.metadata.get("alt", ""))
+    if found := _PICTURE.search(page):
+        return image(found[2], cell.metadata.get("alt") or html.unescape(found[1]))
+    if "<table" in page:
+        return new_output("display_data", {"text/html": slide_tables.trimmed_html(page)})
     if "text/markdown" in data:
         return as_written(data["text/markdown"])
-    html = data.get("text/html", "")
-    text = data.get("text/plain", "")
-    is_control = html.startswith("<em>") or text == execute.PLACEHOLDER
-    return None if is_control or html else as_table(text) or fenced(unquoted(text))
+    is_control = page.startswith("<em>") or text == execute.PLACEHOLDER
+    return None if is_control or page else as_read(text)
 
 
-def trimmed_html(html: str) -> str:
-    """A table of pandas with few rows, few columns and short cells; "…" for what is cut."""
-    head, _, body = output_tables.without_style(html).partition("</thead>")
-    heads, rows = output_tables.ROW.findall(head), output_tables.ROW.findall(body)
-    limit = PAIR_CHARACTERS if len(_CELL.findall("".join(rows[:1]))) <= 2 else CELL_CHARACTERS
-    heads, every = ([trimmed_row(row, limit) for row in part] for part in (heads, rows))
-    kept = every[: TABLE_ROWS + 1 - len(heads)]
-    while len(kept) > 1 and sum(len(_TAG.sub("", row)) for row in kept) > TABLE_CHARACTERS:
-        kept.pop()
-    if len(kept) < len(every):
-        kept.append(f"<tr>{f'<td>{CUT}</td>' * len(_CELL.findall(every[0]))}</tr>")
-    table = f"<table><thead>{''.join(heads)}</thead><tbody>{''.join(kept)}</tbody></table>"
-    return output_tables.aligned(table)
-
-
-def trimmed_row(row: str, limit: int) -> str:
-    """A row of a table with few and short cells, the last one among them."""
-    cells = _CELL.findall(row)
-    if len(cells) > TABLE_COLUMNS + 1 and "colspan" not in row:
-        kind = "th" if "<td" not in row else "td"
-        cells = [*cells[: TABLE_COLUMNS - 1], f"<{kind}>{CUT}</{kind}>", cells[-1]]
-    return (
-        f"<tr>{_CONTENT.sub(lambda found: shorten(rounded(found[0]), limit), ''.join(cells))}</tr>"
-    )
-
-
-def shorten(text: str, limit: int = CELL_CHARACTERS) -> str:
-    """A text of few characters; one that was cut ends after a word, with an ellipsis.
-
-    >>> shorten("One two three.", 9), shorten("One.", 9)
-    ('One two…', 'One.')
-    """
-    if len(text) <= limit:
-        return text
-    cut = text[:limit].rpartition(" ")[0] if " " in text[limit // 2 : limit] else text[: limit - 1]
-    return f"{cut.rstrip(' .,;:')}{CUT}"
+def image(content: str, alt: str) -> NotebookNode:
+    """An image with its description."""
+    return new_output("display_data", {"image/png": content}, metadata={"image/png": {"alt": alt}})
 
 
 def as_written(text: str) -> str:
     """The beginning of Markdown that a cell shows."""
     if text.startswith("|"):
-        return trimmed_markdown(text)
-    said = (point for point in shortened(text, MARKDOWN_WORDS) if point.kind in SAID)
-    return "\n\n".join(point.text for point in said)
+        return slide_tables.trimmed_markdown(text)
+    kept, words = [], 0.0
+    for point in (part for part in blocks(text) if part.kind != "heading"):
+        words += weight(point.text)
+        if words > MARKDOWN_WORDS or point.kind == "table":
+            return "\n\n".join([*kept, slide_tables.CUT])
+        kept.append(point.text)
+    return "\n\n".join(kept)
 
 
-def unquoted(text: str) -> str:
-    """What a string says, without the marks around it.
+def as_read(text: str) -> str:
+    """What Python wrote of a value, as a reader writes it: a table, or a fence of few lines.
 
-    >>> unquoted("'It is so.'"), unquoted("[1]")
-    ('It is so.', '[1]')
+    >>> as_read("'It is so.'"), as_read("array([0.5, 1. ])")
+    ('```\\nIt is so.\\n```', '```\\n[0.5, 1.0]\\n```')
+    >>> as_read("Count(total=5, trainable=2)")
+    '| | |\\n|---|---|\\n| total | 5 |\\n| trainable | 2 |'
     """
     try:
-        value = ast.literal_eval(text)
+        value = value_of(text)
     except (ValueError, SyntaxError):
-        return text
-    return value if isinstance(value, str) else text
+        return fenced(text)
+    if isinstance(value, dict) and 0 < len(value) <= slide_tables.TABLE_ROWS:
+        return slide_tables.of_entries(value)
+    if isinstance(value, list) and value and isinstance(value[0], str | list):
+        return fenced("\n".join(map(str, value)))
+    return fenced(str(value) if isinstance(value, str) or _ARRAY.fullmatch(text) else text)
 
 
-def as_table(text: str) -> str:
-    """A small dictionary as a Markdown table; empty for anything else.
+def value_of(text: str) -> object:
+    """A value from what Python writes of it; of an object with named parts a dictionary.
 
-    >>> as_table("{'loss': 0.5}")
-    '| | |\\n|---|---|\\n| loss | 0.5 |'
+    Raises ValueError or SyntaxError if that is not possible.
     """
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return ""
-    if not isinstance(value, dict) or not 0 < len(value) <= TABLE_ROWS:
-        return ""
-    rows = [f"| {cell_text(name)} | {cell_text(entry)} |" for name, entry in value.items()]
-    return "\n".join(["| | |", "|---|---|", *rows])
-
-
-def cell_text(value: object) -> str:
-    """A value as the text of a cell of a Markdown table."""
-    text = shorten(rounded(re.sub(r"\s+", " ", str(value))), PAIR_CHARACTERS)
-    return re.sub(r"([|*_$<`\\])", r"\\\1", text)
+    array = _ARRAY.fullmatch(text.strip())
+    tree = ast.parse(array[1] if array else text.strip(), mode="eval").body
+    if isinstance(tree, ast.Call) and tree.keywords and not tree.args:
+        return {part.arg: ast.literal_eval(part.value) for part in tree.keywords}
+    return ast.literal_eval(tree)
 
 
 def fenced(text: str) -> str:
     """Output as a fence of few lines."""
-    lines = rounded(text).strip("\n").split("\n")
+    lines = slide_tables.rounded(text).strip("\n").split("\n")
     kept = [textwrap.shorten(line, 200) if len(line) > 200 else line for line in lines[:LINES]]
-    return "\n".join(["```", *kept, *([CUT] if len(lines) > LINES else []), "```"])
+    mark = [slide_tables.CUT] if len(lines) > LINES else []
+    return "\n".join(["```", *kept, *mark, "```"])

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from ftlearn.course import exercises
 from tools import notebooks, page_export, slide_deck, slide_words
-from tools.slide_deck import Slide
+from tools.slide_layout import Slide
 
 FOLDER = notebooks.ROOT / "build" / "slides"
 
@@ -26,7 +26,7 @@ def slides(notebook: NotebookNode, language: str = "en") -> list[Slide]:
     """The slides of a stored lesson."""
     number, _ = notebooks.title(notebook)
     sheet = exercises.load(number, record=False, language=language)
-    return slide_deck.Deck(notebook, sheet, slide_words.load(language)).slides
+    return slide_deck.of_lesson(notebook, sheet, slide_words.load(language))
 
 
 def build(path: Path, language: str = "en", folder: Path = FOLDER) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from tools import output_tables, site_lessons, slide_outputs
+from tools import output_tables, site_lessons, slide_tables
 
 
 def table(*rows: list[str]) -> str:
@@ -81,7 +81,7 @@ def test_long_digests_are_read_quickly():
 def test_pages_and_slides_align_alike():
     html = table(["", "token", "loss"], ["0", "the", "inf"])
     aligned = output_tables.aligned(html)
-    assert slide_outputs.trimmed_html(html) == aligned
+    assert slide_tables.trimmed_html(html) == aligned
     cell = new_code_cell("table", outputs=[new_output("execute_result", {"text/html": html})])
     site_lessons.prepare(cell)
     assert cell.outputs[0].data["text/html"] == aligned
