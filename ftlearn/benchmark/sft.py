@@ -132,11 +132,13 @@ def sft_trainer(work: Chats, *, dtype: str = "float32", **changes: Any) -> Run:
 def sft_trainer_at_its_best(work: Chats, dtype: str) -> Run:
     """SFTTrainer in the faster format, like lengths together, and nothing computed twice.
 
-    Packed and padding-free batches need flash attention, which a CPU does not have.
+    Its default is autocast to bf16, whatever the weights are: in float32 that is off. Packed and
+    padding-free batches need flash attention, which a CPU does not have.
     """
     return sft_trainer(
         work,
         dtype=dtype,
+        bf16=dtype == "bfloat16",
         gradient_checkpointing=False,
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=work.device.type == "cuda",

@@ -80,6 +80,22 @@ def test_every_contender_trains_its_adapter(work: sft.Chats, monkeypatch):
     assert len(set(sizes)) == 1
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_trl_at_its_best_multiplies_in_the_format_of_its_weights(work, monkeypatch, dtype):
+    """Its default is autocast to bf16, which takes minutes without instructions for it."""
+    formats: set[torch.dtype] = set()
+    multiply = torch.nn.functional.linear
+
+    def recorded(*args, **kwargs):
+        product = multiply(*args, **kwargs)
+        formats.add(product.dtype)
+        return product
+
+    monkeypatch.setattr(torch.nn.functional, "linear", recorded)
+    sft.sft_trainer_at_its_best(work, str(dtype).removeprefix("torch."))()
+    assert formats == {dtype}
+
+
 def broken(work: sft.Chats, dtype: str = "float32") -> sft.Run:
     raise RuntimeError(f"{dtype} is broken on purpose")
 
