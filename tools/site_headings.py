@@ -1,4 +1,4 @@
-"""Where the lines of a Chinese heading may end: between words. Browsers know only characters."""
+"""Where lines of Chinese headings, and of heads of tables, may end: between words."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import re
 
 import jieba
 
-_HEADING = re.compile(r"(<h([1-6])>)(.*?)(</h\2>)", re.DOTALL)
+_HEADING = re.compile(r"(<(h[1-6]|th)\b[^>]*>)(.*?)(</\2>)", re.DOTALL)
 _TAG = re.compile(r"(<code\b.*?</code>|<a\b.*?</a>|<[^>]+>)", re.DOTALL)
 """What is within a heading and no word of it: code, the link to the heading, tags."""
 _CHINESE = re.compile(r"[\u4e00-\u9fff]+")
 ENCLITICS = frozenset("的地得了着过吗呢吧们个上下里中率熵集器")
 """Characters that belong to the word before them."""
-jieba.setLogLevel(logging.WARNING)
 
 
 def breakable(body: str) -> str:
-    """The HTML of a page with places for breaks in its Chinese headings (site.css: keep-all).
+    """The HTML of a page with places for breaks in its Chinese headings and heads of tables.
+
+    Browsers know characters, not words; site.css (keep-all) lets them break nowhere else.
 
     >>> breakable("<h2>模型怎样回答顾客？<code>模型怎样</code></h2>")
     '<h2>模型<wbr>怎样<wbr>回答<wbr>顾客？<code>模型怎样</code></h2>'
@@ -39,6 +40,7 @@ def words(text: str) -> str:
     >>> words("它们的梯度又说明什么")
     '它们的<wbr>梯度<wbr>又说明<wbr>什么'
     """
+    jieba.setLogLevel(logging.WARNING)  # it reports when it loads its dictionary
     parts: list[str] = []
     for word in jieba.cut(text):
         if parts and (word in ENCLITICS or (parts[-1] not in ENCLITICS and len(parts[-1]) == 1)):

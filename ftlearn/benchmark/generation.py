@@ -30,9 +30,22 @@ OURS, OURS_EXACT = "ftlearn.generate", "ftlearn.generate, fp32"
 THEIRS, THEIRS_EXACT = "pipeline, defaults", "pipeline, fp32"
 
 
-def best_batch(size: int) -> str:
-    """The name of the pipeline with a batch size."""
-    return f"pipeline, batch_size={size}"
+def batched(name: str, size: int) -> str:
+    """The name of a pipeline with a batch size.
+
+    >>> batched("pipeline, fp32", 4)
+    'pipeline, fp32, batch_size=4'
+    """
+    return f"{name.removesuffix(', defaults')}, batch_size={size}"
+
+
+def at_its_best() -> dict[str, tuple[int, torch.dtype | str]]:
+    """Batch size and format of the pipelines of which the fastest counts as its best, by name."""
+    return {THEIRS_EXACT: (1, torch.float32)} | {
+        batched(name, size): (size, dtype)
+        for name, dtype in ((THEIRS, "auto"), (THEIRS_EXACT, torch.float32))
+        for size in PIPELINE_BATCHES
+    }
 
 
 def generation_speed(work: Workload, count: int, *, rounds: int, log: Log) -> Part:
@@ -42,9 +55,9 @@ def generation_speed(work: Workload, count: int, *, rounds: int, log: Log) -> Pa
     of tokens per second in the format of the weights.
 
     The pipeline runs with its defaults, one prompt at a time and in the format of the weights, and
-    in batches of several sizes, of which the fastest counts as its best. Texts of the same prompt
-    may differ between formats, so the number of tokens per second is that of each contender's own
-    texts, and ratios are of tokens per second.
+    in batches of several sizes and in fp32, of which the fastest counts as its best. Texts of the
+    same prompt may differ between formats, so the number of tokens per second is that of each
+    contender's own texts, and ratios are of tokens per second.
     """
     with silenced():
         folder = models.find(CHECKPOINT)
@@ -56,7 +69,10 @@ def generation_speed(work: Workload, count: int, *, rounds: int, log: Log) -> Pa
     theirs = partial(_pipeline, str(folder), work.device, prompts, results)
     contenders = {
         THEIRS: partial(theirs, THEIRS),
-        **{best_batch(size): partial(theirs, best_batch(size), size) for size in PIPELINE_BATCHES},
+        **{
+            name: partial(theirs, name, size, dtype=dtype)
+            for name, (size, dtype) in at_its_best().items()
+        },
         OURS: partial(ours, OURS),
         OURS_EXACT: partial(ours, OURS_EXACT, "fp32"),
     }
@@ -65,8 +81,7 @@ def generation_speed(work: Workload, count: int, *, rounds: int, log: Log) -> Pa
     )
     failures = dict(outcome.failures)
     notes = [f"ftlearn generates in {autotune.prediction(model, work.device)}"]
-    with catch_errors(failures, "texts in fp32"), silenced():
-        theirs(THEIRS_EXACT, dtype=torch.float32).run()
+    with catch_errors(failures, "texts in fp32"):
         notes.append(same_texts(results[OURS_EXACT], results[THEIRS_EXACT]))
     return _part(outcome, list(contenders), lengths, failures, notes)
 
@@ -163,8 +178,8 @@ def _part(
 ) -> Part:
     rates = {name: _rates(outcome, name) for name in names if outcome.counted(name)}
     bars = {name: spread(list(values.values())) for name, values in rates.items()}
-    batched = [best_batch(size) for size in PIPELINE_BATCHES if best_batch(size) in bars]
-    best = max(batched, key=lambda name: bars[name].median, default=THEIRS)
+    chosen = [name for name in at_its_best() if name in bars]
+    best = max(chosen, key=lambda name: bars[name].median, default=THEIRS)
     pairs = {"generate_vs_pipeline_default": THEIRS, "generate_vs_pipeline_best": best}
     agree = "texts in fp32" not in failures  # a speed-up counts only for the same texts
     return Part(

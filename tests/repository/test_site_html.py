@@ -126,6 +126,8 @@ def test_chinese_headings_break_between_words(heading: str, broken: str):
     link = '<a class="headerlink" href="#id1" title="链接到此标题">¶</a>'
     expected = f"<h1>{broken.replace('|', '<wbr>')}{link}</h1>"
     assert site_headings.breakable(f"<h1>{heading}{link}</h1>") == expected
+    head = f'<th class="head"><p>{heading}</p></th>'
+    assert site_headings.breakable(head) == head.replace(heading, broken.replace("|", "<wbr>"))
 
 
 def test_only_headings_of_chinese_pages_have_places_for_breaks():
@@ -138,7 +140,7 @@ def test_only_headings_of_chinese_pages_have_places_for_breaks():
 
 
 def test_chinese_headings_break_only_there():
-    style = read("docs/site/_static/site.css").partition("article:lang(zh) :is(h1, h2, h3, h4)")[2]
+    style = read("docs/site/_static/site.css").partition("article:lang(zh) :is(h1, h2, h3, h4, th)")[2]
     assert "word-break: keep-all;" in style.partition("}")[0]
 
 
