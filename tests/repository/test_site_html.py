@@ -140,7 +140,8 @@ def test_only_headings_of_chinese_pages_have_places_for_breaks():
 
 
 def test_chinese_headings_break_only_there():
-    style = read("docs/site/_static/site.css").partition("article:lang(zh) :is(h1, h2, h3, h4, th)")[2]
+    headings = "article:lang(zh) :is(h1, h2, h3, h4, th)"
+    style = read("docs/site/_static/site.css").partition(headings)[2]
     assert "word-break: keep-all;" in style.partition("}")[0]
 
 
