@@ -183,6 +183,7 @@ def running(config: Path, settings: dict[str, str]) -> Iterator[tuple[str, bool]
     ``settings`` are variables for the servers of learners. All is stopped and removed at the end.
     """
     python, apart = interpreter()
+    as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 and not apart else []
     folder = Path(tempfile.mkdtemp(prefix="hub"))
     (folder / "homes").mkdir()
     folder.chmod(0o755)
@@ -192,7 +193,7 @@ def running(config: Path, settings: dict[str, str]) -> Iterator[tuple[str, bool]
         apart=apart,
         config=str(config),
         environment=environment() | settings,
-        command=[python, "-m", "jupyterhub.singleuser"],
+        command=[python, "-m", "jupyterhub.singleuser", *as_root],
         hang=HANG,
         homes=str(folder / "homes"),
         port=port,
