@@ -146,7 +146,10 @@ def sft_trainer_at_its_best(work: Chats, dtype: str) -> Run:
 
 
 def ftlearn_loop(work: Chats) -> Run:
-    """ftlearn's loop with its defaults, on frozen weights in bf16, as they were published."""
+    """ftlearn's loop with its defaults, on weights loaded in bf16, as they were published.
+
+    The run holds the frozen ones in the format that it computes in.
+    """
     model, tokenizer = models.load(work.folder, work.task, device=work.device, precision="bf16")
     model = models.with_lora(model, RANK, alpha=ALPHA, seed=work.seed)
     batches = work.task.batches(work.rows, tokenizer, work.config)
