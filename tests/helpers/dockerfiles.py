@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from accounts import is_root
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
 HOLD = """\
@@ -71,7 +73,7 @@ def last(found: list[Step], instruction: str) -> Step:
 
 def unavailable() -> str | None:
     """Why the steps cannot be carried out here; None where they can."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if not is_root():
         return "only root may mount and chroot"
     if not all(map(shutil.which, ("unshare", "nsenter", "chroot"))):
         return "util-linux is not installed"

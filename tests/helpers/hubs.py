@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from accounts import is_root
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 from waiting import HANG, waited
@@ -80,7 +81,7 @@ def interpreter() -> tuple[str, bool]:
     A virtual environment may lie, or have its Python, where only its owner may look: then the
     system's Python of the same version reads the environment's packages.
     """
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if not is_root():
         return sys.executable, False
     for python in (sys.executable, "/usr/bin/python3"):
         probe = "import sys, numpy, jupyterhub; print(sys.version_info[:2])"
@@ -183,7 +184,7 @@ def running(config: Path, settings: dict[str, str]) -> Iterator[tuple[str, bool]
     ``settings`` are variables for the servers of learners. All is stopped and removed at the end.
     """
     python, apart = interpreter()
-    as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 and not apart else []
+    as_root = ["--allow-root"] if is_root() and not apart else []
     folder = Path(tempfile.mkdtemp(prefix="hub"))
     (folder / "homes").mkdir()
     folder.chmod(0o755)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from accounts import is_root
 from waiting import HANG, waited
 
 USERS = ("postgres", "nobody")
@@ -59,7 +60,7 @@ def server() -> Iterator[str]:
 
 def _user() -> dict[str, Any]:
     """The user and group to run as, for ``subprocess``; empty where this user may run it."""
-    if os.geteuid() != 0:
+    if not is_root():
         return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     entry = next(known[name] for name in USERS if name in known)
